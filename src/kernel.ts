@@ -1,0 +1,260 @@
+/**
+ * The seam: the operating system as this module sees it.
+ *
+ * Everything above it is plain TypeScript that runs anywhere; everything below it is an
+ * implementation of {@linkcode Kernel}. No call throws and none blocks: each says how it went by
+ * its return value. The contract that every implementation keeps:
+ *
+ * 1. A submission ({@linkcode Kernel.listen}, {@linkcode Kernel.read}, {@linkcode Kernel.write})
+ *    that returns one of the statuses in {@linkcode BELIEVED} is over by then, and no completion
+ *    follows. {@linkcode Status.PENDING} means that exactly one completion follows, cancelled or
+ *    not. Any other status says nothing about the operation: {@linkcode Kernel.cancel} decides.
+ * 2. The memory of an operation belongs to the kernel until its completion was observed, that is,
+ *    until {@linkcode Kernel.status} returned something other than PENDING.
+ * 3. Nothing else ever happens.
+ *
+ * @module
+ */
+
+/**
+ * How a call or an operation ended. The values are the codes of Windows' system errors, so that a
+ * status that has no name here can still be passed on and shown.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/debug/system-error-codes}
+ */
+export const Status = {
+  /** A call returned FALSE and the reason was lost: never a success. */
+  UNKNOWN: -1,
+  /** Done. */
+  SUCCESS: 0,
+  /** There is no pipe of this name. */
+  NOT_FOUND: 2,
+  /** The security descriptor of the pipe, or of its name, forbids it. */
+  ACCESS_DENIED: 5,
+  /** The handle is not, or no longer, one of an open pipe. */
+  INVALID_HANDLE: 6,
+  /** Not enough memory. */
+  OUT_OF_MEMORY: 8,
+  /** An argument that this kind of pipe does not take, message mode on a byte pipe among them. */
+  INVALID_PARAMETER: 87,
+  /** The other end is closed, and all that it wrote was read. */
+  BROKEN: 109,
+  /** The pipe's name is malformed. */
+  INVALID_NAME: 123,
+  /** No instance of the pipe is free, or the name has all its instances. */
+  BUSY: 231,
+  /** The other end is closed. */
+  NO_DATA: 232,
+  /** The server disconnected this connection. */
+  DISCONNECTED: 233,
+  /** The message is longer than the memory given: what fits was delivered, the rest waits. */
+  MORE_DATA: 234,
+  /** A client was there before the server listened. */
+  ALREADY_CONNECTED: 535,
+  /** The operation was cancelled. */
+  CANCELLED: 995,
+  /** In flight: exactly one completion follows. */
+  PENDING: 997,
+  /** Nothing is in flight that could be cancelled. */
+  NOTHING_TO_CANCEL: 1168,
+  /** Not enough of some system resource. */
+  NO_SYSTEM_RESOURCES: 1450,
+  /** A buffer that the system could not use: one more word for a shortage. */
+  INVALID_USER_BUFFER: 1784,
+  /** The quota of the process is used up. */
+  NOT_ENOUGH_QUOTA: 1816,
+} as const;
+
+/** What happened to all of a kind of operations; see {@linkcode Kernel.snapshot}. */
+export type Lane = typeof Lane.IN | typeof Lane.OUT;
+
+/** Each slot has two operations, one a lane, so that one read and one write may be in flight. */
+export const Lane = {
+  /** Listens and reads. */
+  IN: 0,
+  /** Writes. */
+  OUT: 1,
+} as const;
+
+const SHORTAGES: readonly number[] = [
+  Status.OUT_OF_MEMORY,
+  Status.NO_SYSTEM_RESOURCES,
+  Status.INVALID_USER_BUFFER,
+  Status.NOT_ENOUGH_QUOTA,
+];
+
+const ENDS: readonly number[] = [Status.BROKEN, Status.NO_DATA, Status.DISCONNECTED];
+
+/** Whether a status speaks of the system being short of something, which passes. */
+export function isShortage(status: number): boolean {
+  return SHORTAGES.includes(status);
+}
+
+/** Whether a status says that the other end is gone. */
+export function isEnd(status: number): boolean {
+  return ENDS.includes(status);
+}
+
+/**
+ * The statuses with which a submission may be over at once. Anything else that comes with FALSE is
+ * a last error that something else may have overwritten, and says nothing about the operation.
+ */
+export const BELIEVED: {
+  readonly listen: ReadonlySet<number>;
+  readonly read: ReadonlySet<number>;
+  readonly write: ReadonlySet<number>;
+} = {
+  listen: new Set<number>([
+    Status.SUCCESS,
+    Status.ALREADY_CONNECTED,
+    Status.NO_DATA,
+    Status.INVALID_HANDLE,
+    ...SHORTAGES,
+  ]),
+  read: new Set<number>([
+    Status.SUCCESS,
+    Status.MORE_DATA,
+    Status.INVALID_HANDLE,
+    ...ENDS,
+    ...SHORTAGES,
+  ]),
+  write: new Set<number>([Status.SUCCESS, Status.INVALID_HANDLE, ...ENDS, ...SHORTAGES]),
+};
+
+/** An open end of a pipe. Only the kernel that made it knows what the value means. */
+export type Handle = bigint;
+
+/** What an instance of a pipe is created with. */
+export interface PipeSpec {
+  /** The full name, `\\.\pipe\…`. */
+  readonly path: string;
+  /** Bytes that the system holds for what clients wrote and the server has not read yet. */
+  readonly readBufferSize: number;
+  /** Bytes that the system holds for what the server wrote and a client has not read yet. */
+  readonly writeBufferSize: number;
+  /** Milliseconds that a client's WaitNamedPipe waits by default. */
+  readonly waitTimeout: number;
+}
+
+/** A call that makes a handle: `handle` has a meaning only with {@linkcode Status.SUCCESS}. */
+export interface Opened {
+  readonly status: number;
+  readonly handle: Handle;
+}
+
+/** What {@linkcode Kernel.peek} saw: `left` has a meaning only with {@linkcode Status.SUCCESS}. */
+export interface Peeked {
+  readonly status: number;
+  /** Bytes left in the message at the head of the pipe, 0 when there is none. */
+  readonly left: number;
+}
+
+/** A timer that {@linkcode Kernel.startTimer} started. */
+export type Timer = number;
+
+/**
+ * The operating system, as far as this module needs one. A *slot* is the memory of one pipe end's
+ * operations; the caller numbers them from 0, densely, and says when one is free.
+ */
+export interface Kernel {
+  /**
+   * Creates an instance of a message pipe that refuses remote clients. It takes clients from now
+   * on, before anything listens. With `first`, the name must not exist: ACCESS_DENIED or BUSY.
+   */
+  create(pipe: PipeSpec, first: boolean): Opened;
+
+  /** Opens the client's end of a pipe, in byte read mode: NOT_FOUND or BUSY when it can not now. */
+  open(path: string): Opened;
+
+  /** Makes reads of a client's end keep messages apart; INVALID_PARAMETER when the pipe can not. */
+  keepMessages(handle: Handle): number;
+
+  /** Whether a pipe of this name exists now. */
+  exists(path: string): boolean;
+
+  /** Submits: wait for a client. Lane IN of `slot`. */
+  listen(handle: Handle, slot: number): number;
+
+  /** Submits: read one message of at most `size` bytes into the slot's memory. Lane IN. */
+  read(handle: Handle, slot: number, size: number): number;
+
+  /** Submits: write one message, copied into the slot's memory before this returns. Lane OUT. */
+  write(handle: Handle, slot: number, message: Uint8Array): number;
+
+  /**
+   * Asks for the end of one operation. SUCCESS: it was in flight, and its one completion still
+   * follows, whatever it says. NOTHING_TO_CANCEL: nothing is in flight.
+   */
+  cancel(handle: Handle, lane: Lane, slot: number): number;
+
+  /** How much of the message at the head of the pipe is unread. */
+  peek(handle: Handle): Peeked;
+
+  /** Throws the client out: both ends see it at once, and what is unread is destroyed. */
+  disconnect(handle: Handle): number;
+
+  /** Closes a handle. Nothing may be in flight on it, {@linkcode Kernel.abandon} excepted. */
+  close(handle: Handle): number;
+
+  /** Takes one picture of a whole lane, for {@linkcode Kernel.seemsPending}. */
+  snapshot(lane: Lane): void;
+
+  /** Whether an operation was in flight in the last picture: a hint, which may be out of date. */
+  seemsPending(lane: Lane, slot: number): boolean;
+
+  /**
+   * The truth about an operation that was PENDING: still PENDING, or how it ended. From then on the
+   * slot's memory of that lane is the caller's again.
+   */
+  status(lane: Lane, slot: number): number;
+
+  /** Bytes that the last operation of a lane moved, once it is over with SUCCESS or MORE_DATA. */
+  transferred(lane: Lane, slot: number): number;
+
+  /** Copies what the slot's last read brought, from its first byte, until `target` is full. */
+  take(slot: number, target: Uint8Array): void;
+
+  /** Gives back the memory of a slot. Nothing of it may be in flight. */
+  release(slot: number): void;
+
+  /** Forgets every signal so far. Completions from now on make a {@linkcode Kernel.wait} return. */
+  rearm(drained: boolean): void;
+
+  /**
+   * Waits, off this thread, until a listen or a read may have completed, or a write if `drained`,
+   * or {@linkcode Kernel.wake} was called. True: look. False: the wait itself failed, for the
+   * reason that {@linkcode Kernel.waitStatus} then tells. At most one at a time. Signals may be
+   * lost to a submission that comes after the dispatch and before the wait has begun.
+   */
+  wait(drained: boolean): Promise<boolean>;
+
+  /** Repeats a wait without waiting, for its status. */
+  waitStatus(drained: boolean): number;
+
+  /** Makes the wait that is dispatched, or else the next one, return. */
+  wake(): void;
+
+  /** Calls back in a later task, after timers and I/O of the program had their turn. */
+  nextTurn(callback: () => void): void;
+
+  /** Milliseconds on a clock that never goes back. */
+  now(): number;
+
+  /** Calls back once, in a task of its own, after so many milliseconds. */
+  startTimer(milliseconds: number, callback: () => void): Timer;
+
+  /** Stops a timer. */
+  stopTimer(timer: Timer): void;
+
+  /** Gives everything back. Nothing may be in flight, open or waiting. */
+  dispose(): void;
+
+  /** Calls back when the program is about to go away without having closed anything. */
+  onUnload(callback: () => void): void;
+
+  /**
+   * The program goes away: makes the wait return, and keeps all memory, since the system may still
+   * write to it. Every handle has been closed.
+   */
+  abandon(): void;
+}
