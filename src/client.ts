@@ -1,0 +1,208 @@
+/**
+ * connect() and call(): the message client.
+ *
+ * @module
+ */
+
+import { systemError, timedOut } from "./errors.ts";
+import { type OpenLoop, openLoop } from "./isolate.ts";
+import { type Handle, Status } from "./kernel.ts";
+import type { Message } from "./message.ts";
+import { abortSignal, type ClientSettings, clientSettings } from "./options.ts";
+import { ClientConnection, type PipeConn } from "./client_connection.ts";
+import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
+
+/** The first and the longest pause between two attempts to open a pipe, in milliseconds. */
+const FIRST_PAUSE = 1;
+const LONGEST_PAUSE = 50;
+
+/** Options of {@linkcode call}. */
+export interface CallOptions {
+  /**
+   * Milliseconds that connecting may take: until there is a pipe, and a free instance. 0 tries
+   * once. The answer may take as long as it will: see `signal`.
+   *
+   * @default {5000}
+   */
+  timeout?: number | undefined;
+  /**
+   * What to do while there is no pipe of this name: wait for it, or fail at once.
+   *
+   * @default {"wait"}
+   */
+  missing?: "wait" | "fail" | undefined;
+  /**
+   * The longest message that is taken from the server, in bytes, 0 to 2,147,483,647. A longer one
+   * fails and closes the connection.
+   *
+   * @default {16777216}
+   */
+  maxMessage?: number | undefined;
+  /** Gives up when it aborts; the promise then rejects with its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of {@linkcode connect}. */
+export interface ConnectOptions extends CallOptions {
+  /**
+   * The name of the pipe, as for a server; `\\host\pipe\…` is a pipe of another machine. Opening
+   * one of those holds the thread for as long as the network takes.
+   */
+  path: string;
+}
+
+/**
+ * Connects to a named pipe as a client.
+ *
+ * The pipe is opened for reading and writing, and the server may learn who its client is but not
+ * act as it (`SECURITY_IDENTIFICATION`). A message pipe keeps messages apart; of a pipe of bytes,
+ * as `node:net` makes them, each message received is what was there.
+ *
+ * **Cancellation:** aborting `signal` gives up connecting. Once connected it has no effect.
+ *
+ * @param options The name, and what may be changed.
+ * @returns The connection.
+ * @throws {TypeError} If the name can not be used or an option has a wrong type.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {Deno.errors.NotFound} If there was no pipe of this name, at once with `missing: "fail"`,
+ *   else when the time ran out.
+ * @throws {Deno.errors.TimedOut} If all instances were busy until the time ran out.
+ * @throws {Deno.errors.PermissionDenied} If the server does not admit this user.
+ * @throws {Deno.errors.NotSupported} If this is not Windows.
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi` or
+ *   `--allow-ffi=C:\Windows\System32\kernel32.dll`.
+ * @throws {WindowsError} If something else went wrong.
+ *
+ * @example Two requests over one connection
+ * ```ts
+ * import { connect } from "@overlapped/named-pipe";
+ *
+ * await using conn = await connect({ path: "shout" });
+ * for (const word of ["hello", "world"]) {
+ *   console.log(new TextDecoder().decode(await conn.request(word)));
+ * }
+ * ```
+ */
+export async function connect(options: ConnectOptions): Promise<PipeConn> {
+  return await connectOn(openLoop, options);
+}
+
+/**
+ * Asks a server one thing: connects, sends one request, takes one message as the answer, closes.
+ *
+ * **Cancellation:** aborting `signal` gives up, whatever is going on, and closes.
+ *
+ * @param path The name of the pipe, as for {@linkcode connect}.
+ * @param message The request. A string is sent as UTF-8.
+ * @param options What may be changed.
+ * @returns The answer.
+ * @throws {TypeError} If the name can not be used, or an option or the message has a wrong type.
+ * @throws {Deno.errors.BrokenPipe} If the server ended the connection without an answer.
+ * @throws {Error} As for {@linkcode connect} and {@linkcode PipeConn.request}.
+ *
+ * @example One question
+ * ```ts
+ * import { call } from "@overlapped/named-pipe";
+ *
+ * console.log(new TextDecoder().decode(await call("shout", "hello")));
+ * ```
+ */
+export async function call(
+  path: string,
+  message: Message,
+  options: CallOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  return await callOn(openLoop, path, message, options);
+}
+
+/** {@linkcode connect} on any loop. */
+export async function connectOn(
+  open: OpenLoop,
+  options: ConnectOptions,
+): Promise<ClientConnection> {
+  const settings = clientSettings(options);
+  const signal = abortSignal(options.signal);
+  signal?.throwIfAborted();
+  const loop = open();
+  const attempt = new Attempt(loop, settings);
+  loop.enter(attempt);
+  try {
+    const handle = await attempt.open(signal);
+    return new ClientConnection(loop, settings, handle);
+  } finally {
+    // A connection has joined the loop by now; without one this waits for the end of the loop.
+    await loop.leave(attempt);
+  }
+}
+
+/** {@linkcode call} on any loop. */
+export async function callOn(
+  open: OpenLoop,
+  path: string,
+  message: Message,
+  options: CallOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const connection = await connectOn(open, { ...options, path });
+  try {
+    return await connection.request(message, { signal: options.signal });
+  } finally {
+    await connection.closed();
+  }
+}
+
+/** One attempt after the other, with pauses, until a pipe is open or there is no hope. */
+class Attempt implements LoopUser {
+  readonly #loop: WaitLoop;
+  readonly #settings: ClientSettings;
+  #giveUp: ((error: unknown) => void) | undefined = undefined;
+
+  constructor(loop: WaitLoop, settings: ClientSettings) {
+    this.#loop = loop;
+    this.#settings = settings;
+  }
+
+  async open(signal: AbortSignal | undefined): Promise<Handle> {
+    const { kernel } = this.#loop;
+    const deadline = kernel.now() + this.#settings.timeout;
+    for (let pause = FIRST_PAUSE;; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      const { status, handle } = kernel.open(this.#settings.path);
+      if (status === Status.SUCCESS) return handle;
+      const left = deadline - kernel.now();
+      if (!this.#passes(status) || left <= 0) throw this.#error(status);
+      await this.#pause(Math.min(pause, left), signal);
+    }
+  }
+
+  /** See {@linkcode LoopUser}. */
+  failed({ call, status }: WaitFailure): void {
+    this.#giveUp?.(systemError("Cannot connect to", call, this.#settings.path, status));
+  }
+
+  /** See {@linkcode LoopUser}. */
+  abandoned(): void {}
+
+  #passes(status: number): boolean {
+    return status === Status.BUSY ||
+      status === Status.NOT_FOUND && this.#settings.missing === "wait";
+  }
+
+  #error(status: number): Error {
+    const { path } = this.#settings;
+    return status === Status.BUSY
+      ? timedOut("Cannot connect to", "CreateFileW", path, status)
+      : systemError("Cannot connect to", "CreateFileW", path, status);
+  }
+
+  #pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+    const { kernel } = this.#loop;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = kernel.startTimer(Math.ceil(milliseconds), resolve);
+    const abort = () => this.#giveUp?.(signal?.reason);
+    this.#giveUp = (error) => {
+      kernel.stopTimer(timer);
+      reject(error);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    return promise.finally(() => signal?.removeEventListener("abort", abort));
+  }
+}

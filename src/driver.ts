@@ -1,0 +1,500 @@
+/**
+ * Drives one pipe instance: turns completions into events, and the state machine's commands into
+ * calls.
+ *
+ * User code (responders, hooks, abort listeners) runs only when the instance's state is settled,
+ * after all commands of an event, so that whatever it calls finds a state that is true.
+ *
+ * @module
+ */
+
+import { systemError } from "./errors.ts";
+import { type Answerer, rejected, ServerClient, ServerExchange } from "./exchange.ts";
+import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./instance.ts";
+import { type Handle, isEnd, Lane, Status, type Timer } from "./kernel.ts";
+import { type Fault, MessageReader } from "./message_reader.ts";
+import { LAST_WRITE_TIMEOUT, LONGEST_REQUEST } from "./options.ts";
+import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
+
+/**
+ * Why a connection ended.
+ *
+ * - `"client"`: the client left.
+ * - `"responder"`: the program ended it, with {@linkcode PipeClient.close} or by an error that was
+ *   thrown while answering.
+ * - `"server"`: the server was stopped at once: its `signal` was aborted, or the loop over its
+ *   exchanges was left.
+ * - `"shutdown"`: the server was shut down.
+ * - `"error"`: a call to Windows failed, or what the client sent can not be used; the hook gets the
+ *   error.
+ */
+export type DisconnectReason = "client" | "responder" | "server" | "shutdown" | "error";
+
+/** The server that an instance belongs to. */
+export interface Host {
+  readonly path: string;
+  /** No further request is wanted. */
+  readonly draining: boolean;
+  /** A number for a new connection. */
+  nextClientId(): number;
+  /** The instance listens no longer: a client has come, or it was cancelled, or failed. */
+  listened(instance: PipeInstance, status: number): void;
+  /** A request to answer. */
+  deliver(exchange: ServerExchange): void;
+  /** An exchange was settled by its user. */
+  settled(): void;
+  /** A connection is over. */
+  disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void;
+  /** The instance has no client: listen again, or close? */
+  recycled(instance: PipeInstance): void;
+  /** The instance gives its handle up: now is the time for another to take its place. */
+  retiring(instance: PipeInstance): void;
+  /** The instance is gone. */
+  retired(instance: PipeInstance): void;
+}
+
+/** A message on its way out. */
+class Outgoing {
+  readonly bytes: Uint8Array;
+  readonly last: boolean;
+  #over = false;
+  #error: Error | undefined = undefined;
+  #settle: ((error: Error | undefined) => void) | undefined = undefined;
+
+  constructor(bytes: Uint8Array, last: boolean) {
+    this.bytes = bytes;
+    this.last = last;
+  }
+
+  /** Windows has taken it, or with an error: never will. */
+  end(error?: Error): void {
+    this.#over = true;
+    this.#error = error;
+    this.#settle?.(error);
+  }
+
+  /** Settles when it is over; to be asked once, and may be dropped. */
+  promise(): Promise<void> {
+    if (this.#over) return this.#error === undefined ? DONE : rejected(this.#error);
+    const promise = new Promise<void>((resolve, reject) => {
+      this.#settle = (error) => error === undefined ? resolve() : reject(error);
+    });
+    promise.catch(() => {});
+    return promise;
+  }
+}
+
+const DONE: Promise<void> = Promise.resolve();
+
+/** One instance of a pipe: its handle, its operations, and the client that it has. */
+export class PipeInstance implements Completer, Answerer {
+  /** What users see of it. */
+  readonly shown: { readonly id: number };
+  readonly #host: Host;
+  readonly #loop: WaitLoop;
+  readonly #handle: Handle;
+  readonly #slot: number;
+  readonly #in: Operation;
+  readonly #out: Operation;
+  readonly #reader: MessageReader;
+  #state: State = INITIAL;
+  #listening = false;
+  /** The read's outcome was kept back, and comes again. */
+  #held: Event | undefined = undefined;
+  #client: ServerClient | undefined = undefined;
+  #exchange: ServerExchange | undefined = undefined;
+  #outgoing: Outgoing[] = [];
+  #reason: DisconnectReason | undefined = undefined;
+  #error: Error | undefined = undefined;
+  #lastWrite: Timer | undefined = undefined;
+  /** Messages that could not be delivered to a client that was there. */
+  #dropped = 0;
+  #depth = 0;
+  #notices: (() => void)[] = [];
+
+  constructor(host: Host, loop: WaitLoop, id: number, handle: Handle) {
+    this.shown = Object.freeze({ id });
+    this.#host = host;
+    this.#loop = loop;
+    this.#handle = handle;
+    this.#slot = loop.takeSlot();
+    this.#in = new Operation(this, handle, Lane.IN, this.#slot);
+    this.#out = new Operation(this, handle, Lane.OUT, this.#slot);
+    this.#reader = new MessageReader(loop, this.#in, LONGEST_REQUEST);
+  }
+
+  /** Its state: for tests and diagnosis. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Whether it has a client that is not known to have left. */
+  get connected(): boolean {
+    return this.#client !== undefined;
+  }
+
+  /** Whether an exchange of it is open. */
+  get busy(): boolean {
+    return this.#exchange !== undefined || this.#outgoing.length > 0;
+  }
+
+  /** Messages that were given up since the instance came into being. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Waits for a client. */
+  listen(): void {
+    this.#raise("listen");
+  }
+
+  /** Takes no further requests, and ends when the open exchange is settled. */
+  drain(): void {
+    this.#raise("drain");
+  }
+
+  /** Ends the connection when what is being written is written, and the instance with it. */
+  finish(reason: DisconnectReason, keepUnsent: boolean): void {
+    if (this.#state.name === "closing" || this.#state.name === "closed") return;
+    this.#reason ??= reason;
+    if (!keepUnsent) this.#dropUnsent();
+    this.#dropHeld();
+    this.#raise("finish");
+  }
+
+  /** Ends the connection now, and the instance with it. */
+  evict(reason: DisconnectReason, error?: Error): void {
+    if (this.#state.name === "closed") return;
+    this.#reason ??= reason;
+    this.#error ??= error;
+    this.#dropUnsent();
+    this.#dropHeld();
+    this.#raise("evict");
+  }
+
+  /** A request that was read ahead is not served any more. */
+  #dropHeld(): void {
+    if (this.#held !== undefined && !this.#in.expected) this.#dropped++;
+  }
+
+  /** Nothing completes any more: closes the handle, and keeps the memory, which Windows may use. */
+  abandon(error?: Error): void {
+    if (this.#state === FINAL) return;
+    const { kernel } = this.#loop;
+    kernel.cancel(this.#handle, Lane.IN, this.#slot);
+    kernel.cancel(this.#handle, Lane.OUT, this.#slot);
+    kernel.close(this.#handle);
+    this.#state = FINAL;
+    this.#reason ??= error === undefined ? "server" : "error";
+    this.#error ??= error;
+    for (const outgoing of this.#outgoing) this.#drop(outgoing);
+    this.#endConnection("error");
+    this.#watchLastWrite();
+    this.#giveNotice();
+  }
+
+  /** See {@linkcode Completer}. */
+  completed(operation: Operation): void {
+    if (operation === this.#out) return this.#wrote(operation.status);
+    if (this.#listening) return this.#listened(operation.status);
+    const event = this.#held ?? this.#readOutcome();
+    this.#held = undefined;
+    if (this.#state.name === "closing" && event !== "ended" && event !== "cancelled") {
+      this.#dropped++;
+    }
+    this.#raise(event);
+  }
+
+  /** See {@linkcode Answerer}. */
+  answer(
+    exchange: ServerExchange,
+    message: Uint8Array<ArrayBuffer>,
+    last: boolean,
+    own: boolean,
+  ): Promise<void> {
+    // Until it is submitted, a message must not be what the user may write to.
+    const bytes = this.#outgoing.length === 0 || own ? message : message.slice();
+    const outgoing = new Outgoing(bytes, last);
+    this.#outgoing.push(outgoing);
+    if (last) this.#settled(exchange, "replied");
+    else this.#raise("sent");
+    return outgoing.promise();
+  }
+
+  /** See {@linkcode Answerer}. */
+  settle(exchange: ServerExchange): void {
+    this.#settled(exchange, "settled");
+  }
+
+  /** See {@linkcode Answerer}. */
+  progressed(exchange: ServerExchange): void {
+    if (exchange === this.#exchange) this.#releaseLost();
+  }
+
+  #settled(exchange: ServerExchange, event: "replied" | "settled"): void {
+    if (exchange !== this.#exchange) return;
+    this.#exchange = undefined;
+    this.#host.settled();
+    this.#raise(event);
+  }
+
+  #raise(event: Event): void {
+    const step = transition(this.#state, event, this.#host.draining) ?? this.#impossible(event);
+    this.#state = step.state;
+    this.#depth++;
+    for (const command of step.commands) this.#execute(command);
+    this.#depth--;
+    this.#watchLastWrite();
+    this.#releaseLost();
+    if (this.#depth === 0) this.#giveNotice();
+  }
+
+  /** A mistake of ours costs one connection, not the server. */
+  #impossible(event: Event): { state: State; commands: readonly Command[] } {
+    this.#reason ??= "error";
+    this.#error ??= new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
+    const step = transition(this.#state, "evict", true);
+    return step ?? { state: this.#state, commands: [] };
+  }
+
+  /** Runs user code, now that the state is settled. */
+  #giveNotice(): void {
+    while (this.#notices.length > 0) {
+      const notices = this.#notices;
+      this.#notices = [];
+      for (const notice of notices) notice();
+    }
+  }
+
+  #execute(command: Command): void {
+    switch (command) {
+      case "listen":
+        this.#listening = true;
+        return this.#loop.listen(this.#in);
+      case "read":
+        return this.#reader.readFirst();
+      case "readRest":
+        return this.#reader.readRest();
+      case "write":
+        return this.#write();
+      case "cancelIn":
+        return this.#loop.cancel(this.#in);
+      case "cancelOut":
+        return this.#loop.cancel(this.#out);
+      case "welcome":
+        return this.#welcome();
+      case "hand":
+        return this.#hand();
+      case "hold":
+        // The outcome is kept where `completed` looks for it.
+        this.#held = this.#lastOutcome;
+        return;
+      case "unhold":
+        return this.#loop.finish(this.#in, this.#in.status);
+      case "lose":
+        return this.#lose();
+      case "disconnect":
+        this.#loop.kernel.disconnect(this.#handle);
+        return;
+      case "recycle":
+        return this.#recycle();
+      case "retire":
+        return this.#retire();
+    }
+  }
+
+  #lastOutcome: Event = "message";
+
+  #readOutcome(): Event {
+    const outcome = this.#reader.outcome();
+    if (outcome === "broken") this.#faulty(this.#reader.fault);
+    this.#lastOutcome = outcome;
+    return outcome;
+  }
+
+  #faulty(fault: Fault | undefined): void {
+    if (fault === undefined) return;
+    this.#reason ??= "error";
+    this.#error ??= readError(this.#host.path, fault);
+  }
+
+  #listened(status: number): void {
+    this.#listening = false;
+    this.#host.listened(this, status);
+    if (status === Status.SUCCESS || status === Status.ALREADY_CONNECTED) {
+      this.#raise("connected");
+    } else if (status === Status.NO_DATA) {
+      this.#raise("connectedGone");
+    } else {
+      this.#raise("listenFailed");
+    }
+  }
+
+  #welcome(): void {
+    this.#client = new ServerClient(this.#host.nextClientId(), (client) => {
+      if (client === this.#client) this.finish("responder", true);
+    });
+  }
+
+  #hand(): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    const exchange = new ServerExchange(this, this.shown, client, this.#reader.takeMessage());
+    this.#exchange = exchange;
+    if (this.#clientGone) exchange.lose(this.#goneError());
+    this.#notices.push(() => {
+      this.#host.deliver(exchange);
+      if (this.#exchange === exchange) this.#loop.atNextTurn(() => this.#turned(exchange));
+    });
+  }
+
+  /** The responder is still at work when the next turn begins: read ahead. */
+  #turned(exchange: ServerExchange): void {
+    if (this.#exchange === exchange) this.#raise("turned");
+  }
+
+  get #clientGone(): boolean {
+    const state = this.#state;
+    return state.name === "answering" && state.out === "gone";
+  }
+
+  /** Nobody else ended the connection, so it was the client. */
+  get #clientLeft(): boolean {
+    return this.#reason === undefined || this.#reason === "client";
+  }
+
+  #goneError(): Error {
+    return this.#clientLeft
+      ? systemError("Cannot answer a client of", "WriteFile", this.#host.path, Status.NO_DATA)
+      : this.#error ?? new Deno.errors.Interrupted(
+        `Cannot answer a client of "${this.#host.path}": the server ended the connection`,
+      );
+  }
+
+  #lose(): void {
+    const error = this.#goneError();
+    const exchange = this.#exchange;
+    const client = this.#client;
+    exchange?.lose(error);
+    this.#notices.push(() => {
+      client?.lose(error);
+      exchange?.abort();
+    });
+  }
+
+  /** A lost exchange makes way for the next, or the next client, when the user lets go of it. */
+  #releaseLost(): void {
+    const exchange = this.#exchange;
+    if (exchange?.lost === undefined) return;
+    const { name } = this.#state;
+    if (name === "ended" ? exchange.taken : name === "answering" && exchange.finished) {
+      this.#exchange = undefined;
+      this.#raise("settled");
+    }
+  }
+
+  #write(): void {
+    const head = this.#outgoing[0];
+    if (head === undefined) return;
+    const status = this.#loop.write(this.#out, head.bytes);
+    if (status === Status.PENDING) return;
+    // Only the end of an exchange goes on in the same turn: a responder that sends without end
+    // must not keep the thread.
+    if (head.last) this.#wrote(status);
+    else this.#loop.finish(this.#out, status);
+  }
+
+  #wrote(status: number): void {
+    const head = this.#outgoing.shift();
+    if (status === Status.SUCCESS) {
+      head?.end();
+      if (this.#outgoing.length > 0) this.#write();
+      else this.#raise("written");
+      return;
+    }
+    const unexpected = !isEnd(status) && this.#state.name !== "closing";
+    if (unexpected) {
+      this.#reason ??= "error";
+      this.#error ??= systemError(
+        "Cannot write to a client of",
+        "WriteFile",
+        this.#host.path,
+        status,
+      );
+    }
+    this.#drop(head);
+    this.#dropUnsent();
+    this.#raise("unwritten");
+    if (unexpected) this.evict("error");
+  }
+
+  /** Gives up messages that are not submitted. */
+  #dropUnsent(): void {
+    const kept = this.#out.expected ? 1 : 0;
+    for (const outgoing of this.#outgoing.splice(kept)) this.#drop(outgoing);
+  }
+
+  #drop(outgoing: Outgoing | undefined): void {
+    if (outgoing === undefined) return;
+    if (!this.#clientLeft) this.#dropped++;
+    outgoing.end(this.#goneError());
+  }
+
+  /** A connection that is to end waits for its last write only so long. */
+  #watchLastWrite(): void {
+    const { kernel } = this.#loop;
+    const pending = this.#state.name === "closing" && this.#state.writes;
+    if (pending && this.#lastWrite === undefined) {
+      this.#lastWrite = kernel.startTimer(LAST_WRITE_TIMEOUT, () => {
+        this.#lastWrite = undefined;
+        this.evict("error", unread(this.#host.path));
+      });
+    } else if (!pending && this.#lastWrite !== undefined) {
+      kernel.stopTimer(this.#lastWrite);
+      this.#lastWrite = undefined;
+    }
+  }
+
+  #recycle(): void {
+    this.#endConnection("client");
+    this.#loop.kernel.disconnect(this.#handle);
+    this.#host.recycled(this);
+  }
+
+  #retire(): void {
+    this.#endConnection(this.#host.draining ? "shutdown" : "error");
+    this.#host.retiring(this);
+    this.#loop.kernel.close(this.#handle);
+    this.#loop.freeSlot(this.#slot);
+    this.#notices.push(() => this.#host.retired(this));
+  }
+
+  #endConnection(reason: DisconnectReason): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    this.#reason ??= reason;
+    this.#lose();
+    const ended = this.#reason;
+    const error = this.#error;
+    this.#notices.push(() => this.#host.disconnected(client, ended, error));
+    this.#client = undefined;
+    this.#exchange = undefined;
+    this.#held = undefined;
+    this.#reason = undefined;
+    this.#error = undefined;
+    this.#outgoing = [];
+  }
+}
+
+function unread(path: string): Error {
+  return new Deno.errors.TimedOut(
+    `Cannot finish writing to a client of "${path}": it read nothing for ${LAST_WRITE_TIMEOUT} ms`,
+  );
+}
+
+function readError(path: string, { call, status, reason }: Fault): Error {
+  if (reason !== undefined) {
+    return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}`);
+  }
+  return systemError("Cannot read from a client of", call, path, status);
+}

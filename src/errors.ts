@@ -1,0 +1,132 @@
+/**
+ * From the status of a call to the error that a user catches.
+ *
+ * @module
+ */
+
+/** Windows' own names and short texts for the codes that pipes give. */
+const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]> = new Map([
+  [2, ["ERROR_FILE_NOT_FOUND", "there is no pipe of this name"]],
+  [3, ["ERROR_PATH_NOT_FOUND", "there is no such path"]],
+  [5, ["ERROR_ACCESS_DENIED", "access is denied"]],
+  [6, ["ERROR_INVALID_HANDLE", "the handle is invalid"]],
+  [8, ["ERROR_NOT_ENOUGH_MEMORY", "there is not enough memory"]],
+  [53, ["ERROR_BAD_NETPATH", "the network path was not found"]],
+  [87, ["ERROR_INVALID_PARAMETER", "a parameter is wrong"]],
+  [109, ["ERROR_BROKEN_PIPE", "the other end was closed"]],
+  [121, ["ERROR_SEM_TIMEOUT", "the time ran out"]],
+  [123, ["ERROR_INVALID_NAME", "the name is malformed"]],
+  [230, ["ERROR_BAD_PIPE", "the pipe is in a state that does not allow it"]],
+  [231, ["ERROR_PIPE_BUSY", "all instances are busy"]],
+  [232, ["ERROR_NO_DATA", "the other end is closing"]],
+  [233, ["ERROR_PIPE_NOT_CONNECTED", "no process is at the other end"]],
+  [234, ["ERROR_MORE_DATA", "the message is longer than expected"]],
+  [535, ["ERROR_PIPE_CONNECTED", "a client is already connected"]],
+  [536, ["ERROR_PIPE_LISTENING", "no client is connected yet"]],
+  [995, ["ERROR_OPERATION_ABORTED", "the operation was cancelled"]],
+  [1450, ["ERROR_NO_SYSTEM_RESOURCES", "there are not enough system resources"]],
+  [1784, ["ERROR_INVALID_USER_BUFFER", "the buffer can not be used"]],
+  [1816, ["ERROR_NOT_ENOUGH_QUOTA", "the quota is used up"]],
+]);
+
+/** What a {@linkcode WindowsError} is made of. */
+export interface WindowsErrorInit {
+  /** The code that `GetLastError` gave; 0 when Windows did not tell a reason. */
+  code: number;
+  /** The Windows function that failed, for example `CreateNamedPipeW`. */
+  call: string;
+  /** The full name of the pipe. */
+  path: string;
+}
+
+/**
+ * A call to Windows that failed.
+ *
+ * It is the `cause` of the `Deno.errors` class that fits, and is thrown itself where none does.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/debug/system-error-codes}
+ *
+ * @example What stands behind an error
+ * ```ts
+ * import { call, WindowsError } from "@overlapped/named-pipe";
+ *
+ * try {
+ *   await call("nobody-listens-here", "hello", { missing: "fail" });
+ * } catch (error) {
+ *   if (error instanceof Error && error.cause instanceof WindowsError) {
+ *     console.log(error.cause.symbol); // ERROR_FILE_NOT_FOUND
+ *   }
+ * }
+ * ```
+ */
+export class WindowsError extends Error {
+  /** The code that `GetLastError` gave; 0 when Windows did not tell a reason. */
+  readonly code: number;
+  /** The code's name in Windows' headers, for example `ERROR_PIPE_BUSY`; `ERROR_n` if it is rare. */
+  readonly symbol: string;
+  /** The Windows function that failed, for example `CreateNamedPipeW`. */
+  readonly call: string;
+  /** The full name of the pipe. */
+  readonly path: string;
+
+  /**
+   * Describes a failed call.
+   *
+   * @param action What could not be done, for example `Cannot listen on`.
+   * @param init The code, the function and the pipe.
+   */
+  constructor(action: string, init: WindowsErrorInit) {
+    super(describe(action, init));
+    this.name = "WindowsError";
+    this.code = init.code;
+    this.symbol = SYSTEM_ERRORS.get(init.code)?.[0] ?? `ERROR_${init.code}`;
+    this.call = init.call;
+    this.path = init.path;
+  }
+}
+
+function describe(action: string, { code, call, path }: WindowsErrorInit, text?: string): string {
+  const reason = text ?? SYSTEM_ERRORS.get(code)?.[1] ??
+    (code > 0 ? "the system refused it" : "the system gave no reason");
+  return `${action} "${path}": ${reason} (${call}, error ${code})`;
+}
+
+function errorClass(code: number): (new (message: string, options: ErrorOptions) => Error) | null {
+  switch (code) {
+    case 2:
+      return Deno.errors.NotFound;
+    case 5:
+      return Deno.errors.PermissionDenied;
+    case 231:
+      return Deno.errors.Busy;
+    case 109:
+    case 232:
+    case 233:
+      return Deno.errors.BrokenPipe;
+    default:
+      return null;
+  }
+}
+
+/** The error of a failed call: the `Deno.errors` class that fits, or the WindowsError itself. */
+export function systemError(action: string, call: string, path: string, status: number): Error {
+  const init = { code: Math.max(0, status), call, path };
+  const cause = new WindowsError(action, init);
+  const Class = errorClass(init.code);
+  return Class === null ? cause : new Class(cause.message, { cause });
+}
+
+/** The error of a name that somebody else has. */
+export function nameTaken(call: string, path: string, status: number): Error {
+  const action = "Cannot listen on";
+  const init = { code: status, call, path };
+  return new Deno.errors.AddrInUse(describe(action, init, "another server has the name"), {
+    cause: new WindowsError(action, init),
+  });
+}
+
+/** The error of time that ran out, with the reason for which it was waited. */
+export function timedOut(action: string, call: string, path: string, status: number): Error {
+  const cause = new WindowsError(action, { code: status, call, path });
+  return new Deno.errors.TimedOut(`${cause.message}, and the time ran out`, { cause });
+}

@@ -1,0 +1,304 @@
+/**
+ * What a user of the server holds: a client, and one request of it with the way to answer.
+ *
+ * @module
+ */
+
+import { decodeMessage, encodeMessage, type Message } from "./message.ts";
+
+/**
+ * One connection of a client, from its coming to its leaving. The same object for all of its
+ * exchanges, and never that of another connection: the key for what you keep per client.
+ *
+ * @example State per client
+ * ```ts
+ * import { type PipeClient, serve } from "@overlapped/named-pipe";
+ *
+ * const counts = new WeakMap<PipeClient, number>();
+ * serve({ path: "counter" }, (_request, { client }) => {
+ *   const count = (counts.get(client) ?? 0) + 1;
+ *   counts.set(client, count);
+ *   return `This is your request number ${count}`;
+ * });
+ * ```
+ */
+export interface PipeClient {
+  /** The connection's number, counted from 1 per server. */
+  readonly id: number;
+  /**
+   * Aborts when the connection has ended, or nothing can be sent to the client any more. The
+   * reason is a `Deno.errors.BrokenPipe` if the client left, else a `Deno.errors.Interrupted`.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Ends the connection, for good. Messages that are already sent stay readable for the client;
+   * one that it does not take within 10,000 ms is dropped. An open exchange is settled as lost.
+   * Harmless when the connection has ended already.
+   */
+  close(): void;
+}
+
+/**
+ * One request of a client and the means to answer it.
+ *
+ * All members work when taken off the object, as in `const { request, reply } = exchange`.
+ *
+ * An exchange is open until it is settled: by {@linkcode Exchange.reply}, by the loss of the client,
+ * or by the end of the server. A client has at most one open exchange: its next request is yielded
+ * after that. Misuse throws at the call (a second `reply`, a `send` after it, a message of a wrong
+ * type); the promises reject only because the client or the server is gone, and dropping them is
+ * safe.
+ */
+export interface Exchange {
+  /** The reusable pipe instance that the client came by, numbered from 0: for logs only. */
+  readonly instance: { readonly id: number };
+  /** The connection that the request came by. */
+  readonly client: PipeClient;
+  /** The request: the message as it was sent, and memory of your own. May be empty. */
+  readonly request: Uint8Array<ArrayBuffer>;
+  /**
+   * Aborts when the client is gone or the server stops while the exchange is open.
+   *
+   * While a responder is at work, one more message of the client is read ahead. Until it comes, a
+   * client that leaves is noticed at once; after it, only when this exchange is answered. A request
+   * whose client had left before it was read is yielded with a signal that is aborted already.
+   */
+  readonly signal: AbortSignal;
+  /** The request, decoded as UTF-8. */
+  text(): string;
+  /**
+   * The request, parsed as JSON.
+   *
+   * @throws {SyntaxError} If it is no JSON.
+   */
+  json(): unknown;
+  /**
+   * Sends one message and leaves the exchange open.
+   *
+   * Clients that use [`TransactNamedPipe`](https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-transactnamedpipe)
+   * or [`CallNamedPipe`](https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-callnamedpipea)
+   * take exactly one message per request: do not use `send` for them, only `reply`.
+   *
+   * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
+   * @returns Resolves when Windows has taken the message, which does not mean that it was read.
+   *   Rejects with `Deno.errors.BrokenPipe` when the client is gone, with
+   *   `Deno.errors.Interrupted` when the connection was ended by the server.
+   * @throws {TypeError} If the message has a wrong type, or the exchange is answered.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
+   */
+  send(message: Message): Promise<void>;
+  /**
+   * Settles the exchange, with one last message or with none.
+   *
+   * In a `for await` loop do not await it: a client that never reads would hold up the loop.
+   *
+   * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
+   *   `undefined`: no message is sent.
+   * @returns As for {@linkcode Exchange.send}.
+   * @throws {TypeError} If the message has a wrong type, or the exchange is answered.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
+   */
+  reply(message?: Message): Promise<void>;
+}
+
+/** An abort signal that is made when somebody asks for it. */
+class LazySignal {
+  #controller: AbortController | undefined = undefined;
+  #reason: Error | undefined = undefined;
+
+  get(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: Error): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
+/** A connection, as the server keeps it. */
+export class ServerClient implements PipeClient {
+  readonly id: number;
+  readonly #signal = new LazySignal();
+  readonly #close: (client: ServerClient) => void;
+  #closer: (() => void) | undefined = undefined;
+
+  constructor(id: number, close: (client: ServerClient) => void) {
+    this.id = id;
+    this.#close = close;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal.get();
+  }
+
+  get close(): () => void {
+    return this.#closer ??= () => this.#close(this);
+  }
+
+  /** The client can not be answered any more. Runs the user's abort listeners. */
+  lose(reason: Error): void {
+    this.#signal.abort(reason);
+  }
+
+  /** @internal */
+  [Symbol.for("Deno.customInspect")](): string {
+    return `PipeClient { id: ${this.id} }`;
+  }
+}
+
+/** Where the messages of an exchange go. */
+export interface Answerer {
+  /** Sends a message of an open exchange: the last one, if `last`. */
+  answer(
+    exchange: ServerExchange,
+    message: Uint8Array<ArrayBuffer>,
+    last: boolean,
+    own: boolean,
+  ): Promise<void>;
+  /** An open exchange is settled without a last message. */
+  settle(exchange: ServerExchange): void;
+  /** Somebody has taken the exchange, or is through with it: see the members of these names. */
+  progressed(exchange: ServerExchange): void;
+}
+
+const DONE: Promise<void> = Promise.resolve();
+
+/** An exchange, as the server keeps it. */
+export class ServerExchange implements Exchange {
+  readonly instance: { readonly id: number };
+  readonly client: ServerClient;
+  readonly request: Uint8Array<ArrayBuffer>;
+  readonly #answerer: Answerer;
+  #signal: LazySignal | undefined = undefined;
+  #answered = false;
+  #lost: Error | undefined = undefined;
+  #taken = false;
+  #finished = false;
+
+  constructor(
+    answerer: Answerer,
+    instance: { readonly id: number },
+    client: ServerClient,
+    request: Uint8Array<ArrayBuffer>,
+  ) {
+    this.#answerer = answerer;
+    this.instance = instance;
+    this.client = client;
+    this.request = request;
+  }
+
+  /** Whether it waits for an answer that can still reach the client. */
+  get open(): boolean {
+    return !this.#answered && this.#lost === undefined;
+  }
+
+  /** Whether `reply` was called. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** Why no answer can reach the client, if that is so. */
+  get lost(): Error | undefined {
+    return this.#lost;
+  }
+
+  /** Whether the user has it, so that nobody else needs to keep it. */
+  get taken(): boolean {
+    return this.#taken;
+  }
+
+  /** Whether the user is through with it, lost or not. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#signal === undefined) {
+      this.#signal = new LazySignal();
+      if (this.#lost !== undefined) this.#signal.abort(this.#lost);
+    }
+    return this.#signal.get();
+  }
+
+  get text(): () => string {
+    return () => decodeMessage(this.request);
+  }
+
+  get json(): () => unknown {
+    return () => JSON.parse(decodeMessage(this.request));
+  }
+
+  get send(): (message: Message) => Promise<void> {
+    return (message) => this.answer(message, false);
+  }
+
+  get reply(): (message?: Message) => Promise<void> {
+    return (message) => {
+      if (message !== undefined) return this.answer(message, true);
+      this.settle();
+      return this.#lost === undefined ? DONE : rejected(this.#lost);
+    };
+  }
+
+  /** Sends a message, the last one if `last`. */
+  answer(message: Message, last: boolean): Promise<void> {
+    const bytes = encodeMessage(message);
+    this.#refuseTwice();
+    if (last) this.#answered = true;
+    if (this.#lost !== undefined) return rejected(this.#lost);
+    return this.#answerer.answer(this, bytes, last, typeof message === "string");
+  }
+
+  /** Settles the exchange without a last message. */
+  settle(): void {
+    this.#refuseTwice();
+    this.#answered = true;
+    if (this.#lost === undefined) this.#answerer.settle(this);
+  }
+
+  /** No answer can reach the client any more. Says so to nobody yet: see `abort`. */
+  lose(reason: Error): void {
+    if (this.open) this.#lost = reason;
+  }
+
+  /** Runs the user's abort listeners, if the exchange was lost. */
+  abort(): void {
+    if (this.#lost !== undefined) this.#signal?.abort(this.#lost);
+  }
+
+  /** The user has it. */
+  take(): void {
+    this.#taken = true;
+    this.#answerer.progressed(this);
+  }
+
+  /** The user is through with it. */
+  finish(): void {
+    this.#finished = true;
+    this.#answerer.progressed(this);
+  }
+
+  #refuseTwice(): void {
+    if (!this.#answered) return;
+    throw new TypeError("Cannot answer the exchange: it is answered already");
+  }
+
+  /** @internal */
+  [Symbol.for("Deno.customInspect")](): string {
+    const state = this.#lost !== undefined ? "lost" : this.#answered ? "settled" : "open";
+    return `Exchange { client: ${this.client.id}, request: ${this.request.length} bytes, ${state} }`;
+  }
+}
+
+/** A rejected promise that may be dropped. */
+export function rejected(reason: Error): Promise<never> {
+  const promise = Promise.reject(reason);
+  promise.catch(() => {});
+  return promise;
+}

@@ -1,0 +1,286 @@
+/**
+ * exchanges(): the async generator of `{ instance, request, reply }`.
+ *
+ * @module
+ */
+
+import type { DisconnectReason } from "./driver.ts";
+import type { Exchange, PipeClient, ServerExchange } from "./exchange.ts";
+import { type OpenLoop, openLoop } from "./isolate.ts";
+import { abortSignal, optionalFunction, type ServerSettings, serverSettings } from "./options.ts";
+import { Server, type Sink } from "./server.ts";
+import type { WaitLoop } from "./wait_loop.ts";
+
+/** Options of {@linkcode exchanges} and {@linkcode serve}. */
+export interface ExchangesOptions {
+  /**
+   * The name of the pipe. A name without a leading slash or backslash (`\` is allowed inside, `/`
+   * is not) becomes `\\.\pipe\name`; `\\.\pipe\…` in any case is kept; `//./pipe/…` is turned. At
+   * most 256 characters in all. Names are not case-sensitive.
+   *
+   * The name must be free: the first instance is created with `FILE_FLAG_FIRST_PIPE_INSTANCE`, so
+   * that nobody else's pipe is joined.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/ipc/pipe-names}
+   */
+  path: string;
+  /**
+   * How many instances always listen, 1 to 65,000. As clients come, more are created; as they
+   * leave, the number falls back.
+   *
+   * @default {4}
+   */
+  instances?: number | undefined;
+  /**
+   * How many instances, and so clients, there are at most: an integer from `instances`. Further
+   * clients wait (`ERROR_PIPE_BUSY`) until one leaves. Windows is always given
+   * `PIPE_UNLIMITED_INSTANCES` as `nMaxInstances`, and the server counts.
+   *
+   * @default {Infinity}
+   */
+  maxInstances?: number | undefined;
+  /**
+   * Bytes that Windows holds for each client of what it wrote and the server has not read:
+   * `nInBufferSize` of `CreateNamedPipeW`. A longer request arrives all the same, in one piece.
+   *
+   * @default {65536}
+   */
+  readBufferSize?: number | undefined;
+  /**
+   * Bytes that Windows holds for each client of what the server wrote and it has not read:
+   * `nOutBufferSize` of `CreateNamedPipeW`. A longer reply stays pending until it is read.
+   *
+   * @default {65536}
+   */
+  writeBufferSize?: number | undefined;
+  /**
+   * Milliseconds that a client's `WaitNamedPipe` with `NMPWAIT_USE_DEFAULT_WAIT` waits:
+   * `nDefaultTimeOut` of `CreateNamedPipeW`.
+   *
+   * @default {5000}
+   */
+  waitTimeout?: number | undefined;
+  /**
+   * Stops the server at once when it aborts: exchange signals abort, what Windows has taken stays
+   * readable for the clients, everything is closed. Aborted beforehand: the server never listens.
+   */
+  signal?: AbortSignal | undefined;
+  /**
+   * Is called once, when clients can connect. What it throws is reported on the console.
+   *
+   * @param address The full name of the pipe.
+   */
+  onListen?: ((address: { path: string }) => void) | undefined;
+  /**
+   * Is called at the end of every connection. What it throws is reported on the console.
+   *
+   * @param client The connection that has ended.
+   * @param reason Who ended it.
+   * @param error The error, where there was one.
+   */
+  onDisconnect?:
+    | ((client: PipeClient, reason: DisconnectReason, error?: unknown) => void)
+    | undefined;
+}
+
+/**
+ * Listens on a named pipe and yields what clients ask, as exchanges to be answered.
+ *
+ * Each client has at most one open exchange; those of different clients are yielded side by side.
+ * The pipe is a message pipe: a request is one message of a client, of any length up to 16 MiB,
+ * and empty messages are requests too. Remote clients are refused, and a client that sends
+ * something longer is disconnected.
+ *
+ * The instances come into being at the first `next()`. Leaving the loop ends the server: exchanges
+ * that are not settled are dropped, and what is being written may take 10,000 ms more. The
+ * generator ends without an error when `signal` aborts.
+ *
+ * Windows holds every loop of this module in one wait on one thread of Deno's pool for blocking
+ * calls. Blocking calls of your own that fill the pool delay that wait.
+ *
+ * When a `Worker` is ended with `terminate()`, nothing can be closed: its instances stay until the
+ * process ends, and clients that they take are never answered. Shut the server down first.
+ *
+ * @param options The name, and what may be changed.
+ * @returns An async generator that nothing but iterating starts.
+ * @throws {TypeError} If the name can not be used or an option has a wrong type.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {Deno.errors.NotSupported} From `next()`, if this is not Windows.
+ * @throws {Deno.errors.NotCapable} From `next()`, without `--allow-ffi` or
+ *   `--allow-ffi=C:\Windows\System32\kernel32.dll`.
+ * @throws {Deno.errors.AddrInUse} From `next()`, if there is a pipe of this name.
+ * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed.
+ * @throws {WindowsError} From `next()`, if something else prevents listening, or if it can not go
+ *   on.
+ *
+ * @example An echo server
+ * ```ts
+ * import { exchanges } from "@overlapped/named-pipe";
+ *
+ * for await (const { instance, request, reply } of exchanges({ path: "echo" })) {
+ *   console.log(`[${instance.id}] ${request.length} bytes`);
+ *   reply(request);
+ * }
+ * ```
+ */
+export function exchanges(options: ExchangesOptions): AsyncGenerator<Exchange, void, void> {
+  return exchangesOn(openLoop, options);
+}
+
+/** {@linkcode exchanges} on any loop. */
+export function exchangesOn(
+  open: OpenLoop,
+  options: ExchangesOptions,
+): AsyncGenerator<Exchange, void, void> {
+  const settings = serverSettings(options);
+  abortSignal(options.signal);
+  checkHooks(options);
+  return new Exchanges(open, settings, options);
+}
+
+/** Checks the functions among a server's options. */
+export function checkHooks(options: ExchangesOptions): void {
+  optionalFunction("onListen", options.onListen);
+  optionalFunction("onDisconnect", options.onDisconnect);
+}
+
+/** Calls back when a signal aborts, for as long as the server lives. */
+export function onAbort(
+  server: Server,
+  signal: AbortSignal | undefined,
+  stop: () => void,
+): void {
+  if (signal === undefined) return;
+  const forget = () => signal.removeEventListener("abort", stop);
+  signal.addEventListener("abort", stop, { once: true });
+  server.finished.then(forget, forget);
+}
+
+type Result = IteratorResult<Exchange, void>;
+
+/**
+ * Not an `async function*`: that would run the server inside `next()`, hang on `return()` while it
+ * waits, and deadlock a consumer that awaits a reply.
+ */
+class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
+  readonly #open: OpenLoop;
+  readonly #settings: ServerSettings;
+  readonly #options: ExchangesOptions;
+  #loop: WaitLoop | undefined = undefined;
+  #server: Server | undefined = undefined;
+  #over = false;
+  #failure: { error: unknown } | undefined = undefined;
+  /** At most one exchange per instance. */
+  #queue: ServerExchange[] = [];
+  #waiters: PromiseWithResolvers<Result>[] = [];
+  #resuming = false;
+
+  constructor(open: OpenLoop, settings: ServerSettings, options: ExchangesOptions) {
+    this.#open = open;
+    this.#settings = settings;
+    this.#options = options;
+  }
+
+  next(): Promise<Result> {
+    if (this.#server === undefined && !this.#over) {
+      const error = this.#start();
+      if (error !== undefined) return Promise.reject(error.reason);
+    }
+    if (this.#failure !== undefined) {
+      const { error } = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(error);
+    }
+    if (this.#over) return Promise.resolve({ done: true, value: undefined });
+    const waiter = Promise.withResolvers<Result>();
+    this.#waiters.push(waiter);
+    // However many exchanges are queued, the thread returns to the event loop in between.
+    if (this.#loop?.turnSpent) this.#resumeNextTurn();
+    else this.#resume();
+    return waiter.promise;
+  }
+
+  async return(): Promise<Result> {
+    this.#stop();
+    // Whether the server could go on does not matter to one who does not want it any more.
+    await this.#server?.finished.catch(() => {});
+    return { done: true, value: undefined };
+  }
+
+  async throw(error: unknown): Promise<Result> {
+    await this.return();
+    throw error;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  /** See {@linkcode Sink}. */
+  deliver(exchange: ServerExchange): void {
+    this.#queue.push(exchange);
+    this.#resume();
+  }
+
+  #start(): { reason: unknown } | undefined {
+    const { signal } = this.#options;
+    if (signal?.aborted) {
+      this.#over = true;
+      return undefined;
+    }
+    try {
+      this.#loop = this.#open();
+      const server = new Server(this.#loop, this.#settings, this.#options, this);
+      server.open();
+      this.#server = server;
+    } catch (reason) {
+      this.#over = true;
+      return { reason };
+    }
+    onAbort(this.#server, signal, () => this.#stop());
+    this.#server.finished.then(() => this.#end(), (error) => this.#fail(error));
+    return undefined;
+  }
+
+  #resume(): void {
+    while (this.#waiters.length > 0 && this.#queue.length > 0) {
+      const exchange = this.#queue.shift();
+      if (exchange === undefined) return;
+      this.#waiters.shift()?.resolve({ done: false, value: exchange });
+      exchange.take();
+      exchange.finish();
+    }
+  }
+
+  #resumeNextTurn(): void {
+    if (this.#resuming || this.#queue.length === 0) return;
+    this.#resuming = true;
+    this.#loop?.atNextTurn(() => {
+      this.#resuming = false;
+      this.#resume();
+    });
+  }
+
+  #fail(error: unknown): void {
+    const [first] = this.#waiters.splice(0, 1);
+    if (first !== undefined) first.reject(error);
+    else if (!this.#over) this.#failure = { error };
+    this.#end();
+  }
+
+  #stop(): void {
+    this.#end();
+    this.#server?.stop();
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#queue = [];
+    for (const waiter of this.#waiters) waiter.resolve({ done: true, value: undefined });
+    this.#waiters = [];
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Reads whole messages, of any length, off one end of a pipe.
+ *
+ * @module
+ */
+
+import { isEnd, type Kernel, Lane, Status } from "./kernel.ts";
+import type { Operation, WaitLoop } from "./wait_loop.ts";
+
+/** Bytes of the first read of each message: what an idle connection holds. */
+const FIRST_READ = 4096;
+
+/** What became of a read; `broken` says why what came can not be used. */
+export type Outcome = "message" | "partial" | "ended" | "cancelled" | "broken";
+
+/** Why a message can not be used. */
+export interface Fault {
+  readonly call: string;
+  readonly status: number;
+  /** Set when the fault is not that of a call. */
+  readonly reason?: string;
+}
+
+/**
+ * One message at a time: a first read, and if the message is longer, exactly one more for the rest.
+ *
+ * Between the two the writer may withdraw the rest and write another message, which the second read
+ * would take for the end of the first. Therefore the length of the rest is asked at once, and a
+ * second read that brings anything else is a fault.
+ */
+export class MessageReader {
+  readonly #loop: WaitLoop;
+  readonly #kernel: Kernel;
+  readonly #operation: Operation;
+  readonly #longest: number;
+  #message: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  /** Bytes of the first piece, which stays in the slot's memory until the rest is read. */
+  #piece = 0;
+  #rest = 0;
+  #readsRest = false;
+  #fault: Fault | undefined = undefined;
+
+  constructor(loop: WaitLoop, operation: Operation, longest: number) {
+    this.#loop = loop;
+    this.#kernel = loop.kernel;
+    this.#operation = operation;
+    this.#longest = longest;
+  }
+
+  /** Why the last read was "broken". */
+  get fault(): Fault | undefined {
+    return this.#fault;
+  }
+
+  /** Submits the first read of the next message. */
+  readFirst(): void {
+    this.#readsRest = false;
+    this.#loop.read(this.#operation, FIRST_READ);
+  }
+
+  /** Submits the one read for the rest, after "partial". */
+  readRest(): void {
+    this.#message = new Uint8Array(this.#piece + this.#rest);
+    this.#kernel.take(this.#operation.slot, this.#message.subarray(0, this.#piece));
+    this.#readsRest = true;
+    this.#loop.read(this.#operation, this.#rest);
+  }
+
+  /** What the read that is over brought. To be called once, in the task that learns of it. */
+  outcome(): Outcome {
+    const { status } = this.#operation;
+    if (status === Status.SUCCESS) return this.#readsRest ? this.#joinRest() : this.#takeWhole();
+    if (status === Status.MORE_DATA) return this.#readsRest ? this.#mismatch() : this.#measure();
+    if (status === Status.CANCELLED) return "cancelled";
+    if (isEnd(status)) return "ended";
+    return this.#broken({ call: "ReadFile", status });
+  }
+
+  /** The whole message, after "message". */
+  takeMessage(): Uint8Array<ArrayBuffer> {
+    const message = this.#message;
+    this.#message = EMPTY;
+    return message;
+  }
+
+  get #transferred(): number {
+    return this.#kernel.transferred(Lane.IN, this.#operation.slot);
+  }
+
+  #takeWhole(): Outcome {
+    this.#message = new Uint8Array(this.#transferred);
+    if (this.#message.length > this.#longest) return this.#tooLong(this.#message.length);
+    if (this.#message.length > 0) this.#kernel.take(this.#operation.slot, this.#message);
+    return "message";
+  }
+
+  #joinRest(): Outcome {
+    if (this.#transferred !== this.#rest) return this.#mismatch();
+    this.#kernel.take(this.#operation.slot, this.#message.subarray(this.#piece));
+    return "message";
+  }
+
+  /** The message goes on: how far, before anything is allocated for it. */
+  #measure(): Outcome {
+    this.#piece = this.#transferred;
+    const { status, left } = this.#kernel.peek(this.#operation.handle);
+    if (isEnd(status)) return "ended";
+    if (status !== Status.SUCCESS) return this.#broken({ call: "PeekNamedPipe", status });
+    if (left === 0) return this.#mismatch();
+    if (this.#piece + left > this.#longest) return this.#tooLong(this.#piece + left);
+    this.#rest = left;
+    return "partial";
+  }
+
+  #tooLong(length: number): Outcome {
+    const reason = `a message of ${length} bytes is longer than the limit of ${this.#longest}`;
+    return this.#broken({ call: "ReadFile", status: Status.MORE_DATA, reason });
+  }
+
+  #mismatch(): Outcome {
+    const reason = "a message was withdrawn after its first piece was read";
+    return this.#broken({ call: "ReadFile", status: this.#operation.status, reason });
+  }
+
+  #broken(fault: Fault): Outcome {
+    this.#message = EMPTY;
+    this.#fault = fault;
+    return "broken";
+  }
+}
+
+const EMPTY = new Uint8Array(0);

@@ -1,0 +1,194 @@
+/**
+ * Checks and defaults: what a user typed becomes one frozen, normalised record, or an error that
+ * says what is wrong, before anything is created.
+ *
+ * @module
+ */
+
+const PREFIX = "\\\\.\\pipe\\";
+const LOCAL_PREFIX = /^\\\\\.\\pipe\\/i;
+/** Windows takes names of up to 256 characters, prefix included. */
+const LONGEST_PATH = 256;
+const MAX_DWORD = 0xffff_ffff;
+/** The longest time that timers take, in milliseconds: nearly 25 days. */
+const MAX_TIMEOUT = 0x7fff_ffff;
+const MIB = 1024 * 1024;
+
+/** The longest message that can be sent: WriteFile takes a 32-bit length. */
+export const LONGEST_MESSAGE = 0x7fff_ffff;
+
+/** The longest request that is taken from a client, in bytes. */
+export const LONGEST_REQUEST: number = 16 * MIB;
+
+/** How long a write may stay pending once its connection is to end, in milliseconds. */
+export const LAST_WRITE_TIMEOUT = 10_000;
+
+/** How long {@linkcode shutdownTimeout} waits by default, in milliseconds. */
+const SHUTDOWN_TIMEOUT = 10_000;
+
+/** Options of a server, before they are checked. */
+export interface RawServerOptions {
+  readonly path: string;
+  readonly instances?: number | undefined;
+  readonly maxInstances?: number | undefined;
+  readonly readBufferSize?: number | undefined;
+  readonly writeBufferSize?: number | undefined;
+  readonly waitTimeout?: number | undefined;
+}
+
+/** Options of a server, checked and complete. */
+export interface ServerSettings {
+  readonly path: string;
+  readonly instances: number;
+  readonly maxInstances: number;
+  readonly readBufferSize: number;
+  readonly writeBufferSize: number;
+  readonly waitTimeout: number;
+}
+
+/** Options of a client, before they are checked. */
+export interface RawClientOptions {
+  readonly path: string;
+  readonly timeout?: number | undefined;
+  readonly missing?: "wait" | "fail" | undefined;
+  readonly maxMessage?: number | undefined;
+}
+
+/** Options of a client, checked and complete. */
+export interface ClientSettings {
+  readonly path: string;
+  readonly timeout: number;
+  readonly missing: "wait" | "fail";
+  readonly maxMessage: number;
+}
+
+/** Checks a server's options and fills in the defaults. */
+export function serverSettings(options: RawServerOptions): Readonly<ServerSettings> {
+  requireObject("options", options);
+  const instances = integer("instances", options.instances ?? 4, 1, 65_000);
+  return Object.freeze({
+    path: serverPath(options.path),
+    instances,
+    maxInstances: options.maxInstances === undefined || options.maxInstances === Infinity
+      ? Infinity
+      : integer("maxInstances", options.maxInstances, instances, Number.MAX_SAFE_INTEGER),
+    readBufferSize: integer("readBufferSize", options.readBufferSize ?? 65_536, 0, MAX_DWORD),
+    writeBufferSize: integer("writeBufferSize", options.writeBufferSize ?? 65_536, 0, MAX_DWORD),
+    waitTimeout: integer("waitTimeout", options.waitTimeout ?? 5_000, 1, MAX_DWORD - 1),
+  });
+}
+
+/** Checks a client's options and fills in the defaults. */
+export function clientSettings(options: RawClientOptions): Readonly<ClientSettings> {
+  requireObject("options", options);
+  const missing = options.missing ?? "wait";
+  if (missing !== "wait" && missing !== "fail") {
+    throw new TypeError(`Cannot use "missing": must be "wait" or "fail", was ${show(missing)}`);
+  }
+  return Object.freeze({
+    path: clientPath(options.path),
+    timeout: milliseconds("timeout", options.timeout ?? 5_000),
+    missing,
+    maxMessage: integer("maxMessage", options.maxMessage ?? 16 * MIB, 0, LONGEST_MESSAGE),
+  });
+}
+
+/** Checks how many responders may work at once. */
+export function concurrencyLimit(concurrency: number | undefined): number {
+  if (concurrency === undefined || concurrency === Infinity) return Infinity;
+  return integer("concurrency", concurrency, 1, Number.MAX_SAFE_INTEGER);
+}
+
+/** Checks how long a shutdown waits, in milliseconds. */
+export function shutdownTimeout(timeout: number | undefined): number {
+  return milliseconds("timeout", timeout ?? SHUTDOWN_TIMEOUT);
+}
+
+/** Checks an abort signal. */
+export function abortSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw new TypeError(`Cannot use "signal": must be an AbortSignal, was ${show(signal)}`);
+}
+
+/** Checks a function that a user hands over. */
+export function requireFunction(name: string, value: unknown): void {
+  if (typeof value === "function") return;
+  throw new TypeError(`Cannot use "${name}": must be a function, was ${show(value)}`);
+}
+
+/** Checks a function that a user may hand over. */
+export function optionalFunction(name: string, value: unknown): void {
+  if (value !== undefined) requireFunction(name, value);
+}
+
+function requireObject(name: string, value: unknown): void {
+  if (typeof value === "object" && value !== null) return;
+  throw new TypeError(`Cannot use "${name}": must be an object, was ${show(value)}`);
+}
+
+function milliseconds(name: string, value: number): number {
+  if (value === Infinity) return MAX_TIMEOUT;
+  return Math.min(integer(name, value, 0, Number.MAX_SAFE_INTEGER), MAX_TIMEOUT);
+}
+
+function integer(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot use "${name}": must be a number, was ${show(value)}`);
+  }
+  if (!Number.isInteger(value) || value < min || value > max) {
+    const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
+    throw new RangeError(`Cannot use "${name}": must be an integer ${range}, was ${value}`);
+  }
+  return value;
+}
+
+/** The full name of a pipe that a server can have: always one of this machine. */
+function serverPath(path: unknown): string {
+  const full = fullPath(path);
+  if (LOCAL_PREFIX.test(full)) return full;
+  throw refusedPath(path, "a server can only listen on this machine");
+}
+
+/** The full name of a pipe that a client can open, on this machine or another. */
+function clientPath(path: unknown): string {
+  return fullPath(path);
+}
+
+function fullPath(path: unknown): string {
+  if (typeof path !== "string") {
+    throw new TypeError(`Cannot use "path": must be a string, was ${show(path)}`);
+  }
+  const [prefix, name] = splitPath(path);
+  if (name === "") throw refusedPath(path, "the name is empty");
+  if (name.includes("/")) throw refusedPath(path, "a name cannot contain a slash");
+  if (name.includes("\0")) throw refusedPath(path, "a name cannot contain a NUL character");
+  if (name.startsWith("\\")) throw refusedPath(path, "a name cannot start with a backslash");
+  const full = prefix + name;
+  if (full.length > LONGEST_PATH) {
+    throw refusedPath(path, `it is longer than ${LONGEST_PATH} characters`);
+  }
+  return full;
+}
+
+function splitPath(path: string): [prefix: string, name: string] {
+  const [local] = LOCAL_PREFIX.exec(path) ?? [];
+  if (local !== undefined) return [local, path.slice(local.length)];
+  const [slashed] = /^\/\/\.\/pipe\//i.exec(path) ?? [];
+  if (slashed !== undefined) return [PREFIX, path.slice(slashed.length)];
+  const [remote] = /^\\\\[^\\/.?][^\\/]*\\pipe\\/i.exec(path) ?? [];
+  if (remote !== undefined) return [remote, path.slice(remote.length)];
+  if (/^[\\/]/.test(path)) {
+    throw refusedPath(path, `it must be a name, or start with ${PREFIX}`);
+  }
+  return [PREFIX, path];
+}
+
+function refusedPath(path: unknown, reason: string): TypeError {
+  return new TypeError(`Cannot use "path" ${show(path)}: ${reason}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return `"${value}"`;
+  if (value === null || typeof value !== "object") return String(value);
+  return Array.isArray(value) ? "an array" : "an object";
+}

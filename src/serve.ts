@@ -1,0 +1,320 @@
+/**
+ * serve(): a responder function over exchanges, shaped like `Deno.serve`.
+ *
+ * @module
+ */
+
+import type { Exchange, ServerExchange } from "./exchange.ts";
+import { checkHooks, type ExchangesOptions, onAbort } from "./exchanges.ts";
+import { callHook, isThenable, report } from "./hooks.ts";
+import { type OpenLoop, openLoop } from "./isolate.ts";
+import type { Message } from "./message.ts";
+import {
+  abortSignal,
+  concurrencyLimit,
+  optionalFunction,
+  requireFunction,
+  serverSettings,
+  shutdownTimeout,
+} from "./options.ts";
+import { Server, type ShutdownReport, type Sink } from "./server.ts";
+import type { WaitLoop } from "./wait_loop.ts";
+
+/** What a responder answers: one message, or nothing, and then no message is sent (one-way). */
+export type Reply = Message | undefined | void;
+
+/**
+ * Answers one request: with a message, with a promise of one, with nothing, or, as an async
+ * generator, with several messages.
+ *
+ * An async generator is asked for its next message when Windows has taken the one before, and is
+ * returned early when the client leaves. A responder may also use the exchange itself, and then
+ * answers with nothing.
+ *
+ * @param request The message of the client, memory of your own; the same as `exchange.request`.
+ * @param exchange The request with all that belongs to it.
+ */
+export type Responder = (
+  request: Uint8Array<ArrayBuffer>,
+  exchange: Exchange,
+) => Reply | Promise<Reply> | AsyncIterable<Message>;
+
+/** Options of {@linkcode serve}. */
+export interface ServeOptions extends ExchangesOptions {
+  /**
+   * How many responders work at once. Further requests wait, in the order in which they came.
+   *
+   * @default {Infinity}
+   */
+  concurrency?: number | undefined;
+  /**
+   * Gets what a responder threw, and may answer instead: what it gives is what the responder might
+   * have given, nothing (no message is sent) included. Without it, and when it throws itself, the
+   * error goes to `console.error` and the connection ends.
+   *
+   * @param error What was thrown.
+   * @param exchange The request that was being answered.
+   */
+  onError?: ((error: unknown, exchange: Exchange) => Reply | Promise<Reply>) | undefined;
+}
+
+/** A server that {@linkcode serve} started. `await using` shuts it down. */
+export interface PipeServer extends AsyncDisposable {
+  /** The full name of the pipe, `\\.\pipe\…`. */
+  readonly path: string;
+  /**
+   * Resolves when the server has ended and everything is closed. Rejects when it can listen no
+   * longer; that needs no handler.
+   */
+  readonly finished: Promise<void>;
+  /**
+   * Ends the server: no new clients, open exchanges finish, what is being written ends, then
+   * everything is closed. What clients have not read yet stays readable for them.
+   *
+   * @param options `timeout`: milliseconds after which the rest is thrown out; 10,000 by default.
+   * @returns What it came to. A second call gets the same.
+   * @throws {TypeError} If the timeout is no number.
+   * @throws {RangeError} If the timeout is negative or no integer.
+   */
+  shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport>;
+}
+
+/**
+ * Listens on a named pipe and answers each request with a responder function.
+ *
+ * The server listens when this returns. All that holds for {@linkcode exchanges} holds here too.
+ *
+ * @param options The name, and what may be changed.
+ * @param responder Answers each request. Requests of one client are answered one after another,
+ *   those of different clients side by side.
+ * @returns The server. It keeps the program running until it is shut down.
+ * @throws {TypeError} If the name can not be used or an option has a wrong type.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {Deno.errors.NotSupported} If this is not Windows.
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi` or
+ *   `--allow-ffi=C:\Windows\System32\kernel32.dll`.
+ * @throws {Deno.errors.AddrInUse} If there is a pipe of this name.
+ * @throws {Deno.errors.PermissionDenied} If the name is not allowed.
+ * @throws {WindowsError} If something else prevents listening.
+ *
+ * @example One reply for each request
+ * ```ts
+ * import { serve } from "@overlapped/named-pipe";
+ *
+ * await using server = serve({ path: "shout" }, (_request, exchange) => {
+ *   return exchange.text().toUpperCase();
+ * });
+ * await server.finished;
+ * ```
+ *
+ * @example Several messages for each request
+ * ```ts
+ * import { serve } from "@overlapped/named-pipe";
+ *
+ * serve({ path: "count" }, async function* (_request, exchange) {
+ *   for (let i = 1; i <= Number(exchange.text()); i++) yield `${i}`;
+ * });
+ * ```
+ */
+export function serve(options: ServeOptions, responder: Responder): PipeServer {
+  return serveOn(openLoop, options, responder);
+}
+
+/** {@linkcode serve} on any loop. */
+export function serveOn(open: OpenLoop, options: ServeOptions, responder: Responder): PipeServer {
+  const settings = serverSettings(options);
+  const signal = abortSignal(options.signal);
+  checkHooks(options);
+  optionalFunction("onError", options.onError);
+  requireFunction("responder", responder);
+  const limit = concurrencyLimit(options.concurrency);
+  if (signal?.aborted) return new NeverServed(settings.path);
+  const loop = open();
+  const responders = new Responders(loop, responder, options.onError, limit);
+  const server = new Server(loop, settings, options, responders);
+  server.open();
+  onAbort(server, signal, () => server.stop());
+  return new Serving(server);
+}
+
+class Serving implements PipeServer {
+  readonly path: string;
+  readonly finished: Promise<void>;
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.path = server.path;
+    this.finished = server.finished;
+    this.#server = server;
+  }
+
+  shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
+    return this.#server.shutdown(shutdownTimeout(options?.timeout));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+}
+
+/** The server of a signal that was aborted beforehand. */
+class NeverServed implements PipeServer {
+  readonly path: string;
+  readonly finished: Promise<void> = Promise.resolve();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
+    shutdownTimeout(options?.timeout);
+    return Promise.resolve({ exchanges: 0, evicted: 0, dropped: 0 });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Runs the responder, for as many exchanges at once as is allowed. */
+class Responders implements Sink {
+  readonly #loop: WaitLoop;
+  readonly #responder: Responder;
+  readonly #onError: ServeOptions["onError"];
+  readonly #limit: number;
+  #working = 0;
+  /** At most one exchange per instance. */
+  readonly #waiting: ServerExchange[] = [];
+
+  constructor(
+    loop: WaitLoop,
+    responder: Responder,
+    onError: ServeOptions["onError"],
+    limit: number,
+  ) {
+    this.#loop = loop;
+    this.#responder = responder;
+    this.#onError = onError;
+    this.#limit = limit;
+  }
+
+  /** See {@linkcode Sink}. */
+  deliver(exchange: ServerExchange): void {
+    const free = this.#working < this.#limit && this.#waiting.length === 0;
+    if (free) this.#start(exchange);
+    else this.#waiting.push(exchange);
+  }
+
+  #start(exchange: ServerExchange): void {
+    this.#working++;
+    exchange.take();
+    let reply: ReturnType<Responder>;
+    try {
+      reply = this.#responder(exchange.request, exchange);
+    } catch (error) {
+      this.#goOn(this.#failed(exchange, error), exchange);
+      return;
+    }
+    if (isReply(reply)) this.#goOn(this.#answer(exchange, reply), exchange);
+    else this.#goOn(this.#answerLater(exchange, reply), exchange);
+  }
+
+  /** Frees the responder's place when it is done; at once when nothing is to be awaited. */
+  #goOn(done: Promise<void> | undefined, exchange: ServerExchange): void {
+    if (done === undefined) this.#end(exchange);
+    else done.then(() => this.#end(exchange));
+  }
+
+  #end(exchange: ServerExchange): void {
+    this.#working--;
+    exchange.finish();
+    // In a turn of its own: many waiting requests must not keep the thread.
+    if (this.#waiting.length > 0) this.#loop.atNextTurn(() => this.#startNext());
+  }
+
+  #startNext(): void {
+    if (this.#working >= this.#limit) return;
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#start(next);
+  }
+
+  /** Gives the reply, if the responder has not answered by itself. Never rejects. */
+  #answer(exchange: ServerExchange, reply: Reply): Promise<void> | undefined {
+    try {
+      if (reply !== undefined) exchange.answer(reply, true);
+      else if (!exchange.answered) exchange.settle();
+      return undefined;
+    } catch (error) {
+      return this.#failed(exchange, error);
+    }
+  }
+
+  async #answerLater(
+    exchange: ServerExchange,
+    result: Promise<Reply> | AsyncIterable<Message>,
+  ): Promise<void> {
+    try {
+      const reply = await (isAsyncIterable(result) ? sendAll(exchange, result) : result);
+      if (!isReply(reply)) throw wrongReply(reply);
+      await this.#answer(exchange, reply);
+    } catch (error) {
+      await this.#failed(exchange, error);
+    }
+  }
+
+  async #failed(exchange: ServerExchange, error: unknown): Promise<void> {
+    try {
+      if (this.#onError === undefined) throw error;
+      const result = this.#onError(error, exchange);
+      const reply = isThenable(result) ? await result : result;
+      if (!isReply(reply)) throw wrongReply(reply);
+      if (reply !== undefined && !exchange.answered) exchange.answer(reply, true);
+      else if (!exchange.answered) exchange.settle();
+    } catch (last) {
+      report(last);
+      exchange.client.close();
+    }
+  }
+}
+
+/** Sends what an async generator gives, one message after the other, while the client is there. */
+async function sendAll(exchange: ServerExchange, messages: AsyncIterable<Message>): Promise<void> {
+  const iterator = messages[Symbol.asyncIterator]();
+  const giveUp = () => callHook(() => iterator.return?.());
+  exchange.signal.addEventListener("abort", giveUp, { once: true });
+  let exhausted = false;
+  try {
+    do {
+      const { done, value } = await iterator.next();
+      exhausted = done === true;
+      if (!exhausted) await sendWhileThere(exchange, value);
+      // The request of a client that had left beforehand is served up to its first message.
+    } while (!exhausted && exchange.lost === undefined);
+  } finally {
+    exchange.signal.removeEventListener("abort", giveUp);
+    if (!exhausted) giveUp();
+  }
+}
+
+/** A client that leaves is no error of the responder. */
+async function sendWhileThere(exchange: ServerExchange, message: Message): Promise<void> {
+  const sent = exchange.answer(message, false);
+  try {
+    await sent;
+  } catch (error) {
+    if (exchange.lost === undefined) throw error;
+  }
+}
+
+function isReply(value: unknown): value is Reply {
+  return value === undefined || typeof value === "string" || value instanceof Uint8Array;
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<Message> {
+  return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+}
+
+function wrongReply(reply: unknown): TypeError {
+  const type = reply === null ? "null" : typeof reply;
+  return new TypeError(
+    `Cannot answer with a value of type ${type}: must be a string, a Uint8Array or nothing`,
+  );
+}

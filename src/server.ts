@@ -1,0 +1,281 @@
+/**
+ * All instances of one pipe: as many as clients come, some always listening, and their common end.
+ *
+ * @module
+ */
+
+import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
+import { nameTaken, systemError } from "./errors.ts";
+import type { PipeClient, ServerClient, ServerExchange } from "./exchange.ts";
+import { callHook } from "./hooks.ts";
+import { isShortage, Status, type Timer } from "./kernel.ts";
+import type { ServerSettings } from "./options.ts";
+import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
+
+/** The first and the longest pause before a further instance is tried again, in milliseconds. */
+const FIRST_PAUSE = 1;
+const LONGEST_PAUSE = 1_000;
+
+/** What a shutdown came to. */
+export interface ShutdownReport {
+  /** Exchanges that were answered after the shutdown began. */
+  readonly exchanges: number;
+  /** Clients that were thrown out because the time ran out. */
+  readonly evicted: number;
+  /** Messages, either way, that were given up although their client was there. */
+  readonly dropped: number;
+}
+
+/** What a server tells its user. */
+export interface ServerHooks {
+  readonly onListen?: ((address: { path: string }) => void) | undefined;
+  readonly onDisconnect?:
+    | ((client: PipeClient, reason: DisconnectReason, error?: unknown) => void)
+    | undefined;
+}
+
+/** Who answers. */
+export interface Sink {
+  /** A request: to be taken, answered and finished. */
+  deliver(exchange: ServerExchange): void;
+}
+
+/** The instances of one pipe, as one server. */
+export class Server implements Host, LoopUser {
+  readonly path: string;
+  /** Resolves when the server has ended; rejects when it could not go on. May be dropped. */
+  readonly finished: Promise<void>;
+  readonly #loop: WaitLoop;
+  readonly #settings: ServerSettings;
+  readonly #hooks: ServerHooks;
+  readonly #sink: Sink;
+  readonly #instances = new Set<PipeInstance>();
+  readonly #ids: boolean[] = [];
+  readonly #ended = Promise.withResolvers<void>();
+  #phase: "listening" | "draining" | "stopped" = "listening";
+  /** Instances that listen. */
+  #listening = 0;
+  /** Instances that are not about to give their handle up. */
+  #count = 0;
+  #clients = 0;
+  #retry: Timer | undefined = undefined;
+  #pause = FIRST_PAUSE;
+  #deadline: Timer | undefined = undefined;
+  #settled = 0;
+  #settledBefore = 0;
+  #evicted = 0;
+  #dropped = 0;
+  #error: Error | undefined = undefined;
+  #leaving = false;
+
+  constructor(loop: WaitLoop, settings: ServerSettings, hooks: ServerHooks, sink: Sink) {
+    this.path = settings.path;
+    this.#loop = loop;
+    this.#settings = settings;
+    this.#hooks = hooks;
+    this.#sink = sink;
+    this.finished = this.#ended.promise;
+    this.finished.catch(() => {});
+  }
+
+  /** Creates the instances, all of them or none, and lets them listen. */
+  open(): void {
+    const { kernel } = this.#loop;
+    this.#loop.enter(this);
+    const handles: bigint[] = [];
+    while (handles.length < this.#settings.instances) {
+      const { status, handle } = kernel.create(this.#settings, handles.length === 0);
+      if (status !== Status.SUCCESS) {
+        const error = this.#creationError(status, handles.length === 0);
+        for (const created of handles) kernel.close(created);
+        this.#loop.leave(this);
+        throw error;
+      }
+      handles.push(handle);
+    }
+    for (const handle of handles) this.#add(handle);
+    callHook(this.#hooks.onListen, { path: this.path });
+  }
+
+  /** Takes no new clients, lets open exchanges finish, and ends; evicts the rest at the timeout. */
+  shutdown(timeout: number): Promise<ShutdownReport> {
+    if (this.#phase === "listening") {
+      this.#phase = "draining";
+      this.#settledBefore = this.#settled;
+      this.#stopRetrying();
+      this.#deadline = this.#loop.kernel.startTimer(timeout, () => this.#timeOut());
+      for (const instance of [...this.#instances]) instance.drain();
+      if (this.#instances.size === 0) this.#end();
+    }
+    return this.finished.then(() => ({
+      exchanges: this.#settled - this.#settledBefore,
+      evicted: this.#evicted,
+      dropped: this.#dropped,
+    }));
+  }
+
+  /** Ends now: waits only for what is being written. */
+  stop(): void {
+    if (this.#phase === "stopped") return;
+    if (this.#phase === "listening") this.#settledBefore = this.#settled;
+    this.#phase = "stopped";
+    this.#stopRetrying();
+    for (const instance of [...this.#instances]) instance.finish("server", false);
+    if (this.#instances.size === 0) this.#end();
+  }
+
+  /** See {@linkcode Host}. */
+  get draining(): boolean {
+    return this.#phase !== "listening";
+  }
+
+  /** See {@linkcode Host}. */
+  nextClientId(): number {
+    return ++this.#clients;
+  }
+
+  /** See {@linkcode Host}. */
+  listened(_instance: PipeInstance, status: number): void {
+    this.#listening--;
+    const came = status === Status.SUCCESS || status === Status.ALREADY_CONNECTED ||
+      status === Status.NO_DATA;
+    if (came) this.#replenish();
+    else this.#retryLater();
+  }
+
+  /** See {@linkcode Host}. */
+  deliver(exchange: ServerExchange): void {
+    this.#sink.deliver(exchange);
+  }
+
+  /** See {@linkcode Host}. */
+  settled(): void {
+    this.#settled++;
+  }
+
+  /** See {@linkcode Host}. */
+  disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void {
+    callHook(this.#hooks.onDisconnect, client, reason, error);
+  }
+
+  /** See {@linkcode Host}. */
+  recycled(instance: PipeInstance): void {
+    if (this.#phase === "listening" && this.#listening < this.#settings.instances) {
+      this.#listen(instance);
+    } else {
+      instance.finish("server", false);
+    }
+  }
+
+  /** See {@linkcode Host}. */
+  retiring(_instance: PipeInstance): void {
+    this.#count--;
+    this.#replenish();
+  }
+
+  /** See {@linkcode Host}. */
+  retired(instance: PipeInstance): void {
+    this.#instances.delete(instance);
+    this.#ids[instance.shown.id] = false;
+    this.#dropped += instance.dropped;
+    if (this.draining && this.#instances.size === 0) this.#end();
+  }
+
+  /** See {@linkcode LoopUser}. */
+  failed({ call, status }: WaitFailure): void {
+    this.#giveUp(systemError("Cannot go on listening on", call, this.path, status));
+  }
+
+  /** See {@linkcode LoopUser}. */
+  abandoned(): void {
+    this.#phase = "stopped";
+    for (const instance of this.#instances) instance.abandon();
+  }
+
+  #add(handle: bigint): void {
+    const free = this.#ids.indexOf(false);
+    const id = free === -1 ? this.#ids.length : free;
+    this.#ids[id] = true;
+    const instance = new PipeInstance(this, this.#loop, id, handle);
+    this.#instances.add(instance);
+    this.#count++;
+    this.#listen(instance);
+  }
+
+  #listen(instance: PipeInstance): void {
+    this.#listening++;
+    instance.listen();
+  }
+
+  /** Creates what is missing for the wanted number of instances to listen. */
+  #replenish(): void {
+    const { instances, maxInstances } = this.#settings;
+    while (
+      this.#phase === "listening" && this.#retry === undefined &&
+      this.#listening < instances && this.#count < maxInstances
+    ) {
+      const first = this.#instances.size === 0;
+      const { status, handle } = this.#loop.kernel.create(this.#settings, first);
+      if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
+      this.#pause = FIRST_PAUSE;
+      this.#add(handle);
+    }
+  }
+
+  /** One instance less is no reason to end, but a name that is lost is. */
+  #creationFailed(status: number, first: boolean): void {
+    if (first && !isShortage(status)) this.#giveUp(this.#creationError(status, first));
+    else this.#retryLater();
+  }
+
+  #creationError(status: number, first: boolean): Error {
+    const taken = first && (status === Status.BUSY ||
+      status === Status.ACCESS_DENIED && this.#loop.kernel.exists(this.path));
+    return taken
+      ? nameTaken("CreateNamedPipeW", this.path, status)
+      : systemError("Cannot listen on", "CreateNamedPipeW", this.path, status);
+  }
+
+  #retryLater(): void {
+    if (this.#phase !== "listening" || this.#retry !== undefined) return;
+    this.#retry = this.#loop.kernel.startTimer(this.#pause, () => {
+      this.#retry = undefined;
+      this.#replenish();
+    });
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+  }
+
+  #stopRetrying(): void {
+    if (this.#retry !== undefined) this.#loop.kernel.stopTimer(this.#retry);
+    this.#retry = undefined;
+  }
+
+  #timeOut(): void {
+    this.#deadline = undefined;
+    for (const instance of [...this.#instances]) {
+      if (instance.connected) this.#evicted++;
+      instance.evict("shutdown");
+    }
+  }
+
+  /** The server can not listen any more, and says so when everything is closed. */
+  #giveUp(error: Error): void {
+    this.#error ??= error;
+    this.#phase = "stopped";
+    this.#stopRetrying();
+    for (const instance of this.#instances) instance.abandon(this.#error);
+    this.#instances.clear();
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    if (this.#deadline !== undefined) this.#loop.kernel.stopTimer(this.#deadline);
+    this.#deadline = undefined;
+    this.#loop.leave(this).then(() => {
+      if (this.#error === undefined) this.#ended.resolve();
+      else this.#ended.reject(this.#error);
+    });
+  }
+}

@@ -1,0 +1,480 @@
+/**
+ * The nonblocking wait loop: every operation in flight of the whole isolate, and the one wait.
+ *
+ * **The truth about an operation is its own status; an event is only a hint to look.** All listens
+ * and reads share one event, all writes another, and each submission, even a failing one, erases
+ * it for all who share it. So whoever submits makes sure that the loop looks once more before the
+ * thread returns to the event loop: a turn that is queued anyway, or else one microtask. What
+ * completed before the erasure is seen by that look, what completes after it keeps the event set.
+ *
+ * **A turn** is one round over what completed, and the microtasks that it queues. Each operation
+ * is handed out at most once a round, and a round is finished before the next begins, so nobody
+ * waits for more than one exchange of each of the others. Turns are tasks of their own, so that the
+ * program's timers and I/O run however busy the clients are.
+ *
+ * **The loop waits** (one call for all pipes, on another thread) after some turns in which nothing
+ * completed; how many depends on how soon the last waits returned.
+ *
+ * @module
+ */
+
+import {
+  BELIEVED,
+  type Handle,
+  isShortage,
+  type Kernel,
+  Lane,
+  Status,
+  type Timer,
+} from "./kernel.ts";
+
+/** What lane IN submits besides reads. */
+const LISTEN = -1;
+
+/** Milliseconds of one turn after which what is left of the round goes to the next turn. */
+const TURN_LIMIT = 1;
+
+/** A pause of so many milliseconds is better spent in turns than in a wait on another thread. */
+const SHORT_GAP = 0.3;
+
+/** The least and the most turns in which nothing completes before the loop waits. */
+const MIN_IDLE_TURNS = 1;
+const MAX_IDLE_TURNS = 256;
+
+/** The first and the longest pause before what the system was short of is asked for again, ms. */
+const FIRST_PAUSE = 1;
+const LONGEST_PAUSE = 1_000;
+
+/** Who gets the result of an operation. */
+export interface Completer {
+  /** The operation is over, `operation.status` says how, and its memory is the caller's again. */
+  completed(operation: Operation): void;
+}
+
+/** A pipe server or a client, for as long as it has operations. */
+export interface LoopUser {
+  /** The loop can not go on: nothing completes any more. */
+  failed(error: WaitFailure): void;
+  /** The program goes away: close every handle now, and submit nothing more. */
+  abandoned(): void;
+}
+
+/** Why the loop can not go on. */
+export interface WaitFailure {
+  readonly call: string;
+  readonly status: number;
+}
+
+type Phase =
+  /** Nothing to look for. */
+  | "resting"
+  /** Windows has it. */
+  | "inFlight"
+  /** The system is short of something; it is submitted again later. */
+  | "deferred"
+  /** Over; its completer gets it in a turn. */
+  | "due";
+
+/** One operation of one end of a pipe: a listen or a read (lane IN), or a write (lane OUT). */
+export class Operation {
+  /** How it ended, once it is over. */
+  status: number = Status.SUCCESS;
+  /** @internal Managed by the loop. */
+  phase: Phase = "resting";
+  /** @internal Its place among those in flight in its lane. */
+  place = 0;
+  /** @internal What it reads at most, in bytes; a listen has none. */
+  size = 0;
+  /** @internal What it writes, while the system is short of something. */
+  message: Uint8Array | undefined = undefined;
+
+  constructor(
+    readonly completer: Completer,
+    readonly handle: Handle,
+    readonly lane: Lane,
+    readonly slot: number,
+  ) {}
+
+  /** Whether its completer will still get a result. */
+  get expected(): boolean {
+    return this.phase !== "resting";
+  }
+}
+
+/** The loop; one for the whole isolate, over one kernel. */
+export class WaitLoop {
+  readonly kernel: Kernel;
+  readonly #inFlight: readonly [Operation[], Operation[]] = [[], []];
+  /** Over since the last round; handed out in the next. */
+  #finished: Operation[] = [];
+  /** This round, and how much of it has been handed out. */
+  #round: Operation[] = [];
+  #roundPlace = 0;
+  #rotation = 0;
+  #turnCallbacks: (() => void)[] = [];
+  readonly #users = new Set<LoopUser>();
+  readonly #slots: boolean[] = [];
+  #turnQueued = false;
+  #lookQueued = false;
+  /** What the wait that is dispatched waits for. */
+  #waiting: "nothing" | "arrivals" | "arrivals and drained" = "nothing";
+  #lastCompletion = 0;
+  #idleTurns = 0;
+  #idleLimit = MIN_IDLE_TURNS;
+  #turnStarted = 0;
+  readonly #deferred = new Set<Operation>();
+  #pause = FIRST_PAUSE;
+  #retry: Timer | undefined = undefined;
+  #leavers: (() => void)[] = [];
+  #dead = false;
+  readonly #onDisposed: () => void;
+
+  /** @param onDisposed Called when the last user has left and the kernel is disposed of. */
+  constructor(kernel: Kernel, onDisposed: () => void = () => {}) {
+    this.kernel = kernel;
+    this.#onDisposed = onDisposed;
+    kernel.onUnload(() => this.#abandon());
+  }
+
+  /** How many operations are in flight: for tests and diagnosis. */
+  get operations(): number {
+    return this.#inFlight[Lane.IN].length + this.#inFlight[Lane.OUT].length;
+  }
+
+  /** Joins the loop, which lives until its last user has left. */
+  enter(user: LoopUser): void {
+    this.#users.add(user);
+    this.#resolveLeavers();
+  }
+
+  /**
+   * Leaves the loop. The user has nothing in flight and no slot any more.
+   *
+   * @returns For the last user: resolves when the loop is gone with all its resources, or when
+   *   somebody else has joined it.
+   */
+  leave(user: LoopUser): Promise<void> {
+    this.#users.delete(user);
+    if (this.#users.size > 0 || this.#dead) return Promise.resolve();
+    const left = new Promise<void>((resolve) => this.#leavers.push(resolve));
+    this.#end();
+    return left;
+  }
+
+  /** The lowest number of a slot that is free. */
+  takeSlot(): number {
+    const free = this.#slots.indexOf(false);
+    const slot = free === -1 ? this.#slots.length : free;
+    this.#slots[slot] = true;
+    return slot;
+  }
+
+  /** Gives a slot back. Nothing of it is in flight. */
+  freeSlot(slot: number): void {
+    this.kernel.release(slot);
+    this.#slots[slot] = false;
+  }
+
+  /** Waits for a client. The completer gets the result in a later turn, whatever it is. */
+  listen(operation: Operation): void {
+    operation.size = LISTEN;
+    this.#submitIn(operation);
+  }
+
+  /** Reads one message of at most `size` bytes. The completer gets the result in a later turn. */
+  read(operation: Operation, size: number): void {
+    operation.size = size;
+    this.#submitIn(operation);
+  }
+
+  /**
+   * Writes one message, which is copied before this returns. With PENDING, the completer gets the
+   * result in a later turn. Anything else is the result: nothing follows.
+   */
+  write(operation: Operation, message: Uint8Array): number {
+    const status = this.#submitOut(operation, message);
+    if (!isShortage(status)) return status;
+    operation.message = message.slice();
+    this.#defer(operation);
+    return Status.PENDING;
+  }
+
+  /** Hands a result that is known already to the operation's completer, in the next turn. */
+  finish(operation: Operation, status: number): void {
+    operation.status = status;
+    operation.phase = "due";
+    this.#finished.push(operation);
+    this.#queueTurn();
+  }
+
+  /** Asks for the end of an operation, which its completer is then told, whatever it is. */
+  cancel(operation: Operation): void {
+    if (operation.phase === "inFlight") {
+      this.kernel.cancel(operation.handle, operation.lane, operation.slot);
+    } else if (operation.phase === "deferred") {
+      this.#deferred.delete(operation);
+      this.finish(operation, Status.CANCELLED);
+    }
+  }
+
+  /** Calls back when the next turn begins. */
+  atNextTurn(callback: () => void): void {
+    this.#turnCallbacks.push(callback);
+    this.#queueTurn();
+  }
+
+  /** Whether this turn has lasted so long that further work belongs into the next one. */
+  get turnSpent(): boolean {
+    return this.kernel.now() - this.#turnStarted > TURN_LIMIT;
+  }
+
+  #submitIn(operation: Operation): void {
+    const { handle, slot, size } = operation;
+    const status = size === LISTEN
+      ? this.#believe(operation, BELIEVED.listen, this.kernel.listen(handle, slot))
+      : this.#believe(operation, BELIEVED.read, this.kernel.read(handle, slot, size));
+    if (isShortage(status)) this.#defer(operation);
+    else if (status !== Status.PENDING) this.finish(operation, status);
+  }
+
+  #submitOut(operation: Operation, message: Uint8Array): number {
+    const { handle, slot } = operation;
+    return this.#believe(operation, BELIEVED.write, this.kernel.write(handle, slot, message));
+  }
+
+  /** Takes note of a submission, and finds out the truth when its status can not be believed. */
+  #believe(operation: Operation, believed: ReadonlySet<number>, status: number): number {
+    this.#lookBeforeLong();
+    if (believed.has(status)) return status;
+    const { handle, lane, slot } = operation;
+    if (status !== Status.PENDING && this.kernel.cancel(handle, lane, slot) !== Status.SUCCESS) {
+      const truth = this.kernel.status(lane, slot);
+      // After a failure by value the status word stays PENDING for ever.
+      return truth === Status.PENDING ? status : truth;
+    }
+    this.#watch(operation);
+    return Status.PENDING;
+  }
+
+  #watch(operation: Operation): void {
+    const lane = this.#inFlight[operation.lane];
+    operation.phase = "inFlight";
+    operation.place = lane.length;
+    lane.push(operation);
+    // The wait that is dispatched does not look at writes: let it return and wait for both.
+    if (operation.lane === Lane.OUT && this.#waiting === "arrivals") this.kernel.wake();
+  }
+
+  #unwatch(operation: Operation): void {
+    const lane = this.#inFlight[operation.lane];
+    const last = lane.pop();
+    if (last === undefined || last === operation) return;
+    lane[operation.place] = last;
+    last.place = operation.place;
+  }
+
+  #defer(operation: Operation): void {
+    operation.phase = "deferred";
+    this.#deferred.add(operation);
+    if (this.#retry !== undefined) return;
+    this.#retry = this.kernel.startTimer(this.#pause, () => this.#submitDeferred());
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+  }
+
+  #submitDeferred(): void {
+    this.#retry = undefined;
+    const operations = [...this.#deferred];
+    this.#deferred.clear();
+    for (const operation of operations) {
+      if (operation.lane === Lane.IN) this.#submitIn(operation);
+      else this.#writeDeferred(operation);
+    }
+    if (this.#deferred.size === 0) this.#pause = FIRST_PAUSE;
+  }
+
+  #writeDeferred(operation: Operation): void {
+    const { message } = operation;
+    if (message === undefined) return;
+    const status = this.#submitOut(operation, message);
+    if (isShortage(status)) return this.#defer(operation);
+    operation.message = undefined;
+    if (status !== Status.PENDING) this.finish(operation, status);
+  }
+
+  #queueTurn(): void {
+    if (this.#turnQueued || this.#dead) return;
+    this.#turnQueued = true;
+    this.kernel.nextTurn(() => {
+      this.#turnQueued = false;
+      this.#turn();
+    });
+  }
+
+  /** A submission may have erased the signal of another operation: look once more in this task. */
+  #lookBeforeLong(): void {
+    if (this.#turnQueued || this.#lookQueued) return;
+    this.#lookQueued = true;
+    queueMicrotask(() => {
+      this.#lookQueued = false;
+      if (!this.#turnQueued && !this.#dead && this.#seesCompletion()) this.#queueTurn();
+    });
+  }
+
+  #seesCompletion(): boolean {
+    for (const lane of [Lane.IN, Lane.OUT] as const) {
+      const operations = this.#inFlight[lane];
+      if (operations.length === 0) continue;
+      this.kernel.snapshot(lane);
+      if (operations.some(({ slot }) => !this.kernel.seemsPending(lane, slot))) return true;
+    }
+    return false;
+  }
+
+  #turn(): void {
+    if (this.#dead) return;
+    this.#turnStarted = this.kernel.now();
+    const called = this.#callBack();
+    if (this.#roundPlace === this.#round.length) this.#beginRound();
+    if (this.#handOut() || called) {
+      this.#idleTurns = 0;
+      this.#lastCompletion = this.#turnStarted;
+    } else {
+      this.#idleTurns++;
+    }
+    this.#goOn();
+  }
+
+  #callBack(): boolean {
+    const callbacks = this.#turnCallbacks;
+    if (callbacks.length === 0) return false;
+    this.#turnCallbacks = [];
+    let called = 0;
+    for (const callback of callbacks) {
+      called++;
+      callback();
+      if (this.turnSpent) break;
+    }
+    this.#turnCallbacks.push(...callbacks.slice(called));
+    return true;
+  }
+
+  /** Collects what is over, in an order that begins with somebody else each time. */
+  #beginRound(): void {
+    const round = this.#finished;
+    this.#finished = [];
+    for (const lane of [Lane.OUT, Lane.IN] as const) {
+      const operations = this.#inFlight[lane];
+      const count = operations.length;
+      if (count === 0) continue;
+      this.kernel.snapshot(lane);
+      const start = this.#rotation % count;
+      const first = round.length;
+      for (let i = 0; i < count; i++) {
+        const operation = operations[start + i < count ? start + i : start + i - count];
+        if (operation !== undefined && !this.kernel.seemsPending(lane, operation.slot)) {
+          round.push(operation);
+        }
+      }
+      this.#collect(round, first);
+    }
+    this.#rotation = (this.#rotation + 1) % 0x4000_0000;
+    this.#round = round;
+    this.#roundPlace = 0;
+  }
+
+  /** Replaces hints by the truth, for all that the picture showed as over. */
+  #collect(round: Operation[], first: number): void {
+    let kept = first;
+    for (let i = first; i < round.length; i++) {
+      const operation = round[i];
+      if (operation === undefined) continue;
+      const status = this.kernel.status(operation.lane, operation.slot);
+      if (status === Status.PENDING) continue;
+      this.#unwatch(operation);
+      if (operation.lane === Lane.IN && isShortage(status)) {
+        this.#defer(operation);
+        continue;
+      }
+      operation.status = status;
+      operation.phase = "due";
+      round[kept++] = operation;
+    }
+    round.length = kept;
+  }
+
+  #handOut(): boolean {
+    const begin = this.#roundPlace;
+    while (this.#roundPlace < this.#round.length) {
+      const operation = this.#round[this.#roundPlace++];
+      if (operation === undefined) continue;
+      operation.phase = "resting";
+      operation.completer.completed(operation);
+      if (this.turnSpent) break;
+    }
+    return this.#roundPlace > begin;
+  }
+
+  /** What comes after a turn: another, the wait, or the end. */
+  #goOn(): void {
+    if (this.#users.size === 0) return this.#end();
+    const unfinished = this.#roundPlace < this.#round.length || this.#finished.length > 0 ||
+      this.#turnCallbacks.length > 0;
+    if (unfinished || this.#idleTurns < this.#idleLimit) this.#queueTurn();
+    else if (this.#waiting === "nothing" && !this.#turnQueued) this.#wait();
+  }
+
+  #wait(): void {
+    const drained = this.#inFlight[Lane.OUT].length > 0;
+    this.kernel.rearm(drained);
+    // What completed before its signal was forgotten is seen here.
+    if (this.#seesCompletion()) return this.#queueTurn();
+    this.#waiting = drained ? "arrivals and drained" : "arrivals";
+    this.kernel.wait(drained).then((looked) => this.#waited(looked, drained));
+  }
+
+  #waited(returned: boolean, drained: boolean): void {
+    this.#waiting = "nothing";
+    if (this.#dead) return;
+    if (!returned) return this.#fail(this.kernel.waitStatus(drained));
+    this.#learn(this.kernel.now() - this.#lastCompletion);
+    this.#idleTurns = 0;
+    if (!this.#turnQueued) this.#turn();
+  }
+
+  /** After a short gap a few more turns would have been quicker; in a long one they cost more. */
+  #learn(gap: number): void {
+    this.#idleLimit = gap < SHORT_GAP
+      ? Math.min(this.#idleLimit * 2, MAX_IDLE_TURNS)
+      : Math.max(this.#idleLimit >> 1, MIN_IDLE_TURNS);
+  }
+
+  /** The last user has left: nothing is in flight, so only the wait may have to return. */
+  #end(): void {
+    if (this.#dead || this.#turnQueued) return;
+    if (this.#waiting !== "nothing") return this.kernel.wake();
+    this.#dead = true;
+    this.kernel.dispose();
+    this.#onDisposed();
+    this.#resolveLeavers();
+  }
+
+  #resolveLeavers(): void {
+    for (const resolve of this.#leavers) resolve();
+    this.#leavers = [];
+  }
+
+  /** Nothing completes any more: every user is told, and gives up what it has. */
+  #fail(status: number): void {
+    this.#dead = true;
+    this.#onDisposed();
+    const failure = { call: "WaitForMultipleObjects", status };
+    for (const user of this.#users) user.failed(failure);
+  }
+
+  #abandon(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    for (const user of this.#users) user.abandoned();
+    this.kernel.abandon();
+  }
+}
