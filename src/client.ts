@@ -123,7 +123,7 @@ export async function connectOn(
   const settings = clientSettings(options);
   const signal = abortSignal(options.signal);
   signal?.throwIfAborted();
-  const loop = open();
+  const loop = open(settings.path);
   const attempt = new Attempt(loop, settings);
   loop.enter(attempt);
   try {

@@ -233,7 +233,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
       return undefined;
     }
     try {
-      this.#loop = this.#open();
+      this.#loop = this.#open(this.#settings.path);
       const server = new Server(this.#loop, this.#settings, this.#options, this);
       server.open();
       this.#server = server;

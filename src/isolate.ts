@@ -5,11 +5,13 @@
  * @module
  */
 
+import { KernelError } from "../ffi/kernel32.ts";
 import { WindowsKernel } from "../ffi/windows_kernel.ts";
+import { systemError } from "./errors.ts";
 import { WaitLoop } from "./wait_loop.ts";
 
-/** Gives the loop that servers and clients run on. */
-export type OpenLoop = () => WaitLoop;
+/** Gives the loop that servers and clients run on; the path is for errors. */
+export type OpenLoop = (path: string) => WaitLoop;
 
 let isolateLoop: WaitLoop | undefined;
 
@@ -18,12 +20,22 @@ let isolateLoop: WaitLoop | undefined;
  *
  * @throws {Deno.errors.NotSupported} If this is not Windows.
  * @throws {Deno.errors.NotCapable} If the permission to use kernel32 is missing.
+ * @throws {WindowsError} If Windows is short of what the loop needs.
  */
-export function openLoop(): WaitLoop {
+export function openLoop(path: string): WaitLoop {
   if (Deno.build.os !== "windows") {
     throw new Deno.errors.NotSupported(
       `Cannot use named pipes: they are a part of Windows, and this is ${Deno.build.os}`,
     );
   }
-  return isolateLoop ??= new WaitLoop(new WindowsKernel(), () => isolateLoop = undefined);
+  return isolateLoop ??= new WaitLoop(openKernel(path), () => isolateLoop = undefined);
+}
+
+function openKernel(path: string): WindowsKernel {
+  try {
+    return new WindowsKernel();
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw systemError("Cannot use", error.call, path, error.code);
+  }
 }

@@ -183,7 +183,8 @@ export interface Kernel {
 
   /**
    * Asks for the end of one operation. SUCCESS: it was in flight, and its one completion still
-   * follows, whatever it says. NOTHING_TO_CANCEL: nothing is in flight.
+   * follows, whatever it says. NOTHING_TO_CANCEL: nothing is in flight, which settles a submission
+   * whose status could not be believed.
    */
   cancel(handle: Handle, lane: Lane, slot: number): number;
 
@@ -199,7 +200,10 @@ export interface Kernel {
   /** Takes one picture of a whole lane, for {@linkcode Kernel.seemsPending}. */
   snapshot(lane: Lane): void;
 
-  /** Whether an operation was in flight in the last picture: a hint, which may be out of date. */
+  /**
+   * Whether an operation was in flight in the last picture: a hint, which may be out of date, and
+   * is false for a slot that is not in the picture.
+   */
   seemsPending(lane: Lane, slot: number): boolean;
 
   /**
@@ -211,7 +215,10 @@ export interface Kernel {
   /** Bytes that the last operation of a lane moved, once it is over with SUCCESS or MORE_DATA. */
   transferred(lane: Lane, slot: number): number;
 
-  /** Copies what the slot's last read brought, from its first byte, until `target` is full. */
+  /**
+   * Copies what the slot's last read brought, from its first byte, until `target` is full. To be
+   * called before the slot's next submission of lane IN.
+   */
   take(slot: number, target: Uint8Array): void;
 
   /** Gives back the memory of a slot. Nothing of it may be in flight. */

@@ -129,7 +129,7 @@ export function serveOn(open: OpenLoop, options: ServeOptions, responder: Respon
   requireFunction("responder", responder);
   const limit = concurrencyLimit(options.concurrency);
   if (signal?.aborted) return new NeverServed(settings.path);
-  const loop = open();
+  const loop = open(settings.path);
   const responders = new Responders(loop, responder, options.onError, limit);
   const server = new Server(loop, settings, options, responders);
   server.open();

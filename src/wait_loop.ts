@@ -313,6 +313,8 @@ export class WaitLoop {
   /** A submission may have erased the signal of another operation: look once more in this task. */
   #lookBeforeLong(): void {
     if (this.#turnQueued || this.#lookQueued) return;
+    // Nobody waits, and nobody is about to: the next turn looks.
+    if (this.#waiting === "nothing") return this.#queueTurn();
     this.#lookQueued = true;
     queueMicrotask(() => {
       this.#lookQueued = false;

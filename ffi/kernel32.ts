@@ -1,0 +1,308 @@
+/**
+ * The functions of kernel32.dll that this module calls, and how the library is opened.
+ *
+ * Every address, handle and SIZE_T is a `usize` and must be passed as a `bigint`: one JavaScript
+ * number in such a place takes the whole call off V8's fast path, and costs four times as much.
+ * `buffer` is for memory that Windows touches only during the call. No parameter and no result is
+ * a `pointer`, because turning one into a number needs the unscoped FFI permission.
+ *
+ * @module
+ */
+
+/** Where the library is: a scoped permission is granted to this very path. */
+export const KERNEL32_PATH = "C:\\Windows\\System32\\kernel32.dll";
+
+/** The functions, as {@linkcode Deno.dlopen} wants them. */
+export const SYMBOLS = {
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/errhandlingapi/nf-errhandlingapi-getlasterror} */
+  GetLastError: { parameters: [], result: "u32" },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-closehandle} */
+  CloseHandle: {
+    parameters: [
+      "usize", // HANDLE hObject
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-createnamedpipew} */
+  CreateNamedPipeW: {
+    parameters: [
+      "buffer", // LPCWSTR lpName
+      "u32", // DWORD dwOpenMode
+      "u32", // DWORD dwPipeMode
+      "u32", // DWORD nMaxInstances
+      "u32", // DWORD nOutBufferSize
+      "u32", // DWORD nInBufferSize
+      "u32", // DWORD nDefaultTimeOut
+      "usize", // LPSECURITY_ATTRIBUTES lpSecurityAttributes
+    ],
+    result: "usize", // HANDLE
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-createfilew} */
+  CreateFileW: {
+    parameters: [
+      "buffer", // LPCWSTR lpFileName
+      "u32", // DWORD dwDesiredAccess
+      "u32", // DWORD dwShareMode
+      "usize", // LPSECURITY_ATTRIBUTES lpSecurityAttributes
+      "u32", // DWORD dwCreationDisposition
+      "u32", // DWORD dwFlagsAndAttributes
+      "usize", // HANDLE hTemplateFile
+    ],
+    result: "usize", // HANDLE
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-connectnamedpipe} */
+  ConnectNamedPipe: {
+    parameters: [
+      "usize", // HANDLE hNamedPipe
+      "usize", // LPOVERLAPPED lpOverlapped
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-disconnectnamedpipe} */
+  DisconnectNamedPipe: {
+    parameters: [
+      "usize", // HANDLE hNamedPipe
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-setnamedpipehandlestate} */
+  SetNamedPipeHandleState: {
+    parameters: [
+      "usize", // HANDLE hNamedPipe
+      "buffer", // LPDWORD lpMode
+      "usize", // LPDWORD lpMaxCollectionCount
+      "usize", // LPDWORD lpCollectDataTimeout
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-waitnamedpipew} */
+  WaitNamedPipeW: {
+    parameters: [
+      "buffer", // LPCWSTR lpNamedPipeName
+      "u32", // DWORD nTimeOut
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-peeknamedpipe} */
+  PeekNamedPipe: {
+    parameters: [
+      "usize", // HANDLE hNamedPipe
+      "usize", // LPVOID lpBuffer
+      "u32", // DWORD nBufferSize
+      "usize", // LPDWORD lpBytesRead
+      "usize", // LPDWORD lpTotalBytesAvail
+      "buffer", // LPDWORD lpBytesLeftThisMessage
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-readfile} */
+  ReadFile: {
+    parameters: [
+      "usize", // HANDLE hFile
+      "usize", // LPVOID lpBuffer
+      "u32", // DWORD nNumberOfBytesToRead
+      "usize", // LPDWORD lpNumberOfBytesRead
+      "usize", // LPOVERLAPPED lpOverlapped
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-writefile} */
+  WriteFile: {
+    parameters: [
+      "usize", // HANDLE hFile
+      "usize", // LPCVOID lpBuffer
+      "u32", // DWORD nNumberOfBytesToWrite
+      "usize", // LPDWORD lpNumberOfBytesWritten
+      "usize", // LPOVERLAPPED lpOverlapped
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/ioapiset/nf-ioapiset-cancelioex} */
+  CancelIoEx: {
+    parameters: [
+      "usize", // HANDLE hFile
+      "usize", // LPOVERLAPPED lpOverlapped
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/ioapiset/nf-ioapiset-getoverlappedresult} */
+  GetOverlappedResult: {
+    parameters: [
+      "usize", // HANDLE hFile
+      "usize", // LPOVERLAPPED lpOverlapped
+      "buffer", // LPDWORD lpNumberOfBytesTransferred
+      "i32", // BOOL bWait
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-createeventw} */
+  CreateEventW: {
+    parameters: [
+      "usize", // LPSECURITY_ATTRIBUTES lpEventAttributes
+      "i32", // BOOL bManualReset
+      "i32", // BOOL bInitialState
+      "usize", // LPCWSTR lpName
+    ],
+    result: "usize", // HANDLE
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent} */
+  SetEvent: {
+    parameters: [
+      "usize", // HANDLE hEvent
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-resetevent} */
+  ResetEvent: {
+    parameters: [
+      "usize", // HANDLE hEvent
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects} */
+  WaitForMultipleObjects: {
+    parameters: [
+      "u32", // DWORD nCount
+      "usize", // const HANDLE *lpHandles
+      "i32", // BOOL bWaitAll
+      "u32", // DWORD dwMilliseconds
+    ],
+    result: "u32",
+  },
+
+  /**
+   * The same function on a thread of Deno's pool. Its last error stays there, out of reach.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects}
+   */
+  parkForMultipleObjects: {
+    name: "WaitForMultipleObjects",
+    nonblocking: true,
+    parameters: [
+      "u32", // DWORD nCount
+      "usize", // const HANDLE *lpHandles
+      "i32", // BOOL bWaitAll
+      "u32", // DWORD dwMilliseconds
+    ],
+    result: "u32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualalloc} */
+  VirtualAlloc: {
+    parameters: [
+      "usize", // LPVOID lpAddress
+      "usize", // SIZE_T dwSize
+      "u32", // DWORD flAllocationType
+      "u32", // DWORD flProtect
+    ],
+    result: "usize", // LPVOID
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualfree} */
+  VirtualFree: {
+    parameters: [
+      "usize", // LPVOID lpAddress
+      "usize", // SIZE_T dwSize
+      "u32", // DWORD dwFreeType
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Out of native memory: the only way there under a scoped permission.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/devnotes/rtlmovememory}
+   */
+  copyOut: {
+    name: "RtlMoveMemory",
+    parameters: [
+      "buffer", // VOID *Destination
+      "usize", // const VOID *Source
+      "usize", // SIZE_T Length
+    ],
+    result: "void",
+  },
+
+  /**
+   * Into native memory.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/devnotes/rtlmovememory}
+   */
+  copyIn: {
+    name: "RtlMoveMemory",
+    parameters: [
+      "usize", // VOID *Destination
+      "buffer", // const VOID *Source
+      "usize", // SIZE_T Length
+    ],
+    result: "void",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The opened library. */
+export type Kernel32 = Deno.DynamicLibrary<typeof SYMBOLS>;
+
+/** What was needed to begin at all could not be had. */
+export class KernelError extends Error {
+  /** The Windows function that failed. */
+  readonly call: string;
+  /** Its last error. */
+  readonly code: number;
+
+  /** Says which function failed, and with which last error. */
+  constructor(call: string, code: number) {
+    super(`${call} failed with error ${code}`);
+    this.name = "KernelError";
+    this.call = call;
+    this.code = code;
+  }
+}
+
+/**
+ * Opens kernel32.dll.
+ *
+ * The full path comes first, since Deno resolves `--allow-ffi=kernel32.dll` against the working
+ * directory, so that only a full path can be granted by itself. The bare name is for a Windows that
+ * lives elsewhere.
+ *
+ * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
+ */
+export function openKernel32(): Kernel32 {
+  try {
+    return Deno.dlopen(KERNEL32_PATH, SYMBOLS);
+  } catch (error) {
+    if (isDenied(error)) throw notCapable(error);
+  }
+  try {
+    return Deno.dlopen("kernel32.dll", SYMBOLS);
+  } catch (error) {
+    throw isDenied(error) ? notCapable(error) : error;
+  }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied;
+}
+
+function notCapable(cause: unknown): Error {
+  return new Deno.errors.NotCapable(
+    `Requires FFI access: run again with --allow-ffi or --allow-ffi=${KERNEL32_PATH}`,
+    { cause },
+  );
+}

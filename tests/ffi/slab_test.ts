@@ -1,0 +1,268 @@
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { KernelError } from "../../ffi/kernel32.ts";
+import {
+  type Block,
+  blockSize,
+  CHUNK_SIZE,
+  KEPT_BYTES,
+  MAX_SLOTS,
+  type MemoryCalls,
+  PAGE_SIZE,
+  Slab,
+} from "../../ffi/slab.ts";
+import { MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, OVERLAPPED } from "../../ffi/structs.ts";
+
+const TABLES = 2 * MAX_SLOTS * OVERLAPPED.size;
+const ARRIVALS = 0x11n;
+const DRAINED = 0x22n;
+
+/** An address space that faults where Windows would. */
+class FakeMemory implements MemoryCalls {
+  readonly bytes = new Uint8Array(64 * 1024 * 1024);
+  readonly regions = new Map<number, number>();
+  readonly committed = new Set<number>();
+  /** Allocations that succeed before all fail. */
+  allowed = Infinity;
+  #next = CHUNK_SIZE;
+
+  VirtualAlloc = (at: bigint, size: bigint, type: number): bigint => {
+    if (this.allowed-- <= 0) return 0n;
+    const length = Number(size);
+    let address = Number(at);
+    if (address === 0) {
+      address = this.#next;
+      this.#next += Math.ceil(length / CHUNK_SIZE) * CHUNK_SIZE;
+      this.regions.set(address, length);
+    }
+    if ((type & MEM_COMMIT) !== 0) {
+      for (let page = address; page < address + length; page += PAGE_SIZE) this.committed.add(page);
+    }
+    return BigInt(address);
+  };
+
+  VirtualFree = (at: bigint, size: bigint, type: number): number => {
+    const address = Number(at);
+    let length = Number(size);
+    if (type === MEM_RELEASE) {
+      assertEquals(length, 0);
+      length = this.regions.get(address) ?? 0;
+      assert(this.regions.delete(address), "freed what is not a reservation");
+    } else {
+      assertEquals(type, MEM_DECOMMIT);
+    }
+    for (let page = address; page < address + length; page += PAGE_SIZE) {
+      this.committed.delete(page);
+    }
+    return 1;
+  };
+
+  GetLastError = (): number => 8;
+
+  copyIn = (to: bigint, from: AllowSharedBufferSource | null, size: bigint): void => {
+    this.#at(to, size).set(view(from).subarray(0, Number(size)));
+  };
+
+  copyOut = (to: AllowSharedBufferSource | null, from: bigint, size: bigint): void => {
+    view(to).set(this.#at(from, size));
+  };
+
+  set(address: bigint, ntstatus: number): void {
+    new DataView(this.bytes.buffer).setUint32(Number(address), ntstatus, true);
+  }
+
+  #at(address: bigint, size: bigint): Uint8Array {
+    const begin = Number(address);
+    const end = begin + Number(size);
+    for (let page = begin - begin % PAGE_SIZE; page < end; page += PAGE_SIZE) {
+      assert(this.committed.has(page), `fault at ${page}`);
+    }
+    return this.bytes.subarray(begin, end);
+  }
+}
+
+function view(buffer: AllowSharedBufferSource | null): Uint8Array {
+  assert(buffer !== null && ArrayBuffer.isView(buffer));
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+function newSlab(decommit = false): { memory: FakeMemory; slab: Slab } {
+  const memory = new FakeMemory();
+  return { memory, slab: new Slab(memory, ARRIVALS, DRAINED, decommit) };
+}
+
+function take(slab: Slab, bytes: number): Block {
+  const block = slab.take(bytes);
+  assert(block !== undefined);
+  return block;
+}
+
+Deno.test("blockSize() is a power of two from a page, and pages above what is kept", () => {
+  for (
+    const [bytes, size] of [
+      [0, 4096],
+      [1, 4096],
+      [4096, 4096],
+      [4097, 8192],
+      [65536, 65536],
+      [65537, 131072],
+      [KEPT_BYTES, KEPT_BYTES],
+      [KEPT_BYTES + 1, KEPT_BYTES + 4096],
+      [2 ** 32, 2 ** 32],
+    ] as const
+  ) assertEquals(blockSize(bytes), size, `${bytes}`);
+});
+
+Deno.test("OverlappedTable commits page by page, at addresses that never move", () => {
+  const { slab, memory } = newSlab();
+  assertEquals(slab.usage, { reserved: TABLES, committed: 0, inUse: 0 });
+  const first = slab.arriving.use(0);
+  assert(first !== undefined);
+  assertEquals(slab.usage, { reserved: TABLES, committed: PAGE_SIZE, inUse: 32 });
+  assertEquals(slab.arriving.use(127), first + 127n * 32n);
+  assertEquals(slab.usage.committed, PAGE_SIZE);
+  assertEquals(slab.arriving.use(1000), first + 32000n);
+  assertEquals(slab.usage.committed, 8 * PAGE_SIZE);
+  assertEquals(slab.arriving.use(0), first);
+  assertEquals(slab.arriving.address(1000), first + 32000n);
+  slab.free();
+  assertEquals(memory.regions.size, 0);
+});
+
+Deno.test("OverlappedTable zeroes every OVERLAPPED but its event", () => {
+  const { slab, memory } = newSlab();
+  for (const [table, event] of [[slab.arriving, ARRIVALS], [slab.draining, DRAINED]] as const) {
+    for (const slot of [0, 127, 128, 300]) {
+      const words = new BigUint64Array(4);
+      const address = table.use(slot);
+      assert(address !== undefined);
+      memory.copyOut(words, address, 32n);
+      assertEquals([...words], [0n, 0n, 0n, event]);
+    }
+  }
+});
+
+Deno.test("OverlappedTable.snapshot() shows every slot in use and copies no more", () => {
+  const { slab, memory } = newSlab();
+  const table = slab.arriving;
+  table.snapshot();
+  assertEquals(table.snapshotBytes, 0);
+  const addresses = [0, 1, 200].map((slot) => table.use(slot) ?? 0n);
+  for (const address of addresses) memory.set(address, 0x103);
+  table.snapshot();
+  assertEquals(table.snapshotBytes, 201 * 32);
+  assertEquals([0, 1, 2, 200].map((slot) => table.seemsPending(slot)), [true, true, false, true]);
+  memory.set(addresses[1] ?? 0n, 0);
+  assert(table.seemsPending(1), "a picture does not change");
+  table.snapshot();
+  assert(!table.seemsPending(1));
+  table.use(1);
+  table.release(200);
+  assertEquals(table.snapshotBytes, 2 * 32);
+  table.release(0);
+  assertEquals(table.snapshotBytes, 2 * 32);
+  table.release(1);
+  assertEquals(table.snapshotBytes, 0);
+  table.release(1);
+  assertEquals(slab.usage.inUse, 0);
+  assert(!table.seemsPending(MAX_SLOTS));
+});
+
+Deno.test("OverlappedTable.use() has no address when there is no memory for it", () => {
+  const { slab, memory } = newSlab();
+  assertEquals(slab.arriving.use(MAX_SLOTS), undefined);
+  assert(slab.arriving.use(MAX_SLOTS - 1) !== undefined);
+  memory.allowed = 0;
+  assertEquals(slab.draining.use(0), undefined);
+  memory.allowed = 1;
+  assert(slab.draining.use(0) !== undefined);
+});
+
+Deno.test("Slab() gives back what it has when it cannot have all", () => {
+  for (const allowed of [0, 1]) {
+    const memory = new FakeMemory();
+    memory.allowed = allowed;
+    const error = assertThrows(() => new Slab(memory, ARRIVALS, DRAINED), KernelError);
+    assertEquals([error.call, error.code], ["VirtualAlloc", 8]);
+    assertEquals(memory.regions.size, 0);
+  }
+});
+
+Deno.test("Slab.take() carves pages from a chunk and gives none twice", () => {
+  const { slab } = newSlab();
+  const blocks = Array.from({ length: 100 }, () => take(slab, 1));
+  assertEquals(new Set(blocks.map((block) => block.address)).size, 100);
+  assertEquals(slab.usage.committed, 7 * CHUNK_SIZE);
+  assertEquals(slab.usage.inUse, 100 * PAGE_SIZE);
+  for (const block of blocks) slab.give(block);
+  assertEquals(slab.usage.inUse, 0);
+  assertEquals(slab.usage.committed, 7 * CHUNK_SIZE);
+});
+
+Deno.test("Slab.give() keeps a bounded number of pages", () => {
+  const { slab, memory } = newSlab();
+  for (let round = 0; round < 3; round++) {
+    const blocks = Array.from({ length: 1000 }, () => take(slab, 1));
+    // Neither in the order in which they were taken, nor in its reverse.
+    for (let i = 0; i < 1000; i++) slab.give(blocks[i * 7 % 1000] as Block);
+    assertEquals(slab.usage, {
+      reserved: TABLES + KEPT_BYTES,
+      committed: KEPT_BYTES,
+      inUse: 0,
+    });
+  }
+  slab.free();
+  assertEquals(memory.regions.size, 0);
+  assertEquals(slab.usage, { reserved: 0, committed: 0, inUse: 0 });
+});
+
+Deno.test("Slab.give() keeps a bounded number of larger blocks, and uses them again", () => {
+  const { slab } = newSlab();
+  const large = take(slab, 65_536);
+  slab.give(large);
+  assertEquals(slab.usage.committed, 65_536);
+  assertEquals(take(slab, 40_000).address, large.address);
+  slab.give(large);
+  const blocks = Array.from({ length: 100 }, () => take(slab, 65_536));
+  for (const block of blocks) slab.give(block);
+  assertEquals(slab.usage.committed, KEPT_BYTES);
+  slab.give(take(slab, KEPT_BYTES + 1));
+  assertEquals(slab.usage.committed, KEPT_BYTES);
+});
+
+Deno.test("Slab.take() has no block when there is no memory for it", () => {
+  const { slab, memory } = newSlab();
+  memory.allowed = 0;
+  assertEquals(slab.take(1), undefined);
+  assertEquals(slab.take(100_000), undefined);
+  assertEquals(slab.usage, { reserved: TABLES, committed: 0, inUse: 0 });
+});
+
+Deno.test("Slab.free() gives back blocks in use", () => {
+  const { slab, memory } = newSlab();
+  take(slab, 1);
+  take(slab, 100_000);
+  slab.arriving.use(3);
+  slab.free();
+  assertEquals(memory.regions.size, 0);
+  assertEquals(slab.usage, { reserved: 0, committed: 0, inUse: 0 });
+});
+
+Deno.test("Slab with decommit makes a block fault once it was given back, and never uses it again", () => {
+  const { slab, memory } = newSlab(true);
+  const seen = new Set<bigint>();
+  for (const bytes of [1, 10_000, 2_000_000]) {
+    for (let i = 0; i < 20; i++) {
+      const block = take(slab, bytes);
+      assert(!seen.has(block.address));
+      seen.add(block.address);
+      memory.copyIn(block.address, new Uint8Array(8), 8n);
+      slab.give(block);
+      assertThrows(() => memory.copyIn(block.address, new Uint8Array(8), 8n), Error, "fault");
+    }
+  }
+  assertNotEquals(slab.usage.reserved, TABLES);
+  assertEquals(slab.usage.inUse, 0);
+  slab.free();
+  assertEquals(memory.regions.size, 0);
+  assertEquals(slab.usage, { reserved: 0, committed: 0, inUse: 0 });
+});
