@@ -1,14 +1,52 @@
-/** placeholder */
-export { exchanges } from "./src/exchanges.ts";
-export type { ExchangesOptions } from "./src/exchanges.ts";
-export { serve } from "./src/serve.ts";
-export type { PipeServer, Reply, Responder, ServeOptions } from "./src/serve.ts";
-export type { Exchange, PipeClient } from "./src/exchange.ts";
-export type { DisconnectReason } from "./src/driver.ts";
-export type { Message } from "./src/message.ts";
-export type { ShutdownReport } from "./src/server.ts";
-export { WindowsError } from "./src/errors.ts";
-export type { WindowsErrorInit } from "./src/errors.ts";
-export { call, connect } from "./src/client.ts";
-export type { CallOptions, ConnectOptions } from "./src/client.ts";
+/**
+ * Named pipe servers and clients for Deno on Windows, over kernel32 and nothing else.
+ *
+ * A server is one thread with overlapped I/O: any number of clients, one wait for all of them, and
+ * no thread per client. Pipes are message pipes, so a request arrives whole and a reply leaves
+ * whole, whatever their lengths; clients may be written in any language.
+ *
+ * - {@linkcode serve} answers each request with a function.
+ * - {@linkcode exchanges} yields requests to a `for await` loop.
+ * - {@linkcode connect} and {@linkcode call} are the client.
+ *
+ * **Permissions:** `--allow-ffi`, or scoped to the one library that is opened:
+ * `--allow-ffi=C:\Windows\System32\kernel32.dll`. On other systems importing works, and calling
+ * throws `Deno.errors.NotSupported`.
+ *
+ * @example A server
+ * ```ts
+ * import { serve } from "@overlapped/named-pipe";
+ *
+ * const server = serve({ path: "shout" }, (_request, exchange) => {
+ *   return exchange.text().toUpperCase();
+ * });
+ * console.log(`Listening on ${server.path}`); // \\.\pipe\shout
+ * await server.finished;
+ * ```
+ *
+ * @example A client
+ * ```ts
+ * import { call } from "@overlapped/named-pipe";
+ *
+ * const reply = await call("shout", "hello");
+ * console.log(new TextDecoder().decode(reply)); // HELLO
+ * ```
+ *
+ * @module
+ */
+
+export { call, type CallOptions, connect, type ConnectOptions } from "./src/client.ts";
 export type { PipeConn } from "./src/client_connection.ts";
+export type { DisconnectReason } from "./src/driver.ts";
+export { WindowsError, type WindowsErrorInit } from "./src/errors.ts";
+export type { Exchange, PipeClient } from "./src/exchange.ts";
+export { exchanges, type ExchangesOptions } from "./src/exchanges.ts";
+export type { Message } from "./src/message.ts";
+export {
+  type PipeServer,
+  type Reply,
+  type Responder,
+  serve,
+  type ServeOptions,
+} from "./src/serve.ts";
+export type { ShutdownReport } from "./src/server.ts";

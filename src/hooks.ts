@@ -6,7 +6,6 @@
 
 /** Says on the console what nobody else can be told. */
 export function report(error: unknown): void {
-  // deno-lint-ignore no-console
   console.error(error);
 }
 
