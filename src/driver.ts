@@ -372,6 +372,7 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #lose(): void {
+    this.#reason ??= "client";
     const error = this.#goneError();
     const exchange = this.#exchange;
     const client = this.#client;

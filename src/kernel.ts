@@ -194,7 +194,7 @@ export interface Kernel {
   /** Throws the client out: both ends see it at once, and what is unread is destroyed. */
   disconnect(handle: Handle): number;
 
-  /** Closes a handle. Nothing may be in flight on it, {@linkcode Kernel.abandon} excepted. */
+  /** Closes a handle. Nothing may be in flight on it, unless the program goes away. */
   close(handle: Handle): number;
 
   /** Takes one picture of a whole lane, for {@linkcode Kernel.seemsPending}. */
@@ -224,7 +224,10 @@ export interface Kernel {
   /** Gives back the memory of a slot. Nothing of it may be in flight. */
   release(slot: number): void;
 
-  /** Forgets every signal so far. Completions from now on make a {@linkcode Kernel.wait} return. */
+  /**
+   * Forgets what completed so far, though not a {@linkcode Kernel.wake}. Completions from now on
+   * make a {@linkcode Kernel.wait} return; those of writes only if `drained`.
+   */
   rearm(drained: boolean): void;
 
   /**
@@ -235,7 +238,7 @@ export interface Kernel {
    */
   wait(drained: boolean): Promise<boolean>;
 
-  /** Repeats a wait without waiting, for its status. */
+  /** Repeats a wait without waiting, for its status: SUCCESS if it could wait. Takes no wake-up. */
   waitStatus(drained: boolean): number;
 
   /** Makes the wait that is dispatched, or else the next one, return. */
@@ -253,7 +256,7 @@ export interface Kernel {
   /** Stops a timer. */
   stopTimer(timer: Timer): void;
 
-  /** Gives everything back. Nothing may be in flight, open or waiting. */
+  /** Gives everything back, slots included. Nothing may be in flight, open, timed or waiting. */
   dispose(): void;
 
   /** Calls back when the program is about to go away without having closed anything. */

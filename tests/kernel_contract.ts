@@ -1,0 +1,1035 @@
+/**
+ * What every {@linkcode Kernel} does, as tests that run on any of them. The numbers in brackets are
+ * the rules of the project's page of facts about Windows named pipes; without a number, it is the
+ * seam's own contract.
+ *
+ * Where a system may say something at once or later, a test takes either and goes on to the same
+ * end. Nothing is polled and nobody sleeps: the tests wait as the wait loop does.
+ *
+ * @module
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertGreater,
+  assertGreaterOrEqual,
+  assertNotEquals,
+} from "@std/assert";
+import { type Handle, type Kernel, Lane, type PipeSpec, Status } from "../src/kernel.ts";
+
+/** A kernel under test, and what differs between the systems that it may run on. */
+export interface Subject {
+  readonly kernel: Kernel;
+  /** Lets time pass, where that is the test's business; else the clock runs by itself. */
+  readonly pass?: (milliseconds: number) => Promise<void>;
+  /** Has the program go away. */
+  readonly unload?: () => void;
+  /** Looks for what the kernel still holds, after it was disposed of or abandoned. */
+  readonly checked?: () => void;
+}
+
+/** What one system is known to do differently. */
+export interface Exceptions {
+  /** Wine ignores FILE_FLAG_FIRST_PIPE_INSTANCE (D1). */
+  readonly ignoresFirst?: boolean;
+  /** Makes a kernel whose memory and library may stay behind. */
+  readonly makeToAbandon?: () => Subject;
+}
+
+const ROOM = 65_536;
+const FIRST_READ = 4096;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** One end of a pipe with the slot of its operations. */
+class Side {
+  readonly handle: Handle;
+  readonly slot: number;
+  open = true;
+  readonly #kernel: Kernel;
+  readonly #pending: [boolean, boolean] = [false, false];
+
+  constructor(kernel: Kernel, handle: Handle, slot: number) {
+    this.#kernel = kernel;
+    this.handle = handle;
+    this.slot = slot;
+  }
+
+  listen(): number {
+    return this.#submitted(Lane.IN, this.#kernel.listen(this.handle, this.slot));
+  }
+
+  read(size: number = FIRST_READ): number {
+    return this.#submitted(Lane.IN, this.#kernel.read(this.handle, this.slot, size));
+  }
+
+  write(message: string | Uint8Array): number {
+    const bytes = typeof message === "string" ? encoder.encode(message) : message;
+    return this.#submitted(Lane.OUT, this.#kernel.write(this.handle, this.slot, bytes));
+  }
+
+  cancel(lane: Lane): number {
+    return this.#kernel.cancel(this.handle, lane, this.slot);
+  }
+
+  /** How an operation stands, without waiting. */
+  status(lane: Lane): number {
+    const status = this.#kernel.status(lane, this.slot);
+    if (status !== Status.PENDING) this.#pending[lane] = false;
+    return status;
+  }
+
+  /** How a submission ended: at once, or after waiting for its completion. */
+  async end(lane: Lane, submitted: number): Promise<number> {
+    if (submitted !== Status.PENDING) return submitted;
+    while (true) {
+      this.#kernel.rearm(true);
+      const status = this.status(lane);
+      if (status !== Status.PENDING) return status;
+      assert(await this.#kernel.wait(true), "the wait failed");
+    }
+  }
+
+  /** What the last read brought. */
+  taken(): Uint8Array {
+    const bytes = new Uint8Array(this.#kernel.transferred(Lane.IN, this.slot));
+    this.#kernel.take(this.slot, bytes);
+    return bytes;
+  }
+
+  text(): string {
+    return decoder.decode(this.taken());
+  }
+
+  async accept(): Promise<number> {
+    return await this.end(Lane.IN, this.listen());
+  }
+
+  /** How a read ends. */
+  async readEnd(size?: number): Promise<number> {
+    return await this.end(Lane.IN, this.read(size));
+  }
+
+  /** How a write ends. */
+  async writeEnd(message: string | Uint8Array): Promise<number> {
+    return await this.end(Lane.OUT, this.write(message));
+  }
+
+  /** Reads one message that must be whole. */
+  async receive(size?: number): Promise<string> {
+    assertEquals(await this.readEnd(size), Status.SUCCESS);
+    return this.text();
+  }
+
+  /** Writes one message, which must succeed. */
+  async send(message: string | Uint8Array): Promise<void> {
+    assertEquals(await this.writeEnd(message), Status.SUCCESS);
+  }
+
+  left(): number {
+    const { status, left } = this.#kernel.peek(this.handle);
+    assertEquals(status, Status.SUCCESS);
+    return left;
+  }
+
+  disconnect(): number {
+    return this.#kernel.disconnect(this.handle);
+  }
+
+  /** Ends what is in flight, as every caller must, and closes the handle. */
+  async close(): Promise<void> {
+    if (!this.open) return;
+    for (const lane of [Lane.IN, Lane.OUT]) {
+      if (!this.#pending[lane]) continue;
+      this.cancel(lane);
+      await this.end(lane, Status.PENDING);
+    }
+    this.open = false;
+    assertEquals(this.#kernel.close(this.handle), Status.SUCCESS);
+  }
+
+  #submitted(lane: Lane, status: number): number {
+    this.#pending[lane] = status === Status.PENDING;
+    return status;
+  }
+}
+
+/** What one test works with: a kernel, a pipe's name, and the ends that it opened. */
+class Bench {
+  readonly kernel: Kernel;
+  readonly subject: Subject;
+  readonly path = "\\\\.\\pipe\\contract-" + crypto.randomUUID();
+  readonly #sides: Side[] = [];
+  #ended = false;
+
+  constructor(subject: Subject) {
+    this.kernel = subject.kernel;
+    this.subject = subject;
+  }
+
+  spec(sizes: Partial<PipeSpec> = {}): PipeSpec {
+    return {
+      path: this.path,
+      readBufferSize: ROOM,
+      writeBufferSize: ROOM,
+      waitTimeout: 50,
+      ...sizes,
+    };
+  }
+
+  /** An instance. */
+  server(sizes?: Partial<PipeSpec>): Side {
+    const { status, handle } = this.kernel.create(this.spec(sizes), false);
+    assertEquals(status, Status.SUCCESS);
+    return this.side(handle);
+  }
+
+  /** A client's end; `mode` as Windows begins it, or as a message client makes it. */
+  client(mode: "message" | "byte" = "message"): Side {
+    const { status, handle } = this.kernel.open(this.path);
+    assertEquals(status, Status.SUCCESS);
+    if (mode === "message") assertEquals(this.kernel.keepMessages(handle), Status.SUCCESS);
+    return this.side(handle);
+  }
+
+  /** A connection. */
+  async pair(sizes?: Partial<PipeSpec>): Promise<{ server: Side; client: Side }> {
+    const server = this.server(sizes);
+    const submitted = server.listen();
+    assertEquals(submitted, Status.PENDING);
+    const client = this.client();
+    assertEquals(await server.end(Lane.IN, submitted), Status.SUCCESS);
+    return { server, client };
+  }
+
+  side(handle: Handle): Side {
+    const side = new Side(this.kernel, handle, this.#sides.length);
+    this.#sides.push(side);
+    return side;
+  }
+
+  /** Ends everything, and gives the kernel back. */
+  async tidy(): Promise<void> {
+    if (this.#ended) return;
+    // Clients first: a write that a server still has in flight ends with them.
+    for (const side of this.#sides.toReversed()) await side.close();
+    for (const { slot } of this.#sides) this.kernel.release(slot);
+    this.#ended = true;
+    this.kernel.dispose();
+    this.subject.checked?.();
+  }
+
+  /** The kernel ended in the test itself. */
+  ended(): void {
+    this.#ended = true;
+    this.subject.checked?.();
+  }
+}
+
+/** What is the same whatever its name says: that a status tells of a connection that ended. */
+function assertFails(status: number): void {
+  assertNotEquals(status, Status.SUCCESS);
+  assertNotEquals(status, Status.PENDING);
+  assertNotEquals(status, Status.MORE_DATA);
+}
+
+function bytes(size: number, seed = 1): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8) * 7 + seed) & 0xff);
+}
+
+/**
+ * Registers the tests.
+ *
+ * @param name Of the kernel, for the names of the tests.
+ * @param make Makes a fresh kernel for each test.
+ */
+export function testKernelContract(
+  name: string,
+  make: () => Subject,
+  exceptions: Exceptions = {},
+): void {
+  const test = (
+    title: string,
+    body: (bench: Bench) => void | Promise<void>,
+    makeIt: () => Subject = make,
+  ) => {
+    Deno.test({
+      name: `${name}: ${title}`,
+      sanitizeOps: true,
+      sanitizeResources: true,
+      fn: async () => {
+        const bench = new Bench(makeIt());
+        let passed = false;
+        try {
+          await body(bench);
+          passed = true;
+        } finally {
+          // A test that failed says why itself; what it left behind is no further news.
+          await bench.tidy().catch((error) => {
+            if (passed) throw error;
+          });
+        }
+      },
+    });
+  };
+
+  // Names and instances
+
+  test("create() refuses a name without the prefix (47)", (bench) => {
+    const pipe = { ...bench.spec(), path: "contract-no-prefix" };
+    // INVALID_NAME on Windows; Wine takes it for a file of the current folder.
+    assertFails(bench.kernel.create(pipe, false).status);
+  });
+
+  test("create() of the first instance fails when the name exists (44)", (bench) => {
+    bench.server();
+    const { status, handle } = bench.kernel.create(bench.spec(), true);
+    if (exceptions.ignoresFirst) {
+      assertEquals(status, Status.SUCCESS, "this system has learnt what a first instance is");
+      bench.side(handle);
+    } else {
+      assert(status === Status.ACCESS_DENIED || status === Status.BUSY, `status ${status}`);
+    }
+  });
+
+  test("create() of the first instance succeeds when the name is free (44)", (bench) => {
+    const { status, handle } = bench.kernel.create(bench.spec(), true);
+    assertEquals(status, Status.SUCCESS);
+    bench.side(handle);
+    bench.server();
+  });
+
+  test("exists() follows the server handles, not the clients (45)", async (bench) => {
+    const { kernel, path } = bench;
+    assertFalse(kernel.exists(path));
+    const { server, client } = await bench.pair();
+    assert(kernel.exists(path), "all instances are busy");
+    assert(kernel.exists(path.toUpperCase().replace("PIPE", "pipe")), "case does not matter (47)");
+    const second = bench.server();
+    await server.close();
+    assert(kernel.exists(path));
+    await second.close();
+    assertFalse(kernel.exists(path));
+    assert(client.open);
+  });
+
+  test("exists() does not use up an instance (15)", async (bench) => {
+    const server = bench.server();
+    assert(bench.kernel.exists(bench.path));
+    assertEquals(server.listen(), Status.PENDING);
+    assert(bench.kernel.exists(bench.path));
+    assertEquals(server.status(Lane.IN), Status.PENDING);
+    bench.client();
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+  });
+
+  test("open() of a name that does not exist is NOT_FOUND (45)", ({ kernel, path }) => {
+    assertEquals(kernel.open(path).status, Status.NOT_FOUND);
+  });
+
+  test("open() with no instance free is BUSY (18)", async (bench) => {
+    const { server } = await bench.pair();
+    assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
+    assertEquals(server.disconnect(), Status.SUCCESS);
+    // 18: disconnected is not yet listening.
+    assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
+    const submitted = server.listen();
+    assertEquals(submitted, Status.PENDING);
+    bench.client();
+    assertEquals(await server.end(Lane.IN, submitted), Status.SUCCESS);
+  });
+
+  test("open() after a client left is BUSY until the instance listens again (18)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await client.close();
+    assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
+    assertEquals(await server.readEnd(), Status.BROKEN);
+    assertEquals(server.disconnect(), Status.SUCCESS);
+    assertEquals(server.listen(), Status.PENDING);
+    bench.client();
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+  });
+
+  test("clients get the instances in the order of their listening (16, 17)", async (bench) => {
+    const servers = [bench.server(), bench.server(), bench.server()] as const;
+    // The order of creation counts, not that of the listens.
+    assertEquals(servers[2].listen(), Status.PENDING);
+    assertEquals(servers[0].listen(), Status.PENDING);
+    await bench.client().send("a");
+    assertEquals(await servers[0].end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    await bench.client().send("b");
+    await bench.client().send("c");
+    assertEquals(await servers[2].end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await servers[1].accept(), Status.ALREADY_CONNECTED);
+    assertEquals(await servers[0].receive(), "a");
+    assertEquals(await servers[1].receive(), "b");
+    assertEquals(await servers[2].receive(), "c");
+  });
+
+  test("an instance that listens again goes to the end of the line (17)", async (bench) => {
+    const { server, client } = await bench.pair();
+    const fresh = bench.server();
+    await client.close();
+    assertEquals(server.disconnect(), Status.SUCCESS);
+    assertEquals(server.listen(), Status.PENDING);
+    await bench.client().send("for the fresh one");
+    assertEquals(await fresh.accept(), Status.ALREADY_CONNECTED);
+    assertEquals(await fresh.receive(), "for the fresh one");
+    assertEquals(server.status(Lane.IN), Status.PENDING);
+  });
+
+  test("the name dies with the last server handle, though a client remains (45)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await server.close();
+    assertEquals(bench.kernel.open(bench.path).status, Status.NOT_FOUND);
+    assertEquals(await client.readEnd(), Status.BROKEN);
+    // Anyone may have the name now.
+    bench.server();
+    bench.client();
+  });
+
+  // Listening
+
+  test("listen() before a client pends, and ends with SUCCESS when one comes (13)", async (bench) => {
+    const server = bench.server();
+    assertEquals(server.listen(), Status.PENDING);
+    assertEquals(server.status(Lane.IN), Status.PENDING);
+    bench.client();
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+  });
+
+  test("listen() after a client is ALREADY_CONNECTED, and no completion follows (13, 16)", async (bench) => {
+    const server = bench.server();
+    const client = bench.client();
+    await client.send("early");
+    assertEquals(server.listen(), Status.ALREADY_CONNECTED);
+    assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
+    assertEquals(await server.receive(), "early");
+  });
+
+  test("listen() after a client came and left is NO_DATA; what it wrote is there (13, 14)", async (bench) => {
+    const server = bench.server();
+    const client = bench.client();
+    await client.send("fire");
+    await client.send("and forget");
+    await client.close();
+    assertEquals(server.listen(), Status.NO_DATA);
+    assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
+    assertEquals(await server.receive(), "fire");
+    assertEquals(await server.receive(), "and forget");
+    assertEquals(await server.readEnd(), Status.BROKEN);
+    assertEquals(server.disconnect(), Status.SUCCESS);
+    assertEquals(server.listen(), Status.PENDING);
+  });
+
+  test("listen() that pends ends with SUCCESS even if the client left (13)", async (bench) => {
+    const server = bench.server();
+    assertEquals(server.listen(), Status.PENDING);
+    const client = bench.client();
+    await client.send("gone");
+    await client.close();
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.receive(), "gone");
+    assertEquals(await server.readEnd(), Status.BROKEN);
+  });
+
+  test("cancel() of a listen ends it, and the instance still takes clients (16, 35)", async (bench) => {
+    const server = bench.server();
+    assertEquals(server.listen(), Status.PENDING);
+    assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.CANCELLED);
+    assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
+    assertEquals(server.listen(), Status.PENDING);
+    bench.client();
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+  });
+
+  // Messages
+
+  test("messages go both ways whole (21)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await client.send("request");
+    assertEquals(await server.receive(), "request");
+    await server.send("reply");
+    assertEquals(await client.receive(), "reply");
+  });
+
+  test("messages written ahead stay apart, and in order (21, 61)", async (bench) => {
+    const { server, client } = await bench.pair();
+    for (const text of ["one", "two", "three"]) await client.send(text);
+    for (const text of ["one", "two", "three"]) assertEquals(await server.receive(), text);
+    for (const text of ["four", "five"]) await server.send(text);
+    for (const text of ["four", "five"]) assertEquals(await client.receive(), text);
+  });
+
+  test("an empty message is a message, in its place (24)", async (bench) => {
+    const { server, client } = await bench.pair();
+    for (const text of ["before", "", "after"]) await client.send(text);
+    for (const text of ["before", "", "after"]) assertEquals(await server.receive(), text);
+  });
+
+  test("an empty message ends a read that waits (24)", async (bench) => {
+    const { server, client } = await bench.pair();
+    assertEquals(server.read(), Status.PENDING);
+    await client.send("");
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(server.taken().length, 0);
+  });
+
+  test("an empty message survives its writer (24, 27)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await client.send("");
+    await client.close();
+    assertEquals(await server.receive(), "");
+    assertEquals(await server.readEnd(), Status.BROKEN);
+  });
+
+  test("a read and a write are in flight on one instance at once", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    assertEquals(server.read(), Status.PENDING);
+    assertEquals(server.write("out"), Status.PENDING);
+    await client.send("in");
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(server.text(), "in");
+    assertEquals(server.status(Lane.OUT), Status.PENDING);
+    assertEquals(await client.receive(), "out");
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(bench.kernel.transferred(Lane.OUT, server.slot), 3);
+  });
+
+  for (const waiting of [false, true]) {
+    const how = waiting ? "that waits" : "that comes later";
+    test(`a message longer than the memory of a read ${how} comes in parts (5, 21)`, async (bench) => {
+      const { server, client } = await bench.pair();
+      const message = bytes(1000);
+      const early = waiting ? server.read(300) : undefined;
+      await client.send(message);
+      assertEquals(await server.end(Lane.IN, early ?? server.read(300)), Status.MORE_DATA);
+      assertEquals(bench.kernel.transferred(Lane.IN, server.slot), 300);
+      assertEquals(server.taken(), message.slice(0, 300));
+      assertEquals(server.left(), 700);
+      assertEquals(await server.readEnd(200), Status.MORE_DATA);
+      assertEquals(server.taken(), message.slice(300, 500));
+      assertEquals(server.left(), 500);
+      assertEquals(await server.readEnd(500), Status.SUCCESS);
+      assertEquals(server.taken(), message.slice(500));
+      assertEquals(server.left(), 0);
+    });
+  }
+
+  test("take() copies from the first byte as much as is asked for", async (bench) => {
+    const { server, client } = await bench.pair();
+    await client.send("abcdef");
+    assertEquals(await server.readEnd(), Status.SUCCESS);
+    const head = new Uint8Array(2);
+    bench.kernel.take(server.slot, head);
+    assertEquals(decoder.decode(head), "ab");
+    bench.kernel.take(server.slot, new Uint8Array());
+    assertEquals(server.text(), "abcdef");
+  });
+
+  test("peek() says what is left of the message at the head (21)", async (bench) => {
+    const { server, client } = await bench.pair();
+    assertEquals(server.left(), 0);
+    await client.send("first");
+    await client.send("and a longer second");
+    assertEquals(server.left(), 5);
+    assertEquals(await server.receive(), "first");
+    assertEquals(server.left(), 19);
+    await client.close();
+    assertEquals(server.left(), 19);
+    assertEquals(await server.receive(), "and a longer second");
+    assertFails(bench.kernel.peek(server.handle).status);
+    assertEquals(server.disconnect(), Status.SUCCESS);
+    assertFails(bench.kernel.peek(server.handle).status);
+  });
+
+  test("a client begins in byte read mode, which merges messages (22)", async (bench) => {
+    const server = bench.server();
+    const client = bench.client("byte");
+    assertEquals(server.listen(), Status.ALREADY_CONNECTED);
+    await server.send("to");
+    await server.send("gether");
+    assertEquals(await client.receive(), "together");
+    assertEquals(bench.kernel.keepMessages(client.handle), Status.SUCCESS);
+    await server.send("a");
+    await server.send("part");
+    assertEquals(await client.receive(), "a");
+    assertEquals(await client.receive(), "part");
+  });
+
+  // Quotas
+
+  test("write() within the quota is over though nobody reads (30)", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: FIRST_READ });
+    await server.send(bytes(2000));
+    await server.send(bytes(2000));
+    assertEquals(bench.kernel.transferred(Lane.OUT, server.slot), 2000);
+    assertEquals(await client.readEnd(), Status.SUCCESS);
+  });
+
+  test("write() over the quota pends, can be read, and ends when the rest fits (30)", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 4096 });
+    await server.send(bytes(3000, 1));
+    assertEquals(server.write(bytes(3000, 2)), Status.PENDING);
+    assertEquals(server.status(Lane.OUT), Status.PENDING);
+    assertEquals(await client.readEnd(), Status.SUCCESS);
+    assertEquals(client.taken(), bytes(3000, 1));
+    // Unread, but within the quota.
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(bench.kernel.transferred(Lane.OUT, server.slot), 3000);
+    assertEquals(client.left(), 3000);
+    assertEquals(await client.readEnd(), Status.SUCCESS);
+    assertEquals(client.taken(), bytes(3000, 2));
+  });
+
+  test("the same holds for what clients write, with the other quota (29, 30)", async (bench) => {
+    const { server, client } = await bench.pair({ readBufferSize: 4096 });
+    await client.send(bytes(3000, 1));
+    assertEquals(client.write(bytes(3000, 2)), Status.PENDING);
+    await server.send(bytes(5000));
+    assertEquals(await server.readEnd(), Status.SUCCESS);
+    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.readEnd(), Status.SUCCESS);
+    assertEquals(server.taken(), bytes(3000, 2));
+  });
+
+  test("write() with a quota of 0 pends until it is read; an empty one does not (24, 30)", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    await server.send("");
+    assertEquals(await client.receive(), "");
+    assertEquals(server.write("x"), Status.PENDING);
+    assertEquals(client.left(), 1);
+    assertEquals(server.status(Lane.OUT), Status.PENDING);
+    assertEquals(await client.receive(), "x");
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+  });
+
+  test("write() to a reader that waits is over whatever the quota (30)", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    assertEquals(client.read(), Status.PENDING);
+    await server.send("straight");
+    assertEquals(await client.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(client.text(), "straight");
+  });
+
+  test("one message may be longer than the quota (31)", async (bench) => {
+    const { server, client } = await bench.pair({ readBufferSize: 4096 });
+    const message = bytes(1_048_576);
+    assertEquals(client.write(message), Status.PENDING);
+    assertEquals(await server.readEnd(4096), Status.MORE_DATA);
+    const left = server.left();
+    assertEquals(left, message.length - 4096);
+    assertEquals(server.taken(), message.slice(0, 4096));
+    assertEquals(await server.readEnd(left), Status.SUCCESS);
+    const rest = server.taken();
+    assert(message.subarray(4096).every((byte, i) => byte === rest[i]), "the bytes differ");
+    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(bench.kernel.transferred(Lane.OUT, client.slot), message.length);
+  });
+
+  test("write() has copied its message when it returns", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    const message = encoder.encode("mine");
+    assertEquals(server.write(message), Status.PENDING);
+    message.fill(0);
+    assertEquals(await client.receive(), "mine");
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+  });
+
+  // Cancelling
+
+  test("cancel() of a read ends it, and loses nothing (35)", async (bench) => {
+    const { server, client } = await bench.pair();
+    assertEquals(server.read(), Status.PENDING);
+    assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.CANCELLED);
+    assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
+    await client.send("later");
+    assertEquals(await server.receive(), "later");
+  });
+
+  test("cancel() of a write ends it, and its message is not there (32, 35)", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    assertEquals(server.write("never"), Status.PENDING);
+    assertEquals(client.left(), 5);
+    assertEquals(server.cancel(Lane.OUT), Status.SUCCESS);
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.CANCELLED);
+    assertEquals(server.cancel(Lane.OUT), Status.NOTHING_TO_CANCEL);
+    assertEquals(client.left(), 0);
+    assertEquals(client.read(), Status.PENDING);
+    await server.send("instead");
+    assertEquals(await client.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(client.text(), "instead");
+  });
+
+  test("cancel() ends one operation and leaves the others (35)", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    assertEquals(server.read(), Status.PENDING);
+    assertEquals(server.write("stays"), Status.PENDING);
+    assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.CANCELLED);
+    assertEquals(server.status(Lane.OUT), Status.PENDING);
+    assertEquals(await client.receive(), "stays");
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+  });
+
+  test("cancel() with nothing in flight is NOTHING_TO_CANCEL (35)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await client.send("x");
+    assertEquals(await server.receive(), "x");
+    assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
+    assertEquals(client.cancel(Lane.OUT), Status.NOTHING_TO_CANCEL);
+  });
+
+  test("after a part was read, its writer may take the rest back: the glue trap (32)", async (bench) => {
+    const { server, client } = await bench.pair({ readBufferSize: 0 });
+    assertEquals(client.write(bytes(1000)), Status.PENDING);
+    assertEquals(await server.readEnd(100), Status.MORE_DATA);
+    assertEquals(server.left(), 900);
+    assertEquals(client.cancel(Lane.OUT), Status.SUCCESS);
+    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.CANCELLED);
+    assertEquals(server.left(), 0);
+    assertEquals(client.write("other"), Status.PENDING);
+    // Nothing but the number of bytes left tells that this is another message.
+    assertEquals(server.left(), 5);
+    assertEquals(await server.receive(), "other");
+    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+  });
+
+  test("a message that was half read when its writer died stays incomplete (28)", async (bench) => {
+    const { server, client } = await bench.pair({ readBufferSize: 0 });
+    assertEquals(client.write(bytes(1000)), Status.PENDING);
+    assertEquals(await server.readEnd(100), Status.MORE_DATA);
+    await client.close();
+    assertEquals(await server.readEnd(), Status.BROKEN);
+  });
+
+  // Ends
+
+  test("a client that leaves ends a read that waits with BROKEN (27)", async (bench) => {
+    const { server, client } = await bench.pair();
+    assertEquals(server.read(), Status.PENDING);
+    await client.close();
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.BROKEN);
+  });
+
+  test("a client that leaves ends a write that pends with BROKEN (39)", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    assertEquals(server.write("unread"), Status.PENDING);
+    await client.close();
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.BROKEN);
+  });
+
+  test("after the client left, writes are NO_DATA; what it wrote can be read (27)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await client.send("last words");
+    await client.close();
+    assertEquals(await server.writeEnd("anybody?"), Status.NO_DATA);
+    assertEquals(await server.receive(), "last words");
+    assertEquals(await server.readEnd(), Status.BROKEN);
+  });
+
+  test("close() leaves what was written to the client, then its end (27, 34)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await server.send("the reply");
+    await server.send("");
+    await server.close();
+    assertEquals(await client.receive(), "the reply");
+    assertEquals(await client.receive(), "");
+    assertEquals(await client.readEnd(), Status.BROKEN);
+    assertEquals(await client.writeEnd("anybody?"), Status.NO_DATA);
+  });
+
+  test("close() ends what the client waits for with BROKEN (27, 39)", async (bench) => {
+    const { server, client } = await bench.pair({ readBufferSize: 0 });
+    assertEquals(client.read(), Status.PENDING);
+    assertEquals(client.write("unread"), Status.PENDING);
+    await server.close();
+    assertEquals(await client.end(Lane.IN, Status.PENDING), Status.BROKEN);
+    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.BROKEN);
+  });
+
+  test("disconnect() is seen by the client at once, and destroys what is unread (34)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await server.send("unread");
+    await client.send("unread too");
+    assertEquals(server.disconnect(), Status.SUCCESS);
+    assertEquals(await client.readEnd(), Status.DISCONNECTED);
+    assertEquals(await client.writeEnd("x"), Status.DISCONNECTED);
+    assertEquals(await server.readEnd(), Status.DISCONNECTED);
+    assertEquals(await server.writeEnd("x"), Status.DISCONNECTED);
+    // 20: a second time.
+    assertEquals(server.disconnect(), Status.DISCONNECTED);
+  });
+
+  test("disconnect() ends what pends on either end with DISCONNECTED (39)", async (bench) => {
+    const { server, client } = await bench.pair({ readBufferSize: 0, writeBufferSize: 0 });
+    assertEquals(server.write("unread"), Status.PENDING);
+    assertEquals(client.write("unread too"), Status.PENDING);
+    assertEquals(server.disconnect(), Status.SUCCESS);
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.DISCONNECTED);
+    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.DISCONNECTED);
+  });
+
+  test("disconnect() ends reads that wait on either end with DISCONNECTED (39)", async (bench) => {
+    const { server, client } = await bench.pair();
+    assertEquals(server.read(), Status.PENDING);
+    assertEquals(client.read(), Status.PENDING);
+    assertEquals(server.disconnect(), Status.SUCCESS);
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.DISCONNECTED);
+    assertEquals(await client.end(Lane.IN, Status.PENDING), Status.DISCONNECTED);
+  });
+
+  test("an instance serves one client after another, and none sees the other's data", async (bench) => {
+    const server = bench.server();
+    for (const text of ["first", "second", "third"]) {
+      assertEquals(server.listen(), Status.PENDING);
+      const client = bench.client();
+      assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+      await client.send(text);
+      await client.send("not read by anybody");
+      assertEquals(await server.receive(), text);
+      await server.send("not read by anybody");
+      await client.close();
+      assertEquals(server.disconnect(), Status.SUCCESS);
+    }
+  });
+
+  // Status words
+
+  test("status() stays PENDING after a failure by value (1)", async (bench) => {
+    const { server, client } = await bench.pair();
+    await client.close();
+    assertEquals(await server.readEnd(), Status.BROKEN);
+    const submitted = server.read();
+    if (submitted !== Status.PENDING) {
+      assertEquals(submitted, Status.BROKEN);
+      assertEquals(server.status(Lane.IN), Status.PENDING);
+      // So only this says that nothing is in flight.
+      assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
+      assertEquals(server.status(Lane.IN), Status.PENDING);
+    }
+  });
+
+  test("status() tells how a submission ended that was over by value", async (bench) => {
+    const { server, client } = await bench.pair();
+    await client.send("there");
+    if (server.read() === Status.SUCCESS) {
+      assertEquals(server.status(Lane.IN), Status.SUCCESS);
+      assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
+    } else {
+      assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    }
+    assertEquals(server.text(), "there");
+  });
+
+  test("seemsPending() shows the picture that snapshot() took", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    assertEquals(server.read(), Status.PENDING);
+    assertEquals(server.write("out"), Status.PENDING);
+    bench.kernel.snapshot(Lane.IN);
+    bench.kernel.snapshot(Lane.OUT);
+    await client.send("in");
+    assertEquals(await client.receive(), "out");
+    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assert(bench.kernel.seemsPending(Lane.IN, server.slot), "an old picture does not change");
+    bench.kernel.snapshot(Lane.IN);
+    assertFalse(bench.kernel.seemsPending(Lane.IN, server.slot));
+    assert(bench.kernel.seemsPending(Lane.OUT, server.slot), "a picture is of one lane");
+    bench.kernel.snapshot(Lane.OUT);
+    assertFalse(bench.kernel.seemsPending(Lane.OUT, server.slot));
+  });
+
+  test("release() gives a slot to whoever comes next", async (bench) => {
+    const { kernel } = bench;
+    const { server, client } = await bench.pair();
+    await client.send("old");
+    assertEquals(await server.receive(), "old");
+    await server.close();
+    kernel.release(server.slot);
+    const { status, handle } = kernel.create(bench.spec(), false);
+    assertEquals(status, Status.SUCCESS);
+    const next = new Side(kernel, handle, server.slot);
+    assertEquals(next.listen(), Status.PENDING);
+    assertEquals(next.status(Lane.IN), Status.PENDING);
+    kernel.snapshot(Lane.IN);
+    assert(kernel.seemsPending(Lane.IN, next.slot));
+    const other = bench.client();
+    assertEquals(await next.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    await other.send("new");
+    assertEquals(await next.receive(FIRST_READ * 4), "new");
+    await next.close();
+  });
+
+  test("a slot reads into as much memory as each read asks for", async (bench) => {
+    const { server, client } = await bench.pair();
+    for (const size of [1, 5000, 100, 60_000, 4096]) {
+      await client.send(bytes(size, size));
+      assertEquals(await server.readEnd(size), Status.SUCCESS);
+      assertEquals(server.taken(), bytes(size, size));
+      await server.send(bytes(size, size + 1));
+      assertEquals(await client.readEnd(size), Status.SUCCESS);
+      assertEquals(client.taken(), bytes(size, size + 1));
+    }
+  });
+
+  test("200 instances at once", async (bench) => {
+    const { kernel } = bench;
+    const servers = Array.from({ length: 200 }, () => bench.server());
+    for (const server of servers) assertEquals(server.listen(), Status.PENDING);
+    const clients = servers.map(() => bench.client());
+    for (const server of servers) {
+      assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+      assertEquals(server.read(), Status.PENDING);
+    }
+    kernel.snapshot(Lane.IN);
+    for (const { slot } of servers) assert(kernel.seemsPending(Lane.IN, slot));
+    for (const [i, client] of clients.entries()) await client.send(`client ${i}`);
+    for (const [i, server] of servers.entries()) {
+      assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+      assertEquals(server.text(), `client ${i}`);
+    }
+  });
+
+  // Waiting
+
+  test("wait() returns when a read completes while it waits", async (bench) => {
+    const { server, client } = await bench.pair();
+    assertEquals(server.read(), Status.PENDING);
+    bench.kernel.rearm(false);
+    const waiting = bench.kernel.wait(false);
+    const write = client.write("x");
+    assert(await waiting);
+    assertEquals(server.status(Lane.IN), Status.SUCCESS);
+    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+  });
+
+  test("wait() returns for what completed between rearm() and it", async (bench) => {
+    const { server, client } = await bench.pair();
+    assertEquals(server.read(), Status.PENDING);
+    bench.kernel.rearm(false);
+    const write = client.write("x");
+    assert(await bench.kernel.wait(false));
+    assertEquals(server.status(Lane.IN), Status.SUCCESS);
+    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+  });
+
+  test("wait() with `drained` returns when a write completes", async (bench) => {
+    const { server, client } = await bench.pair({ writeBufferSize: 0 });
+    assertEquals(server.write("x"), Status.PENDING);
+    bench.kernel.rearm(true);
+    const read = client.read();
+    assert(await bench.kernel.wait(true));
+    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await client.end(Lane.IN, read), Status.SUCCESS);
+  });
+
+  test("wake() makes the wait return that is dispatched", async ({ kernel }) => {
+    kernel.rearm(true);
+    const waiting = kernel.wait(false);
+    kernel.wake();
+    assert(await waiting);
+  });
+
+  test("wake() makes the next wait return, though signals are forgotten between", async ({ kernel }) => {
+    kernel.wake();
+    kernel.rearm(true);
+    assert(await kernel.wait(true));
+  });
+
+  test("wait() can be repeated for ever", async ({ kernel }) => {
+    for (let i = 0; i < 100; i++) {
+      kernel.rearm(false);
+      const waiting = kernel.wait(i % 2 === 0);
+      kernel.wake();
+      assert(await waiting);
+    }
+    assertEquals(typeof kernel.waitStatus(true), "number");
+  });
+
+  test("a completion is in the status though another submission erased its signal (2)", async (bench) => {
+    const gone = await bench.pair();
+    await gone.client.close();
+    assertEquals(await gone.server.readEnd(), Status.BROKEN);
+    const { server, client } = await bench.pair();
+    assertEquals(server.read(), Status.PENDING);
+    const write = client.write("x");
+    // It is complete, and signalled.
+    assert(await bench.kernel.wait(false));
+    // A submission that fails by value resets the event that all reads share.
+    assertEquals(await gone.server.readEnd(), Status.BROKEN);
+    assertEquals(server.status(Lane.IN), Status.SUCCESS);
+    assertEquals(server.text(), "x");
+    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+  });
+
+  // Time
+
+  test("nextTurn() calls back in a later task, after microtasks", async ({ kernel }) => {
+    const order: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    kernel.nextTurn(() => {
+      order.push("turn");
+      kernel.nextTurn(() => {
+        order.push("next turn");
+        resolve();
+      });
+      queueMicrotask(() => order.push("microtask of the turn"));
+    });
+    order.push("now");
+    queueMicrotask(() => order.push("microtask"));
+    await promise;
+    assertEquals(order, ["now", "microtask", "turn", "microtask of the turn", "next turn"]);
+  });
+
+  test("startTimer() calls back once, not before its time; stopTimer() prevents it", async (bench) => {
+    const { kernel, subject } = bench;
+    const start = kernel.now();
+    const { promise, resolve } = Promise.withResolvers<number>();
+    let stopped = false;
+    const timer = kernel.startTimer(5, () => stopped = true);
+    kernel.startTimer(20, () => resolve(kernel.now()));
+    kernel.stopTimer(timer);
+    await subject.pass?.(25);
+    // Timers of the system may be a little early for a clock of finer grain.
+    assertGreaterOrEqual((await promise) - start, 18);
+    assertFalse(stopped);
+    kernel.stopTimer(timer);
+    assertGreater(kernel.now() + 1, start);
+  });
+
+  // The end
+
+  test("dispose() of a kernel that did nothing", () => {});
+
+  test(
+    "onUnload() lets the program close everything; abandon() ends the wait (37)",
+    async (bench) => {
+      const { kernel, subject, path } = bench;
+      const { status, handle } = kernel.create(bench.spec(), false);
+      assertEquals(status, Status.SUCCESS);
+      assertEquals(kernel.listen(handle, 0), Status.PENDING);
+      let closed = false;
+      kernel.onUnload(() => {
+        if (closed) return;
+        closed = true;
+        kernel.cancel(handle, Lane.IN, 0);
+        assertEquals(kernel.close(handle), Status.SUCCESS);
+        kernel.abandon();
+      });
+      kernel.rearm(true);
+      const waiting = kernel.wait(true);
+      subject.unload?.();
+      assert(closed);
+      assert(await waiting);
+      assertFalse(kernel.exists(path));
+      bench.ended();
+    },
+    exceptions.makeToAbandon,
+  );
+}

@@ -1,0 +1,89 @@
+/**
+ * Simulated time, and the tasks that a program asks for.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import type { Timer } from "../../src/kernel.ts";
+
+interface Due {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+/** A clock that stands still until it is moved, its timers, and turns. */
+export class Clock {
+  /** Turns run by {@linkcode runTurn} only. */
+  manual = false;
+  readonly #timers = new Map<Timer, Due>();
+  #turns: (() => void)[] = [];
+  #turnQueued = false;
+  #lastTimer = 0;
+  #now = 0;
+
+  get now(): number {
+    return this.#now;
+  }
+
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  get turns(): number {
+    return this.#turns.length;
+  }
+
+  nextTurn(callback: () => void): void {
+    this.#turns.push(callback);
+    if (this.manual || this.#turnQueued) return;
+    this.#turnQueued = true;
+    setImmediate(() => {
+      this.#turnQueued = false;
+      this.runTurn();
+    });
+  }
+
+  /** Runs the turns that are queued now, not those that they queue. Says how many. */
+  runTurn(): number {
+    const turns = this.#turns;
+    this.#turns = [];
+    for (const turn of turns) turn();
+    return turns.length;
+  }
+
+  start(milliseconds: number, callback: () => void): Timer {
+    const timer = ++this.#lastTimer;
+    this.#timers.set(timer, { at: this.#now + Math.max(0, milliseconds), callback });
+    return timer;
+  }
+
+  stop(timer: Timer): void {
+    this.#timers.delete(timer);
+  }
+
+  stopAll(): void {
+    this.#timers.clear();
+  }
+
+  /** Moves the clock, and fires each timer that is due in a task of its own. */
+  async advance(milliseconds: number): Promise<void> {
+    const until = this.#now + milliseconds;
+    while (this.fire(until)) await new Promise<void>((resolve) => setImmediate(resolve));
+    this.#now = Math.max(this.#now, until);
+  }
+
+  /** Moves the clock to the next timer and fires it. False when none is due by `until`. */
+  fire(until: number): boolean {
+    let next: [Timer, Due] | undefined;
+    for (const entry of this.#timers) {
+      if (entry[1].at <= until && (next === undefined || entry[1].at < next[1].at)) next = entry;
+    }
+    if (next === undefined) return false;
+    const [timer, { at, callback }] = next;
+    this.#timers.delete(timer);
+    this.#now = Math.max(this.#now, at);
+    callback();
+    return true;
+  }
+}

@@ -1,0 +1,448 @@
+/**
+ * What a named pipe is: channels, instances and their two ends. Pure semantics: everything happens
+ * at once and in order, and when somebody else gets to see it is decided above. The rule numbers
+ * are those of the project's page of facts about Windows named pipes.
+ *
+ * @module
+ */
+
+import { type Peeked, Status } from "../../src/kernel.ts";
+
+/** Statuses of Windows that the seam has no name for. */
+export const Code = {
+  /** A server's call on a client's end. */
+  INVALID_FUNCTION: 1,
+  /** A peek at an instance that has no connection. */
+  BAD_PIPE: 230,
+  /** Input or output before there is a client. */
+  LISTENING: 536,
+} as const;
+
+const NOTHING = new Uint8Array();
+
+/** A listen, a read or a write, from its submission to its one completion. */
+export class Operation {
+  /** PENDING, or how it ended. */
+  status: number = Status.PENDING;
+  /** What a read brought. */
+  bytes: Uint8Array = NOTHING;
+  /** Bytes moved. */
+  transferred = 0;
+  /** Takes the operation away from whatever it waits in. */
+  withdraw: () => void = () => {};
+  readonly #ended: () => void;
+
+  constructor(ended: () => void = () => {}) {
+    this.#ended = ended;
+  }
+
+  /** The one completion. */
+  finish(status: number, transferred = 0, bytes: Uint8Array = NOTHING): void {
+    if (this.status !== Status.PENDING) throw new Error("model: an operation completed twice");
+    this.status = status;
+    this.transferred = transferred;
+    this.bytes = bytes;
+    this.#ended();
+  }
+
+  /** Whether there was something to cancel (35). */
+  cancel(): boolean {
+    if (this.status !== Status.PENDING) return false;
+    this.withdraw();
+    this.finish(Status.CANCELLED);
+    return true;
+  }
+}
+
+interface Message {
+  readonly bytes: Uint8Array;
+  /** Bytes read so far. */
+  read: number;
+  /** The write that still pends. Its bytes are visible to the reader all the same (30). */
+  write: Operation | undefined;
+}
+
+interface Reader {
+  readonly operation: Operation;
+  readonly size: number;
+  readonly whole: boolean;
+}
+
+function left(message: Message): number {
+  return message.bytes.length - message.read;
+}
+
+/** One direction of a connection: what was written and not read, and who waits. */
+export class Channel {
+  #unread: Message[] = [];
+  #readers: Reader[] = [];
+  readonly #quota: number;
+  readonly #messages: boolean;
+  /** Why writing is over. */
+  #noWrites: number | undefined;
+  /** Why reading is over, once nothing is left to read. */
+  #noReads: number | undefined;
+
+  constructor(quota: number, messages: boolean) {
+    this.#quota = quota;
+    this.#messages = messages;
+  }
+
+  write(operation: Operation, bytes: Uint8Array): void {
+    if (this.#noWrites !== undefined) return operation.finish(this.#noWrites);
+    // 24: an empty write is a message of its own, or nothing at all on a byte pipe.
+    if (bytes.length === 0 && !this.#messages) return operation.finish(Status.SUCCESS);
+    const message: Message = { bytes: bytes.slice(), read: 0, write: operation };
+    operation.withdraw = () => {
+      // 32: what is unread of it disappears, even if it was partly read.
+      this.#unread = this.#unread.filter((other) => other !== message);
+      this.#settle();
+    };
+    this.#unread.push(message);
+    this.#settle();
+  }
+
+  /** `whole`: message read mode. */
+  read(operation: Operation, size: number, whole: boolean): void {
+    if (this.#unread.length === 0 && this.#noReads !== undefined) {
+      return operation.finish(this.#noReads);
+    }
+    const reader: Reader = { operation, size, whole };
+    operation.withdraw = () => {
+      this.#readers = this.#readers.filter((other) => other !== reader);
+    };
+    this.#readers.push(reader);
+    this.#settle();
+  }
+
+  /** The type of the pipe counts, not the mode of its reader. */
+  peek(): Peeked {
+    const head = this.#unread[0];
+    if (head === undefined) return { status: this.#noReads ?? Status.SUCCESS, left: 0 };
+    return { status: Status.SUCCESS, left: this.#messages ? left(head) : 0 };
+  }
+
+  /** Bytes that can be read. */
+  get unread(): number {
+    return this.#unread.reduce((sum, message) => sum + left(message), 0);
+  }
+
+  /** The writer closes its handle: what it has completed stays readable, then 109 (27, 34). */
+  closeWriter(): void {
+    this.#noWrites ??= Status.NO_DATA;
+    this.#noReads ??= Status.BROKEN;
+    // 28, 34: a write that still pends is withdrawn with the unread rest of its message.
+    const lost = this.#unread.filter((message) => message.write !== undefined);
+    this.#unread = this.#unread.filter((message) => message.write === undefined);
+    for (const { write } of lost) write?.finish(Status.BROKEN);
+    this.#endReaders(Status.BROKEN);
+  }
+
+  /** The reader closes its handle: pending writes end with 109 (39), later ones with 232 (27). */
+  closeReader(): void {
+    this.#noWrites ??= Status.NO_DATA;
+    this.#noReads ??= Status.BROKEN;
+    this.#endReaders(Status.BROKEN);
+    this.#destroy(Status.BROKEN);
+  }
+
+  /** The server disconnects: what is unread is destroyed, and all that waits ends (34, 39). */
+  disconnect(): void {
+    this.#noWrites = Status.DISCONNECTED;
+    this.#noReads = Status.DISCONNECTED;
+    this.#endReaders(Status.DISCONNECTED);
+    this.#destroy(Status.DISCONNECTED);
+  }
+
+  #endReaders(status: number): void {
+    for (const { operation } of this.#readers.splice(0)) operation.finish(status);
+  }
+
+  #destroy(status: number): void {
+    for (const { write } of this.#unread.splice(0)) write?.finish(status);
+  }
+
+  #settle(): void {
+    // 26: readers are served in the order in which they came.
+    while (this.#unread.length > 0) {
+      const reader = this.#readers.shift();
+      if (reader === undefined) break;
+      if (reader.whole) this.#readMessage(reader);
+      else this.#readBytes(reader);
+    }
+    // 30: a write is over as soon as the unread total up to its end fits the quota. 24: an empty
+    // message does not count against the quota.
+    let unread = 0;
+    for (const message of [...this.#unread]) {
+      unread += left(message);
+      if (unread <= this.#quota || message.bytes.length === 0) this.#completeWrite(message);
+    }
+  }
+
+  /** 21: one message, or as much of it as fits, and the rest stays. */
+  #readMessage(reader: Reader): void {
+    const [message] = this.#unread;
+    if (message === undefined) return;
+    const size = Math.min(left(message), reader.size);
+    const bytes = message.bytes.slice(message.read, message.read + size);
+    message.read += size;
+    const partial = left(message) > 0;
+    if (!partial) this.#unread.shift();
+    reader.operation.finish(partial ? Status.MORE_DATA : Status.SUCCESS, size, bytes);
+    if (!partial) this.#completeWrite(message);
+  }
+
+  /**
+   * 22: byte read mode crosses the boundaries of messages, and so passes over empty ones. One at
+   * the end stays: it is the next read's, of no bytes (24).
+   */
+  #readBytes(reader: Reader): void {
+    const bytes = new Uint8Array(Math.min(this.unread, reader.size));
+    const emptied: Message[] = [];
+    let size = 0;
+    for (const message of [...this.#unread]) {
+      const part = message.bytes.slice(message.read, message.read + bytes.length - size);
+      bytes.set(part, size);
+      message.read += part.length;
+      size += part.length;
+      if (left(message) > 0) break;
+      this.#unread.shift();
+      emptied.push(message);
+      if (size === bytes.length) break;
+    }
+    reader.operation.finish(Status.SUCCESS, size, bytes);
+    for (const message of emptied) this.#completeWrite(message);
+  }
+
+  #completeWrite(message: Message): void {
+    const write = message.write;
+    message.write = undefined;
+    write?.finish(Status.SUCCESS, message.bytes.length);
+  }
+}
+
+/** What one end of a pipe can be asked. */
+export interface End {
+  listen(operation: Operation): void;
+  read(operation: Operation, size: number): void;
+  write(operation: Operation, bytes: Uint8Array): void;
+  peek(): Peeked;
+  /** Message read mode or byte read mode. */
+  keepMessages(on: boolean): number;
+  disconnect(): number;
+  close(): void;
+}
+
+/** What a pipe is created with. */
+export interface Terms {
+  /** Message type, or byte type. */
+  readonly messages: boolean;
+  /** Most server handles of the name: the first one's word counts (42, 43). */
+  readonly most: number;
+  /** Quota of what clients write (29). */
+  readonly readBufferSize: number;
+  /** Quota of what the server writes (29). */
+  readonly writeBufferSize: number;
+}
+
+class Connection {
+  readonly toServer: Channel;
+  readonly toClient: Channel;
+
+  constructor(terms: Terms) {
+    this.toServer = new Channel(terms.readBufferSize, terms.messages);
+    this.toClient = new Channel(terms.writeBufferSize, terms.messages);
+  }
+
+  closeClient(): void {
+    this.toServer.closeWriter();
+    this.toClient.closeReader();
+  }
+
+  closeServer(): void {
+    this.toClient.closeWriter();
+    this.toServer.closeReader();
+  }
+
+  disconnect(): void {
+    this.toServer.disconnect();
+    this.toClient.disconnect();
+  }
+}
+
+/** One name of the namespace. */
+export class Name {
+  readonly terms: Terms;
+  /** Every open server handle counts, connected or not (42). */
+  readonly servers: Set<ServerEnd> = new Set();
+  /** Instances that take a client, in the order in which they began to (17). */
+  readonly listening: Set<ServerEnd> = new Set();
+  readonly #died: () => void;
+
+  constructor(terms: Terms, died: () => void) {
+    this.terms = terms;
+    this.#died = died;
+  }
+
+  /** 45: the name dies with the last server handle, even if clients remain. */
+  leave(server: ServerEnd): void {
+    this.listening.delete(server);
+    this.servers.delete(server);
+    if (this.servers.size === 0) this.#died();
+  }
+}
+
+/** The server's end of one instance. */
+export class ServerEnd implements End {
+  readonly #name: Name;
+  readonly #terms: Terms;
+  #state: "listening" | "connected" | "closing" | "disconnected" = "listening";
+  #connection: Connection;
+  #listens: Operation[] = [];
+  #whole: boolean;
+
+  constructor(name: Name, terms: Terms) {
+    this.#name = name;
+    this.#terms = { ...terms, messages: name.terms.messages };
+    this.#whole = this.#terms.messages;
+    this.#connection = new Connection(this.#terms);
+    name.servers.add(this);
+    // 16: a fresh instance takes clients before anything listens.
+    name.listening.add(this);
+  }
+
+  get state(): string {
+    return this.#state;
+  }
+
+  /** A client opens this instance. */
+  admit(): ClientEnd {
+    this.#state = "connected";
+    this.#name.listening.delete(this);
+    this.#connection = new Connection(this.#terms);
+    const client = new ClientEnd(this.#connection, this.#terms.messages, (connection) => {
+      // 18: from here on the instance takes no client until it is disconnected and listens again.
+      if (this.#connection === connection && this.#state === "connected") this.#state = "closing";
+    });
+    // 19: one client completes every listen.
+    for (const listen of this.#listens.splice(0)) listen.finish(Status.SUCCESS);
+    return client;
+  }
+
+  listen(operation: Operation): void {
+    // 13: the outcomes of a listen. One that pends completes with SUCCESS, whatever its client did
+    // since.
+    if (this.#state === "connected") return operation.finish(Status.ALREADY_CONNECTED);
+    if (this.#state === "closing") return operation.finish(Status.NO_DATA);
+    if (this.#state === "disconnected") {
+      this.#state = "listening";
+      // 17: re-listening goes to the end of the line.
+      this.#name.listening.add(this);
+    }
+    operation.withdraw = () => {
+      this.#listens = this.#listens.filter((other) => other !== operation);
+    };
+    this.#listens.push(operation);
+  }
+
+  read(operation: Operation, size: number): void {
+    if (this.#state === "listening") return operation.finish(Code.LISTENING);
+    if (this.#state === "disconnected") return operation.finish(Status.DISCONNECTED);
+    // 14: what a client that has gone wrote is still there.
+    this.#connection.toServer.read(operation, size, this.#whole);
+  }
+
+  write(operation: Operation, bytes: Uint8Array): void {
+    if (this.#state === "listening") return operation.finish(Code.LISTENING);
+    if (this.#state === "disconnected") return operation.finish(Status.DISCONNECTED);
+    this.#connection.toClient.write(operation, bytes);
+  }
+
+  peek(): Peeked {
+    if (this.#state === "listening" || this.#state === "disconnected") {
+      return { status: Code.BAD_PIPE, left: 0 };
+    }
+    return this.#connection.toServer.peek();
+  }
+
+  keepMessages(on: boolean): number {
+    if (on && !this.#terms.messages) return Status.INVALID_PARAMETER;
+    this.#whole = on;
+    return Status.SUCCESS;
+  }
+
+  disconnect(): number {
+    // 20: a second time.
+    if (this.#state === "disconnected") return Status.DISCONNECTED;
+    const listening = this.#state === "listening";
+    this.#state = "disconnected";
+    this.#name.listening.delete(this);
+    // 20: a listen that pends ends with 233, so says ReactOS; Wine refuses with 536.
+    if (listening) this.#endListens(Status.DISCONNECTED);
+    else this.#connection.disconnect();
+    return Status.SUCCESS;
+  }
+
+  close(): void {
+    this.#name.leave(this);
+    // 37: nobody should care about the status.
+    this.#endListens(Status.BROKEN);
+    if (this.#state !== "disconnected") this.#connection.closeServer();
+  }
+
+  #endListens(status: number): void {
+    for (const listen of this.#listens.splice(0)) listen.finish(status);
+  }
+}
+
+/** The client's end of a connection. */
+export class ClientEnd implements End {
+  readonly #connection: Connection;
+  readonly #messages: boolean;
+  readonly #closed: (connection: Connection) => void;
+  /** 22: a client begins in byte read mode. */
+  #whole = false;
+
+  constructor(
+    connection: Connection,
+    messages: boolean,
+    closed: (connection: Connection) => void,
+  ) {
+    this.#connection = connection;
+    this.#messages = messages;
+    this.#closed = closed;
+  }
+
+  /** 19: a client's end does not listen. */
+  listen(operation: Operation): void {
+    operation.finish(Code.INVALID_FUNCTION);
+  }
+
+  read(operation: Operation, size: number): void {
+    this.#connection.toClient.read(operation, size, this.#whole);
+  }
+
+  write(operation: Operation, bytes: Uint8Array): void {
+    this.#connection.toServer.write(operation, bytes);
+  }
+
+  peek(): Peeked {
+    return this.#connection.toClient.peek();
+  }
+
+  /** 59: message read mode is not for a byte pipe. */
+  keepMessages(on: boolean): number {
+    if (on && !this.#messages) return Status.INVALID_PARAMETER;
+    this.#whole = on;
+    return Status.SUCCESS;
+  }
+
+  disconnect(): number {
+    return Code.INVALID_FUNCTION;
+  }
+
+  close(): void {
+    this.#closed(this.#connection);
+    this.#connection.closeClient();
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The system that several kernels and raw test ends share: one namespace of pipes.
+ *
+ * @module
+ */
+
+import { Status } from "../../src/kernel.ts";
+import { type ClientEnd, Name, ServerEnd, type Terms } from "./pipe.ts";
+import { RawClient, RawServer } from "./raw.ts";
+
+const PREFIX = "\\\\.\\pipe\\";
+
+/** 47: the longest name, its prefix counted. */
+const LONGEST = 256;
+
+/** 42: as many instances as the system can hold. */
+const UNLIMITED = 255;
+
+/** What a raw server's end is created with; what is left out is a roomy message pipe. */
+export interface RawServerOptions extends Partial<Terms> {
+  /** The name must not exist (44). */
+  readonly first?: boolean;
+}
+
+/** How a raw client's end starts. */
+export interface RawClientOptions {
+  /** Read mode: `"message"` unless told, for the sake of short tests; Windows begins in bytes. */
+  readonly mode?: "message" | "byte";
+}
+
+function isName(path: string): boolean {
+  // 47: the prefix is a must, nearly anything may follow.
+  return path.length > PREFIX.length && path.length <= LONGEST &&
+    path.toLowerCase().startsWith(PREFIX);
+}
+
+/** An in-memory operating system: the namespace `\\.\pipe\`. */
+export class MemorySystem {
+  readonly #names = new Map<string, Name>();
+
+  /** CreateNamedPipe. */
+  create(path: string, terms: Terms, first: boolean): { status: number; end?: ServerEnd } {
+    if (!isName(path)) return { status: Status.INVALID_NAME };
+    const key = path.toLowerCase();
+    let name = this.#names.get(key);
+    if (name !== undefined) {
+      // 44: the number is checked before the flag.
+      if (name.terms.most < UNLIMITED && name.servers.size >= name.terms.most) {
+        return { status: Status.BUSY };
+      }
+      if (first) return { status: Status.ACCESS_DENIED };
+    } else {
+      name = new Name(terms, () => this.#names.delete(key));
+      this.#names.set(key, name);
+    }
+    return { status: Status.SUCCESS, end: new ServerEnd(name, terms) };
+  }
+
+  /** CreateFile, with the access that a duplex pipe gives. */
+  open(path: string): { status: number; end?: ClientEnd } {
+    const name = this.#names.get(path.toLowerCase());
+    if (name === undefined) return { status: Status.NOT_FOUND };
+    // 17: the instance that has been listening for the longest time. 18: or none.
+    const [server] = name.listening;
+    if (server === undefined) return { status: Status.BUSY };
+    return { status: Status.SUCCESS, end: server.admit() };
+  }
+
+  /** Whether a server handle of this name is open. */
+  exists(path: string): boolean {
+    return this.#names.has(path.toLowerCase());
+  }
+
+  /** Names that exist: nothing, once all is closed. */
+  get names(): string[] {
+    return [...this.#names.keys()];
+  }
+
+  /** A client for tests. It throws an error with the status when it cannot connect. */
+  connect(path: string, options: RawClientOptions = {}): RawClient {
+    const { status, end } = this.open(path);
+    if (end === undefined) throw new Error(`cannot connect to "${path}": status ${status}`);
+    const client = new RawClient(end);
+    if (options.mode !== "byte") client.keepMessages(true);
+    return client;
+  }
+
+  /** One server's end for tests, byte pipes and crowded names included. */
+  serve(path: string, options: RawServerOptions = {}): RawServer {
+    const terms: Terms = {
+      messages: options.messages ?? true,
+      most: options.most ?? UNLIMITED,
+      readBufferSize: options.readBufferSize ?? 65_536,
+      writeBufferSize: options.writeBufferSize ?? 65_536,
+    };
+    const { status, end } = this.create(path, terms, options.first ?? false);
+    if (end === undefined) throw new Error(`cannot serve "${path}": status ${status}`);
+    return new RawServer(end);
+  }
+}

@@ -1,0 +1,514 @@
+/**
+ * An operating system in memory: deterministic, without time, I/O or permissions, and strict about
+ * the contract of the seam. See {@linkcode MemoryKernel}.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import {
+  type Handle,
+  type Kernel,
+  Lane,
+  type Opened,
+  type Peeked,
+  type PipeSpec,
+  Status,
+  type Timer,
+} from "../src/kernel.ts";
+import { Clock } from "./memory/clock.ts";
+import { type Decisions, type Failing, plain, type Submission } from "./memory/decisions.ts";
+import { type End, Operation } from "./memory/pipe.ts";
+import { Signals, type WaitState } from "./memory/signals.ts";
+import { MemorySystem } from "./memory/system.ts";
+
+export type { Decisions, Failing, Submission } from "./memory/decisions.ts";
+export type { Outcome, RawClient, RawServer } from "./memory/raw.ts";
+export type { WaitState } from "./memory/signals.ts";
+export { MemorySystem } from "./memory/system.ts";
+
+/** What memory holds that is nobody's to read: in flight, or released. */
+export const POISON = 0xdb;
+
+/** What a kernel still holds. */
+export interface Leftovers {
+  /** Operations whose completion was not observed. */
+  readonly inFlight: number;
+  /** Handles. */
+  readonly open: number;
+  /** Slots with memory. */
+  readonly slots: number;
+  /** Waits that have not returned. */
+  readonly waiting: number;
+  /** Timers that have not fired. */
+  readonly timers: number;
+  /** Turns that have not begun. */
+  readonly turns: number;
+}
+
+/** The leftovers of a program that has tidied up. */
+export const NOTHING_LEFT: Leftovers = {
+  inFlight: 0,
+  open: 0,
+  slots: 0,
+  waiting: 0,
+  timers: 0,
+  turns: 0,
+};
+
+/** One operation of a slot: its OVERLAPPED and its buffer. */
+interface Flight extends Submission {
+  readonly operation: Operation;
+  /** In flight until its completion was observed (contract, 2). */
+  inFlight: boolean;
+  /** The status word. A synchronous failure leaves it PENDING for ever (1). */
+  word: number;
+  memory: Uint8Array;
+}
+
+interface Open {
+  readonly end: End;
+  /** What is in flight, by lane. */
+  readonly flights: [Flight | undefined, Flight | undefined];
+}
+
+interface Slot {
+  readonly flights: [Flight | undefined, Flight | undefined];
+}
+
+function breach(what: string): never {
+  throw new Error(`contract: ${what}`);
+}
+
+function poisoned(size: number): Uint8Array {
+  return new Uint8Array(size).fill(POISON);
+}
+
+function moved(status: number): boolean {
+  return status === Status.SUCCESS || status === Status.MORE_DATA;
+}
+
+/**
+ * A {@linkcode Kernel} in memory.
+ *
+ * Its pipes are those of a {@linkcode MemorySystem}, which other kernels and raw test ends may
+ * share. Whatever the contract of the seam forbids throws an error that begins with `contract:`.
+ * Without any setting, everything happens at once, and waits and turns come back by `setImmediate`,
+ * so that ordinary asynchronous tests work. A test can hold back completions, waits and turns, and
+ * replace each of the {@linkcode Decisions}.
+ */
+export class MemoryKernel implements Kernel {
+  /** The pipes, and the raw ends of tests. */
+  readonly system: MemorySystem;
+  /** The choices of the system; replace what a test needs. */
+  readonly decisions: Decisions;
+  /** Completions of pending operations stay invisible until {@linkcode deliver}. */
+  holdCompletions = false;
+  /** Dispatched waits see nothing until {@linkcode enterWait}. */
+  holdWaits = false;
+
+  readonly #clock = new Clock();
+  readonly #signals: Signals;
+  readonly #handles = new Map<Handle, Open>();
+  readonly #slots = new Map<number, Slot>();
+  readonly #pictures: [Set<number>, Set<number>] = [new Set(), new Set()];
+  readonly #held: Flight[] = [];
+  readonly #failures: { readonly call: Failing; readonly status: number }[] = [];
+  readonly #unloads: (() => void)[] = [];
+  #nextHandle = 0n;
+  #waitFailure: number | undefined;
+  #state: "running" | "unloading" | "abandoned" | "disposed" = "running";
+
+  constructor(system: MemorySystem = new MemorySystem(), decisions: Partial<Decisions> = {}) {
+    this.system = system;
+    this.decisions = { ...plain(), ...decisions };
+    this.#signals = new Signals(() => {
+      if (!this.manual) setImmediate(() => this.returnWait());
+    });
+  }
+
+  create(pipe: PipeSpec, first: boolean): Opened {
+    this.#running();
+    const failure = this.#fails("create");
+    if (failure !== undefined) return { status: failure, handle: 0n };
+    const { status, end } = this.system.create(pipe.path, {
+      messages: true,
+      most: 255,
+      readBufferSize: pipe.readBufferSize,
+      writeBufferSize: pipe.writeBufferSize,
+    }, first);
+    return this.#opened(status, end);
+  }
+
+  open(path: string): Opened {
+    this.#running();
+    const failure = this.#fails("open");
+    if (failure !== undefined) return { status: failure, handle: 0n };
+    const { status, end } = this.system.open(path);
+    return this.#opened(status, end);
+  }
+
+  keepMessages(handle: Handle): number {
+    const { end } = this.#use(handle);
+    return this.#fails("keepMessages", handle) ?? end.keepMessages(true);
+  }
+
+  exists(path: string): boolean {
+    this.#living();
+    return this.system.exists(path);
+  }
+
+  listen(handle: Handle, slot: number): number {
+    return this.#submit({ call: "listen", handle, slot, lane: Lane.IN }, 0, (end, operation) => {
+      end.listen(operation);
+    });
+  }
+
+  read(handle: Handle, slot: number, size: number): number {
+    return this.#submit({ call: "read", handle, slot, lane: Lane.IN }, size, (end, operation) => {
+      end.read(operation, size);
+    });
+  }
+
+  write(handle: Handle, slot: number, message: Uint8Array): number {
+    return this.#submit({ call: "write", handle, slot, lane: Lane.OUT }, 0, (end, operation) => {
+      end.write(operation, message);
+    });
+  }
+
+  cancel(handle: Handle, lane: Lane, slot: number): number {
+    this.#use(handle);
+    const flight = this.#slots.get(slot)?.flights[lane];
+    // 35: nothing pending, or over by now, observed or not.
+    if (flight === undefined || !flight.inFlight || flight.word !== Status.PENDING) {
+      return Status.NOTHING_TO_CANCEL;
+    }
+    if (flight.handle !== handle) breach(`slot ${slot} is in flight on another handle`);
+    if (flight.operation.status === Status.PENDING && this.decisions.cancels(flight)) {
+      flight.operation.cancel();
+    }
+    return Status.SUCCESS;
+  }
+
+  peek(handle: Handle): Peeked {
+    const { end } = this.#use(handle);
+    const failure = this.#fails("peek", handle);
+    return failure === undefined ? end.peek() : { status: failure, left: 0 };
+  }
+
+  disconnect(handle: Handle): number {
+    const { end } = this.#use(handle);
+    return this.#fails("disconnect", handle) ?? end.disconnect();
+  }
+
+  close(handle: Handle): number {
+    const { end, flights } = this.#use(handle);
+    if (this.#state !== "unloading" && flights.some((flight) => flight?.inFlight)) {
+      breach("a handle is closed with an operation in flight");
+    }
+    const failure = this.#fails("close", handle);
+    if (failure !== undefined) return failure;
+    this.#handles.delete(handle);
+    end.close();
+    return Status.SUCCESS;
+  }
+
+  snapshot(lane: Lane): void {
+    this.#living();
+    const picture = this.#pictures[lane];
+    picture.clear();
+    for (const [number, { flights }] of this.#slots) {
+      if (flights[lane]?.word === Status.PENDING) picture.add(number);
+    }
+  }
+
+  seemsPending(lane: Lane, slot: number): boolean {
+    this.#living();
+    return this.#pictures[lane].has(slot);
+  }
+
+  status(lane: Lane, slot: number): number {
+    const flight = this.#flight(lane, slot);
+    if (flight.word !== Status.PENDING && flight.inFlight) this.#observe(flight);
+    return flight.word;
+  }
+
+  transferred(lane: Lane, slot: number): number {
+    const flight = this.#flight(lane, slot);
+    if (flight.inFlight) breach(`slot ${slot} is in flight: nothing is transferred yet`);
+    // 1: a failure leaves the word of the length untouched.
+    if (!moved(flight.word)) breach(`the last operation of slot ${slot} transferred nothing`);
+    return flight.operation.transferred;
+  }
+
+  take(slot: number, target: Uint8Array): void {
+    const size = this.transferred(Lane.IN, slot);
+    if (target.length > size) breach(`${target.length} bytes are taken of ${size}`);
+    target.set(this.#flight(Lane.IN, slot).memory.subarray(0, target.length));
+  }
+
+  release(slot: number): void {
+    this.#living();
+    const flights = this.#slots.get(slot)?.flights ?? [];
+    if (flights.some((flight) => flight?.inFlight)) {
+      breach(`slot ${slot} is released with an operation in flight`);
+    }
+    for (const flight of flights) flight?.memory.fill(POISON);
+    this.#slots.delete(slot);
+  }
+
+  rearm(drained: boolean): void {
+    this.#living();
+    this.#signals.reset(Lane.IN);
+    if (drained) this.#signals.reset(Lane.OUT);
+  }
+
+  wait(drained: boolean): Promise<boolean> {
+    this.#running();
+    if (this.#signals.state !== "none") breach("two waits at once");
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#signals.dispatch(drained, resolve);
+    this.#waitFailure = this.decisions.failsWait();
+    if (this.#waitFailure !== undefined) this.#signals.fail();
+    else if (!this.holdWaits && this.decisions.entersWait()) this.enterWait();
+    return promise;
+  }
+
+  waitStatus(_drained: boolean): number {
+    this.#living();
+    return this.decisions.failsWait() ?? Status.SUCCESS;
+  }
+
+  wake(): void {
+    this.#living();
+    this.#signals.wake();
+  }
+
+  nextTurn(callback: () => void): void {
+    this.#living();
+    this.#clock.nextTurn(callback);
+  }
+
+  now(): number {
+    return this.#clock.now;
+  }
+
+  startTimer(milliseconds: number, callback: () => void): Timer {
+    this.#living();
+    return this.#clock.start(milliseconds, callback);
+  }
+
+  stopTimer(timer: Timer): void {
+    this.#clock.stop(timer);
+  }
+
+  dispose(): void {
+    this.#living();
+    const { inFlight, open, waiting, timers } = this.leftovers();
+    if (inFlight + open + waiting + timers > 0) {
+      breach(`disposed of with leftovers: ${JSON.stringify(this.leftovers())}`);
+    }
+    this.#slots.clear();
+    this.#state = "disposed";
+  }
+
+  onUnload(callback: () => void): void {
+    this.#unloads.push(callback);
+  }
+
+  abandon(): void {
+    this.#living();
+    if (this.#handles.size > 0) breach("abandoned with open handles");
+    this.#state = "abandoned";
+    this.#signals.wake();
+  }
+
+  /** What is left; see {@linkcode NOTHING_LEFT}. */
+  leftovers(): Leftovers {
+    let inFlight = 0;
+    for (const { flights } of this.#slots.values()) {
+      inFlight += flights.filter((flight) => flight?.inFlight).length;
+    }
+    return {
+      inFlight,
+      open: this.#handles.size,
+      slots: this.#slots.size,
+      waiting: this.#signals.state === "none" ? 0 : 1,
+      timers: this.#clock.timers,
+      turns: this.#clock.turns,
+    };
+  }
+
+  /** Makes the next call of this name fail with a status, without doing anything. */
+  failNext(call: Failing, status: number): void {
+    this.#failures.push({ call, status });
+  }
+
+  /** Completions that nobody can see yet, oldest first. */
+  get held(): readonly Submission[] {
+    return this.#held;
+  }
+
+  /** Makes one held completion visible, the oldest unless told. False when there is none. */
+  deliver(submission: Submission | undefined = this.#held[0]): boolean {
+    const at = this.#held.findIndex((flight) => flight === submission);
+    const [flight] = at < 0 ? [] : this.#held.splice(at, 1);
+    if (flight === undefined) return false;
+    this.#show(flight);
+    return true;
+  }
+
+  /** How far the wait has come. */
+  get waitState(): WaitState {
+    return this.#signals.state;
+  }
+
+  /** The dispatched wait begins to wait. False when there is none. */
+  enterWait(): boolean {
+    return this.#signals.enter();
+  }
+
+  /** The wait that is over comes back. False when there is none. */
+  returnWait(): boolean {
+    return this.#signals.return(this.#waitFailure === undefined);
+  }
+
+  /** Turns run by {@linkcode runTurn}, and waits come back by {@linkcode returnWait}, only. */
+  get manual(): boolean {
+    return this.#clock.manual;
+  }
+
+  set manual(on: boolean) {
+    this.#clock.manual = on;
+  }
+
+  /** Runs the turns that are queued now, not those that they queue. Says how many. */
+  runTurn(): number {
+    return this.#clock.runTurn();
+  }
+
+  /** Moves the clock, and fires each timer that is due in a task of its own. */
+  advance(milliseconds: number): Promise<void> {
+    return this.#clock.advance(milliseconds);
+  }
+
+  /** Moves the clock to the next timer and fires it. False when none is due by `until`. */
+  fireTimer(until: number = Infinity): boolean {
+    return this.#clock.fire(until);
+  }
+
+  /** The program is about to go away: what a reload does. */
+  unload(): void {
+    this.#state = "unloading";
+    for (const callback of this.#unloads) callback();
+  }
+
+  /**
+   * The process dies: what pends is cancelled and every handle closed (38). Whatever still calls
+   * this kernel is not dead enough, and is told so.
+   */
+  kill(): void {
+    for (const { end, flights } of this.#handles.values()) {
+      for (const flight of flights) flight?.operation.cancel();
+      end.close();
+    }
+    this.#handles.clear();
+    this.#slots.clear();
+    this.#clock.stopAll();
+    this.#state = "disposed";
+  }
+
+  #submit(
+    submission: Submission,
+    size: number,
+    start: (end: End, operation: Operation) => void,
+  ): number {
+    const { call, handle, slot, lane } = submission;
+    const open = this.#use(handle);
+    if (this.#state === "unloading") breach(`a ${call} while the program goes away`);
+    const memory = this.#slots.get(slot) ?? { flights: [undefined, undefined] };
+    this.#slots.set(slot, memory);
+    if (memory.flights[lane]?.inFlight) {
+      breach(`a second operation on lane ${lane} of slot ${slot}`);
+    }
+    if (open.flights[lane]?.inFlight) breach(`a second operation on lane ${lane} of a handle`);
+    const flight: Flight = {
+      ...submission,
+      operation: new Operation(() => {
+        if (flight.inFlight) this.#ended(flight);
+      }),
+      inFlight: false,
+      word: Status.PENDING,
+      memory: poisoned(size),
+    };
+    memory.flights[lane] = flight;
+    open.flights[lane] = flight;
+    this.#signals.reset(lane);
+    const failure = this.#fails(call, handle);
+    if (failure === undefined) start(open.end, flight.operation);
+    else flight.operation.finish(failure);
+    const truth = flight.operation.status;
+    const answer = this.decisions.answers(flight, truth);
+    if (truth === Status.PENDING) {
+      flight.inFlight = true;
+    } else if (answer === Status.PENDING) {
+      // 5: over, and PENDING all the same.
+      flight.inFlight = true;
+      this.#ended(flight);
+    } else if (moved(truth)) {
+      // 2: a synchronous success, and a partial read, leave the event signalled.
+      flight.word = truth;
+      flight.memory.set(flight.operation.bytes);
+      this.#signals.signal(lane);
+    }
+    return answer;
+  }
+
+  #ended(flight: Flight): void {
+    if (this.holdCompletions || !this.decisions.shows(flight)) this.#held.push(flight);
+    else this.#show(flight);
+  }
+
+  #show(flight: Flight): void {
+    flight.word = flight.operation.status;
+    this.#signals.signal(flight.lane);
+  }
+
+  #observe(flight: Flight): void {
+    flight.inFlight = false;
+    flight.memory.set(flight.operation.bytes);
+  }
+
+  #flight(lane: Lane, slot: number): Flight {
+    this.#living();
+    return this.#slots.get(slot)?.flights[lane] ??
+      breach(`slot ${slot} has had no operation on lane ${lane}`);
+  }
+
+  #opened(status: number, end: End | undefined): Opened {
+    if (end === undefined) return { status, handle: 0n };
+    this.#nextHandle += 4n;
+    this.#handles.set(this.#nextHandle, { end, flights: [undefined, undefined] });
+    return { status, handle: this.#nextHandle };
+  }
+
+  #use(handle: Handle): Open {
+    this.#living();
+    return this.#handles.get(handle) ?? breach(`handle ${handle} is not open`);
+  }
+
+  #fails(call: Failing, handle?: Handle): number | undefined {
+    const at = this.#failures.findIndex((failure) => failure.call === call);
+    if (at >= 0) return this.#failures.splice(at, 1)[0]?.status;
+    return this.decisions.fails(call, handle);
+  }
+
+  #living(): void {
+    if (this.#state === "disposed") breach("the kernel was disposed of");
+  }
+
+  #running(): void {
+    this.#living();
+    if (this.#state !== "running") breach("the program goes away");
+  }
+}
