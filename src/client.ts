@@ -7,7 +7,7 @@
 import { systemError, timedOut } from "./errors.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
 import { type Handle, Status } from "./kernel.ts";
-import type { Message } from "./message.ts";
+import { encodeMessage, type Message } from "./message.ts";
 import { abortSignal, type ClientSettings, clientSettings } from "./options.ts";
 import { ClientConnection, type PipeConn } from "./client_connection.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
@@ -142,9 +142,11 @@ export async function callOn(
   message: Message,
   options: CallOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
+  // A copy, since connecting takes time and the memory is the user's.
+  const bytes = encodeMessage(message).slice();
   const connection = await connectOn(open, { ...options, path });
   try {
-    return await connection.request(message, { signal: options.signal });
+    return await connection.request(bytes, { signal: options.signal });
   } finally {
     await connection.closed();
   }
@@ -155,6 +157,7 @@ class Attempt implements LoopUser {
   readonly #loop: WaitLoop;
   readonly #settings: ClientSettings;
   #giveUp: ((error: unknown) => void) | undefined = undefined;
+  #failure: Error | undefined = undefined;
 
   constructor(loop: WaitLoop, settings: ClientSettings) {
     this.#loop = loop;
@@ -165,6 +168,8 @@ class Attempt implements LoopUser {
     const { kernel } = this.#loop;
     const deadline = kernel.now() + this.#settings.timeout;
     for (let pause = FIRST_PAUSE;; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      signal?.throwIfAborted();
+      if (this.#failure !== undefined) throw this.#failure;
       const { status, handle } = kernel.open(this.#settings.path);
       if (status === Status.SUCCESS) return handle;
       const left = deadline - kernel.now();
@@ -175,7 +180,8 @@ class Attempt implements LoopUser {
 
   /** See {@linkcode LoopUser}. */
   failed({ call, status }: WaitFailure): void {
-    this.#giveUp?.(systemError("Cannot connect to", call, this.#settings.path, status));
+    this.#failure = systemError("Cannot connect to", call, this.#settings.path, status);
+    this.#giveUp?.(this.#failure);
   }
 
   /** See {@linkcode LoopUser}. */

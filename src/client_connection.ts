@@ -126,7 +126,7 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
       const signal = abortSignal(options?.signal);
       const answer = this.#requests.then(() => this.#exchange(bytes, signal));
       this.#requests = answer.catch(() => {});
-      return answer;
+      return signal === undefined ? answer : unlessAborted(answer, signal);
     });
   }
 
@@ -202,7 +202,7 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
       // Both at once: a server that answers before it has read all must not wait for us to read.
       const answer = this.#receive(undefined);
       const [message] = await Promise.all([answer, this.#send(bytes, undefined)]);
-      if (message === null) throw this.#endedError(Status.BROKEN);
+      if (message === null) throw this.#endedError("ReadFile", Status.BROKEN);
       return message;
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
@@ -226,10 +226,10 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
   }
 
   #receive(signal: AbortSignal | undefined): Promise<Uint8Array<ArrayBuffer> | null> {
-    const early = this.#early.shift();
-    if (early !== undefined) return Promise.resolve(early);
     const unusable = this.#unusable(signal);
     if (unusable !== undefined) return Promise.reject(unusable.reason);
+    const early = this.#early.shift();
+    if (early !== undefined) return Promise.resolve(early);
     if (this.#end !== undefined) {
       return this.#end.error === null ? Promise.resolve(null) : Promise.reject(this.#end.error);
     }
@@ -278,7 +278,7 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
       sender?.resolve();
     } else {
       const error = isEnd(status)
-        ? this.#endedError(status)
+        ? this.#endedError("WriteFile", status)
         : systemError("Cannot write to", "WriteFile", this.#path, status);
       sender?.reject(error);
     }
@@ -329,8 +329,8 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
       : new Deno.errors.InvalidData(`Cannot read from "${this.#path}": ${reason}`);
   }
 
-  #endedError(status: number): Error {
-    return systemError("Cannot talk to", "ReadFile", this.#path, status);
+  #endedError(call: string, status: number): Error {
+    return systemError("Cannot talk to", call, this.#path, status);
   }
 
   #closedError(): Error {
@@ -365,7 +365,10 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
   #abandon(error: Error): void {
     if (this.#over) return;
     this.#over = true;
-    this.#loop.kernel.close(this.#handle);
+    const { kernel } = this.#loop;
+    kernel.cancel(this.#handle, Lane.IN, this.#slot);
+    kernel.cancel(this.#handle, Lane.OUT, this.#slot);
+    kernel.close(this.#handle);
     this.#ended(error);
     for (const sender of this.#senders.splice(0)) sender.reject(error);
     this.#closing ??= this.#released.promise;
@@ -380,6 +383,17 @@ function attempt<T>(call: () => Promise<T>): Promise<T> {
   } catch (error) {
     return Promise.reject(error);
   }
+}
+
+/** Does not wait for what was aborted, even while it waits for others itself. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  return Promise.race([promise, aborted]).finally(() => {
+    signal.removeEventListener("abort", abort);
+  });
 }
 
 function remove<T>(list: T[], item: T): void {

@@ -239,6 +239,7 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #raise(event: Event): void {
+    this.#loop.observer?.transition(this.#state, event, this.#host.draining);
     const step = transition(this.#state, event, this.#host.draining) ?? this.#impossible(event);
     this.#state = step.state;
     this.#depth++;

@@ -151,6 +151,8 @@ export function onAbort(
   stop: () => void,
 ): void {
   if (signal === undefined) return;
+  // onListen may have aborted it.
+  if (signal.aborted) return stop();
   const forget = () => signal.removeEventListener("abort", stop);
   signal.addEventListener("abort", stop, { once: true });
   server.finished.then(forget, forget);
@@ -234,10 +236,11 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
     }
     try {
       this.#loop = this.#open(this.#settings.path);
-      const server = new Server(this.#loop, this.#settings, this.#options, this);
-      server.open();
-      this.#server = server;
+      // Known before it listens: its hooks may use the generator.
+      this.#server = new Server(this.#loop, this.#settings, this.#options, this);
+      this.#server.open();
     } catch (reason) {
+      this.#server = undefined;
       this.#over = true;
       return { reason };
     }

@@ -147,7 +147,12 @@ export const INITIAL: State = IDLE;
 /** The state in which an instance ends. */
 export const FINAL: State = CLOSED;
 
-/** Every state that there is; `closing` with nothing left to complete is none. */
+/** Something is left to complete; and of a client that has left, that is never a read. */
+function canBeClosing(state: State): boolean {
+  return state.name === "closing" && (state.reads ? !state.reuse : state.writes);
+}
+
+/** Every state that there is. */
 export const STATES: readonly State[] = [
   IDLE,
   CONNECTING,
@@ -155,7 +160,7 @@ export const STATES: readonly State[] = [
   ...ANSWERING.flat(),
   ...WRITING,
   ENDED,
-  ...CLOSING.flat(2).filter((state) => state.name === "closing" && (state.reads || state.writes)),
+  ...CLOSING.flat(2).filter(canBeClosing),
   CLOSED,
 ];
 
@@ -268,13 +273,16 @@ function fromConnecting(event: Event): Step | undefined {
 function fromReading(
   state: State & { name: "reading" },
   event: Event,
+  last: boolean,
 ): Step | undefined {
   const { rest, gone } = state;
   switch (event) {
     case "message":
       return to(answering("none", gone ? "gone" : "free"), "hand");
     case "partial":
-      return rest ? undefined : to(reading(true, gone), "readRest");
+      if (rest) return undefined;
+      // What is there of the last request is read, and nothing of it waited for.
+      return to(reading(true, gone), "readRest", ...(last ? CANCEL_IN : []));
     case "ended":
       return close(false, false, true);
     case "cancelled":
@@ -376,8 +384,8 @@ function fromEnded(event: Event): Step | undefined {
     case "settled":
       return close(false, false, true);
     case "turned":
-      return to(ENDED);
     case "drain":
+      return to(ENDED);
     case "finish":
     case "evict":
       return finish(false, false);
@@ -436,7 +444,7 @@ function decide(state: State, event: Event, last: boolean): Step | undefined {
     case "connecting":
       return fromConnecting(event);
     case "reading":
-      return fromReading(state, event);
+      return fromReading(state, event, last);
     case "answering":
       return fromAnswering(state, event, last);
     case "writing":

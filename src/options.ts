@@ -65,31 +65,31 @@ export interface ClientSettings {
 /** Checks a server's options and fills in the defaults. */
 export function serverSettings(options: RawServerOptions): Readonly<ServerSettings> {
   requireObject("options", options);
-  const instances = integer("instances", options.instances ?? 4, 1, 65_000);
+  const instances = integer("instances", options.instances, 1, 65_000, 4);
   return Object.freeze({
     path: serverPath(options.path),
     instances,
     maxInstances: options.maxInstances === undefined || options.maxInstances === Infinity
       ? Infinity
       : integer("maxInstances", options.maxInstances, instances, Number.MAX_SAFE_INTEGER),
-    readBufferSize: integer("readBufferSize", options.readBufferSize ?? 65_536, 0, MAX_DWORD),
-    writeBufferSize: integer("writeBufferSize", options.writeBufferSize ?? 65_536, 0, MAX_DWORD),
-    waitTimeout: integer("waitTimeout", options.waitTimeout ?? 5_000, 1, MAX_DWORD - 1),
+    readBufferSize: integer("readBufferSize", options.readBufferSize, 0, MAX_DWORD, 65_536),
+    writeBufferSize: integer("writeBufferSize", options.writeBufferSize, 0, MAX_DWORD, 65_536),
+    waitTimeout: integer("waitTimeout", options.waitTimeout, 1, MAX_DWORD - 1, 5_000),
   });
 }
 
 /** Checks a client's options and fills in the defaults. */
 export function clientSettings(options: RawClientOptions): Readonly<ClientSettings> {
   requireObject("options", options);
-  const missing = options.missing ?? "wait";
+  const { missing = "wait" } = options;
   if (missing !== "wait" && missing !== "fail") {
     throw new TypeError(`Cannot use "missing": must be "wait" or "fail", was ${show(missing)}`);
   }
   return Object.freeze({
     path: clientPath(options.path),
-    timeout: milliseconds("timeout", options.timeout ?? 5_000),
+    timeout: milliseconds("timeout", options.timeout, 5_000),
     missing,
-    maxMessage: integer("maxMessage", options.maxMessage ?? 16 * MIB, 0, LONGEST_MESSAGE),
+    maxMessage: integer("maxMessage", options.maxMessage, 0, LONGEST_MESSAGE, 16 * MIB),
   });
 }
 
@@ -101,7 +101,7 @@ export function concurrencyLimit(concurrency: number | undefined): number {
 
 /** Checks how long a shutdown waits, in milliseconds. */
 export function shutdownTimeout(timeout: number | undefined): number {
-  return milliseconds("timeout", timeout ?? SHUTDOWN_TIMEOUT);
+  return milliseconds("timeout", timeout, SHUTDOWN_TIMEOUT);
 }
 
 /** Checks an abort signal. */
@@ -126,12 +126,19 @@ function requireObject(name: string, value: unknown): void {
   throw new TypeError(`Cannot use "${name}": must be an object, was ${show(value)}`);
 }
 
-function milliseconds(name: string, value: number): number {
+function milliseconds(name: string, value: number | undefined, fallback: number): number {
   if (value === Infinity) return MAX_TIMEOUT;
-  return Math.min(integer(name, value, 0, Number.MAX_SAFE_INTEGER), MAX_TIMEOUT);
+  return Math.min(integer(name, value, 0, Number.MAX_SAFE_INTEGER, fallback), MAX_TIMEOUT);
 }
 
-function integer(name: string, value: unknown, min: number, max: number): number {
+function integer(
+  name: string,
+  value: unknown,
+  min: number,
+  max: number,
+  fallback?: number,
+): number {
+  if (value === undefined && fallback !== undefined) return fallback;
   if (typeof value !== "number") {
     throw new TypeError(`Cannot use "${name}": must be a number, was ${show(value)}`);
   }
@@ -189,6 +196,8 @@ function refusedPath(path: unknown, reason: string): TypeError {
 
 function show(value: unknown): string {
   if (typeof value === "string") return `"${value}"`;
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "function") return "a function";
   if (value === null || typeof value !== "object") return String(value);
   return Array.isArray(value) ? "an array" : "an object";
 }

@@ -139,8 +139,10 @@ export class Server implements Host, LoopUser {
     this.#listening--;
     const came = status === Status.SUCCESS || status === Status.ALREADY_CONNECTED ||
       status === Status.NO_DATA;
-    if (came) this.#replenish();
-    else this.#retryLater();
+    if (!came) return this.#retryLater();
+    // Only who gets as far as a client has nothing to wait for.
+    this.#pause = FIRST_PAUSE;
+    this.#replenish();
   }
 
   /** See {@linkcode Host}. */
@@ -217,7 +219,6 @@ export class Server implements Host, LoopUser {
       const first = this.#instances.size === 0;
       const { status, handle } = this.#loop.kernel.create(this.#settings, first);
       if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
-      this.#pause = FIRST_PAUSE;
       this.#add(handle);
     }
   }

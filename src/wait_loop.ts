@@ -65,6 +65,12 @@ export interface WaitFailure {
   readonly status: number;
 }
 
+/** Is told what happens to the instances on a loop: for tests and diagnosis. */
+export interface Observer {
+  /** An instance in this state gets this event; with `last`, its server is shutting down. */
+  transition(state: { readonly name: string }, event: string, last: boolean): void;
+}
+
 type Phase =
   /** Nothing to look for. */
   | "resting"
@@ -129,9 +135,13 @@ export class WaitLoop {
   #dead = false;
   readonly #onDisposed: () => void;
 
+  /** For tests and diagnosis. */
+  readonly observer: Observer | undefined;
+
   /** @param onDisposed Called when the last user has left and the kernel is disposed of. */
-  constructor(kernel: Kernel, onDisposed: () => void = () => {}) {
+  constructor(kernel: Kernel, onDisposed: () => void = () => {}, observer?: Observer) {
     this.kernel = kernel;
+    this.observer = observer;
     this.#onDisposed = onDisposed;
     kernel.onUnload(() => this.#abandon());
   }
@@ -213,6 +223,7 @@ export class WaitLoop {
       this.kernel.cancel(operation.handle, operation.lane, operation.slot);
     } else if (operation.phase === "deferred") {
       this.#deferred.delete(operation);
+      if (this.#deferred.size === 0) this.#stopRetrying();
       this.finish(operation, Status.CANCELLED);
     }
   }
@@ -290,6 +301,12 @@ export class WaitLoop {
       else this.#writeDeferred(operation);
     }
     if (this.#deferred.size === 0) this.#pause = FIRST_PAUSE;
+  }
+
+  #stopRetrying(): void {
+    if (this.#retry !== undefined) this.kernel.stopTimer(this.#retry);
+    this.#retry = undefined;
+    this.#pause = FIRST_PAUSE;
   }
 
   #writeDeferred(operation: Operation): void {
@@ -468,14 +485,17 @@ export class WaitLoop {
   /** Nothing completes any more: every user is told, and gives up what it has. */
   #fail(status: number): void {
     this.#dead = true;
+    this.#stopRetrying();
     this.#onDisposed();
     const failure = { call: "WaitForMultipleObjects", status };
     for (const user of this.#users) user.failed(failure);
+    this.#resolveLeavers();
   }
 
   #abandon(): void {
     if (this.#dead) return;
     this.#dead = true;
+    this.#stopRetrying();
     for (const user of this.#users) user.abandoned();
     this.kernel.abandon();
   }

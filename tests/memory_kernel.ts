@@ -56,14 +56,26 @@ export const NOTHING_LEFT: Leftovers = {
   turns: 0,
 };
 
+/** An operation as a test sees it. */
+export interface InFlight extends Submission {
+  /** How it stands or ended, whether that can be seen or not. */
+  readonly operation: { readonly status: number; readonly transferred: number };
+  /** The status word: PENDING until the completion can be seen. */
+  readonly word: number;
+  /** A cancel was asked for, and was not in time. */
+  readonly cancelled: boolean;
+}
+
 /** One operation of a slot: its OVERLAPPED and its buffer. */
-interface Flight extends Submission {
+interface Flight extends InFlight {
   readonly operation: Operation;
   /** In flight until its completion was observed (contract, 2). */
   inFlight: boolean;
   /** The status word. A synchronous failure leaves it PENDING for ever (1). */
   word: number;
   memory: Uint8Array;
+  /** A cancel was asked for, and was not in time. */
+  cancelled: boolean;
 }
 
 interface Open {
@@ -74,10 +86,6 @@ interface Open {
 
 interface Slot {
   readonly flights: [Flight | undefined, Flight | undefined];
-}
-
-function breach(what: string): never {
-  throw new Error(`contract: ${what}`);
 }
 
 function poisoned(size: number): Uint8Array {
@@ -106,6 +114,8 @@ export class MemoryKernel implements Kernel {
   holdCompletions = false;
   /** Dispatched waits see nothing until {@linkcode enterWait}. */
   holdWaits = false;
+  /** The first breach of the contract, even if its error was caught. */
+  breach: Error | undefined = undefined;
 
   readonly #clock = new Clock();
   readonly #signals: Signals;
@@ -183,9 +193,10 @@ export class MemoryKernel implements Kernel {
     if (flight === undefined || !flight.inFlight || flight.word !== Status.PENDING) {
       return Status.NOTHING_TO_CANCEL;
     }
-    if (flight.handle !== handle) breach(`slot ${slot} is in flight on another handle`);
-    if (flight.operation.status === Status.PENDING && this.decisions.cancels(flight)) {
-      flight.operation.cancel();
+    if (flight.handle !== handle) this.#breach(`slot ${slot} is in flight on another handle`);
+    if (flight.operation.status === Status.PENDING) {
+      if (this.decisions.cancels(flight)) flight.operation.cancel();
+      else flight.cancelled = true;
     }
     return Status.SUCCESS;
   }
@@ -204,7 +215,7 @@ export class MemoryKernel implements Kernel {
   close(handle: Handle): number {
     const { end, flights } = this.#use(handle);
     if (this.#state !== "unloading" && flights.some((flight) => flight?.inFlight)) {
-      breach("a handle is closed with an operation in flight");
+      this.#breach("a handle is closed with an operation in flight");
     }
     const failure = this.#fails("close", handle);
     if (failure !== undefined) return failure;
@@ -235,15 +246,15 @@ export class MemoryKernel implements Kernel {
 
   transferred(lane: Lane, slot: number): number {
     const flight = this.#flight(lane, slot);
-    if (flight.inFlight) breach(`slot ${slot} is in flight: nothing is transferred yet`);
+    if (flight.inFlight) this.#breach(`slot ${slot} is in flight: nothing is transferred yet`);
     // 1: a failure leaves the word of the length untouched.
-    if (!moved(flight.word)) breach(`the last operation of slot ${slot} transferred nothing`);
+    if (!moved(flight.word)) this.#breach(`the last operation of slot ${slot} transferred nothing`);
     return flight.operation.transferred;
   }
 
   take(slot: number, target: Uint8Array): void {
     const size = this.transferred(Lane.IN, slot);
-    if (target.length > size) breach(`${target.length} bytes are taken of ${size}`);
+    if (target.length > size) this.#breach(`${target.length} bytes are taken of ${size}`);
     target.set(this.#flight(Lane.IN, slot).memory.subarray(0, target.length));
   }
 
@@ -251,7 +262,7 @@ export class MemoryKernel implements Kernel {
     this.#living();
     const flights = this.#slots.get(slot)?.flights ?? [];
     if (flights.some((flight) => flight?.inFlight)) {
-      breach(`slot ${slot} is released with an operation in flight`);
+      this.#breach(`slot ${slot} is released with an operation in flight`);
     }
     for (const flight of flights) flight?.memory.fill(POISON);
     this.#slots.delete(slot);
@@ -265,7 +276,7 @@ export class MemoryKernel implements Kernel {
 
   wait(drained: boolean): Promise<boolean> {
     this.#running();
-    if (this.#signals.state !== "none") breach("two waits at once");
+    if (this.#signals.state !== "none") this.#breach("two waits at once");
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#signals.dispatch(drained, resolve);
     this.#waitFailure = this.decisions.failsWait();
@@ -306,7 +317,7 @@ export class MemoryKernel implements Kernel {
     this.#living();
     const { inFlight, open, waiting, timers } = this.leftovers();
     if (inFlight + open + waiting + timers > 0) {
-      breach(`disposed of with leftovers: ${JSON.stringify(this.leftovers())}`);
+      this.#breach(`disposed of with leftovers: ${JSON.stringify(this.leftovers())}`);
     }
     this.#slots.clear();
     this.#state = "disposed";
@@ -318,7 +329,7 @@ export class MemoryKernel implements Kernel {
 
   abandon(): void {
     this.#living();
-    if (this.#handles.size > 0) breach("abandoned with open handles");
+    if (this.#handles.size > 0) this.#breach("abandoned with open handles");
     this.#state = "abandoned";
     this.#signals.wake();
   }
@@ -344,8 +355,48 @@ export class MemoryKernel implements Kernel {
     this.#failures.push({ call, status });
   }
 
+  /** What is in flight: over but not observed, or pending. */
+  inFlight(): InFlight[] {
+    const flights: Flight[] = [];
+    for (const slot of this.#slots.values()) {
+      for (const flight of slot.flights) if (flight?.inFlight) flights.push(flight);
+    }
+    return flights;
+  }
+
+  /** Ends what pends with a status, as if the system had done it. False when it is over. */
+  end(submission: Submission, status: number): boolean {
+    const operation = this.#slots.get(submission.slot)?.flights[submission.lane]?.operation;
+    if (operation?.status !== Status.PENDING) return false;
+    operation.withdraw();
+    operation.finish(status);
+    return true;
+  }
+
+  /** What pends although a cancel was asked for, which was not in time: to be ended at last. */
+  late(): InFlight[] {
+    return this.#pendingFlights((flight) => flight.cancelled);
+  }
+
+  #pendingFlights(wanted: (flight: Flight) => boolean): Flight[] {
+    const flights: Flight[] = [];
+    for (const slot of this.#slots.values()) {
+      for (const flight of slot.flights) {
+        if (flight?.inFlight && flight.operation.status === Status.PENDING && wanted(flight)) {
+          flights.push(flight);
+        }
+      }
+    }
+    return flights;
+  }
+
+  /** The end of a pipe that a handle stands for. */
+  endOf(handle: Handle): End | undefined {
+    return this.#handles.get(handle)?.end;
+  }
+
   /** Completions that nobody can see yet, oldest first. */
-  get held(): readonly Submission[] {
+  get held(): readonly InFlight[] {
     return this.#held;
   }
 
@@ -363,6 +414,11 @@ export class MemoryKernel implements Kernel {
     return this.#signals.state;
   }
 
+  /** Whether the dispatched wait is over, or would be as soon as it begins. */
+  get waitEnds(): boolean {
+    return this.#signals.ends;
+  }
+
   /** The dispatched wait begins to wait. False when there is none. */
   enterWait(): boolean {
     return this.#signals.enter();
@@ -370,6 +426,8 @@ export class MemoryKernel implements Kernel {
 
   /** The wait that is over comes back. False when there is none. */
   returnWait(): boolean {
+    // Nothing completes any more: what is in flight is given up, as when the program goes away.
+    if (this.waitState === "over" && this.#waitFailure !== undefined) this.#state = "unloading";
     return this.#signals.return(this.#waitFailure === undefined);
   }
 
@@ -385,6 +443,16 @@ export class MemoryKernel implements Kernel {
   /** Runs the turns that are queued now, not those that they queue. Says how many. */
   runTurn(): number {
     return this.#clock.runTurn();
+  }
+
+  /** Time passes without anything happening: timers are late. */
+  pass(milliseconds: number): void {
+    this.#clock.pass(milliseconds);
+  }
+
+  /** When the next timer is due, on the clock of {@linkcode now}. */
+  get nextTimer(): number | undefined {
+    return this.#clock.next;
   }
 
   /** Moves the clock, and fires each timer that is due in a task of its own. */
@@ -425,19 +493,20 @@ export class MemoryKernel implements Kernel {
   ): number {
     const { call, handle, slot, lane } = submission;
     const open = this.#use(handle);
-    if (this.#state === "unloading") breach(`a ${call} while the program goes away`);
+    if (this.#state === "unloading") this.#breach(`a ${call} while the program goes away`);
     const memory = this.#slots.get(slot) ?? { flights: [undefined, undefined] };
     this.#slots.set(slot, memory);
     if (memory.flights[lane]?.inFlight) {
-      breach(`a second operation on lane ${lane} of slot ${slot}`);
+      this.#breach(`a second operation on lane ${lane} of slot ${slot}`);
     }
-    if (open.flights[lane]?.inFlight) breach(`a second operation on lane ${lane} of a handle`);
+    if (open.flights[lane]?.inFlight) this.#breach(`a second operation on lane ${lane} of a handle`);
     const flight: Flight = {
       ...submission,
       operation: new Operation(() => {
         if (flight.inFlight) this.#ended(flight);
       }),
       inFlight: false,
+      cancelled: false,
       word: Status.PENDING,
       memory: poisoned(size),
     };
@@ -482,7 +551,7 @@ export class MemoryKernel implements Kernel {
   #flight(lane: Lane, slot: number): Flight {
     this.#living();
     return this.#slots.get(slot)?.flights[lane] ??
-      breach(`slot ${slot} has had no operation on lane ${lane}`);
+      this.#breach(`slot ${slot} has had no operation on lane ${lane}`);
   }
 
   #opened(status: number, end: End | undefined): Opened {
@@ -494,7 +563,7 @@ export class MemoryKernel implements Kernel {
 
   #use(handle: Handle): Open {
     this.#living();
-    return this.#handles.get(handle) ?? breach(`handle ${handle} is not open`);
+    return this.#handles.get(handle) ?? this.#breach(`handle ${handle} is not open`);
   }
 
   #fails(call: Failing, handle?: Handle): number | undefined {
@@ -503,12 +572,18 @@ export class MemoryKernel implements Kernel {
     return this.decisions.fails(call, handle);
   }
 
+  /** What the contract forbids. Remembered, since whoever calls may catch it. */
+  #breach(what: string): never {
+    this.breach ??= new Error(`contract: ${what}`);
+    throw new Error(`contract: ${what}`);
+  }
+
   #living(): void {
-    if (this.#state === "disposed") breach("the kernel was disposed of");
+    if (this.#state === "disposed") this.#breach("the kernel was disposed of");
   }
 
   #running(): void {
     this.#living();
-    if (this.#state !== "running") breach("the program goes away");
+    if (this.#state !== "running") this.#breach("the program goes away");
   }
 }

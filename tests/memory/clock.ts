@@ -73,13 +73,28 @@ export class Clock {
     this.#now = Math.max(this.#now, until);
   }
 
+  /** Time passes without anything happening: timers are late. */
+  pass(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
+  /** When the next timer is due. */
+  get next(): number | undefined {
+    return this.#first()?.[1].at;
+  }
+
+  #first(): [Timer, Due] | undefined {
+    let first: [Timer, Due] | undefined;
+    for (const entry of this.#timers) {
+      if (first === undefined || entry[1].at < first[1].at) first = entry;
+    }
+    return first;
+  }
+
   /** Moves the clock to the next timer and fires it. False when none is due by `until`. */
   fire(until: number): boolean {
-    let next: [Timer, Due] | undefined;
-    for (const entry of this.#timers) {
-      if (entry[1].at <= until && (next === undefined || entry[1].at < next[1].at)) next = entry;
-    }
-    if (next === undefined) return false;
+    const next = this.#first();
+    if (next === undefined || next[1].at > until) return false;
     const [timer, { at, callback }] = next;
     this.#timers.delete(timer);
     this.#now = Math.max(this.#now, at);

@@ -300,6 +300,7 @@ export class ServerEnd implements End {
   #connection: Connection;
   #listens: Operation[] = [];
   #whole: boolean;
+  #client: ClientEnd | undefined;
 
   constructor(name: Name, terms: Terms) {
     this.#name = name;
@@ -324,9 +325,15 @@ export class ServerEnd implements End {
       // 18: from here on the instance takes no client until it is disconnected and listens again.
       if (this.#connection === connection && this.#state === "connected") this.#state = "closing";
     });
+    this.#client = client;
     // 19: one client completes every listen.
     for (const listen of this.#listens.splice(0)) listen.finish(Status.SUCCESS);
     return client;
+  }
+
+  /** The other end of the connection that there is, or was last. */
+  get client(): ClientEnd | undefined {
+    return this.#client;
   }
 
   listen(operation: Operation): void {

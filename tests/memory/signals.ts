@@ -31,6 +31,14 @@ export class Signals {
     return this.#wait?.state ?? "none";
   }
 
+  /** Whether the wait is over, or would be as soon as it is entered. */
+  get ends(): boolean {
+    const wait = this.#wait;
+    if (wait === undefined) return false;
+    return wait.state === "over" || this.#wake || this.#lanes[Lane.IN] ||
+      wait.drained && this.#lanes[Lane.OUT];
+  }
+
   /** Completions signal the event of their lane. */
   signal(lane: Lane): void {
     this.#lanes[lane] = true;

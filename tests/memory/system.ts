@@ -71,6 +71,12 @@ export class MemorySystem {
     return this.#names.has(path.toLowerCase());
   }
 
+  /** How many server handles of a name are open, and how many of them take a client. */
+  count(path: string): { servers: number; listening: number } {
+    const name = this.#names.get(path.toLowerCase());
+    return { servers: name?.servers.size ?? 0, listening: name?.listening.size ?? 0 };
+  }
+
   /** Names that exist: nothing, once all is closed. */
   get names(): string[] {
     return [...this.#names.keys()];

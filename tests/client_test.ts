@@ -1,0 +1,963 @@
+import { mock } from "node:test";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  fail,
+} from "@std/assert";
+import { call, callOn, connect, connectOn, type ConnectOptions } from "../src/client.ts";
+import type { PipeConn } from "../src/client_connection.ts";
+import { WindowsError } from "../src/errors.ts";
+import { Status } from "../src/kernel.ts";
+import { type Fate, fate, inWorld, NAME, nextTask, PATH, text, type World } from "./fixture.ts";
+import type { RawServer } from "./memory_kernel.ts";
+
+/** A failure that no call is known for. */
+const STRANGE = 1117;
+
+function open(world: World, options: Partial<ConnectOptions> = {}): Promise<PipeConn> {
+  return connectOn(world.open, { path: NAME, ...options });
+}
+
+/** A connection, and the server's end of it. */
+async function connected(
+  world: World,
+  options: Partial<ConnectOptions> = {},
+  sizes: { readBufferSize?: number; writeBufferSize?: number; messages?: boolean } = {},
+): Promise<[PipeConn, RawServer]> {
+  const server = world.system.serve(PATH, sizes);
+  return [await open(world, options), server];
+}
+
+/** Times of the attempts to open a pipe. */
+function attempts(world: World): number[] {
+  const times: number[] = [];
+  world.kernel.decisions.fails = (call) => {
+    if (call === "open") times.push(world.kernel.now());
+    return undefined;
+  };
+  return times;
+}
+
+function decoded(fate: Fate<Uint8Array<ArrayBuffer> | null>): string | null | undefined {
+  return fate.value && text(fate.value);
+}
+
+// Connecting
+
+Deno.test(
+  "connect() checks its options",
+  inWorld(async (world) => {
+    const wrong: [Record<string, unknown>, typeof TypeError | typeof RangeError][] = [
+      [{ path: "" }, TypeError],
+      [{ path: 7 }, TypeError],
+      [{ timeout: -1 }, RangeError],
+      [{ timeout: "1" }, TypeError],
+      [{ missing: "ignore" }, TypeError],
+      [{ maxMessage: -1 }, RangeError],
+      [{ signal: {} }, TypeError],
+    ];
+    for (const [options, Class] of wrong) {
+      const all = Object.assign({ path: NAME }, options);
+      await assertRejects(() => connectOn(world.open, all), Class, "Cannot use");
+      const { path, ...rest }: ConnectOptions = all;
+      await assertRejects(() => callOn(world.open, path, "x", rest), Class, "Cannot use");
+    }
+    assertEquals(world.loops, 0);
+  }),
+);
+
+Deno.test("connect() and call() reject on another system than Windows", async () => {
+  if (Deno.build.os === "windows") return;
+  await assertRejects(() => connect({ path: "test" }), Deno.errors.NotSupported);
+  await assertRejects(() => call("test", "x"), Deno.errors.NotSupported);
+});
+
+Deno.test(
+  "connect() connects to a pipe that is there at once",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    assertEquals(server.state, "connected");
+    assertEquals(world.kernel.leftovers().timers, 0);
+    conn.close();
+    await world.idle();
+    assertEquals(server.state, "closing");
+    assertFalse(world.running);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "connect() waits for a pipe that is missing, with pauses that grow to 50 ms",
+  inWorld(async (world) => {
+    const times = attempts(world);
+    const conn = fate(open(world));
+    await world.pass(1_000);
+    assertEquals(conn.state, "pending");
+    const pauses = times.slice(1).map((time, i) => time - (times[i] ?? 0));
+    assertEquals(pauses.slice(0, 7), [1, 2, 4, 8, 16, 32, 50]);
+    assert(pauses.slice(7).every((pause) => pause === 50));
+    const server = world.system.serve(PATH);
+    await world.pass(50);
+    assertEquals(conn.state, "resolved");
+    conn.value?.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "connect() fails with NotFound when a pipe is missing until the time runs out",
+  inWorld(async (world) => {
+    const conn = fate(open(world, { timeout: 200 }));
+    await world.pass(199);
+    assertEquals(conn.state, "pending");
+    await world.pass(1);
+    assertInstanceOf(conn.error, Deno.errors.NotFound);
+    assertInstanceOf(conn.error.cause, WindowsError);
+    assertEquals([conn.error.cause.code, conn.error.cause.call], [2, "CreateFileW"]);
+    assertFalse(world.running);
+  }),
+);
+
+Deno.test(
+  "connect() waits 5 s unless told",
+  inWorld(async (world) => {
+    const conn = fate(open(world));
+    await world.pass(4_999);
+    assertEquals(conn.state, "pending");
+    await world.pass(1);
+    assertEquals(conn.state, "rejected");
+  }),
+);
+
+Deno.test(
+  'connect() fails at once when a pipe is missing with missing: "fail"',
+  inWorld(async (world) => {
+    const times = attempts(world);
+    await assertRejects(() => open(world, { missing: "fail" }), Deno.errors.NotFound, PATH);
+    assertEquals(times, [0]);
+    assertFalse(world.running);
+  }),
+);
+
+for (const missing of ["wait", "fail"] as const) {
+  Deno.test(
+    `connect() waits while all instances are busy, until the time runs out (missing: "${missing}")`,
+    inWorld(async (world) => {
+      const server = world.system.serve(PATH);
+      const other = world.connect();
+      const conn = fate(open(world, { timeout: 300, missing }));
+      await world.pass(299);
+      assertEquals(conn.state, "pending");
+      await world.pass(1);
+      assertInstanceOf(conn.error, Deno.errors.TimedOut);
+      assertInstanceOf(conn.error.cause, WindowsError);
+      assertEquals(conn.error.cause.code, 231);
+      const again = fate(open(world, { missing }));
+      await world.pass(100);
+      const second = world.system.serve(PATH);
+      await world.pass(50);
+      assertEquals(again.state, "resolved");
+      again.value?.close();
+      other.close();
+      server.close();
+      second.close();
+    }),
+  );
+}
+
+Deno.test(
+  "connect() tries once with a timeout of 0",
+  inWorld(async (world) => {
+    const missing = attempts(world);
+    await assertRejects(() => open(world, { timeout: 0 }), Deno.errors.NotFound);
+    assertEquals(missing, [0]);
+    const server = world.system.serve(PATH);
+    const conn = await open(world, { timeout: 0 });
+    const busy = attempts(world);
+    await assertRejects(() => open(world, { timeout: 0 }), Deno.errors.TimedOut);
+    assertEquals(busy, [0]);
+    conn.close();
+    server.close();
+  }),
+);
+
+for (
+  const [status, Class] of [
+    [Status.ACCESS_DENIED, Deno.errors.PermissionDenied],
+    [STRANGE, WindowsError],
+    [Status.INVALID_NAME, WindowsError],
+  ] as const
+) {
+  Deno.test(
+    `connect() fails at once with ${status}`,
+    inWorld(async (world) => {
+      world.kernel.failNext("open", status);
+      await assertRejects(() => open(world), Class, `CreateFileW, error ${status}`);
+      assertFalse(world.running);
+    }),
+  );
+}
+
+Deno.test(
+  "connect() gives up when its signal aborts while it waits",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const conn = fate(open(world, { signal: controller.signal }));
+    await world.pass(10);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    await world.idle();
+    assertStrictEquals(conn.error, reason);
+    assertEquals(world.kernel.leftovers().timers, 0);
+    assertFalse(world.running);
+  }),
+);
+
+Deno.test(
+  "connect() does nothing with a signal that is aborted already",
+  inWorld(async (world) => {
+    const reason = new Error("beforehand");
+    const signal = AbortSignal.abort(reason);
+    const server = world.system.serve(PATH);
+    const conn = fate(open(world, { signal }));
+    const answer = fate(callOn(world.open, NAME, "x", { signal }));
+    await world.idle();
+    assertStrictEquals(conn.error, reason);
+    assertStrictEquals(answer.error, reason);
+    assertEquals(world.loops, 0);
+    assertEquals(server.state, "listening");
+    server.close();
+  }),
+);
+
+Deno.test(
+  "connect() does not care about its signal once it is connected, and forgets it",
+  inWorld(async (world) => {
+    const server = world.system.serve(PATH);
+    const busy = world.connect();
+    const controller = new AbortController();
+    const add = mock.method(controller.signal, "addEventListener");
+    const remove = mock.method(controller.signal, "removeEventListener");
+    const opening = open(world, { signal: controller.signal });
+    await world.pass(10);
+    const free = world.system.serve(PATH);
+    await world.pass(50);
+    const conn = await opening;
+    assertEquals(add.mock.callCount(), remove.mock.callCount());
+    controller.abort();
+    const answer = fate(conn.request("x"));
+    await world.idle();
+    assertEquals(free.readText(), "x");
+    free.write("y");
+    await world.idle();
+    assertEquals(decoded(answer), "y");
+    conn.close();
+    busy.close();
+    server.close();
+    free.close();
+  }),
+);
+
+Deno.test(
+  "connect() takes clients at once to a server of the same loop",
+  inWorld(async (world) => {
+    const server = world.serve((request) => `${text(request)}!`, { instances: 2 });
+    const conns = await Promise.all([open(world), open(world)]);
+    assertEquals(world.loops, 1);
+    const answers = await Promise.all(conns.map((conn, i) => conn.request(`hello ${i}`)));
+    assertEquals(answers.map(text), ["hello 0!", "hello 1!"]);
+    for (const conn of conns) conn.close();
+    await world.idle();
+    assertEquals(world.reasons, ["client", "client"]);
+    await server.shutdown();
+  }),
+);
+
+// Requests
+
+Deno.test(
+  "request() sends one message and takes one as its answer",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    for (const size of [0, 1, 4096, 4097, 100_000]) {
+      const message = new Uint8Array(size).map((_, i) => i);
+      const answer = conn.request(message);
+      message.fill(0);
+      await world.idle();
+      const received = server.read()?.slice();
+      assertEquals(received?.length, size);
+      assertEquals(received?.at(-1), size === 0 ? undefined : (size - 1) & 255);
+      server.write(received ?? "");
+      assertEquals<Uint8Array | undefined>(await answer, received);
+    }
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request()s wait for each other and are answered in order",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const answers = ["a", "b", "c"].map((message) => fate(conn.request(message)));
+    for (const [i, message] of ["a", "b", "c"].entries()) {
+      await world.idle();
+      assertEquals(server.readText(), message);
+      assertEquals(server.readText(), undefined);
+      server.write(`answer to ${message}`);
+      await world.idle();
+      assertEquals(answers.filter(({ state }) => state === "resolved").length, i + 1);
+    }
+    assertEquals(answers.map(decoded), ["answer to a", "answer to b", "answer to c"]);
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request() goes on after one before it that had a wrong type",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const { wrong } = Object.assign({ wrong: "" }, { wrong: 7 });
+    await assertRejects(() => conn.request(wrong), TypeError);
+    await assertRejects(() => conn.send(wrong), TypeError);
+    const { signal } = Object.assign({ signal: AbortSignal.abort() }, { signal: 7 });
+    await assertRejects(
+      () => conn.request("x", { signal: signal as unknown as AbortSignal }),
+      TypeError,
+    );
+    const answer = conn.request("x");
+    await world.idle();
+    assertEquals(server.readText(), "x");
+    server.write("y");
+    assertEquals(text(await answer), "y");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request() closes the connection when its signal aborts",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const controller = new AbortController();
+    const answer = fate(conn.request("x", { signal: controller.signal }));
+    const waiting = fate(conn.request("y"));
+    await world.idle();
+    const reason = new Error("too slow");
+    controller.abort(reason);
+    await world.idle();
+    assertStrictEquals(answer.error, reason);
+    assertInstanceOf(waiting.error, Deno.errors.Interrupted);
+    assertEquals(server.readText(), "x");
+    assertEquals(server.readText(), undefined);
+    assertEquals(server.state, "closing");
+    await assertRejects(() => conn.request("z"), Deno.errors.Interrupted);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request() that waits for others is only forgotten when its signal aborts, and at once",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const controller = new AbortController();
+    const first = fate(conn.request("first"));
+    const waiting = fate(conn.request("waiting", { signal: controller.signal }));
+    const third = fate(conn.request("third"));
+    await world.idle();
+    const reason = new Error("enough");
+    controller.abort(reason);
+    await world.idle();
+    assertStrictEquals(waiting.error, reason);
+    assertEquals([first.state, third.state], ["pending", "pending"]);
+    server.write("one");
+    await world.idle();
+    server.write("three");
+    await world.idle();
+    assertEquals([decoded(first), decoded(third)], ["one", "three"]);
+    assertEquals([server.readText(), server.readText()], ["first", "third"]);
+    assertEquals(server.readText(), undefined);
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request() with a signal that is aborted already sends nothing",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const reason = new Error("beforehand");
+    const answer = fate(conn.request("x", { signal: AbortSignal.abort(reason) }));
+    const sent = fate(conn.send("x", { signal: AbortSignal.abort(reason) }));
+    await world.idle();
+    assertStrictEquals(answer.error, reason);
+    assertStrictEquals(sent.error, reason);
+    assertEquals(server.readText(), undefined);
+    assertEquals(server.state, "connected");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request() forgets its signal when it is answered",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const controller = new AbortController();
+    const add = mock.method(controller.signal, "addEventListener");
+    const remove = mock.method(controller.signal, "removeEventListener");
+    const answer = conn.request("x", { signal: controller.signal });
+    await world.idle();
+    server.write("y");
+    await answer;
+    await world.idle();
+    assertEquals(remove.mock.callCount(), add.mock.callCount());
+    controller.abort();
+    const next = conn.request("z");
+    await world.idle();
+    server.write("still open");
+    assertEquals(text(await next), "still open");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request() rejects with BrokenPipe when the server ends the connection",
+  inWorld(async (world) => {
+    for (const how of ["close", "disconnect"] as const) {
+      const [conn, server] = await connected(world);
+      const answers = [fate(conn.request("x")), fate(conn.request("y"))];
+      await world.idle();
+      server[how]();
+      await world.idle();
+      for (const { error } of answers) assertInstanceOf(error, Deno.errors.BrokenPipe);
+      await assertRejects(() => conn.request("z"), Deno.errors.BrokenPipe);
+      await assertRejects(() => conn.send("z"), Deno.errors.BrokenPipe);
+      conn.close();
+      if (how === "disconnect") server.close();
+      await world.idle();
+    }
+  }),
+);
+
+Deno.test(
+  "request() takes the answer of a server that then ends the connection",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const answer = conn.request("x");
+    await world.idle();
+    server.write("the last");
+    server.close();
+    assertEquals(text(await answer), "the last");
+    assertEquals(await conn.receive(), null);
+    conn.close();
+  }),
+);
+
+// Sending and receiving
+
+Deno.test(
+  "send() resolves when Windows has taken the message, in order",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, {}, { readBufferSize: 8 });
+    const sent = ["1234", "5678", "9abc", "defg"].map((message) => fate(conn.send(message)));
+    await world.idle();
+    const states = () => sent.map(({ state }) => state);
+    assertEquals(states(), ["resolved", "resolved", "pending", "pending"]);
+    assertEquals(server.readText(), "1234");
+    await world.idle();
+    assertEquals(states(), ["resolved", "resolved", "resolved", "pending"]);
+    assertEquals(server.readText(), "5678");
+    await world.idle();
+    assertEquals([server.readText(), server.readText()], ["9abc", "defg"]);
+    assertEquals(states(), Array(4).fill("resolved"));
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "send() copies its bytes at the call",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, {}, { readBufferSize: 1 });
+    const bytes = new Uint8Array([1, 2, 3]);
+    conn.send(bytes);
+    conn.send(bytes);
+    bytes.fill(9);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    await world.idle();
+    assertEquals(server.read(), new Uint8Array([1, 2, 3]));
+    await world.idle();
+    assertEquals(server.read(), new Uint8Array([1, 2, 3]));
+    await world.idle();
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "send() closes the connection when its signal aborts while it is partly sent",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, {}, { readBufferSize: 1 });
+    const controller = new AbortController();
+    const sent = fate(conn.send("a long message", { signal: controller.signal }));
+    await world.idle();
+    const reason = new Error("enough");
+    controller.abort(reason);
+    await world.idle();
+    assertStrictEquals(sent.error, reason);
+    assertEquals(server.readText(), undefined);
+    assertEquals(server.state, "closing");
+    await assertRejects(() => conn.send("x"), Deno.errors.Interrupted);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "send() that waits for others is only forgotten when its signal aborts",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, {}, { readBufferSize: 1 });
+    const controller = new AbortController();
+    const first = fate(conn.send("first"));
+    const waiting = fate(conn.send("waiting", { signal: controller.signal }));
+    const third = fate(conn.send("third"));
+    await world.idle();
+    controller.abort();
+    await world.idle();
+    assertEquals(waiting.error, controller.signal.reason);
+    assertEquals(server.readText(), "first");
+    await world.idle();
+    assertEquals(server.readText(), "third");
+    await world.idle();
+    assertEquals([first.state, third.state], ["resolved", "resolved"]);
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "receive() gives messages as they were sent, early ones too, and null at the end",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    server.write("early");
+    server.write("");
+    server.write(new Uint8Array(50_000));
+    server.close();
+    assertEquals(text(await conn.receive() ?? new Uint8Array()), "early");
+    assertEquals((await conn.receive())?.length, 0);
+    assertEquals((await conn.receive())?.length, 50_000);
+    assertEquals(await conn.receive(), null);
+    assertEquals(await conn.receive(), null);
+    conn.close();
+  }),
+);
+
+Deno.test(
+  "receive() calls are served in their order",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const received = [1, 2, 3].map(() => fate(conn.receive()));
+    await world.idle();
+    for (const message of ["a", "b", "c"]) server.write(message);
+    await world.idle();
+    assertEquals(received.map(decoded), ["a", "b", "c"]);
+    const more = [fate(conn.receive()), fate(conn.receive())];
+    await world.idle();
+    server.close();
+    await world.idle();
+    assertEquals(more.map(({ value }) => value), [null, null]);
+    conn.close();
+  }),
+);
+
+Deno.test(
+  "receive() that is aborted loses nothing",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const controller = new AbortController();
+    const forgotten = fate(conn.receive({ signal: controller.signal }));
+    await world.idle();
+    const reason = new Error("enough");
+    controller.abort(reason);
+    await world.idle();
+    assertStrictEquals(forgotten.error, reason);
+    server.write("one");
+    await world.idle();
+    server.write("two");
+    await world.idle();
+    const late = fate(conn.receive({ signal: controller.signal }));
+    await world.idle();
+    assertStrictEquals(late.error, reason);
+    assertEquals(text(await conn.receive() ?? new Uint8Array()), "one");
+    assertEquals(text(await conn.receive() ?? new Uint8Array()), "two");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "receive() that is aborted leaves the next message to one that waits",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const controller = new AbortController();
+    const first = fate(conn.receive({ signal: controller.signal }));
+    const second = fate(conn.receive());
+    controller.abort();
+    await world.idle();
+    server.write("one");
+    await world.idle();
+    assertEquals(first.state, "rejected");
+    assertEquals(decoded(second), "one");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "a connection is iterated until the server ends it",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const received: string[] = [];
+    const over = fate((async () => {
+      for await (const message of conn) received.push(text(message));
+    })());
+    for (const message of ["a", "b", ""]) {
+      server.write(message);
+      await world.idle();
+    }
+    assertEquals(received, ["a", "b", ""]);
+    assertEquals(over.state, "pending");
+    server.close();
+    await world.idle();
+    assertEquals(over.state, "resolved");
+    conn.close();
+  }),
+);
+
+Deno.test(
+  "a connection is usable while it is iterated and afterwards",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    server.write("a");
+    server.write("b");
+    for await (const message of conn) {
+      assertEquals(text(message), "a");
+      break;
+    }
+    assertEquals(text(await conn.receive() ?? new Uint8Array()), "b");
+    await conn.send("c");
+    assertEquals(server.readText(), "c");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "connections use pipes of bytes as they come",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, {}, { messages: false });
+    server.write("ab");
+    server.write("cd");
+    assertEquals(text(await conn.receive() ?? new Uint8Array()), "abcd");
+    conn.close();
+    server.close();
+  }),
+);
+
+// What goes wrong
+
+Deno.test(
+  "a message longer than maxMessage fails and closes the connection",
+  inWorld(async (world) => {
+    for (const length of [11, 10_000]) {
+      const [conn, server] = await connected(world, { maxMessage: 10 });
+      const fits = conn.receive();
+      await world.idle();
+      server.write("1234567890");
+      assertEquals((await fits)?.length, 10);
+      const received = [fate(conn.receive()), fate(conn.receive())];
+      const sent = conn.send("x");
+      await world.idle();
+      await sent;
+      server.write(new Uint8Array(length));
+      await world.idle();
+      for (const { error } of received) assertInstanceOf(error, Deno.errors.InvalidData);
+      assertEquals(server.state, "closing");
+      await assertRejects(() => conn.send("y"), Deno.errors.Interrupted);
+      server.close();
+      await world.idle();
+    }
+  }),
+);
+
+Deno.test(
+  "an answer longer than maxMessage rejects its request",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, { maxMessage: 0 });
+    const empty = conn.request("x");
+    server.write("");
+    assertEquals((await empty).length, 0);
+    const answer = fate(conn.request("x"));
+    server.write("y");
+    await world.idle();
+    assertInstanceOf(answer.error, Deno.errors.InvalidData);
+    await world.idle();
+    assertFalse(world.running);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "a connection whose read fails for an unexpected reason closes",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    world.kernel.failNext("read", STRANGE);
+    await assertRejects(() => conn.receive(), WindowsError, "ReadFile, error 1117");
+    await assertRejects(() => conn.receive(), Deno.errors.Interrupted);
+    await world.idle();
+    assertEquals(server.state, "closing");
+    server.close();
+  }),
+);
+
+Deno.test(
+  "a send that fails for an unexpected reason says so",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    world.kernel.failNext("write", STRANGE);
+    await assertRejects(() => conn.send("x"), WindowsError, "WriteFile, error 1117");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "a connection gets over a shortage",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    world.kernel.failNext("read", Status.NO_SYSTEM_RESOURCES);
+    world.kernel.failNext("write", Status.NOT_ENOUGH_QUOTA);
+    const answer = fate(conn.request("x"));
+    await world.pass(10);
+    assertEquals(server.readText(), "x");
+    server.write("y");
+    await world.idle();
+    assertEquals(decoded(answer), "y");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "connections are told when the loop can not wait any more",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const received = fate(conn.receive());
+    const connecting = fate(connectOn(world.open, { path: "missing" }));
+    await world.idle();
+    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+    const answer = fate(conn.request("x"));
+    server.write("a");
+    await world.idle();
+    await world.idle();
+    assert(received.state !== "pending");
+    assertInstanceOf(answer.error, WindowsError);
+    assertInstanceOf(connecting.error, WindowsError);
+    await assertRejects(() => conn.send("x"), Deno.errors.Interrupted);
+    conn.close();
+    await conn[Symbol.asyncDispose]();
+    world.abandonMemory();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "connections are closed when the program goes away",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, {}, { readBufferSize: 1 });
+    const pending = [fate(conn.receive()), fate(conn.send("long")), fate(conn.send("long"))];
+    await world.idle();
+    world.kernel.unload();
+    assertEquals(server.state, "closing");
+    await world.idle();
+    for (const { state } of pending) assertEquals(state, "rejected");
+    world.abandonMemory();
+    server.close();
+  }),
+);
+
+// Closing
+
+for (const how of ["close()", "using", "await using"] as const) {
+  Deno.test(
+    `${how} closes a connection, and rejects everything that waits`,
+    inWorld(async (world) => {
+      const server = world.system.serve(PATH, { readBufferSize: 1 });
+      const fates: Fate<unknown>[] = [];
+      const use = async (conn: PipeConn) => {
+        fates.push(
+          fate(conn.send("long")),
+          fate(conn.send("waiting")),
+          fate(conn.receive()),
+          fate(conn.request("waiting")),
+          fate(conn.request("waiting")),
+        );
+        await world.idle();
+      };
+      if (how === "close()") {
+        const conn = await open(world);
+        await use(conn);
+        conn.close();
+        conn.close();
+      } else if (how === "using") {
+        using conn = await open(world);
+        await use(conn);
+      } else {
+        {
+          await using conn = await open(world);
+          await use(conn);
+        }
+        assertFalse(world.running);
+      }
+      await world.idle();
+      for (const { error } of fates) assertInstanceOf(error, Deno.errors.Interrupted);
+      // The message that was not taken is withdrawn.
+      assertEquals(server.readText(), undefined);
+      assertEquals(server.state, "closing");
+      assertFalse(world.running);
+      server.close();
+    }),
+  );
+}
+
+Deno.test(
+  "close() leaves readable what was sent",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    await conn.send("one");
+    await conn.send("two");
+    conn.close();
+    await world.idle();
+    assertEquals([server.readText(), server.readText()], ["one", "two"]);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "everything rejects with Interrupted after close()",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    // One message that is there already, for a receiver that was forgotten.
+    const controller = new AbortController();
+    const forgotten = fate(conn.receive({ signal: controller.signal }));
+    controller.abort();
+    server.write("early");
+    await world.idle();
+    assertEquals(forgotten.state, "rejected");
+    conn.close();
+    await assertRejects(() => conn.request("x"), Deno.errors.Interrupted);
+    await assertRejects(() => conn.send("x"), Deno.errors.Interrupted);
+    await assertRejects(() => conn.receive(), Deno.errors.Interrupted);
+    await assertRejects(async () => {
+      for await (const message of conn) fail(`there was a message: ${text(message)}`);
+    }, Deno.errors.Interrupted);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "close() waits for the end of what can not be cancelled any more",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    world.kernel.holdCompletions = true;
+    const received = fate(conn.receive());
+    server.write("in time");
+    conn.close();
+    const disposed = fate(conn[Symbol.asyncDispose]());
+    await world.idle();
+    assertEquals([received.state, disposed.state], ["rejected", "pending"]);
+    assertEquals(server.state, "connected");
+    world.kernel.deliver();
+    await world.idle();
+    assertEquals(disposed.state, "resolved");
+    assertEquals(server.state, "closing");
+    server.close();
+  }),
+);
+
+// call()
+
+Deno.test(
+  "call() connects, asks one thing, and closes",
+  inWorld(async (world) => {
+    const server = world.serve((request) => `${text(request)}!`, { instances: 1 });
+    for (const message of ["one", new TextEncoder().encode("two")]) {
+      const answer = await callOn(world.open, NAME, message);
+      assertEquals(text(answer), typeof message === "string" ? "one!" : "two!");
+    }
+    await world.idle();
+    assertEquals(world.reasons, ["client", "client"]);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "call()s wait for a server and for a free instance",
+  inWorld(async (world) => {
+    const calls = Array.from({ length: 10 }, (_, i) => fate(callOn(world.open, NAME, `${i}`)));
+    await world.pass(100);
+    const server = world.serve((request) => request, { instances: 1, maxInstances: 2 });
+    await world.pass(2_000);
+    assertEquals(calls.map(decoded), calls.map((_, i) => `${i}`));
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "call() rejects when there is no server, or no answer",
+  inWorld(async (world) => {
+    await assertRejects(
+      () => callOn(world.open, NAME, "x", { missing: "fail" }),
+      Deno.errors.NotFound,
+    );
+    const server = world.serve((_request, { client }) => client.close());
+    await assertRejects(() => callOn(world.open, NAME, "x"), Deno.errors.BrokenPipe);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "call() gives up when its signal aborts, whatever is going on",
+  inWorld(async (world) => {
+    const server = world.serve(() => new Promise<string>(() => {}));
+    const controller = new AbortController();
+    const answer = fate(callOn(world.open, NAME, "x", { signal: controller.signal }));
+    const waiting = fate(callOn(world.open, "other", "x", { signal: controller.signal }));
+    await world.idle();
+    const reason = new Error("enough");
+    controller.abort(reason);
+    await world.idle();
+    assertStrictEquals(answer.error, reason);
+    assertStrictEquals(waiting.error, reason);
+    assertEquals(world.reasons, ["client"]);
+    await server.shutdown();
+    await nextTask();
+  }),
+);
+
+Deno.test(
+  "call() refuses a message of a wrong type, and leaves nothing behind",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request);
+    const { wrong } = Object.assign({ wrong: "" }, { wrong: {} });
+    await assertRejects(() => callOn(world.open, NAME, wrong), TypeError);
+    await world.idle();
+    await server.shutdown();
+  }),
+);

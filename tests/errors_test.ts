@@ -1,0 +1,332 @@
+/** From the status of a call to the error that a user catches: the rows of the interface's table. */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertNotEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { callOn, connectOn } from "../src/client.ts";
+import { nameTaken, systemError, timedOut, WindowsError } from "../src/errors.ts";
+import { Status } from "../src/kernel.ts";
+import { serveOn } from "../src/serve.ts";
+import { WaitLoop } from "../src/wait_loop.ts";
+import { type Decisions, type Failing, MemoryKernel, MemorySystem } from "./memory_kernel.ts";
+
+const PATH = "\\\\.\\pipe\\x";
+
+type ErrorClass = typeof WindowsError | typeof Deno.errors.NotFound;
+
+interface Cause {
+  readonly code: number;
+  readonly symbol: string;
+  readonly call: string;
+}
+
+/** Asserts all that a user can see of an error. */
+function assertError(error: unknown, Class: ErrorClass, message: string, cause: Cause): void {
+  assertInstanceOf(error, Class);
+  assertStrictEquals(error.constructor, Class);
+  assertEquals(error.message, message);
+  const windows = Class === WindowsError ? error : error.cause;
+  assertInstanceOf(windows, WindowsError);
+  const { code, symbol, call, path, name } = windows;
+  assertEquals({ code, symbol, call }, cause);
+  assertEquals({ path, name }, { path: PATH, name: "WindowsError" });
+}
+
+/** Each code: whose class it is, its name in Windows' headers, and what it means. */
+const CODES: [code: number, Class: ErrorClass, symbol: string, text: string][] = [
+  [2, Deno.errors.NotFound, "ERROR_FILE_NOT_FOUND", "there is no pipe of this name"],
+  [5, Deno.errors.PermissionDenied, "ERROR_ACCESS_DENIED", "access is denied"],
+  [231, Deno.errors.Busy, "ERROR_PIPE_BUSY", "all instances are busy"],
+  [109, Deno.errors.BrokenPipe, "ERROR_BROKEN_PIPE", "the other end was closed"],
+  [232, Deno.errors.BrokenPipe, "ERROR_NO_DATA", "the other end is closing"],
+  [233, Deno.errors.BrokenPipe, "ERROR_PIPE_NOT_CONNECTED", "no process is at the other end"],
+  [3, WindowsError, "ERROR_PATH_NOT_FOUND", "there is no such path"],
+  [6, WindowsError, "ERROR_INVALID_HANDLE", "the handle is invalid"],
+  [8, WindowsError, "ERROR_NOT_ENOUGH_MEMORY", "there is not enough memory"],
+  [53, WindowsError, "ERROR_BAD_NETPATH", "the network path was not found"],
+  [87, WindowsError, "ERROR_INVALID_PARAMETER", "a parameter is wrong"],
+  [121, WindowsError, "ERROR_SEM_TIMEOUT", "the time ran out"],
+  [123, WindowsError, "ERROR_INVALID_NAME", "the name is malformed"],
+  [230, WindowsError, "ERROR_BAD_PIPE", "the pipe is in a state that does not allow it"],
+  [234, WindowsError, "ERROR_MORE_DATA", "the message is longer than expected"],
+  [535, WindowsError, "ERROR_PIPE_CONNECTED", "a client is already connected"],
+  [536, WindowsError, "ERROR_PIPE_LISTENING", "no client is connected yet"],
+  [995, WindowsError, "ERROR_OPERATION_ABORTED", "the operation was cancelled"],
+  [1450, WindowsError, "ERROR_NO_SYSTEM_RESOURCES", "there are not enough system resources"],
+  [1784, WindowsError, "ERROR_INVALID_USER_BUFFER", "the buffer can not be used"],
+  [1816, WindowsError, "ERROR_NOT_ENOUGH_QUOTA", "the quota is used up"],
+];
+
+for (const [code, Class, symbol, text] of CODES) {
+  Deno.test(`systemError() of ${code} is ${Class.name}, and tells ${symbol}`, () => {
+    assertError(
+      systemError("Cannot listen on", "CreateNamedPipeW", PATH, code),
+      Class,
+      `Cannot listen on "${PATH}": ${text} (CreateNamedPipeW, error ${code})`,
+      { code, symbol, call: "CreateNamedPipeW" },
+    );
+  });
+}
+
+Deno.test("the text of an error is the one that is documented", () => {
+  assertEquals(
+    systemError("Cannot listen on", "CreateNamedPipeW", PATH, 5).message,
+    'Cannot listen on "\\\\.\\pipe\\x": access is denied (CreateNamedPipeW, error 5)',
+  );
+});
+
+Deno.test("the cause of an error says the same as the error", () => {
+  const error = systemError("Cannot connect to", "CreateFileW", PATH, 2);
+  assertInstanceOf(error.cause, WindowsError);
+  assertEquals(error.cause.message, error.message);
+  assertEquals(error.cause.cause, undefined);
+  // And it is no class of Deno's, so that one `instanceof` tells them apart.
+  assert(!(error.cause instanceof Deno.errors.NotFound));
+  assertEquals(`${error.cause}`, `WindowsError: ${error.message}`);
+});
+
+Deno.test("systemError() of a code without a name gives its number", () => {
+  for (const code of [1, 4242, 0x7fff_ffff]) {
+    assertError(
+      systemError("Cannot read from", "ReadFile", PATH, code),
+      WindowsError,
+      `Cannot read from "${PATH}": the system refused it (ReadFile, error ${code})`,
+      { code, symbol: `ERROR_${code}`, call: "ReadFile" },
+    );
+  }
+});
+
+Deno.test("systemError() of a reason that was lost says so, and never success", () => {
+  for (const status of [Status.UNKNOWN, Status.SUCCESS]) {
+    assertError(
+      systemError("Cannot write to", "WriteFile", PATH, status),
+      WindowsError,
+      `Cannot write to "${PATH}": the system gave no reason (WriteFile, error 0)`,
+      { code: 0, symbol: "ERROR_0", call: "WriteFile" },
+    );
+  }
+});
+
+Deno.test("nameTaken() is AddrInUse, whichever way Windows says it", () => {
+  const rows = [
+    [5, "ERROR_ACCESS_DENIED", "access is denied"],
+    [231, "ERROR_PIPE_BUSY", "all instances are busy"],
+  ] as const;
+  for (const [code, symbol, text] of rows) {
+    const error = nameTaken("CreateNamedPipeW", PATH, code);
+    assertError(
+      error,
+      Deno.errors.AddrInUse,
+      `Cannot listen on "${PATH}": another server has the name (CreateNamedPipeW, error ${code})`,
+      { code, symbol, call: "CreateNamedPipeW" },
+    );
+    assertInstanceOf(error.cause, WindowsError);
+    // What Windows itself said is not lost.
+    assertEquals(
+      error.cause.message,
+      `Cannot listen on "${PATH}": ${text} (CreateNamedPipeW, error ${code})`,
+    );
+  }
+});
+
+Deno.test("timedOut() is TimedOut, and tells for what it was waited", () => {
+  assertError(
+    timedOut("Cannot connect to", "CreateFileW", PATH, 231),
+    Deno.errors.TimedOut,
+    `Cannot connect to "${PATH}": all instances are busy (CreateFileW, error 231), ` +
+      "and the time ran out",
+    { code: 231, symbol: "ERROR_PIPE_BUSY", call: "CreateFileW" },
+  );
+});
+
+Deno.test("WindowsError can be made and caught by its members", () => {
+  const error = new WindowsError("Cannot use", { code: 87, call: "CreateEventW", path: PATH });
+  assertInstanceOf(error, Error);
+  assertEquals(
+    error.message,
+    `Cannot use "${PATH}": a parameter is wrong (CreateEventW, error 87)`,
+  );
+  assertNotEquals(error.stack, undefined);
+  assertEquals(error.cause, undefined);
+});
+
+// The same rows, as they come out of the calls of users
+
+const CREATE = "CreateNamedPipeW";
+const OPEN = "CreateFileW";
+
+/** A system with the isolate's one loop, as long as it has users; each has a kernel of its own. */
+function machine(decisions: Partial<Decisions> = {}) {
+  const system = new MemorySystem();
+  let kernel = new MemoryKernel(system);
+  let loop: WaitLoop | undefined;
+  const open = () => {
+    if (loop !== undefined) return loop;
+    kernel = new MemoryKernel(system, decisions);
+    return loop = new WaitLoop(kernel, () => loop = undefined);
+  };
+  const pass = (milliseconds: number) => kernel.advance(milliseconds);
+  return { system, open, pass };
+}
+
+function failing(failed: Failing, status: number) {
+  return machine({ fails: (call) => call === failed ? status : undefined });
+}
+
+function listenError(status: number): unknown {
+  const { open } = failing("create", status);
+  return assertThrows(() => serveOn(open, { path: "x" }, () => {}));
+}
+
+Deno.test("serve() on a name that somebody has throws AddrInUse", async () => {
+  const { system, open } = machine();
+  const other = system.serve(PATH);
+  assertError(
+    assertThrows(() => serveOn(open, { path: "x" }, () => {})),
+    Deno.errors.AddrInUse,
+    `Cannot listen on "${PATH}": another server has the name (${CREATE}, error 5)`,
+    { code: 5, symbol: "ERROR_ACCESS_DENIED", call: CREATE },
+  );
+  other.close();
+  const server = serveOn(open, { path: "x" }, () => {});
+  await server.shutdown();
+});
+
+Deno.test("serve() on a name that is not allowed throws PermissionDenied", () => {
+  assertError(
+    listenError(5),
+    Deno.errors.PermissionDenied,
+    `Cannot listen on "${PATH}": access is denied (${CREATE}, error 5)`,
+    { code: 5, symbol: "ERROR_ACCESS_DENIED", call: CREATE },
+  );
+});
+
+Deno.test("serve() throws what else prevents listening as a WindowsError", () => {
+  assertError(
+    listenError(123),
+    WindowsError,
+    `Cannot listen on "${PATH}": the name is malformed (${CREATE}, error 123)`,
+    { code: 123, symbol: "ERROR_INVALID_NAME", call: CREATE },
+  );
+  assertError(
+    listenError(Status.UNKNOWN),
+    WindowsError,
+    `Cannot listen on "${PATH}": the system gave no reason (${CREATE}, error 0)`,
+    { code: 0, symbol: "ERROR_0", call: CREATE },
+  );
+});
+
+Deno.test("connect() and call() without a pipe reject with NotFound", async () => {
+  const { open, pass } = machine();
+  const message = `Cannot connect to "${PATH}": there is no pipe of this name (${OPEN}, error 2)`;
+  const cause = { code: 2, symbol: "ERROR_FILE_NOT_FOUND", call: OPEN };
+  const attempts = [
+    () => connectOn(open, { path: "x", missing: "fail" }),
+    () => connectOn(open, { path: "x", timeout: 0 }),
+    () => callOn(open, "x", "message", { missing: "fail" }),
+  ];
+  for (const attempt of attempts) {
+    assertError(await assertRejects(attempt), Deno.errors.NotFound, message, cause);
+  }
+  const late = assertRejects(() => connectOn(open, { path: "x", timeout: 100 }));
+  await pass(100);
+  assertError(await late, Deno.errors.NotFound, message, cause);
+});
+
+Deno.test("connect() while all instances are busy rejects with TimedOut", async () => {
+  const { system, open, pass } = machine();
+  const server = system.serve(PATH);
+  const first = system.connect(PATH);
+  const late = assertRejects(() => connectOn(open, { path: "x", timeout: 100 }));
+  await pass(100);
+  assertError(
+    await late,
+    Deno.errors.TimedOut,
+    `Cannot connect to "${PATH}": all instances are busy (${OPEN}, error 231), ` +
+      "and the time ran out",
+    { code: 231, symbol: "ERROR_PIPE_BUSY", call: OPEN },
+  );
+  first.close();
+  server.close();
+});
+
+Deno.test("connect() to a server that does not admit the user rejects with PermissionDenied", async () => {
+  const { open } = failing("open", Status.ACCESS_DENIED);
+  assertError(
+    await assertRejects(() => connectOn(open, { path: "x" })),
+    Deno.errors.PermissionDenied,
+    `Cannot connect to "${PATH}": access is denied (${OPEN}, error 5)`,
+    { code: 5, symbol: "ERROR_ACCESS_DENIED", call: OPEN },
+  );
+});
+
+Deno.test("a connection that the server ended rejects with BrokenPipe", async () => {
+  const { system, open } = machine();
+  const server = system.serve(PATH);
+  const answer = callOn(open, "x", "message");
+  assertEquals(await server.receiveText(), "message");
+  server.close();
+  assertError(
+    await assertRejects(() => answer),
+    Deno.errors.BrokenPipe,
+    `Cannot talk to "${PATH}": the other end was closed (ReadFile, error 109)`,
+    { code: 109, symbol: "ERROR_BROKEN_PIPE", call: "ReadFile" },
+  );
+});
+
+Deno.test("a send to a server that is gone names the call that failed", async () => {
+  const { system, open } = machine();
+  const server = system.serve(PATH);
+  await using connection = await connectOn(open, { path: "x" });
+  server.close();
+  assertError(
+    await assertRejects(() => connection.send("message")),
+    Deno.errors.BrokenPipe,
+    `Cannot talk to "${PATH}": the other end is closing (WriteFile, error 232)`,
+    { code: 232, symbol: "ERROR_NO_DATA", call: "WriteFile" },
+  );
+});
+
+Deno.test("a connection that is closed rejects with Interrupted", async () => {
+  const { system, open } = machine();
+  const server = system.serve(PATH);
+  const connection = await connectOn(open, { path: "x" });
+  const pending = connection.receive();
+  pending.catch(() => {});
+  await connection[Symbol.asyncDispose]();
+  const text = `Cannot use the connection to "${PATH}": it is closed`;
+  for (const use of [() => pending, () => connection.request("a"), () => connection.send("a")]) {
+    const error = await assertRejects(use);
+    assertInstanceOf(error, Deno.errors.Interrupted);
+    assertEquals([error.message, error.cause], [text, undefined]);
+  }
+  server.close();
+});
+
+Deno.test("what is aborted rejects with the signal's reason itself", async () => {
+  const { system, open } = machine();
+  const server = system.serve(PATH);
+  const reason = { any: "value" };
+  for (const use of ["connect", "receive", "call"] as const) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const connection = await connectOn(open, { path: "x" });
+    const caught = {
+      connect: () => connectOn(open, { path: "x", signal }),
+      receive: () => connection.receive({ signal }),
+      call: () => callOn(open, "x", "message", { signal }),
+    }[use]().then(() => undefined, (error: unknown) => error);
+    controller.abort(reason);
+    assertStrictEquals(await caught, reason, use);
+    await connection.closed();
+    server.disconnect();
+    server.listen();
+  }
+  server.close();
+});

@@ -1,0 +1,986 @@
+import { mock } from "node:test";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import type { Exchange, PipeClient } from "../src/exchange.ts";
+import { exchanges, exchangesOn } from "../src/exchanges.ts";
+import { Status } from "../src/kernel.ts";
+import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
+import type { RawClient } from "./memory_kernel.ts";
+
+/** Exchanges, one of which was asked by a client that has no answer yet. */
+async function asked(world: World, request: string | Uint8Array = "question") {
+  const questions = world.ask();
+  await world.idle();
+  const client = world.connect();
+  client.write(request);
+  await world.idle();
+  assertEquals(questions.all.length, 1);
+  return { questions, client, exchange: questions.at() };
+}
+
+/** A client that is served by a loop which answers in this task or the next ones. */
+async function ask(world: World, question: string): Promise<string | undefined> {
+  const client = world.connect();
+  client.write(question);
+  await world.idle();
+  const answer = client.readText();
+  client.close();
+  await world.idle();
+  return answer;
+}
+
+// Beginning
+
+Deno.test(
+  "exchanges() checks its options at the call",
+  inWorld(async (world) => {
+    const wrong: [Record<string, unknown>, typeof TypeError | typeof RangeError][] = [
+      [{ path: "" }, TypeError],
+      [{ path: "a/b" }, TypeError],
+      [{ path: 7 }, TypeError],
+      [{ path: "\\\\host\\pipe\\test" }, TypeError],
+      [{ instances: 0 }, RangeError],
+      [{ instances: "4" }, TypeError],
+      [{ instances: 4, maxInstances: 3 }, RangeError],
+      [{ readBufferSize: -1 }, RangeError],
+      [{ writeBufferSize: 0.5 }, RangeError],
+      [{ waitTimeout: 0 }, RangeError],
+      [{ signal: {} }, TypeError],
+      [{ onListen: "no" }, TypeError],
+      [{ onDisconnect: null }, TypeError],
+    ];
+    for (const [options, Class] of wrong) {
+      const all = Object.assign({ path: "test" }, options);
+      assertThrows(() => exchangesOn(world.open, all), Class, "Cannot use");
+    }
+    await nextTask();
+    assertEquals(world.loops, 0);
+  }),
+);
+
+Deno.test("exchanges() throws on another system than Windows, at next()", async () => {
+  if (Deno.build.os === "windows") return;
+  const generator = exchanges({ path: "test" });
+  await assertRejects(() => generator.next(), Deno.errors.NotSupported);
+  assertEquals(await generator.next(), { done: true, value: undefined });
+});
+
+Deno.test(
+  "exchanges() creates nothing before next(), and leaks nothing when it is never iterated",
+  inWorld(async (world) => {
+    world.exchanges();
+    const returned = world.exchanges();
+    assertEquals(await returned.return(), { done: true, value: undefined });
+    assertEquals(await returned.next(), { done: true, value: undefined });
+    await using disposed = world.exchanges();
+    void disposed;
+    assertEquals(world.loops, 0);
+    assertEquals(world.system.names, []);
+  }),
+);
+
+Deno.test(
+  "exchanges() listens from the first next() on, in the same task",
+  inWorld(async (world) => {
+    const onListen = mock.fn((_address: { path: string }) => {});
+    const generator = world.exchanges({ onListen });
+    const next = generator.next();
+    assertEquals(onListen.mock.calls.map((call) => call.arguments), [[{ path: PATH }]]);
+    assert(world.system.exists(PATH));
+    const client = world.connect();
+    client.write("question");
+    const { value } = await next;
+    assertEquals(value?.text(), "question");
+    client.close();
+    await generator.return();
+    assertEquals(onListen.mock.callCount(), 1);
+  }),
+);
+
+Deno.test(
+  "exchanges() gives what prevents listening from next(), and then it has ended",
+  inWorld(async (world) => {
+    const other = world.system.serve(PATH);
+    const generator = world.exchanges();
+    await assertRejects(() => generator.next(), Deno.errors.AddrInUse);
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    await generator.return();
+    other.close();
+  }),
+);
+
+// Exchanges
+
+Deno.test(
+  "an exchange has members that work when they are taken off it",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world, '{"answer":42}');
+    const { instance, client: pipeClient, request, signal, text, json, send, reply } = exchange;
+    assertEquals(typeof instance.id, "number");
+    assertEquals(typeof pipeClient.id, "number");
+    assertEquals(new TextDecoder().decode(request), '{"answer":42}');
+    assertEquals(text(), '{"answer":42}');
+    assertEquals(json(), { answer: 42 });
+    assertFalse(signal.aborted);
+    await send("one");
+    await reply("two");
+    assertEquals([client.readText(), client.readText()], ["one", "two"]);
+    const { close } = pipeClient;
+    close();
+    await world.idle();
+    assertEquals(client.ended, Status.BROKEN);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "text() decodes UTF-8, and json() throws at what is no JSON",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world, "héllo wörld ✓");
+    assertEquals(exchange.text(), "héllo wörld ✓");
+    assertThrows(() => exchange.json(), SyntaxError);
+    exchange.reply();
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "an exchange's request is memory of the user's own",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world, "one");
+    exchange.request.fill(0);
+    exchange.reply(exchange.request);
+    assertEquals(client.read(), new Uint8Array(3));
+    const kept = exchange.request;
+    structuredClone(kept.buffer, { transfer: [kept.buffer] });
+    client.write("two");
+    await world.idle();
+    assertEquals(questions.at().text(), "two");
+    questions.at().reply();
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "an exchange takes messages of any kind of memory",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world);
+    const shared = new Uint8Array(new SharedArrayBuffer(4)).fill(1);
+    const resizable = new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 })).fill(2);
+    const view = new Uint8Array([0, 3, 3, 0]).subarray(1, 3);
+    for (const message of [shared, resizable, view, "ü", ""]) await exchange.send(message);
+    await exchange.reply();
+    assertEquals(client.read(), new Uint8Array(4).fill(1));
+    assertEquals(client.read(), new Uint8Array(4).fill(2));
+    assertEquals(client.read(), new Uint8Array(2).fill(3));
+    assertEquals(client.readText(), "ü");
+    assertEquals(client.read(), new Uint8Array(0));
+    assertEquals(client.readText(), undefined);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "misuse of an exchange throws at the call, and does not settle it",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world);
+    for (const wrong of [null, 7, {}, [], new ArrayBuffer(1), new Uint16Array(1)]) {
+      const message = Object.assign({ wrong }).wrong;
+      assertThrows(() => exchange.send(message), TypeError, "must be a string or a Uint8Array");
+      assertThrows(() => exchange.reply(message), TypeError, "must be a string or a Uint8Array");
+    }
+    assertThrows(() => exchange.send(Object.assign({}).nothing), TypeError);
+    exchange.reply("answer");
+    assertThrows(() => exchange.reply("again"), TypeError, "answered already");
+    assertThrows(() => exchange.reply(), TypeError, "answered already");
+    assertThrows(() => exchange.send("more"), TypeError, "answered already");
+    assertEquals(client.readText(), "answer");
+    assertEquals(client.readText(), undefined);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "an exchange that is settled without a message is answered too",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world);
+    await exchange.reply();
+    assertThrows(() => exchange.reply("again"), TypeError);
+    assertThrows(() => exchange.send("more"), TypeError);
+    await world.idle();
+    assertEquals(client.readText(), undefined);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "misuse of an exchange throws after its client is lost, too",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world);
+    client.close();
+    await world.idle();
+    await assertRejects(() => exchange.send("still open"), Deno.errors.BrokenPipe);
+    await assertRejects(() => exchange.reply("late"), Deno.errors.BrokenPipe);
+    assertThrows(() => exchange.reply("again"), TypeError);
+    assertThrows(() => exchange.send("more"), TypeError);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "the promises of an exchange can be dropped",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ writeBufferSize: 1 });
+    const first = generator.next();
+    const client = world.connect();
+    client.write("x");
+    const { value } = await first;
+    value?.send("long");
+    value?.send("long");
+    value?.reply("long");
+    client.close();
+    await world.idle();
+    const second = world.connect();
+    second.write("y");
+    const { value: lost } = await generator.next();
+    second.close();
+    await world.idle();
+    lost?.send("x");
+    lost?.reply("x");
+    await world.idle();
+    await generator.return();
+    lost?.client.close();
+    // An unhandled rejection would end this test run.
+    await nextTask();
+  }),
+);
+
+Deno.test(
+  "a client has one open exchange, and other clients are unaffected",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world, "a1");
+    client.write("a2");
+    client.write("a3");
+    const other = world.connect();
+    other.write("b1");
+    await world.idle();
+    assertEquals(questions.texts, ["a1", "b1"]);
+    // send() does not settle.
+    await exchange.send("part");
+    await world.idle();
+    assertEquals(questions.texts, ["a1", "b1"]);
+    questions.at().reply();
+    other.write("b2");
+    await world.idle();
+    assertEquals(questions.texts, ["a1", "b1", "b2"]);
+    exchange.reply();
+    await world.idle();
+    assertEquals(questions.texts, ["a1", "b1", "b2", "a2"]);
+    client.close();
+    other.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "messages of an exchange arrive in their order, pending or not",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ writeBufferSize: 8 });
+    const next = generator.next();
+    const client = world.connect();
+    client.write("x");
+    const { value } = await next;
+    const sent: Promise<void>[] = [];
+    for (let i = 0; i < 20; i++) sent.push(value?.send(`message ${i}`) ?? Promise.reject());
+    sent.push(value?.reply("last") ?? Promise.reject());
+    for (let i = 0; i < 20; i++) assertEquals(await client.receiveText(), `message ${i}`);
+    assertEquals(await client.receiveText(), "last");
+    await Promise.all(sent);
+    client.close();
+    await generator.return();
+  }),
+);
+
+// Clients
+
+Deno.test(
+  "a client is one object for all its exchanges, and never that of another connection",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 1, maxInstances: 1 });
+    await world.idle();
+    const counts = new WeakMap<PipeClient, number>();
+    const seen: PipeClient[] = [];
+    for (let connection = 0; connection < 3; connection++) {
+      const client = world.connect();
+      for (let i = 1; i <= 3; i++) {
+        client.write("x");
+        await world.idle();
+        const { client: key, reply } = questions.at();
+        seen.push(key);
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+        assertEquals(counts.get(key), i);
+        reply();
+        await world.idle();
+      }
+      client.close();
+      await world.idle();
+    }
+    assertEquals(new Set(seen).size, 3);
+    assertEquals(new Set(seen.map(({ id }) => id)).size, 3);
+    assertEquals(world.ends.map(({ client }) => client), [...new Set(seen)]);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "client.signal aborts at the end of the connection, exchange.signal only of an open exchange",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world);
+    const { signal, client: { signal: clientSignal }, reply } = exchange;
+    const aborted = mock.fn();
+    clientSignal.addEventListener("abort", aborted);
+    assertStrictEquals(exchange.signal, signal);
+    assertStrictEquals(exchange.client.signal, clientSignal);
+    reply("answer");
+    await world.idle();
+    client.close();
+    await world.idle();
+    assert(clientSignal.aborted);
+    assertEquals(aborted.mock.callCount(), 1);
+    assertFalse(signal.aborted);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "exchange.signal is made when it is first read",
+  inWorld(async (world) => {
+    const RealController = globalThis.AbortController;
+    let made = 0;
+    globalThis.AbortController = class extends RealController {
+      constructor() {
+        super();
+        made++;
+      }
+    };
+    try {
+      const { questions, client, exchange } = await asked(world);
+      assertEquals(made, 0);
+      const { signal } = exchange;
+      assertEquals(made, 1);
+      assertStrictEquals(exchange.signal, signal);
+      assertEquals(made, 1);
+      exchange.reply();
+      client.close();
+      await questions.end();
+      assertEquals(made, 1);
+    } finally {
+      globalThis.AbortController = RealController;
+    }
+  }),
+);
+
+Deno.test(
+  "exchange.signal is aborted when it is first read after the client has left",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world);
+    client.close();
+    await world.idle();
+    assert(exchange.signal.aborted);
+    assertInstanceOf(exchange.signal.reason, Deno.errors.BrokenPipe);
+    assert(exchange.client.signal.aborted);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "a client that leaves right after its request is served all the same",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 1, maxInstances: 1 });
+    await world.idle();
+    for (let i = 0; i < 3; i++) {
+      const client = world.connect();
+      client.write(`event ${i}`);
+      client.write(`event ${i}, again`);
+      client.close();
+      await world.idle();
+      questions.at().reply("nobody hears this");
+      await world.idle();
+      assertEquals(questions.all.length, 2 * i + 2);
+      await assertRejects(() => questions.at().reply("this"), Deno.errors.BrokenPipe);
+      assert(questions.at().signal.aborted);
+    }
+    assertEquals(questions.texts.length, 6);
+    assertEquals(world.reasons, ["client", "client", "client"]);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "client.close() ends the connection, and harms nobody when it has ended already",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world);
+    exchange.reply("answer");
+    exchange.client.close();
+    exchange.client.close();
+    await world.idle();
+    assertEquals(client.readText(), "answer");
+    assertEquals(client.ended, Status.BROKEN);
+    assertEquals(world.reasons, ["responder"]);
+    exchange.client.close();
+    client.close();
+    const next = world.connect();
+    next.write("next");
+    await world.idle();
+    exchange.client.close();
+    questions.at().reply("served");
+    assertEquals(next.readText(), "served");
+    next.close();
+    await questions.end();
+  }),
+);
+
+// Consumers
+
+Deno.test(
+  "a consumer that awaits each reply is held up by a client that never reads, and nobody else",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ writeBufferSize: 1 });
+    const consumer = fate((async () => {
+      for await (const { request, reply } of generator) await reply(request);
+    })());
+    const neighbour = world.serve((request) => request, { path: "neighbour" });
+    await world.idle();
+    const lazy = world.connect();
+    lazy.write("lazy");
+    await world.idle();
+    const waiting = world.connect();
+    waiting.write("waiting");
+    await world.idle();
+    assertEquals(waiting.readText(), undefined);
+    const other = world.system.connect("\\\\.\\pipe\\neighbour");
+    other.write("hello");
+    assertEquals(await other.receiveText(), "hello");
+    assertEquals(lazy.readText(), "lazy");
+    assertEquals(await waiting.receiveText(), "waiting");
+    for (const client of [lazy, waiting, other]) client.close();
+    await generator.return();
+    await neighbour.shutdown();
+    assertEquals(consumer.state, "resolved");
+  }),
+);
+
+Deno.test(
+  "a consumer that never asks again harms no other server, and keeps one exchange per instance",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ instances: 1, readBufferSize: 1 });
+    const first = generator.next();
+    const neighbour = world.serve((request) => request, { path: "neighbour" });
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 10; i++) {
+      const client = world.connect();
+      for (let j = 0; j < 10; j++) client.write(`${j}`);
+      clients.push(client);
+      await world.idle();
+    }
+    assertEquals((await first).value?.text(), "0");
+    await world.idle();
+    // Of ten, one is with the consumer or in the queue, one is read ahead, one is in the pipe.
+    for (const client of clients) assertEquals(client.writing, 7);
+    const other = world.system.connect("\\\\.\\pipe\\neighbour");
+    other.write("hello");
+    assertEquals(await other.receiveText(), "hello");
+    // When it asks after all, everybody is served.
+    let count = 1;
+    for (let i = 0; i < 9; i++) {
+      const { value } = await generator.next();
+      assertEquals(value?.text(), "0");
+      count++;
+    }
+    assertEquals(count, 10);
+    const waiting = fate(generator.next());
+    await world.idle();
+    assertEquals(waiting.state, "pending");
+    for (const client of [...clients, other]) client.close();
+    await generator.return();
+    await neighbour.shutdown();
+  }),
+);
+
+Deno.test(
+  "an exchange whose client left while it was queued is yielded with its signal aborted",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ instances: 1, maxInstances: 1 });
+    const first = generator.next();
+    await world.idle();
+    const client = world.connect();
+    client.write("first");
+    (await first).value?.reply("answer");
+    client.write("second");
+    await world.idle();
+    client.close();
+    await world.idle();
+    const { value } = await generator.next();
+    assertEquals(value?.text(), "second");
+    assert(value?.signal.aborted);
+    assertEquals(world.reasons, ["client"]);
+    const third = generator.next();
+    await world.idle();
+    assertEquals(await ask(world, "third"), undefined);
+    assertEquals((await third).value?.text(), "third");
+    await generator.return();
+  }),
+);
+
+Deno.test(
+  "concurrent next() calls are served in their order",
+  inWorld(async (world) => {
+    const generator = world.exchanges();
+    const pending = [generator.next(), generator.next(), generator.next()];
+    const clients = ["a", "b", "c"].map((request) => {
+      const client = world.connect();
+      client.write(request);
+      return client;
+    });
+    await world.idle();
+    const texts = new Set<string | undefined>();
+    for (const next of pending) texts.add((await next).value?.text());
+    assertEquals(texts, new Set(["a", "b", "c"]));
+    const more = [fate(generator.next()), fate(generator.next())];
+    await generator.return();
+    await world.idle();
+    for (const { state, value } of more) {
+      assertEquals(state, "resolved");
+      assertEquals(value, { done: true, value: undefined });
+    }
+    for (const client of clients) client.close();
+  }),
+);
+
+Deno.test(
+  "exchanges are yielded while the event loop runs, however many are queued",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ instances: 50 });
+    const first = generator.next();
+    const clients = Array.from({ length: 50 }, () => world.connect());
+    for (const client of clients) client.write("x");
+    const next = await first;
+    await world.idle();
+    // Each exchange takes a millisecond of the thread.
+    let now = 0;
+    mock.method(world.kernel, "now", () => now += 2);
+    next.value?.reply();
+    let tasks = 0;
+    let counting = true;
+    const count = (async () => {
+      while (counting) {
+        await nextTask();
+        tasks++;
+      }
+    })();
+    for (let i = 1; i < 50; i++) (await generator.next()).value?.reply();
+    counting = false;
+    await count;
+    assert(tasks >= 10, `only ${tasks} tasks ran in between`);
+    for (const client of clients) client.close();
+    await generator.return();
+  }),
+);
+
+// The end
+
+for (const how of ["return()", "throw()", "await using"] as const) {
+  Deno.test(
+    `exchanges() ends a waiting next() at once by ${how}`,
+    inWorld(async (world) => {
+      const generator = world.exchanges();
+      const waiting = fate(generator.next());
+      await world.idle();
+      const reason = new Error("test");
+      let end: Promise<unknown>;
+      switch (how) {
+        case "return()":
+          end = generator.return();
+          break;
+        case "throw()":
+          end = assertRejects(() => generator.throw(reason), Error, "test");
+          break;
+        case "await using":
+          end = (async () => {
+            await using disposed = generator;
+            void disposed;
+          })();
+      }
+      await Promise.resolve();
+      await Promise.resolve();
+      await Promise.resolve();
+      assertEquals(waiting.value, { done: true, value: undefined });
+      await end;
+      assertFalse(world.running);
+      assertEquals(world.system.names, []);
+      assertEquals(await generator.next(), { done: true, value: undefined });
+      assertEquals(await generator.return(), { done: true, value: undefined });
+    }),
+  );
+}
+
+Deno.test(
+  "leaving the loop drops exchanges that are not settled, and waits for submitted writes only",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ writeBufferSize: 4 });
+    const next = [generator.next(), generator.next()];
+    const reading = world.connect();
+    reading.write("x");
+    const open = world.connect();
+    open.write("y");
+    const queued = world.connect();
+    queued.write("z");
+    const exchanges = (await Promise.all(next)).map(({ value }) => value);
+    const [first, second] = exchanges;
+    const sent = fate(first?.send("submitted") ?? Promise.reject());
+    const unsent = fate(first?.send("not submitted") ?? Promise.reject());
+    await world.idle();
+    const left = fate(generator.return());
+    await world.idle();
+    assertEquals(left.state, "pending");
+    assert(first?.signal.aborted);
+    assert(second?.signal.aborted);
+    assertInstanceOf(second?.signal.reason, Deno.errors.Interrupted);
+    assertEquals(unsent.state, "rejected");
+    assertInstanceOf(unsent.error, Deno.errors.Interrupted);
+    assertEquals(sent.state, "pending");
+    assertEquals([open.ended, queued.ended], [Status.BROKEN, Status.BROKEN]);
+    await assertRejects(() => second?.reply("late") ?? Promise.reject(), Deno.errors.Interrupted);
+    assertEquals(reading.readText(), "submitted");
+    await world.idle();
+    assertEquals(left.state, "resolved");
+    assertEquals(sent.state, "resolved");
+    assertEquals(reading.readText(), undefined);
+    assertEquals(world.reasons, ["server", "server", "server"]);
+    for (const client of [reading, open, queued]) client.close();
+  }),
+);
+
+Deno.test(
+  "leaving the loop throws out a client that does not read for 10 s",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ writeBufferSize: 4 });
+    const next = generator.next();
+    const client = world.connect();
+    client.write("x");
+    const replied = fate((await next).value?.reply("a long answer") ?? Promise.resolve());
+    const left = fate(generator.return());
+    await world.pass(9_999);
+    assertEquals(left.state, "pending");
+    await world.pass(1);
+    assertEquals(left.state, "resolved");
+    assertEquals(replied.state, "rejected");
+    assertEquals(client.ended, Status.DISCONNECTED);
+    client.close();
+  }),
+);
+
+Deno.test(
+  "leaving the loop keeps readable what Windows has taken",
+  inWorld(async (world) => {
+    const generator = world.exchanges();
+    const clients: RawClient[] = [];
+    const consumer = (async () => {
+      for await (const { reply } of generator) {
+        reply("answer");
+        if (clients.length === 3) break;
+      }
+    })();
+    for (let i = 0; i < 3; i++) {
+      clients.push(world.connect());
+      clients.at(-1)?.write("x");
+      await world.idle();
+    }
+    await consumer;
+    for (const client of clients) {
+      assertEquals(client.readText(), "answer");
+      assertEquals(client.ended, Status.BROKEN);
+      client.close();
+    }
+  }),
+);
+
+Deno.test(
+  "a signal that is aborted already never listens",
+  inWorld(async (world) => {
+    const onListen = mock.fn();
+    const generator = world.exchanges({ onListen, signal: AbortSignal.abort() });
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    await generator.return();
+    assertEquals(onListen.mock.callCount(), 0);
+    assertEquals(world.loops, 0);
+  }),
+);
+
+Deno.test(
+  "a signal ends the generator without an error, and aborts exchange signals",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const questions = world.ask({ signal: controller.signal, writeBufferSize: 4 });
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    const answered = world.connect();
+    answered.write("y");
+    await world.idle();
+    const [open, replied] = questions.all.toSorted((a, b) => a.text() < b.text() ? -1 : 1);
+    replied?.reply("done");
+    controller.abort();
+    assert(open?.signal.aborted);
+    await world.idle();
+    assertEquals(questions.over.state, "resolved");
+    assertFalse(world.running);
+    assertEquals(answered.readText(), "done");
+    assertEquals(world.reasons, ["server", "server"]);
+    client.close();
+    answered.close();
+  }),
+);
+
+Deno.test(
+  "a signal that aborts before the first next() never listens",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const generator = world.exchanges({ signal: controller.signal });
+    controller.abort();
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    assertEquals(world.loops, 0);
+  }),
+);
+
+Deno.test(
+  "a server forgets its signal when it has ended",
+  inWorld(async (world) => {
+    const { signal } = new AbortController();
+    const add = mock.method(signal, "addEventListener");
+    const remove = mock.method(signal, "removeEventListener");
+    const questions = world.ask({ signal });
+    await world.idle();
+    await questions.end();
+    await world.idle();
+    assertEquals(add.mock.callCount(), 1);
+    assertEquals(
+      remove.mock.calls.map((call) => call.arguments.slice(0, 2)),
+      add.mock.calls.map((call) => call.arguments.slice(0, 2)),
+    );
+  }),
+);
+
+Deno.test(
+  "a fatal failure rejects next() once, and only one that waits",
+  inWorld(async (world) => {
+    const generator = world.exchanges();
+    const waiting = [fate(generator.next()), fate(generator.next())];
+    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+    await world.idle();
+    assertEquals(waiting.map(({ state }) => state), ["rejected", "resolved"]);
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    await generator.return();
+    world.abandonMemory();
+  }),
+);
+
+Deno.test(
+  "a fatal failure while nobody waits rejects the next next()",
+  inWorld(async (world) => {
+    const generator = world.exchanges();
+    const first = generator.next();
+    const client = world.connect();
+    client.write("x");
+    const { value } = await first;
+    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+    await world.idle();
+    assert(value?.signal.aborted);
+    await assertRejects(() => generator.next(), Error, "WaitForMultipleObjects, error 6");
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    client.close();
+    world.abandonMemory();
+  }),
+);
+
+Deno.test(
+  "a fatal failure is no error for one who leaves the loop",
+  inWorld(async (world) => {
+    const generator = world.exchanges();
+    const waiting = fate(generator.next());
+    await world.idle();
+    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+    world.connect().close();
+    await world.idle();
+    assertEquals(waiting.state, "rejected");
+    assertEquals(await generator.return(), { done: true, value: undefined });
+    world.abandonMemory();
+  }),
+);
+
+// Hooks
+
+Deno.test(
+  "hooks that throw or reject are reported, and harm nothing",
+  inWorld(async (world) => {
+    const errors = ["listen", "disconnect", "late"].map((message) => new Error(message));
+    let ends = 0;
+    const questions = world.ask({
+      onListen: () => {
+        throw errors[0];
+      },
+      onDisconnect: () => {
+        if (ends++ === 0) throw errors[1];
+        return Promise.reject(errors[2]);
+      },
+    });
+    await world.idle();
+    for (let i = 0; i < 2; i++) {
+      const client = world.connect();
+      client.write("x");
+      await world.idle();
+      questions.at().reply("y");
+      assertEquals(client.readText(), "y");
+      client.close();
+      await world.idle();
+    }
+    assertEquals(world.reports.splice(0), errors);
+    assertEquals(ends, 2);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "onDisconnect tells every end once: who, why, and with which error",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 1 });
+    await world.idle();
+    for (const way of ["client", "responder", "error", "server"] as const) {
+      const client = world.connect();
+      client.write(way);
+      await world.idle();
+      const { reply, client: pipeClient } = questions.at();
+      if (way === "error") world.kernel.failNext("write", 1117);
+      if (way === "client") client.close();
+      else if (way === "responder") pipeClient.close();
+      else if (way === "error") reply("x");
+      else await questions.end();
+      await world.idle();
+      assertEquals(world.reasons.at(-1), way);
+      const { client: told, error } = world.ends.at(-1) ?? {};
+      assertStrictEquals(told, pipeClient);
+      assertEquals(error instanceof Error, way === "error");
+      if (way !== "client") client.close();
+    }
+    assertEquals(world.ends.length, 4);
+  }),
+);
+
+Deno.test(
+  "onDisconnect finds the connection ended: signals aborted, replies rejected",
+  inWorld(async (world) => {
+    const late: Promise<void>[] = [];
+    const open: Exchange[] = [];
+    const questions = world.ask({
+      onDisconnect: (client) => {
+        assert(client.signal.aborted);
+        for (const { signal, reply } of open) {
+          assert(signal.aborted);
+          late.push(reply("late"));
+        }
+        client.close();
+      },
+    });
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    await world.idle();
+    open.push(questions.at());
+    client.close();
+    await world.idle();
+    assertEquals(late.length, 1);
+    await assertRejects(() => late[0] ?? Promise.resolve(), Deno.errors.BrokenPipe);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "a hook may end the server",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const questions = world.ask({
+      signal: controller.signal,
+      onDisconnect: () => controller.abort(),
+    });
+    await world.idle();
+    const other = world.connect();
+    world.connect().close();
+    await world.idle();
+    assertEquals(questions.over.state, "resolved");
+    assertEquals(world.reasons, ["client", "server"]);
+    other.close();
+  }),
+);
+
+Deno.test(
+  "onListen may abort the server's signal",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const questions = world.ask({
+      signal: controller.signal,
+      onListen: () => controller.abort(),
+    });
+    await world.idle();
+    assertEquals(questions.over.state, "resolved");
+    assertFalse(world.running);
+  }),
+);
+
+Deno.test(
+  "onListen may use the generator",
+  inWorld(async (world) => {
+    let listened = 0;
+    const inside: PromiseLike<unknown>[] = [];
+    const generator: AsyncGenerator<Exchange, void, void> = world.exchanges({
+      onListen: () => {
+        listened++;
+        inside.push(generator.next(), generator.return());
+      },
+    });
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    assertEquals(await Promise.all(inside), Array(2).fill({ done: true, value: undefined }));
+    assertEquals(listened, 1);
+    assertFalse(world.running);
+  }),
+);
+
+Deno.test(
+  "an abort listener of the program may answer, close and leave",
+  inWorld(async (world) => {
+    const { questions, client, exchange } = await asked(world);
+    const late: Promise<void>[] = [];
+    exchange.signal.addEventListener("abort", () => {
+      late.push(exchange.reply("late"));
+      exchange.client.close();
+      questions.generator.return();
+    });
+    client.close();
+    await world.idle();
+    await assertRejects(() => late[0] ?? Promise.resolve(), Deno.errors.BrokenPipe);
+    assertEquals(questions.over.state, "resolved");
+    assertEquals(world.reasons, ["client"]);
+  }),
+);

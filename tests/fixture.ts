@@ -1,0 +1,227 @@
+/**
+ * A small world for tests: an operating system in memory, the loop of an isolate on it, and the
+ * proof at the end that nothing was left behind.
+ *
+ * @module
+ */
+
+import { mock } from "node:test";
+import { setImmediate } from "node:timers";
+import { assertEquals, fail } from "@std/assert";
+import type { DisconnectReason } from "../src/driver.ts";
+import type { Exchange, PipeClient } from "../src/exchange.ts";
+import { exchangesOn, type ExchangesOptions } from "../src/exchanges.ts";
+import { type PipeServer, type Responder, serveOn, type ServeOptions } from "../src/serve.ts";
+import { WaitLoop } from "../src/wait_loop.ts";
+import { MemoryKernel, MemorySystem, NOTHING_LEFT, type RawClient } from "./memory_kernel.ts";
+
+/** The pipe of tests that need no other. */
+export const NAME = "test";
+export const PATH = "\\\\.\\pipe\\test";
+
+/** More turns than any test needs to come to rest. */
+const RESTLESS = 10_000;
+
+const decoder = new TextDecoder();
+
+/** The text of a message. */
+export function text(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+/** Another task: microtasks, and the tasks that are queued by now, are over. */
+export function nextTask(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The end of a connection, as `onDisconnect` told it. */
+export interface End {
+  readonly client: PipeClient;
+  readonly reason: DisconnectReason;
+  readonly error: unknown;
+}
+
+/** What became of a promise. */
+export interface Fate<T> {
+  state: "pending" | "resolved" | "rejected";
+  value: T | undefined;
+  error: unknown;
+}
+
+/** Watches a promise. */
+export function fate<T>(promise: PromiseLike<T>): Fate<T> {
+  const fate: Fate<T> = { state: "pending", value: undefined, error: undefined };
+  promise.then((value) => {
+    fate.state = "resolved";
+    fate.value = value;
+  }, (error) => {
+    fate.state = "rejected";
+    fate.error = error;
+  });
+  return fate;
+}
+
+/** Exchanges as they come. */
+export class Questions {
+  readonly generator: AsyncGenerator<Exchange, void, void>;
+  readonly all: Exchange[] = [];
+  /** How the loop over the exchanges ended. */
+  readonly over: Fate<void>;
+
+  constructor(generator: AsyncGenerator<Exchange, void, void>) {
+    this.generator = generator;
+    this.over = fate(this.#take());
+  }
+
+  /** What was asked so far. */
+  get texts(): string[] {
+    return this.all.map((exchange) => exchange.text());
+  }
+
+  /** One of those that came, the last unless told. */
+  at(index = -1): Exchange {
+    return this.all.at(index) ?? fail("there is no such exchange");
+  }
+
+  /** Leaves the loop. */
+  async end(): Promise<void> {
+    await this.generator.return();
+  }
+
+  async #take(): Promise<void> {
+    for await (const exchange of this.generator) this.all.push(exchange);
+  }
+}
+
+/** See {@linkcode inWorld}. */
+export class World {
+  readonly system = new MemorySystem();
+  /** Ends of connections of servers that were started by this world. */
+  readonly ends: End[] = [];
+  /** What was reported on the console; a test takes what it expects. */
+  readonly reports: unknown[] = [];
+  /** Kernels whose memory stays with the system. */
+  readonly #abandoned = new Set<MemoryKernel>();
+  readonly #kernels: MemoryKernel[] = [new MemoryKernel(this.system)];
+  #used = false;
+  #loop: WaitLoop | undefined = undefined;
+
+  /** The isolate's loop. */
+  readonly open = (): WaitLoop => {
+    if (this.#loop === undefined) {
+      if (this.#used) this.#kernels.push(new MemoryKernel(this.system));
+      this.#used = true;
+      this.#loop = new WaitLoop(this.kernel, () => this.#loop = undefined);
+    }
+    return this.#loop;
+  };
+
+  /** The kernel of the loop: of the one that there is, or was last, or will be first. */
+  get kernel(): MemoryKernel {
+    return this.#kernels.at(-1) ?? fail("there is always one");
+  }
+
+  /** How many loops there have been. */
+  get loops(): number {
+    return this.#used ? this.#kernels.length : 0;
+  }
+
+  /** Whether there is a loop now. */
+  get running(): boolean {
+    return this.#loop !== undefined;
+  }
+
+  /** A server. */
+  serve(responder: Responder, options: Partial<ServeOptions> = {}): PipeServer {
+    return serveOn(this.open, { path: NAME, ...this.#recording(options) }, responder);
+  }
+
+  /** Exchanges. */
+  exchanges(options: Partial<ExchangesOptions> = {}): AsyncGenerator<Exchange, void, void> {
+    return exchangesOn(this.open, { path: NAME, ...this.#recording(options) });
+  }
+
+  /** Exchanges that are all taken, and left to the test to answer. */
+  ask(options: Partial<ExchangesOptions> = {}): Questions {
+    return new Questions(this.exchanges(options));
+  }
+
+  /** A raw client of the pipe of tests. */
+  connect(): RawClient {
+    return this.system.connect(PATH);
+  }
+
+  /** Until the loop waits, or is gone, and nothing is to be done. */
+  async idle(): Promise<void> {
+    await this.kernelRests();
+    const { waitState } = this.kernel;
+    if (waitState === "dispatched") fail("the wait is held back");
+  }
+
+  /** Until nothing is to be done but to wait, and be it that the wait is held back. */
+  async kernelRests(): Promise<void> {
+    for (let i = 0; i < RESTLESS; i++) {
+      await nextTask();
+      if (this.kernel.waitState !== "over" && this.kernel.leftovers().turns === 0) return;
+    }
+    fail("the loop does not come to rest");
+  }
+
+  /** Lets time pass, and everything happen that then happens. */
+  async pass(milliseconds: number): Promise<void> {
+    await this.idle();
+    await this.kernel.advance(milliseconds);
+    await this.idle();
+  }
+
+  /** The kernel that there is now can not tell when operations end: their memory is kept. */
+  abandonMemory(): void {
+    this.#abandoned.add(this.kernel);
+  }
+
+  /** The reasons of the ends so far. */
+  get reasons(): DisconnectReason[] {
+    return this.ends.map(({ reason }) => reason);
+  }
+
+  /** Nothing in flight, no handle, no memory, no timer, no name (I8); and no surprise reported. */
+  async check(): Promise<void> {
+    await this.idle();
+    for (const kernel of this.#kernels) {
+      const left = kernel.leftovers();
+      const { inFlight, slots } = this.#abandoned.has(kernel) ? left : NOTHING_LEFT;
+      assertEquals(left, { ...NOTHING_LEFT, inFlight, slots });
+    }
+    assertEquals(this.system.names, []);
+    assertEquals(this.reports, []);
+    for (const { error } of this.ends) {
+      if (error instanceof Error && error.message.startsWith("Cannot handle")) throw error;
+    }
+  }
+
+  #recording<T extends Partial<ExchangesOptions>>(options: T): T {
+    return {
+      ...options,
+      onDisconnect: (client: PipeClient, reason: DisconnectReason, error?: unknown) => {
+        this.ends.push({ client, reason, error });
+        return options.onDisconnect?.(client, reason, error);
+      },
+    };
+  }
+}
+
+/** A test in a world of its own, after which nothing may be left. */
+export function inWorld(body: (world: World) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const world = new World();
+    const spy = mock.method(console, "error", (...args: unknown[]) => {
+      world.reports.push(...args);
+    });
+    try {
+      await body(world);
+      await world.check();
+    } finally {
+      spy.mock.restore();
+    }
+  };
+}

@@ -1,0 +1,661 @@
+/** Names and options: what is taken and what becomes of it, what is refused and how that is said. */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { mock } from "node:test";
+import { callOn, connectOn, type ConnectOptions } from "../src/client.ts";
+import { exchangesOn, type ExchangesOptions } from "../src/exchanges.ts";
+import {
+  abortSignal,
+  type ClientSettings,
+  clientSettings,
+  concurrencyLimit,
+  optionalFunction,
+  type RawClientOptions,
+  type RawServerOptions,
+  requireFunction,
+  type ServerSettings,
+  serverSettings,
+  shutdownTimeout,
+} from "../src/options.ts";
+import { type Responder, serveOn, type ServeOptions } from "../src/serve.ts";
+
+const PREFIX = "\\\\.\\pipe\\";
+const NO_OBJECTS: [unknown, string][] = [
+  [undefined, "undefined"],
+  [null, "null"],
+  ["name", '"name"'],
+  [5, "5"],
+];
+
+/** What a program without types may pass. */
+function untyped<T>(value: unknown): T {
+  return value as T;
+}
+
+function server(options: unknown) {
+  return serverSettings(untyped<RawServerOptions>(options));
+}
+
+function client(options: unknown) {
+  return clientSettings(untyped<RawClientOptions>(options));
+}
+
+/** Asserts the class, exactly, and the whole text. */
+function assertRefused(
+  body: () => unknown,
+  ErrorClass: typeof TypeError | typeof RangeError,
+  text: string,
+): void {
+  const error = assertThrows(body, ErrorClass);
+  assertStrictEquals(error.constructor, ErrorClass);
+  assertEquals(error.message, text);
+}
+
+// Names
+
+const LONGEST = "x".repeat(256 - PREFIX.length);
+const LONGEST_REMOTE = "x".repeat(256 - "\\\\host\\pipe\\".length);
+
+/** What is typed, and the full name. */
+const LOCAL_NAMES: [typed: string, full: string][] = [
+  ["x", "\\\\.\\pipe\\x"],
+  ["a b.c-d_1", "\\\\.\\pipe\\a b.c-d_1"],
+  ["Grüße 🌍", "\\\\.\\pipe\\Grüße 🌍"],
+  ["a\\b", "\\\\.\\pipe\\a\\b"],
+  ["a\\b\\c", "\\\\.\\pipe\\a\\b\\c"],
+  ["a\\", "\\\\.\\pipe\\a\\"],
+  ["a\\\\b", "\\\\.\\pipe\\a\\\\b"],
+  ["LOCAL\\x", "\\\\.\\pipe\\LOCAL\\x"],
+  ["pipe\\x", "\\\\.\\pipe\\pipe\\x"],
+  ['x?*<>|:"', '\\\\.\\pipe\\x?*<>|:"'],
+  [" ", "\\\\.\\pipe\\ "],
+  [".", "\\\\.\\pipe\\."],
+  ["\\\\.\\pipe\\x", "\\\\.\\pipe\\x"],
+  ["\\\\.\\PIPE\\x", "\\\\.\\PIPE\\x"],
+  ["\\\\.\\Pipe\\X\\Y", "\\\\.\\Pipe\\X\\Y"],
+  ["//./pipe/x", "\\\\.\\pipe\\x"],
+  ["//./PIPE/x", "\\\\.\\pipe\\x"],
+  ["//./pipe/a\\b", "\\\\.\\pipe\\a\\b"],
+  [LONGEST, `\\\\.\\pipe\\${LONGEST}`],
+  [`\\\\.\\PIPE\\${LONGEST}`, `\\\\.\\PIPE\\${LONGEST}`],
+  [`//./pipe/${LONGEST}`, `\\\\.\\pipe\\${LONGEST}`],
+];
+
+const REMOTE_NAMES = [
+  "\\\\host\\pipe\\x",
+  "\\\\HOST\\PIPE\\x",
+  "\\\\host.example.org\\pipe\\a\\b",
+  "\\\\10.0.0.1\\pipe\\x",
+  "\\\\localhost\\pipe\\x",
+  `\\\\host\\pipe\\${LONGEST_REMOTE}`,
+];
+
+const START = "it must be a name, or start with \\\\.\\pipe\\";
+const EMPTY = "the name is empty";
+const SLASH = "a name cannot contain a slash";
+const BACKSLASH = "a name cannot start with a backslash";
+const NUL = "a name cannot contain a NUL character";
+const LONG = "it is longer than 256 characters";
+
+/** What nobody can use. */
+const REFUSED_NAMES: [typed: string, reason: string][] = [
+  ["", EMPTY],
+  ["\\\\.\\pipe\\", EMPTY],
+  ["\\\\.\\PIPE\\", EMPTY],
+  ["//./pipe/", EMPTY],
+  ["\\\\host\\pipe\\", EMPTY],
+  ["a/b", SLASH],
+  ["a/", SLASH],
+  ["\\\\.\\pipe\\a/b", SLASH],
+  ["//./pipe/a/b", SLASH],
+  ["C:/x", SLASH],
+  ["\\\\.\\pipe\\\\x", BACKSLASH],
+  ["//./pipe/\\x", BACKSLASH],
+  ["\\\\host\\pipe\\\\x", BACKSLASH],
+  ["x\0", NUL],
+  ["\\\\.\\pipe\\a\0b", NUL],
+  ["/", START],
+  ["/x", START],
+  ["\\", START],
+  ["\\x", START],
+  ["\\\\", START],
+  ["\\\\.\\pipe", START],
+  ["\\\\.\\pipes\\x", START],
+  ["\\\\.\\pipe/x", START],
+  ["//./pipe\\x", START],
+  ["\\\\?\\pipe\\x", START],
+  ["//?/pipe/x", START],
+  ["\\\\.\\mailslot\\x", START],
+  ["\\\\host\\share\\x", START],
+  ["\\\\host\\pipe", START],
+  ["//host/pipe/x", START],
+  ["\\\\\\pipe\\x", START],
+  ["\\\\..\\pipe\\x", START],
+  ["\\??\\pipe\\x", START],
+  ["\\Device\\NamedPipe\\x", START],
+  [`${LONGEST}x`, LONG],
+  [`\\\\.\\pipe\\${LONGEST}x`, LONG],
+  [`//./pipe/${LONGEST}x`, LONG],
+  [`\\\\host\\pipe\\${LONGEST_REMOTE}x`, LONG],
+];
+
+const NO_NAMES: [value: unknown, shown: string][] = [
+  [undefined, "undefined"],
+  [null, "null"],
+  [5, "5"],
+  [Number.NaN, "NaN"],
+  [true, "true"],
+  [Symbol("x"), "Symbol(x)"],
+  [{}, "an object"],
+  [["x"], "an array"],
+  [new URL("file:///x"), "an object"],
+  // An object that only looks like a string.
+  [new String("x"), "an object"],
+];
+
+Deno.test("serverSettings() and clientSettings() make a full name of a local one", () => {
+  for (const [typed, full] of LOCAL_NAMES) {
+    assertEquals(server({ path: typed }).path, full, typed);
+    assertEquals(client({ path: typed }).path, full, typed);
+    assert(full.length <= 256, typed);
+  }
+  assertEquals(server({ path: LONGEST }).path.length, 256);
+});
+
+Deno.test("a name of another machine is for clients only, and kept as typed", () => {
+  for (const name of REMOTE_NAMES) {
+    assertEquals(client({ path: name }).path, name);
+    const text = `Cannot use "path" "${name}": a server can only listen on this machine`;
+    assertRefused(() => server({ path: name }), TypeError, text);
+  }
+});
+
+Deno.test("names that can not be used are refused with the reason", () => {
+  for (const [typed, reason] of REFUSED_NAMES) {
+    const text = `Cannot use "path" "${typed}": ${reason}`;
+    assertRefused(() => server({ path: typed }), TypeError, text);
+    assertRefused(() => client({ path: typed }), TypeError, text);
+  }
+});
+
+Deno.test("a name is a string", () => {
+  for (const [value, shown] of NO_NAMES) {
+    const text = `Cannot use "path": must be a string, was ${shown}`;
+    assertRefused(() => server({ path: value }), TypeError, text);
+    assertRefused(() => client({ path: value }), TypeError, text);
+  }
+  assertRefused(() => server({}), TypeError, 'Cannot use "path": must be a string, was undefined');
+});
+
+Deno.test("options are an object", () => {
+  for (const [value, shown] of NO_OBJECTS) {
+    const text = `Cannot use "options": must be an object, was ${shown}`;
+    assertRefused(() => server(value), TypeError, text);
+    assertRefused(() => client(value), TypeError, text);
+  }
+});
+
+// Defaults
+
+const SERVER_DEFAULTS: ServerSettings = {
+  path: "\\\\.\\pipe\\x",
+  instances: 4,
+  maxInstances: Infinity,
+  readBufferSize: 65_536,
+  writeBufferSize: 65_536,
+  waitTimeout: 5_000,
+};
+
+const CLIENT_DEFAULTS: ClientSettings = {
+  path: "\\\\.\\pipe\\x",
+  timeout: 5_000,
+  missing: "wait",
+  maxMessage: 16_777_216,
+};
+
+Deno.test("serverSettings() fills in the defaults, and nothing else gets through", () => {
+  assertEquals(server({ path: "x" }), SERVER_DEFAULTS);
+  const absent = Object.fromEntries(Object.keys(SERVER_DEFAULTS).map((key) => [key, undefined]));
+  assertEquals(server({ ...absent, path: "x", first: true, signal: null }), SERVER_DEFAULTS);
+  assert(Object.isFrozen(server({ path: "x" })));
+});
+
+Deno.test("clientSettings() fills in the defaults, and nothing else gets through", () => {
+  assertEquals(client({ path: "x" }), CLIENT_DEFAULTS);
+  const absent = Object.fromEntries(Object.keys(CLIENT_DEFAULTS).map((key) => [key, undefined]));
+  assertEquals(client({ ...absent, path: "x", first: true, signal: null }), CLIENT_DEFAULTS);
+  assert(Object.isFrozen(client({ path: "x" })));
+});
+
+// Numbers
+
+interface NumberOption {
+  readonly name: string;
+  /** Whose it is, where two have the same name. */
+  readonly of?: string;
+  readonly check: (value: unknown) => unknown;
+  readonly range: string;
+  /** Taken, and what becomes of it if that is something else. */
+  readonly taken: readonly (number | readonly [typed: number, is: number])[];
+  /** Integers out of the range. */
+  readonly refused: readonly number[];
+  /** The range ends before this one. */
+  readonly infinity: "refused" | "taken";
+}
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+const NUMBERS: NumberOption[] = [
+  {
+    name: "instances",
+    check: (instances) => server({ path: "x", instances }).instances,
+    range: "from 1 to 65000",
+    taken: [1, 2, 4, 255, 256, 65_000],
+    refused: [0, -1, 65_001, MAX],
+    infinity: "refused",
+  },
+  {
+    name: "maxInstances",
+    check: (maxInstances) => server({ path: "x", maxInstances }).maxInstances,
+    range: "from 4",
+    taken: [4, 5, 255, 256, MAX, Infinity],
+    refused: [3, 1, 0, -1, 2 ** 53],
+    infinity: "taken",
+  },
+  {
+    name: "readBufferSize",
+    check: (readBufferSize) => server({ path: "x", readBufferSize }).readBufferSize,
+    range: "from 0 to 4294967295",
+    taken: [0, 1, 8192, 65_536, 0xffff_ffff],
+    refused: [-1, 0x1_0000_0000, MAX],
+    infinity: "refused",
+  },
+  {
+    name: "writeBufferSize",
+    check: (writeBufferSize) => server({ path: "x", writeBufferSize }).writeBufferSize,
+    range: "from 0 to 4294967295",
+    taken: [0, 1, 8192, 65_536, 0xffff_ffff],
+    refused: [-1, 0x1_0000_0000, MAX],
+    infinity: "refused",
+  },
+  {
+    // 0 is Windows' own default of 50 ms, and 0xffffffff waits for ever.
+    name: "waitTimeout",
+    check: (waitTimeout) => server({ path: "x", waitTimeout }).waitTimeout,
+    range: "from 1 to 4294967294",
+    taken: [1, 50, 0xffff_fffe],
+    refused: [0, -1, 0xffff_ffff],
+    infinity: "refused",
+  },
+  {
+    // No timer takes more: nearly 25 days.
+    name: "timeout",
+    check: (timeout) => client({ path: "x", timeout }).timeout,
+    range: "from 0",
+    taken: [0, 1, 0x7fff_ffff, [0x8000_0000, 0x7fff_ffff], [MAX, 0x7fff_ffff], [
+      Infinity,
+      0x7fff_ffff,
+    ]],
+    refused: [-1, -MAX, 2 ** 53],
+    infinity: "taken",
+  },
+  {
+    name: "timeout",
+    of: "shutdown()",
+    check: (timeout) => shutdownTimeout(untyped<number>(timeout)),
+    range: "from 0",
+    taken: [0, 1, 0x7fff_ffff, [0x8000_0000, 0x7fff_ffff], [Infinity, 0x7fff_ffff]],
+    refused: [-1, 2 ** 53],
+    infinity: "taken",
+  },
+  {
+    name: "maxMessage",
+    check: (maxMessage) => client({ path: "x", maxMessage }).maxMessage,
+    range: "from 0 to 2147483647",
+    taken: [0, 1, 16_777_216, 0x7fff_ffff],
+    refused: [-1, 0x8000_0000],
+    infinity: "refused",
+  },
+  {
+    name: "concurrency",
+    check: (concurrency) => concurrencyLimit(untyped<number>(concurrency)),
+    range: "from 1",
+    taken: [1, 2, MAX, Infinity],
+    refused: [0, -1, 2 ** 53],
+    infinity: "taken",
+  },
+];
+
+const NO_NUMBERS: [value: unknown, shown: string][] = [
+  ["4", '"4"'],
+  ["", '""'],
+  [true, "true"],
+  [{}, "an object"],
+  [[4], "an array"],
+  [new Date(4), "an object"],
+];
+
+for (const { name, of, check, range, taken, refused, infinity } of NUMBERS) {
+  Deno.test(`"${name}"${of ? ` of ${of}` : ""}: an integer ${range}`, () => {
+    for (const row of taken) {
+      const [typed, is] = typeof row === "number" ? [row, row] : row;
+      assertStrictEquals(check(typed), is, `${typed}`);
+    }
+    const outside = [...refused, 4.5, 1e-7, Number.NaN, -Infinity];
+    if (infinity === "refused") outside.push(Infinity);
+    for (const value of outside) {
+      const text = `Cannot use "${name}": must be an integer ${range}, was ${value}`;
+      assertRefused(() => check(value), RangeError, text);
+    }
+    for (const [value, shown] of NO_NUMBERS) {
+      const text = `Cannot use "${name}": must be a number, was ${shown}`;
+      assertRefused(() => check(value), TypeError, text);
+    }
+    // A bigint is no number, whatever its value.
+    assertThrows(() => check(4n), TypeError, `Cannot use "${name}": must be a number, was 4`);
+  });
+}
+
+Deno.test("null is refused by every option", () => {
+  for (const { name, check } of NUMBERS) {
+    const text = `Cannot use "${name}": must be a number, was null`;
+    assertRefused(() => check(null), TypeError, text);
+  }
+  const text = 'Cannot use "missing": must be "wait" or "fail", was null';
+  assertRefused(() => client({ path: "x", missing: null }), TypeError, text);
+});
+
+Deno.test("a bigint is shown as one", () => {
+  const text = 'Cannot use "instances": must be a number, was 4n';
+  assertRefused(() => server({ path: "x", instances: 4n }), TypeError, text);
+});
+
+Deno.test("defaults of what is checked on its own", () => {
+  assertEquals(concurrencyLimit(undefined), Infinity);
+  assertEquals(shutdownTimeout(undefined), 10_000);
+});
+
+Deno.test('"maxInstances" begins at the instances', () => {
+  assertEquals(server({ path: "x", instances: 10, maxInstances: 10 }).maxInstances, 10);
+  assertEquals(server({ path: "x", instances: 1, maxInstances: 1 }).maxInstances, 1);
+  assertRefused(
+    () => server({ path: "x", instances: 10, maxInstances: 9 }),
+    RangeError,
+    'Cannot use "maxInstances": must be an integer from 10, was 9',
+  );
+});
+
+// Other kinds
+
+Deno.test('"missing" is one of two words', () => {
+  for (const missing of ["wait", "fail"] as const) {
+    assertEquals(client({ path: "x", missing }).missing, missing);
+  }
+  const refused = [["", '""'], ["Wait", '"Wait"'], [true, "true"], [0, "0"], [{}, "an object"]];
+  for (const [missing, shown] of refused) {
+    assertRefused(
+      () => client({ path: "x", missing }),
+      TypeError,
+      `Cannot use "missing": must be "wait" or "fail", was ${shown}`,
+    );
+  }
+});
+
+Deno.test('"signal" is an AbortSignal', () => {
+  const { signal } = new AbortController();
+  assertStrictEquals(abortSignal(signal), signal);
+  assertStrictEquals(abortSignal(undefined), undefined);
+  const refused: [unknown, string][] = [
+    [null, "null"],
+    [true, "true"],
+    ["abort", '"abort"'],
+    [new AbortController(), "an object"],
+    [{ aborted: false, addEventListener() {} }, "an object"],
+    [new EventTarget(), "an object"],
+  ];
+  for (const [value, shown] of refused) {
+    assertRefused(
+      () => abortSignal(untyped<AbortSignal>(value)),
+      TypeError,
+      `Cannot use "signal": must be an AbortSignal, was ${shown}`,
+    );
+  }
+});
+
+Deno.test("a hook is a function", () => {
+  requireFunction("onListen", () => {});
+  requireFunction("onListen", async () => {});
+  requireFunction("onListen", class {});
+  optionalFunction("onListen", undefined);
+  optionalFunction("onListen", () => {});
+  const text = 'Cannot use "onListen": must be a function, was ';
+  const refused = [[null, "null"], ["f", '"f"'], [{}, "an object"], [5, "5"], [[], "an array"]];
+  for (const [value, shown] of refused) {
+    assertRefused(() => requireFunction("onListen", value), TypeError, text + shown);
+    assertRefused(() => optionalFunction("onListen", value), TypeError, text + shown);
+  }
+  assertRefused(() => requireFunction("onListen", undefined), TypeError, `${text}undefined`);
+});
+
+// Nothing is created before all is checked
+
+/** Fails the test that asks for a loop. */
+function neverOpened() {
+  return mock.fn((path: string): never => {
+    throw new Error(`test: a loop is opened for "${path}"`);
+  });
+}
+
+type Refusal = [change: Record<string, unknown>, ErrorClass: typeof TypeError, text: string];
+
+const BAD_FOR_ALL: Refusal[] = [
+  [{ path: "" }, TypeError, 'Cannot use "path" "": the name is empty'],
+  [{ path: undefined }, TypeError, 'Cannot use "path": must be a string, was undefined'],
+  [{ signal: {} }, TypeError, 'Cannot use "signal": must be an AbortSignal, was an object'],
+  [{ signal: null }, TypeError, 'Cannot use "signal": must be an AbortSignal, was null'],
+];
+
+const BAD_FOR_SERVERS: Refusal[] = [
+  ...BAD_FOR_ALL,
+  [
+    { path: "\\\\host\\pipe\\x" },
+    TypeError,
+    'Cannot use "path" "\\\\host\\pipe\\x": a server can only listen on this machine',
+  ],
+  [
+    { instances: 0 },
+    RangeError,
+    'Cannot use "instances": must be an integer from 1 to 65000, was 0',
+  ],
+  [
+    { instances: 2, maxInstances: 1 },
+    RangeError,
+    'Cannot use "maxInstances": must be an integer from 2, was 1',
+  ],
+  [{ maxInstances: null }, TypeError, 'Cannot use "maxInstances": must be a number, was null'],
+  [
+    { readBufferSize: -1 },
+    RangeError,
+    'Cannot use "readBufferSize": must be an integer from 0 to 4294967295, was -1',
+  ],
+  [
+    { writeBufferSize: 0.5 },
+    RangeError,
+    'Cannot use "writeBufferSize": must be an integer from 0 to 4294967295, was 0.5',
+  ],
+  [{ waitTimeout: "1" }, TypeError, 'Cannot use "waitTimeout": must be a number, was "1"'],
+  [{ onListen: 5 }, TypeError, 'Cannot use "onListen": must be a function, was 5'],
+  [{ onDisconnect: null }, TypeError, 'Cannot use "onDisconnect": must be a function, was null'],
+];
+
+const BAD_FOR_SERVE: Refusal[] = [
+  ...BAD_FOR_SERVERS,
+  [{ onError: "log" }, TypeError, 'Cannot use "onError": must be a function, was "log"'],
+  [{ concurrency: 0 }, RangeError, 'Cannot use "concurrency": must be an integer from 1, was 0'],
+  [{ concurrency: null }, TypeError, 'Cannot use "concurrency": must be a number, was null'],
+];
+
+const BAD_FOR_CLIENTS: Refusal[] = [
+  ...BAD_FOR_ALL,
+  [{ timeout: -1 }, RangeError, 'Cannot use "timeout": must be an integer from 0, was -1'],
+  [{ timeout: "1" }, TypeError, 'Cannot use "timeout": must be a number, was "1"'],
+  [
+    { missing: "retry" },
+    TypeError,
+    'Cannot use "missing": must be "wait" or "fail", was "retry"',
+  ],
+  [
+    { maxMessage: Infinity },
+    RangeError,
+    'Cannot use "maxMessage": must be an integer from 0 to 2147483647, was Infinity',
+  ],
+];
+
+function assertNeverOpened(open: ReturnType<typeof neverOpened>): void {
+  assertEquals(open.mock.callCount(), 0);
+}
+
+Deno.test("exchanges() throws for wrong options at the call, before it opens anything", () => {
+  const open = neverOpened();
+  for (const [change, ErrorClass, text] of BAD_FOR_SERVERS) {
+    for (const signal of [undefined, AbortSignal.abort()]) {
+      const options = untyped<ExchangesOptions>({ path: "x", signal, ...change });
+      assertRefused(() => exchangesOn(open, options), ErrorClass, text);
+    }
+  }
+  for (const [value, shown] of NO_OBJECTS) {
+    const text = `Cannot use "options": must be an object, was ${shown}`;
+    assertRefused(() => exchangesOn(open, untyped<ExchangesOptions>(value)), TypeError, text);
+  }
+  assertNeverOpened(open);
+});
+
+Deno.test("serve() throws for wrong options at the call, before it opens anything", () => {
+  const open = neverOpened();
+  for (const [change, ErrorClass, text] of BAD_FOR_SERVE) {
+    for (const signal of [undefined, AbortSignal.abort()]) {
+      const options = untyped<ServeOptions>({ path: "x", signal, ...change });
+      assertRefused(() => serveOn(open, options, () => {}), ErrorClass, text);
+    }
+  }
+  for (const [value, shown] of NO_OBJECTS) {
+    const text = `Cannot use "options": must be an object, was ${shown}`;
+    assertRefused(() => serveOn(open, untyped<ServeOptions>(value), () => {}), TypeError, text);
+    if (value === 5) continue;
+    assertRefused(
+      () => serveOn(open, { path: "x" }, untyped<Responder>(value)),
+      TypeError,
+      `Cannot use "responder": must be a function, was ${shown}`,
+    );
+  }
+  assertNeverOpened(open);
+});
+
+/** Asserts how a promise is rejected, that it is one, and that nothing is thrown at the call. */
+async function assertRejected(
+  body: () => Promise<unknown>,
+  ErrorClass: typeof TypeError | typeof RangeError,
+  text: string,
+): Promise<void> {
+  const promise = body();
+  assertInstanceOf(promise, Promise);
+  const error = await assertRejects(() => promise, ErrorClass);
+  assertStrictEquals(error.constructor, ErrorClass);
+  assertEquals(error.message, text);
+}
+
+Deno.test("connect() rejects for wrong options before it opens anything", async () => {
+  const open = neverOpened();
+  for (const [change, ErrorClass, text] of BAD_FOR_CLIENTS) {
+    for (const signal of [undefined, AbortSignal.abort()]) {
+      const options = untyped<ConnectOptions>({ path: "x", signal, ...change });
+      await assertRejected(() => connectOn(open, options), ErrorClass, text);
+    }
+  }
+  for (const [value, shown] of NO_OBJECTS) {
+    const text = `Cannot use "options": must be an object, was ${shown}`;
+    await assertRejected(() => connectOn(open, untyped<ConnectOptions>(value)), TypeError, text);
+  }
+  assertNeverOpened(open);
+});
+
+Deno.test("call() rejects for wrong options before it opens anything", async () => {
+  const open = neverOpened();
+  for (const [change, ErrorClass, text] of BAD_FOR_CLIENTS) {
+    for (const signal of [undefined, AbortSignal.abort()]) {
+      const { path, ...options } = untyped<ConnectOptions>({ path: "x", signal, ...change });
+      await assertRejected(() => callOn(open, path, "message", options), ErrorClass, text);
+    }
+  }
+  assertNeverOpened(open);
+});
+
+Deno.test("call() rejects for a wrong message before it opens anything", async () => {
+  const open = neverOpened();
+  for (const [message, type] of [[undefined, "undefined"], [5, "number"], [{}, "object"]]) {
+    const text = `Cannot send a message of type ${type}: must be a string or a Uint8Array`;
+    await assertRejected(() => callOn(open, "x", untyped<string>(message)), TypeError, text);
+  }
+  assertNeverOpened(open);
+});
+
+Deno.test("call() takes the name from its first argument only", async () => {
+  const open = neverOpened();
+  const options = untyped<ConnectOptions>({ path: "other" });
+  await assertRejects(
+    () => callOn(open, "name", "message", options),
+    Error,
+    'test: a loop is opened for "\\\\.\\pipe\\name"',
+  );
+  assertEquals(open.mock.callCount(), 1);
+});
+
+Deno.test("exchanges() opens nothing before next(), and then what its options say", async () => {
+  const open = neverOpened();
+  const exchanges = exchangesOn(open, { path: "x" });
+  assertNeverOpened(open);
+  await assertRejects(() => exchanges.next(), Error, 'test: a loop is opened for "\\\\.\\pipe\\x"');
+  // It has failed for good.
+  assertEquals(await exchanges.next(), { done: true, value: undefined });
+  assertEquals(open.mock.callCount(), 1);
+  const unused = exchangesOn(open, { path: "x" });
+  assertEquals(await unused.return(), { done: true, value: undefined });
+  assertEquals(await unused.next(), { done: true, value: undefined });
+  assertEquals(open.mock.callCount(), 1);
+});
+
+Deno.test("a signal that is aborted beforehand: nothing is opened", async () => {
+  const open = neverOpened();
+  const reason = new Error("not today");
+  const signal = AbortSignal.abort(reason);
+  assertEquals(await exchangesOn(open, { path: "x", signal }).next(), {
+    done: true,
+    value: undefined,
+  });
+  const server = serveOn(open, { path: "x", signal }, () => {});
+  assertEquals(server.path, "\\\\.\\pipe\\x");
+  await server.finished;
+  assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
+  assertRefused(
+    () => server.shutdown({ timeout: -1 }),
+    RangeError,
+    'Cannot use "timeout": must be an integer from 0, was -1',
+  );
+  await server[Symbol.asyncDispose]();
+  for (
+    const body of [
+      () => connectOn(open, { path: "x", signal }),
+      () => callOn(open, "x", "message", { signal }),
+    ]
+  ) {
+    assertStrictEquals(await body().then(() => undefined, (error) => error), reason);
+  }
+  assertNeverOpened(open);
+});

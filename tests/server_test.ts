@@ -1,0 +1,1247 @@
+import { mock } from "node:test";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertLess,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { WindowsError } from "../src/errors.ts";
+import { Status } from "../src/kernel.ts";
+import { fate, inWorld, NAME, PATH, type World } from "./fixture.ts";
+import type { Failing, MemoryKernel, RawClient } from "./memory_kernel.ts";
+
+const MIB = 1024 * 1024;
+
+/** A failure that no call is known for. */
+const STRANGE = 1117;
+
+const echo = (request: Uint8Array<ArrayBuffer>) => request;
+
+/** Has something happen right after the next instance was created, before it listens. */
+function afterCreation(kernel: MemoryKernel, happen: () => void): void {
+  const create = mock.method(kernel, "create", (...args: Parameters<MemoryKernel["create"]>) => {
+    create.mock.restore();
+    const opened = kernel.create(...args);
+    happen();
+    return opened;
+  });
+}
+
+/** Fails calls of one kind as long as the test wants. */
+function failing(kernel: MemoryKernel, kind: Failing, status: number) {
+  const control = { on: true, calls: 0, times: [] as number[] };
+  kernel.decisions.fails = (call) => {
+    if (call !== kind) return undefined;
+    control.calls++;
+    control.times.push(kernel.now());
+    return control.on ? status : undefined;
+  };
+  return control;
+}
+
+/** A client that comes, is answered, and leaves. */
+async function assertServed(world: World, question = "still there?"): Promise<void> {
+  const client = world.connect();
+  client.write(question);
+  assertEquals(await client.receiveText(), question);
+  client.close();
+  await world.idle();
+}
+
+/** Checks after every call to the system that the name is there. */
+function watchName(world: World): () => void {
+  const { kernel } = world;
+  let vanished = 0;
+  const look = () => {
+    if (!world.system.exists(PATH)) vanished++;
+  };
+  kernel.decisions.fails = () => {
+    look();
+    return undefined;
+  };
+  return () => {
+    look();
+    kernel.decisions.fails = () => undefined;
+    assertEquals(vanished, 0);
+  };
+}
+
+// As many instances as clients come
+
+Deno.test(
+  "Server has `instances` that listen, more as clients come, and falls back as they leave",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 2 });
+    await world.idle();
+    assertEquals(world.kernel.leftovers().open, 2);
+    const clients: RawClient[] = [];
+    for (let count = 1; count <= 6; count++) {
+      clients.push(world.connect());
+      await world.idle();
+      assertEquals(world.kernel.leftovers().open, count + 2);
+      assertEquals(world.kernel.leftovers().inFlight, count + 2);
+    }
+    while (clients.length > 0) {
+      clients.pop()?.close();
+      await world.idle();
+      assertEquals(world.kernel.leftovers().open, clients.length + 2);
+      assertEquals(world.kernel.leftovers().slots, clients.length + 2);
+    }
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server serves 80 clients that come at once, with one wait",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 4 });
+    const clients: RawClient[] = [];
+    while (clients.length < 80) {
+      const { status } = world.system.open(PATH + "-other");
+      assertEquals(status, Status.NOT_FOUND);
+      for (let i = 0; i < 4; i++) clients.push(world.connect());
+      await world.idle();
+    }
+    clients.forEach((client, i) => client.write(`I am ${i}`));
+    await world.idle();
+    clients.forEach((client, i) => assertEquals(client.readText(), `I am ${i}`));
+    assertEquals(world.kernel.leftovers().waiting, 1);
+    for (const client of clients) client.close();
+    await world.idle();
+    assertEquals(world.kernel.leftovers().open, 4);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server has no more than `maxInstances`, and serves who waits when one leaves",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 1, maxInstances: 3 });
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 3; i++) {
+      await world.idle();
+      clients.push(world.connect());
+    }
+    await world.idle();
+    assertEquals(world.system.open(PATH).status, Status.BUSY);
+    assertEquals(world.kernel.leftovers().open, 3);
+    clients[1]?.close();
+    await world.idle();
+    await assertServed(world);
+    assertEquals(world.kernel.leftovers().open, 3);
+    clients[0]?.close();
+    clients[2]?.close();
+    await world.idle();
+    assertEquals(world.kernel.leftovers().open, 1);
+    await server.shutdown();
+  }),
+);
+
+for (const maxInstances of [1, 2, undefined]) {
+  Deno.test(
+    `Server keeps its name, whatever happens (maxInstances: ${maxInstances})`,
+    inWorld(async (world) => {
+      let end: "return" | "close" | "throw" = "return";
+      const server = world.serve((request, { client }) => {
+        if (end === "close") client.close();
+        if (end === "throw") throw new Error("test");
+        return request;
+      }, { instances: 1, maxInstances });
+      const stopWatching = watchName(world);
+      await world.idle();
+      for (end of ["return", "close", "throw", "return"] as const) {
+        const client = world.connect();
+        await world.idle();
+        client.write("request");
+        await world.idle();
+        client.close();
+        await world.idle();
+        world.connect().close();
+        await world.idle();
+        const vandal = world.connect();
+        vandal.write(new Uint8Array(16 * MIB + 1));
+        await world.idle();
+        vandal.close();
+        await world.idle();
+      }
+      stopWatching();
+      assertEquals(world.reports.splice(0).length, 1);
+      await assertServed(world);
+      await server.shutdown();
+    }),
+  );
+}
+
+Deno.test(
+  "Server numbers its instances from 0, densely, and its clients from 1, never twice",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 1 });
+    const numbers: [number, number][] = [];
+    for (let i = 0; i < 3; i++) {
+      await world.idle();
+      const client = world.connect();
+      client.write("x");
+      await world.idle();
+      const { instance, client: { id }, reply } = questions.at();
+      numbers.push([instance.id, id]);
+      reply();
+      client.close();
+    }
+    await world.idle();
+    assertEquals(numbers.map(([, client]) => client), [1, 2, 3]);
+    assert(numbers.every(([instance]) => instance === 0 || instance === 1));
+    await questions.end();
+  }),
+);
+
+// Nobody is forgotten, and nobody is preferred
+
+Deno.test(
+  "Server forgets nobody when late replies come between a request and a late wait",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 2 });
+    await world.idle();
+    const slow = world.connect();
+    const quick = world.connect();
+    await world.idle();
+    world.kernel.holdWaits = true;
+    for (let round = 0; round < 100; round++) {
+      slow.write("slow");
+      for (let i = 0; i < 3; i++) {
+        await world.kernelRests();
+        world.kernel.enterWait();
+      }
+      const late = questions.at();
+      assertEquals(late.text(), "slow");
+      await world.kernelRests();
+      assertEquals(world.kernel.waitState, "dispatched");
+      quick.write("quick");
+      late.reply("late");
+      world.kernel.enterWait();
+      await world.kernelRests();
+      assertEquals(questions.at().text(), "quick");
+      questions.at().reply("at once");
+      await world.kernelRests();
+      assertEquals([slow.readText(), quick.readText()], ["late", "at once"]);
+    }
+    world.kernel.holdWaits = false;
+    world.kernel.enterWait();
+    slow.close();
+    quick.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server serves all clients alike during a flood",
+  inWorld(async (world) => {
+    const served = new Map<number, number>();
+    let widest = 0;
+    const server = world.serve((_request, { client: { id } }) => {
+      served.set(id, (served.get(id) ?? 0) + 1);
+      const counts = [...served.values()];
+      if (counts.length === 8 && Math.max(...counts) < 100) {
+        widest = Math.max(widest, Math.max(...counts) - Math.min(...counts));
+      }
+    }, { instances: 8 });
+    const clients = Array.from({ length: 8 }, () => world.connect());
+    for (const client of clients) {
+      for (let i = 0; i < 100; i++) client.write("x");
+    }
+    await world.idle();
+    assertEquals([...served.values()], Array(8).fill(100));
+    assertLess(widest, 3);
+    for (const client of clients) client.close();
+    await server.shutdown();
+  }),
+);
+
+// How clients come
+
+Deno.test(
+  "Server serves a client that came before the instance listened (535)",
+  inWorld(async (world) => {
+    let client: RawClient | undefined;
+    afterCreation(world.kernel, () => client = world.connect());
+    const server = world.serve(echo, { instances: 1 });
+    client?.write("early");
+    assertEquals(await client?.receiveText(), "early");
+    client?.close();
+    await assertServed(world);
+    assertEquals(world.reasons, ["client", "client"]);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server serves what a client left behind that had left before the instance listened (232)",
+  inWorld(async (world) => {
+    afterCreation(world.kernel, () => {
+      const client = world.connect();
+      client.write("one");
+      client.write("two");
+      client.close();
+    });
+    const questions = world.ask({ instances: 1, maxInstances: 1 });
+    await world.idle();
+    assertEquals(questions.texts, ["one", "two"]);
+    const exchange = questions.at();
+    assert(exchange.signal.aborted);
+    assertInstanceOf(exchange.signal.reason, Deno.errors.BrokenPipe);
+    assert(exchange.client.signal.aborted);
+    await assertRejects(() => exchange.reply("x"), Deno.errors.BrokenPipe);
+    await world.idle();
+    assertEquals(world.reasons, ["client"]);
+    const next = world.connect();
+    next.write("three");
+    await world.idle();
+    questions.at().reply("answer");
+    assertEquals(next.readText(), "answer");
+    next.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server waits for the responder before the next request of a client that has left",
+  inWorld(async (world) => {
+    const gates: (() => void)[] = [];
+    const asked: string[] = [];
+    afterCreation(world.kernel, () => {
+      const client = world.connect();
+      client.write("one");
+      client.write("two");
+      client.close();
+    });
+    const server = world.serve((_request, exchange) => {
+      asked.push(exchange.text());
+      return new Promise<void>((resolve) => gates.push(resolve));
+    }, { instances: 1 });
+    await world.idle();
+    assertEquals(asked, ["one"]);
+    gates[0]?.();
+    await world.idle();
+    assertEquals(asked, ["one", "two"]);
+    gates[1]?.();
+    await world.idle();
+    assertEquals(world.reasons, ["client"]);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server takes the next client after one that came and left without a word",
+  inWorld(async (world) => {
+    afterCreation(world.kernel, () => world.connect().close());
+    const server = world.serve(echo, { instances: 1, maxInstances: 1 });
+    await world.idle();
+    for (let i = 0; i < 5; i++) {
+      world.connect().close();
+      await world.idle();
+    }
+    await assertServed(world);
+    assertEquals(world.reasons, Array(7).fill("client"));
+    await server.shutdown();
+  }),
+);
+
+// Beginning
+
+Deno.test(
+  "Server begins with all its instances or none",
+  inWorld(async (world) => {
+    let creations = 0;
+    world.kernel.decisions.fails = (call) =>
+      call === "create" && ++creations === 3 ? Status.NO_SYSTEM_RESOURCES : undefined;
+    const error = assertThrows(() => world.serve(echo), WindowsError, PATH);
+    assertEquals([error.code, error.call], [1450, "CreateNamedPipeW"]);
+    assertEquals(world.system.names, []);
+    await world.idle();
+    assertFalse(world.running);
+    world.kernel.decisions.fails = () => undefined;
+    const server = world.serve(echo);
+    await assertServed(world);
+    await server.shutdown();
+  }),
+);
+
+for (const [most, code] of [[255, 5], [1, 231]] as const) {
+  Deno.test(
+    `Server finds a name that is taken in use (${code})`,
+    inWorld(async (world) => {
+      const other = world.system.serve(PATH.toUpperCase(), { most });
+      const error = assertThrows(() => world.serve(echo), Deno.errors.AddrInUse, PATH);
+      assertInstanceOf(error.cause, WindowsError);
+      assertEquals(error.cause.code, code);
+      await assertRejects(() => world.exchanges().next(), Deno.errors.AddrInUse);
+      other.close();
+      const server = world.serve(echo);
+      await assertServed(world);
+      await server.shutdown();
+    }),
+  );
+}
+
+Deno.test(
+  "Server is not permitted a name that nobody has, but that is refused",
+  inWorld(async (world) => {
+    world.kernel.failNext("create", Status.ACCESS_DENIED);
+    const error = assertThrows(() => world.serve(echo), Deno.errors.PermissionDenied, PATH);
+    assertStringIncludes(error.message, "CreateNamedPipeW, error 5");
+    await world.idle();
+  }),
+);
+
+// What goes wrong with instances
+
+for (const status of [Status.NO_SYSTEM_RESOURCES, Status.ACCESS_DENIED, Status.BUSY, STRANGE]) {
+  Deno.test(
+    `Server tries again to create what it could not (${status})`,
+    inWorld(async (world) => {
+      const server = world.serve(echo, { instances: 1 });
+      await world.idle();
+      const creation = failing(world.kernel, "create", status);
+      const client = world.connect();
+      await world.pass(3_000);
+      assertEquals(world.system.open(PATH).status, Status.BUSY);
+      assertLess(creation.calls, 20);
+      const pauses = creation.times.slice(1).map((time, i) => time - (creation.times[i] ?? 0));
+      assertEquals(pauses, pauses.toSorted((a, b) => a - b));
+      client.write("served meanwhile");
+      assertEquals(await client.receiveText(), "served meanwhile");
+      creation.on = false;
+      await world.pass(1_000);
+      await assertServed(world);
+      assertEquals(world.kernel.leftovers().timers, 0);
+      client.close();
+      await server.shutdown();
+    }),
+  );
+}
+
+Deno.test(
+  "Server.shutdown() ends the attempts to create what was missing",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 1 });
+    await world.idle();
+    failing(world.kernel, "create", Status.NO_SYSTEM_RESOURCES);
+    const client = world.connect();
+    await world.idle();
+    assertEquals(world.kernel.leftovers().timers, 1);
+    await server.shutdown();
+    client.close();
+  }),
+);
+
+for (const status of [Status.UNKNOWN, STRANGE, Status.ACCESS_DENIED, Status.INVALID_HANDLE]) {
+  Deno.test(
+    `Server replaces an instance that can not listen (${status})`,
+    inWorld(async (world) => {
+      world.kernel.failNext("listen", status);
+      const server = world.serve(echo, { instances: 2 });
+      await world.pass(1_000);
+      assertEquals(world.kernel.leftovers().open, 2);
+      assertEquals(world.kernel.leftovers().inFlight, 2);
+      await assertServed(world);
+      await server.shutdown();
+    }),
+  );
+}
+
+Deno.test(
+  "Server tries ever more rarely while no instance can listen, and gets its name back",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 1 });
+    const listening = failing(world.kernel, "listen", STRANGE);
+    world.connect().close();
+    await world.pass(20_000);
+    assertLess(listening.calls, 50);
+    listening.on = false;
+    await world.pass(1_000);
+    await assertServed(world);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server gives up when it has lost its name to another",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 1 });
+    const listening = failing(world.kernel, "listen", STRANGE);
+    world.connect().close();
+    await world.idle();
+    await world.idle();
+    assertFalse(world.system.exists(PATH));
+    const thief = world.system.serve(PATH);
+    listening.on = false;
+    await world.pass(1_000);
+    await assertRejects(() => server.finished, Deno.errors.AddrInUse, PATH);
+    thief.close();
+  }),
+);
+
+for (const status of [Status.UNKNOWN, STRANGE]) {
+  Deno.test(
+    `Server goes on when the status of a listen in flight can not be believed (${status})`,
+    inWorld(async (world) => {
+      let once = true;
+      world.kernel.decisions.answers = ({ call }, truth) => {
+        if (call !== "listen" || !once) return truth;
+        once = false;
+        return status;
+      };
+      const server = world.serve(echo, { instances: 1 });
+      await world.pass(1_000);
+      await assertServed(world);
+      await server.shutdown();
+    }),
+  );
+}
+
+Deno.test(
+  "Server goes on when a disconnect fails",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 1, maxInstances: 1 });
+    await world.idle();
+    const client = world.connect();
+    world.kernel.failNext("disconnect", STRANGE);
+    client.close();
+    await world.idle();
+    await assertServed(world);
+    await server.shutdown();
+  }),
+);
+
+// Clients that vanish
+
+const MOMENTS: Record<string, (world: World, client: RawClient) => Promise<void> | void> = {
+  "before anybody saw it come": () => {},
+  "when it has come": (world) => world.idle(),
+  "right after its request": (_world, client) => {
+    client.write("request");
+  },
+  "with a request that is partly in the pipe": (_world, client) => {
+    assertEquals(client.write(new Uint8Array(20_000)), "pending");
+  },
+  "with a request that is partly read": async (world, client) => {
+    await world.idle();
+    world.kernel.holdCompletions = true;
+    assertEquals(client.write(new Uint8Array(20_000)), "pending");
+    await world.idle();
+  },
+  "with two requests, the second partly in the pipe": (_world, client) => {
+    client.write("request");
+    client.write(new Uint8Array(20_000));
+  },
+  "while it is answered": async (world, client) => {
+    client.write("work");
+    await world.idle();
+  },
+  "while it is answered, with a request that was read ahead": async (world, client) => {
+    client.write("work");
+    await world.idle();
+    client.write("request");
+    await world.idle();
+  },
+  "while it is answered, with the first piece of a request that was read ahead": async (
+    world,
+    client,
+  ) => {
+    client.write("work");
+    await world.idle();
+    client.write(new Uint8Array(20_000));
+    await world.idle();
+  },
+  "while it is answered, with many requests": async (world, client) => {
+    client.write("work");
+    await world.idle();
+    for (let i = 0; i < 50; i++) client.write("request");
+    await world.idle();
+  },
+  "with an answer that it has not read": async (world, client) => {
+    client.write("request");
+    await world.idle();
+  },
+  "with an answer that is partly written": async (world, client) => {
+    client.write("long");
+    await world.idle();
+    assertEquals(client.read(10)?.length, 10);
+  },
+  "with an answer that is partly written, and another request": async (world, client) => {
+    client.write("long");
+    await world.idle();
+    client.write("long");
+    await world.idle();
+  },
+  "between the messages of an answer": async (world, client) => {
+    client.write("several");
+    await world.idle();
+    client.read();
+  },
+  "when it has read its answer": async (_world, client) => {
+    client.write("request");
+    assertEquals(await client.receiveText(), "request");
+  },
+};
+
+for (const [moment, lead] of Object.entries(MOMENTS)) {
+  for (const kill of [false, true]) {
+    const how = kill ? "dies" : "leaves";
+    Deno.test(
+      `Server serves the next client by the same instance when one ${how} ${moment}`,
+      inWorld(async (world) => {
+        const works: (() => void)[] = [];
+        const server = world.serve((request, exchange) => {
+          if (request.length > 100) return;
+          switch (exchange.text()) {
+            case "work":
+              return new Promise<string>((resolve) => works.push(() => resolve("late")));
+            case "long":
+              return new Uint8Array(20_000);
+            case "several":
+              return (async function* () {
+                for (let i = 0; i < 100; i++) yield new Uint8Array(20_000);
+              })();
+            default:
+              return request;
+          }
+        }, { instances: 1, maxInstances: 1, readBufferSize: 10_000, writeBufferSize: 10_000 });
+        const client = world.connect();
+        await lead(world, client);
+        if (kill) client.kill();
+        else client.close();
+        world.kernel.holdCompletions = false;
+        while (world.kernel.deliver());
+        await world.idle();
+        for (const end of works) end();
+        await world.idle();
+        assertEquals(world.reasons, ["client"]);
+        assertEquals(world.ends[0]?.error, undefined);
+        await assertServed(world);
+        assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
+      }),
+    );
+  }
+}
+
+Deno.test(
+  "Server aborts an exchange's signal when the client leaves, from the turn after the request",
+  inWorld(async (world) => {
+    const questions = world.ask();
+    await world.idle();
+    const client = world.connect();
+    client.write("work");
+    await world.idle();
+    const { signal, client: { signal: clientSignal }, reply } = questions.at();
+    assertFalse(signal.aborted);
+    client.close();
+    await world.idle();
+    assert(signal.aborted);
+    assertInstanceOf(signal.reason, Deno.errors.BrokenPipe);
+    assert(clientSignal.aborted);
+    await assertRejects(() => reply("late"), Deno.errors.BrokenPipe);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server never writes a late reply to the next client of the instance (I5)",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 1, maxInstances: 1 });
+    await world.idle();
+    const first = world.connect();
+    first.write("first");
+    await world.idle();
+    const late = questions.at();
+    first.close();
+    await world.idle();
+    const second = world.connect();
+    second.write("second");
+    await world.idle();
+    const current = questions.at();
+    assertStrictEquals(current.instance.id, late.instance.id);
+    await assertRejects(() => late.send("secret"), Deno.errors.BrokenPipe);
+    await assertRejects(() => late.reply("secret"), Deno.errors.BrokenPipe);
+    late.client.close();
+    await world.idle();
+    assertEquals(second.readText(), undefined);
+    await current.reply("yours");
+    assertEquals(second.readText(), "yours");
+    assertEquals(second.readText(), undefined);
+    assertEquals(second.ended, undefined);
+    second.close();
+    await questions.end();
+  }),
+);
+
+// Requests
+
+Deno.test(
+  "Server gets requests of any size whole, up to 16 MiB, and empty ones",
+  inWorld(async (world) => {
+    const sizes: number[] = [];
+    const server = world.serve((request) => {
+      sizes.push(request.length);
+      return `${request.at(0)} ${request.at(-1)}`;
+    });
+    await world.idle();
+    const client = world.connect();
+    for (const size of [0, 1, 4095, 4096, 4097, 65_536, 65_537, 16 * MIB]) {
+      const message = new Uint8Array(size).fill(1, 0, 1).fill(2, -1);
+      client.write(message);
+      assertEquals(await client.receiveText(), `${message.at(0)} ${message.at(-1)}`);
+      assertEquals(sizes.at(-1), size);
+    }
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server ends the connection of a client that sends more than 16 MiB, and serves the next",
+  inWorld(async (world) => {
+    let asked = 0;
+    const server = world.serve((request) => {
+      asked++;
+      return request;
+    });
+    await world.idle();
+    const read = mock.method(world.kernel, "read");
+    const client = world.connect();
+    client.write(new Uint8Array(16 * MIB + 1));
+    await world.idle();
+    assertEquals(client.ended, Status.DISCONNECTED);
+    assertEquals(asked, 0);
+    assertEquals(world.reasons, ["error"]);
+    assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
+    // The rest was not even asked for.
+    assert(read.mock.calls.every((call) => call.arguments[2] <= 65_536));
+    client.close();
+    await assertServed(world);
+    await server.shutdown();
+  }),
+);
+
+for (
+  const [what, other] of [
+    ["a shorter message", new Uint8Array(3)],
+    ["an empty message", new Uint8Array(0)],
+    ["a longer message", new Uint8Array(50_000)],
+  ] as const
+) {
+  for (const when of ["before", "after"] as const) {
+    // A message that takes the place of the rest before anybody asks how long that is can not be
+    // told from it: the client that does that glues its own messages.
+    if (when === "before" && other.length > 0) continue;
+    Deno.test(
+      `Server ends a connection where ${what} takes the place of a withdrawn rest, ${when} the peek`,
+      inWorld(async (world) => {
+        const asked: number[] = [];
+        const server = world.serve((request) => {
+          asked.push(request.length);
+          return request;
+        }, { readBufferSize: 10 });
+        await world.idle();
+        const client = world.connect();
+        await world.idle();
+        const peek = mock.method(world.kernel, "peek", (handle: bigint) => {
+          peek.mock.restore();
+          const exchange = () => {
+            assert(client.cancelWrite());
+            client.write(other);
+          };
+          if (when === "before") exchange();
+          const peeked = world.kernel.peek(handle);
+          if (when === "after") exchange();
+          return peeked;
+        });
+        client.write(new Uint8Array(20_000));
+        await world.idle();
+        assertEquals(asked, []);
+        assertEquals(world.reasons, ["error"]);
+        assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
+        client.close();
+        await assertServed(world);
+        await server.shutdown();
+      }),
+    );
+  }
+}
+
+Deno.test(
+  "Server answers pipelined requests in order, and reads one ahead at most",
+  inWorld(async (world) => {
+    const questions = world.ask({ readBufferSize: 1, instances: 1 });
+    await world.idle();
+    const client = world.connect();
+    for (const request of ["1", "2", "3", "4", "5"]) client.write(request);
+    await world.idle();
+    assertEquals(questions.texts, ["1"]);
+    // Of five, one is asked, one is read ahead, and one is in the pipe.
+    assertEquals(client.writing, 2);
+    for (let i = 1; i <= 5; i++) {
+      assertEquals(questions.texts.length, i);
+      questions.at().reply(`answer ${i}`);
+      await world.idle();
+    }
+    assertEquals(questions.texts, ["1", "2", "3", "4", "5"]);
+    for (let i = 1; i <= 5; i++) assertEquals(client.readText(), `answer ${i}`);
+    assertEquals(client.readText(), undefined);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server reads of a long request that comes early only the first piece, until it is its turn",
+  inWorld(async (world) => {
+    const questions = world.ask({ readBufferSize: 10 });
+    await world.idle();
+    const client = world.connect();
+    client.write("first");
+    await world.idle();
+    const long = new Uint8Array(100_000).map((_, i) => i);
+    client.write(long);
+    await world.idle();
+    await world.idle();
+    assertEquals(client.written, "pending");
+    assertEquals(questions.all.length, 1);
+    questions.at().reply("1");
+    await world.idle();
+    assertEquals(client.written, "done");
+    assertEquals(questions.all.length, 2);
+    assertEquals(questions.at().request, long);
+    questions.at().reply("2");
+    assertEquals([client.readText(), client.readText()], ["1", "2"]);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server keeps an early request apart from the one that is being answered",
+  inWorld(async (world) => {
+    const questions = world.ask();
+    await world.idle();
+    const client = world.connect();
+    client.write("first");
+    await world.idle();
+    client.write("second");
+    await world.idle();
+    assertEquals(questions.texts, ["first"]);
+    questions.at().reply();
+    await world.idle();
+    assertEquals(questions.texts, ["first", "second"]);
+    questions.at().reply();
+    await world.idle();
+    client.close();
+    await world.idle();
+    assertEquals(world.reasons, ["client"]);
+    await questions.end();
+  }),
+);
+
+// Replies
+
+Deno.test(
+  "Server sends replies of any size, and none for none",
+  inWorld(async (world) => {
+    const questions = world.ask();
+    await world.idle();
+    const client = world.connect();
+    for (const size of [0, 1, 4096, 65_536, 65_537, 20 * MIB]) {
+      client.write("x");
+      await world.idle();
+      const reply = fate(questions.at().reply(new Uint8Array(size).fill(7)));
+      await world.idle();
+      assertEquals(reply.state, size > 65_536 ? "pending" : "resolved");
+      const message = client.read();
+      assertEquals(message?.length, size);
+      assert(message?.every((byte) => byte === 7));
+      await world.idle();
+      assertEquals(reply.state, "resolved");
+    }
+    client.write("x");
+    await world.idle();
+    await questions.at().reply();
+    await world.idle();
+    assertEquals(client.readText(), undefined);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server copies a reply at the call, even one that has to wait",
+  inWorld(async (world) => {
+    const questions = world.ask({ writeBufferSize: 4 });
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    await world.idle();
+    const { send, reply } = questions.at();
+    const bytes = new Uint8Array([1, 2, 3, 4, 5]);
+    send(bytes);
+    bytes.fill(8);
+    send(bytes);
+    bytes.fill(9);
+    reply(bytes);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    assertEquals(client.read(), new Uint8Array([1, 2, 3, 4, 5]));
+    await world.idle();
+    assertEquals(client.read(), new Uint8Array(5).fill(8));
+    await world.idle();
+    assertEquals(client.read(), new Uint8Array(5).fill(9));
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server lets nobody wait for a client that does not read its reply",
+  inWorld(async (world) => {
+    const server = world.serve(
+      (request) => request.length === 0 ? new Uint8Array(1000) : request,
+      { writeBufferSize: 100, instances: 1 },
+    );
+    await world.idle();
+    const lazy = world.connect();
+    lazy.write("");
+    lazy.write("next");
+    await world.idle();
+    for (let i = 0; i < 3; i++) await assertServed(world);
+    // However long it takes.
+    await world.pass(3_600_000);
+    assertEquals(lazy.ended, undefined);
+    assertEquals(lazy.read()?.length, 1000);
+    assertEquals(await lazy.receiveText(), "next");
+    lazy.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server takes a write that fails since the client has left as its leaving",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 1, maxInstances: 1 });
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    await world.idle();
+    const { reply, client: { signal } } = questions.at();
+    // In the same task, so that nobody knows yet.
+    client.close();
+    await assertRejects(() => reply("late"), Deno.errors.BrokenPipe, PATH);
+    await world.idle();
+    assert(signal.aborted);
+    assertEquals(world.reasons, ["client"]);
+    const next = world.connect();
+    next.write("next");
+    await world.idle();
+    assertEquals(questions.texts, ["x", "next"]);
+    next.close();
+    await questions.end();
+  }),
+);
+
+for (const call of ["send", "reply"] as const) {
+  Deno.test(
+    `Server ends a connection where ${call}() fails for an unexpected reason`,
+    inWorld(async (world) => {
+      const questions = world.ask({ instances: 1, maxInstances: 1 });
+      await world.idle();
+      const client = world.connect();
+      client.write("x");
+      await world.idle();
+      world.kernel.failNext("write", STRANGE);
+      const exchange = questions.at();
+      const error = await assertRejects(() => exchange[call]("y"), WindowsError, PATH);
+      assertEquals([error.code, error.call], [STRANGE, "WriteFile"]);
+      await world.idle();
+      assertEquals(world.reasons, ["error"]);
+      assertStrictEquals(world.ends[0]?.error, error);
+      assert(client.ended !== undefined);
+      client.close();
+      const next = world.connect();
+      next.write("next");
+      await world.idle();
+      assertEquals(questions.texts, ["x", "next"]);
+      next.close();
+      await questions.end();
+    }),
+  );
+}
+
+Deno.test(
+  "Server sends a reply that a shortage held up",
+  inWorld(async (world) => {
+    const server = world.serve(echo);
+    await world.idle();
+    const client = world.connect();
+    await world.idle();
+    const writing = failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    client.write("x");
+    await world.pass(5_000);
+    assertEquals(client.readText(), undefined);
+    writing.on = false;
+    await world.pass(1_000);
+    assertEquals(client.readText(), "x");
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+for (const kind of ["read", "write"] as const) {
+  Deno.test(
+    `Server can end while a shortage holds up a ${kind}`,
+    inWorld(async (world) => {
+      const server = world.serve(echo, { instances: 1 });
+      failing(world.kernel, kind, Status.OUT_OF_MEMORY);
+      const client = world.connect();
+      client.write("x");
+      await world.pass(10);
+      const shutdown = server.shutdown({ timeout: 100 });
+      await world.pass(100);
+      await shutdown;
+      client.close();
+    }),
+  );
+}
+
+// What can not be believed
+
+for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
+  Deno.test(
+    `Server ends a connection whose read fails with ${status}, and serves the next client`,
+    inWorld(async (world) => {
+      const server = world.serve(echo, { instances: 1, maxInstances: 1 });
+      await world.idle();
+      world.kernel.failNext("read", status);
+      const client = world.connect();
+      await world.idle();
+      assertEquals(world.reasons, ["error"]);
+      assertInstanceOf(world.ends[0]?.error, WindowsError);
+      assert(client.ended !== undefined);
+      client.close();
+      await assertServed(world);
+      await server.shutdown();
+    }),
+  );
+
+  Deno.test(
+    `Server ends a connection where the length of a rest can not be told (${status})`,
+    inWorld(async (world) => {
+      const server = world.serve(echo, { instances: 1, maxInstances: 1 });
+      await world.idle();
+      world.kernel.failNext("peek", status);
+      const client = world.connect();
+      client.write(new Uint8Array(10_000));
+      await world.idle();
+      assertEquals(world.reasons, ["error"]);
+      const { error } = world.ends[0] ?? {};
+      assertInstanceOf(error, WindowsError);
+      assertEquals(error.call, "PeekNamedPipe");
+      client.close();
+      await assertServed(world);
+      await server.shutdown();
+    }),
+  );
+
+  for (const call of ["read", "write"] as const) {
+    Deno.test(
+      `Server survives ${status} for a ${call} that is in flight`,
+      inWorld(async (world) => {
+        let once = true;
+        const server = world.serve(
+          (request) => request.length === 1 ? new Uint8Array(1000) : request,
+          { instances: 1, maxInstances: 1, writeBufferSize: 100 },
+        );
+        await world.idle();
+        world.kernel.decisions.answers = (submission, truth) => {
+          if (submission.call !== call || truth !== Status.PENDING || !once) return truth;
+          once = false;
+          return status;
+        };
+        const client = world.connect();
+        await world.idle();
+        if (client.ended === undefined) client.write("x");
+        await world.idle();
+        assertFalse(once);
+        assertEquals(world.reasons, ["error"]);
+        assert(client.ended !== undefined);
+        client.close();
+        await assertServed(world);
+        await server.shutdown();
+      }),
+    );
+  }
+}
+
+Deno.test(
+  "Server takes a partial read that comes with PENDING (5)",
+  inWorld(async (world) => {
+    world.kernel.decisions.answers = (_submission, truth) =>
+      truth === Status.SUCCESS || truth === Status.MORE_DATA ? Status.PENDING : truth;
+    const server = world.serve((request) => `${request.length}`);
+    await world.idle();
+    const client = world.connect();
+    for (const size of [10, 10_000, 100_000]) {
+      client.write(new Uint8Array(size));
+      assertEquals(await client.receiveText(), `${size}`);
+    }
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+// Ends that the server makes
+
+Deno.test(
+  "Server lets a client read what was written when it ends the connection",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 1, writeBufferSize: 4 });
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    await world.idle();
+    const { send, reply, client: { close, signal } } = questions.at();
+    const sent = fate(send("a long message"));
+    const replied = fate(reply("the last message"));
+    close();
+    close();
+    await world.pass(9_000);
+    assertEquals([sent.state, replied.state], ["pending", "pending"]);
+    assertEquals(client.readText(), "a long message");
+    await world.idle();
+    assertEquals([sent.state, replied.state], ["resolved", "pending"]);
+    assertEquals(await client.receiveText(), "the last message");
+    await world.idle();
+    assertEquals(replied.state, "resolved");
+    assertEquals(client.ended, Status.BROKEN);
+    assert(signal.aborted);
+    assertInstanceOf(signal.reason, Deno.errors.Interrupted);
+    assertEquals(world.reasons, ["responder"]);
+    assertEquals(world.kernel.leftovers().timers, 0);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server drops what a client does not read for 10 s after its end",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 1, maxInstances: 1, writeBufferSize: 4 });
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    await world.idle();
+    const exchange = questions.at();
+    const replied = fate(exchange.reply("a long message"));
+    exchange.client.close();
+    await world.pass(9_999);
+    assertEquals(replied.state, "pending");
+    assertEquals(client.ended, undefined);
+    await world.pass(1);
+    assertEquals(client.ended, Status.DISCONNECTED);
+    assertEquals(replied.state, "rejected");
+    assertEquals(world.reasons, ["responder"]);
+    client.close();
+    const next = world.connect();
+    next.write("next");
+    await world.idle();
+    assertEquals(questions.texts, ["x", "next"]);
+    next.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server settles an open exchange as lost when the program closes the connection",
+  inWorld(async (world) => {
+    const questions = world.ask();
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    await world.idle();
+    const { client: { close }, signal, reply } = questions.at();
+    close();
+    assert(signal.aborted);
+    assertInstanceOf(signal.reason, Deno.errors.Interrupted);
+    await assertRejects(() => reply("late"), Deno.errors.Interrupted);
+    await world.idle();
+    assertEquals(client.ended, Status.BROKEN);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "Server.finished rejects when the loop can not wait any more, and nothing is left open",
+  inWorld(async (world) => {
+    const questions = world.ask({ instances: 2, writeBufferSize: 4 });
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    await world.idle();
+    const reply = fate(questions.at().reply("a long message"));
+    await world.idle();
+    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+    client.write("y");
+    await world.idle();
+    assertEquals(questions.over.state, "rejected");
+    assertInstanceOf(questions.over.error, WindowsError);
+    assertEquals(questions.over.error.call, "WaitForMultipleObjects");
+    assertEquals(reply.state, "rejected");
+    assertEquals(world.reasons, ["error"]);
+    assertEquals(world.system.names, []);
+    world.abandonMemory();
+    client.close();
+    const again = world.ask();
+    await world.idle();
+    assertEquals(world.loops, 2);
+    await again.end();
+  }),
+);
+
+Deno.test(
+  "Server closes every handle when the program goes away, in every state",
+  inWorld(async (world) => {
+    world.serve((request, exchange) => {
+      if (request.length === 0) return new Promise<string>(() => {});
+      return exchange.text() === "long" ? new Uint8Array(1000) : request;
+    }, { instances: 2, writeBufferSize: 4 });
+    await world.idle();
+    const clients = [world.connect(), world.connect()];
+    await world.idle();
+    clients.push(world.connect(), world.connect());
+    clients[1]?.write("");
+    clients[2]?.write("long");
+    clients[3]?.write("");
+    clients[3]?.write("early");
+    await world.idle();
+    world.kernel.unload();
+    assertEquals(world.system.names, []);
+    for (const client of clients) {
+      assert(client.ended !== undefined);
+      client.close();
+    }
+    await world.idle();
+    world.abandonMemory();
+  }),
+);
+
+Deno.test(
+  "Server takes names in any of their spellings",
+  inWorld(async (world) => {
+    for (const path of [NAME, PATH, PATH.toUpperCase(), "//./pipe/test"]) {
+      const server = world.serve(echo, { path });
+      await assertServed(world);
+      await server.shutdown();
+    }
+  }),
+);

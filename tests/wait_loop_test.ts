@@ -1,0 +1,876 @@
+import { mock } from "node:test";
+import { assert, assertEquals, assertFalse, assertGreater, assertLess } from "@std/assert";
+import { type Handle, Lane, type PipeSpec, Status } from "../src/kernel.ts";
+import {
+  type Completer,
+  type LoopUser,
+  Operation,
+  type WaitFailure,
+  WaitLoop,
+} from "../src/wait_loop.ts";
+import { fate, nextTask, PATH } from "./fixture.ts";
+import { MemoryKernel, NOTHING_LEFT, type RawClient } from "./memory_kernel.ts";
+
+const SPEC: PipeSpec = {
+  path: PATH,
+  readBufferSize: 65_536,
+  writeBufferSize: 4,
+  waitTimeout: 50,
+};
+
+const SHORTAGES = [
+  Status.OUT_OF_MEMORY,
+  Status.NO_SYSTEM_RESOURCES,
+  Status.INVALID_USER_BUFFER,
+  Status.NOT_ENOUGH_QUOTA,
+];
+
+/** A failure that no call is known for. */
+const STRANGE = 1117;
+
+const LONG = new Uint8Array(100);
+
+/** One end of a pipe on the loop, which writes down what completes. */
+class Side implements Completer {
+  readonly handle: Handle;
+  readonly slot: number;
+  readonly in: Operation;
+  readonly out: Operation;
+  /** Statuses, in the order of their completions. */
+  readonly got: number[] = [];
+  /** What else to do at a completion. */
+  then: (operation: Operation) => void = () => {};
+
+  constructor(loop: WaitLoop, handle: Handle) {
+    this.handle = handle;
+    this.slot = loop.takeSlot();
+    this.in = new Operation(this, handle, Lane.IN, this.slot);
+    this.out = new Operation(this, handle, Lane.OUT, this.slot);
+  }
+
+  completed(operation: Operation): void {
+    this.got.push(operation.status);
+    this.then(operation);
+  }
+}
+
+/** A loop, and who uses it. */
+class Bench implements LoopUser {
+  readonly kernel = new MemoryKernel();
+  disposals = 0;
+  readonly loop = new WaitLoop(this.kernel, () => this.disposals++);
+  readonly failures: WaitFailure[] = [];
+  abandonments = 0;
+  readonly #sides: Side[] = [];
+
+  constructor() {
+    this.loop.enter(this);
+  }
+
+  failed(failure: WaitFailure): void {
+    this.failures.push(failure);
+  }
+
+  abandoned(): void {
+    this.abandonments++;
+    this.#closeHandles();
+  }
+
+  /** An instance. */
+  side(): Side {
+    const { status, handle } = this.kernel.create(SPEC, false);
+    assertEquals(status, Status.SUCCESS);
+    const side = new Side(this.loop, handle);
+    this.#sides.push(side);
+    return side;
+  }
+
+  /** An instance with a client. */
+  pair(): [Side, RawClient] {
+    const side = this.side();
+    return [side, this.kernel.system.connect(PATH)];
+  }
+
+  /** Until nothing is to be done but to wait. */
+  async idle(): Promise<void> {
+    do await nextTask(); while (
+      this.kernel.leftovers().turns > 0 || this.kernel.waitState === "over"
+    );
+  }
+
+  /** Runs single turns, by hand, until the loop waits. Says how many. */
+  async turns(): Promise<number> {
+    await nextTask();
+    let turns = 0;
+    while (this.kernel.runTurn() > 0) {
+      turns++;
+      await nextTask();
+    }
+    return turns;
+  }
+
+  /** Ends everything as a user must, and looks for leftovers. */
+  async end(): Promise<void> {
+    if (this.abandonments > 0 || this.failures.length > 0) return;
+    this.kernel.manual = false;
+    this.kernel.holdWaits = false;
+    this.kernel.enterWait();
+    this.kernel.runTurn();
+    this.kernel.returnWait();
+    for (const side of this.#sides) {
+      side.then = () => {};
+      this.loop.cancel(side.in);
+      this.loop.cancel(side.out);
+    }
+    await this.idle();
+    this.#closeHandles();
+    for (const side of this.#sides) this.loop.freeSlot(side.slot);
+    await this.loop.leave(this);
+    assertEquals(this.disposals, 1);
+    assertEquals(this.kernel.leftovers(), NOTHING_LEFT);
+    assertEquals(this.loop.operations, 0);
+  }
+
+  #closeHandles(): void {
+    for (const { handle } of this.#sides) this.kernel.close(handle);
+  }
+}
+
+function inBench(body: (bench: Bench) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const bench = new Bench();
+    await body(bench);
+    await bench.end();
+  };
+}
+
+// Nobody is forgotten
+
+for (const late of ["that pends", "that fails", "that is over at once"]) {
+  Deno.test(
+    `WaitLoop forgets nobody whose signal was erased by a late submission ${late}`,
+    inBench(async (bench) => {
+      const { kernel, loop } = bench;
+      const [waiting, client] = bench.pair();
+      const [other, otherClient] = bench.pair();
+      if (late === "that fails") otherClient.close();
+      if (late === "that is over at once") otherClient.write("there already");
+      kernel.holdWaits = true;
+      loop.read(waiting.in, 10);
+      await bench.idle();
+      assertEquals(kernel.waitState, "dispatched");
+      client.write("hello");
+      loop.read(other.in, 100);
+      kernel.enterWait();
+      await bench.idle();
+      assertEquals(waiting.got, [Status.SUCCESS]);
+    }),
+  );
+}
+
+Deno.test(
+  "WaitLoop forgets nobody in a hundred rounds of late submissions and late waits",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [waiting, client] = bench.pair();
+    const [other] = bench.pair();
+    kernel.holdWaits = true;
+    for (let round = 1; round <= 100; round++) {
+      loop.read(waiting.in, 10);
+      await bench.idle();
+      client.write("hello");
+      loop.cancel(other.in);
+      await Promise.resolve();
+      // Not the same task, nor the same microtask, as the completion.
+      if (!other.in.expected) loop.read(other.in, 10);
+      kernel.enterWait();
+      await bench.idle();
+      kernel.enterWait();
+      await bench.idle();
+      assertEquals(waiting.got.length, round);
+    }
+  }),
+);
+
+Deno.test(
+  "WaitLoop sees what completes between its last look and the wait",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [side, client] = bench.pair();
+    loop.read(side.in, 10);
+    // The signal of this completion is forgotten by the rearming that follows it.
+    const rearm = mock.method(kernel, "rearm", (drained: boolean) => {
+      rearm.mock.restore();
+      client.write("just in time");
+      kernel.rearm(drained);
+    });
+    await bench.idle();
+    assertEquals(side.got, [Status.MORE_DATA]);
+  }),
+);
+
+// The wait
+
+Deno.test(
+  "WaitLoop waits for writes only while one is pending",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [side, client] = bench.pair();
+    const wait = mock.method(kernel, "wait");
+    loop.read(side.in, 10);
+    await bench.idle();
+    assertEquals(wait.mock.calls.map((call) => call.arguments), [[false]]);
+    assertEquals(loop.write(side.out, LONG), Status.PENDING);
+    await bench.idle();
+    assertEquals(wait.mock.calls.map((call) => call.arguments), [[false], [true]]);
+    client.read();
+    await bench.idle();
+    assertEquals(side.got, [Status.SUCCESS]);
+    assertEquals(wait.mock.calls.at(-1)?.arguments, [false]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop lets a wait be when a write succeeds at once",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [side] = bench.pair();
+    loop.read(side.in, 10);
+    await bench.idle();
+    const wait = mock.method(kernel, "wait");
+    assertEquals(loop.write(side.out, new Uint8Array(1)), Status.SUCCESS);
+    await bench.idle();
+    assertEquals(wait.mock.callCount(), 0);
+    assertEquals(kernel.waitState, "entered");
+  }),
+);
+
+Deno.test(
+  "WaitLoop forgets no write that goes pending while a wait without writes is on its way",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [side, client] = bench.pair();
+    loop.read(side.in, 10);
+    kernel.holdWaits = true;
+    await bench.idle();
+    assertEquals(kernel.waitState, "dispatched");
+    assertEquals(loop.write(side.out, LONG), Status.PENDING);
+    client.read();
+    kernel.holdWaits = false;
+    kernel.enterWait();
+    await bench.idle();
+    assertEquals(side.got, [Status.SUCCESS]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop has one wait for all, and queues neither turns nor timers while it waits",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const sides = Array.from({ length: 100 }, () => bench.pair());
+    for (const [{ in: operation }] of sides) loop.read(operation, 10);
+    await bench.idle();
+    const wait = mock.method(kernel, "wait");
+    assertEquals(kernel.leftovers(), {
+      inFlight: 100,
+      open: 100,
+      slots: 100,
+      waiting: 1,
+      timers: 0,
+      turns: 0,
+    });
+    for (let i = 0; i < 20; i++) await nextTask();
+    assertEquals(wait.mock.callCount(), 0);
+    assertEquals(kernel.leftovers().turns, 0);
+    for (const [, client] of sides) client.write("x");
+    await bench.idle();
+    assert(sides.every(([{ got }]) => got.length === 1));
+  }),
+);
+
+Deno.test(
+  "WaitLoop dispatches no second wait while turns run beside the first",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [waiting] = bench.pair();
+    const [side, client] = bench.pair();
+    kernel.holdWaits = true;
+    loop.read(waiting.in, 10);
+    await bench.idle();
+    // A wait that is never entered: the pool is full of the program's own blocking calls.
+    for (let i = 1; i <= 10; i++) {
+      client.write("x");
+      loop.read(side.in, 10);
+      await bench.idle();
+      assertEquals(side.got.length, i);
+      assertEquals(kernel.waitState, "dispatched");
+    }
+  }),
+);
+
+// Turns
+
+Deno.test(
+  "WaitLoop hands out in a later turn what is over at once",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const [reading, client] = bench.pair();
+    const [listening] = bench.pair();
+    const [ended, gone] = bench.pair();
+    client.write("hello");
+    gone.close();
+    loop.read(reading.in, 10);
+    loop.listen(listening.in);
+    loop.listen(ended.in);
+    await nextTask();
+    assertEquals([...reading.got, ...listening.got, ...ended.got], []);
+    kernel.runTurn();
+    assertEquals(reading.got, [Status.SUCCESS]);
+    assertEquals(listening.got, [Status.ALREADY_CONNECTED]);
+    assertEquals(ended.got, [Status.NO_DATA]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop hands out each operation at most once a turn",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const sides = [0, 1, 2].map(() => {
+      const [side, client] = bench.pair();
+      for (let i = 0; i < 50; i++) client.write("x");
+      side.then = () => loop.read(side.in, 10);
+      loop.read(side.in, 10);
+      return side;
+    });
+    for (let turn = 1; turn <= 50; turn++) {
+      kernel.runTurn();
+      await nextTask();
+      assertEquals(sides.map(({ got }) => got.length), [turn, turn, turn]);
+    }
+  }),
+);
+
+Deno.test(
+  "WaitLoop begins its rounds with somebody else each time",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const pairs = [0, 1, 2, 3].map(() => bench.pair());
+    let first: number[] = [];
+    const firsts = new Set<number | undefined>();
+    for (const [side] of pairs) {
+      side.then = () => first.push(side.slot);
+      loop.read(side.in, 10);
+    }
+    for (let round = 0; round < 16; round++) {
+      first = [];
+      for (const [, client] of pairs) client.write("x");
+      loop.atNextTurn(() => {});
+      kernel.runTurn();
+      assertEquals(first.length, 4);
+      firsts.add(first[0]);
+      for (const [side] of pairs) loop.read(side.in, 10);
+      await nextTask();
+    }
+    assertEquals(firsts.size, 4);
+  }),
+);
+
+Deno.test(
+  "WaitLoop leaves what is too much for one turn to the next, and finishes its round first",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    let now = 0;
+    mock.method(kernel, "now", () => now);
+    const order: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      const [side, client] = bench.pair();
+      client.write("x");
+      client.write("x");
+      side.then = () => {
+        order.push(side.slot);
+        now += 1.5;
+        if (side.got.length === 1) loop.read(side.in, 10);
+      };
+      loop.read(side.in, 10);
+    }
+    for (let turn = 1; turn <= 8; turn++) {
+      kernel.runTurn();
+      await nextTask();
+      assertEquals(order.length, turn);
+    }
+    assertEquals(order.slice(0, 4).toSorted(), [0, 1, 2, 3]);
+    assertEquals(order.slice(4).toSorted(), [0, 1, 2, 3]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop lets the program's timers run during a flood",
+  inBench(async (bench) => {
+    const { loop } = bench;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let flood = true;
+    for (let i = 0; i < 8; i++) {
+      const [side, client] = bench.pair();
+      side.then = () => {
+        if (!flood) return;
+        client.write("x");
+        loop.read(side.in, 10);
+      };
+      client.write("x");
+      loop.read(side.in, 10);
+    }
+    let fired = 0;
+    const interval = setInterval(() => {
+      if (++fired === 5) resolve();
+    }, 1);
+    await promise;
+    clearInterval(interval);
+    flood = false;
+  }),
+);
+
+Deno.test(
+  "WaitLoop.atNextTurn() calls back in the next turn, and once",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const called: string[] = [];
+    loop.atNextTurn(() => {
+      called.push("first");
+      loop.atNextTurn(() => called.push("third"));
+    });
+    loop.atNextTurn(() => called.push("second"));
+    await nextTask();
+    assertEquals(called, []);
+    kernel.runTurn();
+    assertEquals(called, ["first", "second"]);
+    kernel.runTurn();
+    assertEquals(called, ["first", "second", "third"]);
+    await bench.turns();
+    assertEquals(called.length, 3);
+  }),
+);
+
+Deno.test(
+  "WaitLoop looks longer before it waits while that pays, and shorter when it does not",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const [side, client] = bench.pair();
+    side.then = () => loop.read(side.in, 10);
+    loop.read(side.in, 10);
+    await bench.turns();
+
+    /** Has a message come after so long, and says how many turns ran until the next wait. */
+    async function turnsAfter(milliseconds: number): Promise<number> {
+      await kernel.advance(milliseconds);
+      assertEquals(kernel.waitState, "entered");
+      client.write("x");
+      assert(kernel.returnWait());
+      return await bench.turns();
+    }
+
+    const first = await turnsAfter(0);
+    assertLess(first, 5);
+    let many = first;
+    for (let i = 0; i < 12; i++) many = await turnsAfter(0);
+    assertGreater(many, 8 * first);
+    assertLess(many, 1_000);
+    let few = many;
+    for (let i = 0; i < 12; i++) few = await turnsAfter(5);
+    assertLess(few, 5);
+    assertEquals(side.got.length, 25);
+  }),
+);
+
+// What can not be believed
+
+for (const status of [Status.UNKNOWN, STRANGE]) {
+  Deno.test(
+    `WaitLoop asks whether it is in flight after status ${status}: it is`,
+    inBench(async (bench) => {
+      const { kernel, loop } = bench;
+      kernel.decisions.answers = () => status;
+      const [reading] = bench.pair();
+      const listening = bench.side();
+      loop.read(reading.in, 10);
+      loop.listen(listening.in);
+      assertEquals(loop.write(reading.out, LONG), Status.PENDING);
+      assertEquals(loop.operations, 3);
+      // It was cancelled by the question.
+      await bench.idle();
+      assertEquals(reading.got, [Status.CANCELLED, Status.CANCELLED]);
+      assertEquals(listening.got, [Status.CANCELLED]);
+    }),
+  );
+
+  Deno.test(
+    `WaitLoop asks whether it is in flight after status ${status}: it has a result`,
+    inBench(async (bench) => {
+      const { kernel, loop } = bench;
+      kernel.decisions.answers = () => status;
+      const [side, client] = bench.pair();
+      client.write("hello");
+      loop.read(side.in, 4);
+      assertEquals(loop.write(side.out, new Uint8Array(1)), Status.SUCCESS);
+      await bench.idle();
+      assertEquals(side.got, [Status.MORE_DATA]);
+      assertEquals(kernel.transferred(Lane.IN, side.slot), 4);
+    }),
+  );
+
+  Deno.test(
+    `WaitLoop asks whether it is in flight after status ${status}: it has failed`,
+    inBench(async (bench) => {
+      const { kernel, loop } = bench;
+      kernel.decisions.answers = () => status;
+      const [side, client] = bench.pair();
+      client.close();
+      loop.read(side.in, 10);
+      assertEquals(loop.write(side.out, new Uint8Array(1)), status);
+      assertEquals(loop.operations, 0);
+      await bench.idle();
+      // Its status word stays PENDING for ever: nobody may wait for it.
+      assertEquals(kernel.status(Lane.IN, side.slot), Status.PENDING);
+      assertEquals(side.got, [status]);
+    }),
+  );
+}
+
+Deno.test(
+  "WaitLoop watches an operation that could not be cancelled by the question",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [side, client] = bench.pair();
+    kernel.decisions.answers = () => Status.UNKNOWN;
+    kernel.decisions.cancels = () => false;
+    loop.read(side.in, 10);
+    await bench.idle();
+    assertEquals(side.got, []);
+    client.write("hello");
+    await bench.idle();
+    assertEquals(side.got, [Status.SUCCESS]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop takes a result that comes with PENDING (5)",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.decisions.answers = () => Status.PENDING;
+    const [side, client] = bench.pair();
+    client.write("hello");
+    loop.read(side.in, 4);
+    assertEquals(loop.write(side.out, new Uint8Array(1)), Status.PENDING);
+    await bench.idle();
+    assertEquals(side.got.toSorted(), [Status.SUCCESS, Status.MORE_DATA]);
+  }),
+);
+
+// Shortages
+
+for (const status of SHORTAGES) {
+  Deno.test(
+    `WaitLoop submits again what a shortage prevented (${status})`,
+    inBench(async (bench) => {
+      const { kernel, loop } = bench;
+      let short = true;
+      kernel.decisions.fails = (call) =>
+        short && ["listen", "read", "write"].includes(call) ? status : undefined;
+      const [side, client] = bench.pair();
+      const listening = bench.side();
+      const message = new Uint8Array([1, 2]);
+      loop.listen(listening.in);
+      loop.read(side.in, 10);
+      assertEquals(loop.write(side.out, message), Status.PENDING);
+      message.fill(9);
+      await kernel.advance(3_000);
+      await bench.idle();
+      assertEquals([...side.got, ...listening.got], []);
+      short = false;
+      await kernel.advance(1_000);
+      await bench.idle();
+      assertEquals(client.read(), new Uint8Array([1, 2]));
+      assertEquals(side.got, [Status.SUCCESS]);
+      client.write("x");
+      kernel.system.connect(PATH);
+      await bench.idle();
+      assertEquals(side.got, [Status.SUCCESS, Status.SUCCESS]);
+      assertEquals(listening.got, [Status.SUCCESS]);
+      assertEquals(kernel.leftovers().timers, 0);
+    }),
+  );
+}
+
+Deno.test(
+  "WaitLoop submits again what completes with a shortage",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [side, client] = bench.pair();
+    const answers = mock.method(kernel, "status", () => {
+      answers.mock.restore();
+      kernel.status(Lane.IN, side.slot);
+      return Status.NO_SYSTEM_RESOURCES;
+    });
+    loop.read(side.in, 10);
+    client.write("lost");
+    client.write("kept");
+    await bench.idle();
+    assertEquals(side.got, []);
+    await kernel.advance(1);
+    await bench.idle();
+    assertEquals(side.got, [Status.SUCCESS]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop tries again after pauses that grow to a second, and begins anew afterwards",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [side, client] = bench.pair();
+    const tries: number[] = [];
+    let short = true;
+    kernel.decisions.fails = (call) => {
+      if (call !== "read") return undefined;
+      tries.push(kernel.now());
+      return short ? Status.NO_SYSTEM_RESOURCES : undefined;
+    };
+    loop.read(side.in, 10);
+    await kernel.advance(5_000);
+    const pauses = tries.slice(1).map((time, i) => time - (tries[i] ?? 0));
+    assertEquals(pauses.slice(0, 4), [1, 2, 4, 8]);
+    assertEquals(pauses.at(-1), 1_000);
+    assertEquals(pauses, pauses.toSorted((a, b) => a - b));
+    short = false;
+    await kernel.advance(1_000);
+    client.write("x");
+    await bench.idle();
+    assertEquals(side.got, [Status.SUCCESS]);
+    short = true;
+    tries.length = 0;
+    loop.read(side.in, 10);
+    await kernel.advance(1);
+    assertEquals(tries.length, 2);
+  }),
+);
+
+Deno.test(
+  "WaitLoop.cancel() ends what a shortage defers, with CANCELLED, and leaves no timer",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.decisions.fails = (call) =>
+      call === "read" || call === "write" ? Status.OUT_OF_MEMORY : undefined;
+    const [side] = bench.pair();
+    loop.read(side.in, 10);
+    assertEquals(loop.write(side.out, new Uint8Array(1)), Status.PENDING);
+    loop.cancel(side.in);
+    loop.cancel(side.out);
+    assertEquals(side.got, []);
+    await bench.idle();
+    assertEquals(side.got, [Status.CANCELLED, Status.CANCELLED]);
+    assertEquals(kernel.leftovers().timers, 0);
+  }),
+);
+
+// Cancelling
+
+Deno.test(
+  "WaitLoop.cancel() gives whatever the operation came to, once",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [idle] = bench.pair();
+    const [late, client] = bench.pair();
+    kernel.holdCompletions = true;
+    loop.read(idle.in, 10);
+    loop.read(late.in, 10);
+    client.write("before the cancel");
+    loop.cancel(idle.in);
+    loop.cancel(late.in);
+    await bench.idle();
+    assertEquals([...idle.got, ...late.got], []);
+    kernel.holdCompletions = false;
+    while (kernel.deliver());
+    await bench.idle();
+    assertEquals(idle.got, [Status.CANCELLED]);
+    assertEquals(late.got, [Status.MORE_DATA]);
+    loop.cancel(idle.in);
+    await bench.idle();
+    assertEquals(idle.got.length, 1);
+    assertFalse(idle.in.expected);
+  }),
+);
+
+Deno.test(
+  "WaitLoop.finish() hands out a result that is known already",
+  inBench(async (bench) => {
+    const { loop } = bench;
+    const [side] = bench.pair();
+    loop.finish(side.out, STRANGE);
+    assert(side.out.expected);
+    assertEquals(side.got, []);
+    await bench.idle();
+    assertEquals(side.got, [STRANGE]);
+  }),
+);
+
+// Slots
+
+Deno.test(
+  "WaitLoop.takeSlot() gives the lowest number that is free",
+  inBench(async (bench) => {
+    const { loop } = bench;
+    const slots = [0, 1, 2, 3].map(() => loop.takeSlot());
+    assertEquals(slots, [0, 1, 2, 3]);
+    loop.freeSlot(2);
+    loop.freeSlot(1);
+    assertEquals([loop.takeSlot(), loop.takeSlot(), loop.takeSlot()], [1, 2, 4]);
+    await bench.idle();
+  }),
+);
+
+// The end
+
+Deno.test("WaitLoop tells all its users when a wait fails, and why", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
+  const more: WaitFailure[] = [];
+  loop.enter({ failed: (failure) => more.push(failure), abandoned: () => {} });
+  kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+  const [side] = bench.pair();
+  loop.read(side.in, 10);
+  await bench.idle();
+  const failure = { call: "WaitForMultipleObjects", status: Status.INVALID_HANDLE };
+  assertEquals(bench.failures, [failure]);
+  assertEquals(more, [failure]);
+  // Nobody gets this loop any more.
+  assertEquals(bench.disposals, 1);
+  assertEquals(side.got, []);
+  await loop.leave(bench);
+  assertEquals(kernel.leftovers().turns, 0);
+});
+
+Deno.test("WaitLoop submits nothing any more after a wait has failed", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
+  const [deferred] = bench.pair();
+  const [side] = bench.pair();
+  kernel.failNext("read", Status.OUT_OF_MEMORY);
+  loop.read(deferred.in, 10);
+  kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+  loop.read(side.in, 10);
+  await bench.idle();
+  assertEquals(bench.failures.length, 1);
+  const read = mock.method(kernel, "read");
+  await kernel.advance(10_000);
+  assertEquals(read.mock.callCount(), 0);
+  assertEquals(kernel.leftovers().timers, 0);
+});
+
+Deno.test("WaitLoop.leave() resolves when the wait has returned and the kernel is gone", async () => {
+  const kernel = new MemoryKernel();
+  let disposed = false;
+  const loop = new WaitLoop(kernel, () => disposed = true);
+  const user: LoopUser = { failed: () => {}, abandoned: () => {} };
+  loop.enter(user);
+  loop.atNextTurn(() => {});
+  for (let i = 0; kernel.waitState !== "entered"; i++) {
+    assertLess(i, 1_000);
+    await nextTask();
+  }
+  kernel.manual = true;
+  const left = fate(loop.leave(user));
+  await nextTask();
+  assertEquals(left.state, "pending");
+  assertFalse(disposed);
+  assert(kernel.returnWait());
+  await nextTask();
+  kernel.runTurn();
+  await nextTask();
+  assertEquals(left.state, "resolved");
+  assert(disposed);
+  assertEquals(kernel.leftovers(), NOTHING_LEFT);
+});
+
+Deno.test("WaitLoop.leave() ends a loop that never did anything at once", async () => {
+  const bench = new Bench();
+  await bench.end();
+});
+
+Deno.test("WaitLoop.leave() lets the loop be while there are other users", async () => {
+  const bench = new Bench();
+  const other: LoopUser = { failed: () => {}, abandoned: () => {} };
+  bench.loop.enter(other);
+  await bench.loop.leave(other);
+  await bench.idle();
+  assertEquals(bench.disposals, 0);
+  const [side, client] = bench.pair();
+  bench.loop.read(side.in, 10);
+  client.write("x");
+  await bench.idle();
+  assertEquals(side.got, [Status.SUCCESS]);
+  await bench.end();
+});
+
+Deno.test("WaitLoop goes on for one who enters while it ends", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
+  loop.atNextTurn(() => {});
+  await bench.idle();
+  kernel.manual = true;
+  const left = fate(loop.leave(bench));
+  await nextTask();
+  loop.enter(bench);
+  await nextTask();
+  // The last user's end is not held up by the next one's life.
+  assertEquals(left.state, "resolved");
+  const [side, client] = bench.pair();
+  loop.read(side.in, 10);
+  client.write("x");
+  kernel.manual = false;
+  kernel.returnWait();
+  kernel.runTurn();
+  await bench.idle();
+  assertEquals(bench.disposals, 0);
+  assertEquals(side.got, [Status.SUCCESS]);
+  await bench.end();
+});
+
+Deno.test("WaitLoop.leave() resolves even if the wait that it ends fails", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  mock.method(kernel, "wait", () => promise);
+  loop.atNextTurn(() => {});
+  await bench.idle();
+  const left = fate(loop.leave(bench));
+  await bench.idle();
+  assertEquals(left.state, "pending");
+  resolve(false);
+  await bench.idle();
+  assertEquals(left.state, "resolved");
+});
+
+Deno.test("WaitLoop tells its users when the program goes away, and submits nothing more", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
+  const [side, client] = bench.pair();
+  const [deferred] = bench.pair();
+  loop.read(side.in, 10);
+  kernel.failNext("read", Status.OUT_OF_MEMORY);
+  loop.read(deferred.in, 10);
+  await bench.idle();
+  kernel.unload();
+  assertEquals(bench.abandonments, 1);
+  assertEquals(client.ended, Status.BROKEN);
+  assertEquals(kernel.system.names, []);
+  assertEquals(kernel.leftovers().open, 0);
+  // Whatever still happens in this isolate: no breach of the contract follows.
+  await kernel.advance(10_000);
+  await bench.idle();
+  assertEquals(side.got, []);
+  assertEquals(kernel.leftovers().timers, 0);
+});
