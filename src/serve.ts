@@ -231,9 +231,12 @@ class Responders implements Sink {
   }
 
   #startNext(): void {
-    if (this.#working >= this.#limit) return;
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#start(next);
+    while (this.#working < this.#limit) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      // What the server itself has given up, when it was stopped, is not begun.
+      if (!(next.lost instanceof Deno.errors.Interrupted)) return this.#start(next);
+    }
   }
 
   /** Gives the reply, if the responder has not answered by itself. Never rejects. */
