@@ -77,6 +77,9 @@ const WORDS_SIZE = OVERLAPPED.InternalHigh + 8;
 
 const MAX_DWORD = 0xffffffff;
 
+/** Milliseconds that the thread that waits is given to return, when the program goes away. */
+const RECALL_TIME = 20;
+
 /** How a {@linkcode WindowsKernel} is made; for tests. */
 export interface WindowsKernelOptions {
   /** The library, which the kernel closes at its end. By default it is opened. */
@@ -110,6 +113,9 @@ export class WindowsKernel implements Kernel {
   readonly #drained: Handle;
   /** The native array `[wake, arrivals, drained]`: a wait in flight must find it at any time. */
   readonly #handles: bigint;
+  readonly #events: Handle[] = [];
+  /** Whether a wait is dispatched. */
+  #parked = false;
   /** Gives back what this kernel holds, the last first. */
   readonly #undo: (() => void)[] = [];
 
@@ -147,6 +153,7 @@ export class WindowsKernel implements Kernel {
       const library = options.kernel32 ?? openKernel32();
       this.#undo.push(() => library.close());
       this.#calls = library.symbols;
+      this.#undo.push(() => this.#closeEvents());
       // Only the event that belongs to no operation may reset itself: the others stay set for
       // whoever waits next, https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-overlapped
       this.#wake = this.#newEvent(0);
@@ -408,8 +415,11 @@ export class WindowsKernel implements Kernel {
   /** See {@linkcode Kernel.wait}. */
   async wait(drained: boolean): Promise<boolean> {
     this.#waits++;
+    this.#parked = true;
     const count = drained ? 3 : 2;
-    return await this.#calls.parkForMultipleObjects(count, this.#handles, 0, INFINITE) < count;
+    const index = await this.#calls.parkForMultipleObjects(count, this.#handles, 0, INFINITE);
+    this.#parked = false;
+    return index < count;
   }
 
   /** See {@linkcode Kernel.waitStatus}. */
@@ -464,7 +474,27 @@ export class WindowsKernel implements Kernel {
   /** See {@linkcode Kernel.abandon}. */
   abandon(): void {
     this.#abandoned = true;
+    this.#recall();
+    // A wait that was dispatched and begins only now finds nothing to wait for, and returns.
+    const none = new BigUint64Array(3);
+    this.#calls.copyIn(this.#handles, none, BigInt(none.byteLength));
+    this.#closeEvents();
+  }
+
+  /**
+   * Makes the thread that waits return. It has done so when it has taken the signal of `wake`;
+   * one that something else made return takes none, and one that has not begun may never come.
+   */
+  #recall(): void {
     this.wake();
+    const deadline = this.now() + RECALL_TIME;
+    while (
+      this.#parked && this.now() < deadline &&
+      this.#calls.WaitForMultipleObjects(1, this.#handles, 0, 0) !== WAIT_TIMEOUT
+    ) {
+      // That took the signal itself.
+      this.wake();
+    }
   }
 
   #giveBack(): void {
@@ -477,8 +507,13 @@ export class WindowsKernel implements Kernel {
   #newEvent(bManualReset: 0 | 1): Handle {
     const event = this.#calls.CreateEventW(0n, bManualReset, 0, 0n);
     if (event === 0n) throw new KernelError("CreateEventW", this.#calls.GetLastError());
-    this.#undo.push(() => this.#calls.CloseHandle(event));
+    this.#events.push(event);
     return event;
+  }
+
+  /** Operations that are still in flight keep the events themselves, though not their handles. */
+  #closeEvents(): void {
+    for (const event of this.#events.splice(0)) this.#calls.CloseHandle(event);
   }
 
   /** The last error: only valid as the very next call after the one that failed. */

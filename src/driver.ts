@@ -461,8 +461,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#endConnection("client");
     const status = this.#loop.kernel.disconnect(this.#handle);
     // Else what is left of this client would be taken for that of the next.
-    const clean = status === Status.SUCCESS || status === Status.DISCONNECTED;
-    if (clean) this.#host.recycled(this);
+    if (status === Status.SUCCESS) this.#host.recycled(this);
     else this.finish("error", false);
   }
 

@@ -499,7 +499,9 @@ export class MemoryKernel implements Kernel {
     if (memory.flights[lane]?.inFlight) {
       this.#breach(`a second operation on lane ${lane} of slot ${slot}`);
     }
-    if (open.flights[lane]?.inFlight) this.#breach(`a second operation on lane ${lane} of a handle`);
+    if (open.flights[lane]?.inFlight) {
+      this.#breach(`a second operation on lane ${lane} of a handle`);
+    }
     const flight: Flight = {
       ...submission,
       operation: new Operation(() => {

@@ -765,7 +765,7 @@ windowsTest("WindowsKernel.onUnload() calls back on unload, until dispose()", ()
 });
 
 windowsTest(
-  "WindowsKernel.abandon() makes the wait return and keeps all memory, even from dispose()",
+  "WindowsKernel.abandon() ends the wait and its events, and keeps all memory, even from dispose()",
   async () => {
     const watched = new Watched();
     const kernel = new WindowsKernel({ kernel32: watched.library });
@@ -778,17 +778,49 @@ windowsTest(
       assertEquals(kernel.close(handle), Status.SUCCESS);
     }
     kernel.abandon();
+    assert(!watched.events.some(isOpen));
     assert(await waiting);
     kernel.dispose();
     assertEquals(memoryState(buffer), MEM_COMMIT);
     assertEquals(memoryState(overlapped), MEM_COMMIT);
-    assert(watched.events.every(isOpen));
     assertEquals(watched.closed, 0);
     // This process goes on.
-    for (const event of watched.events) watched.real.CloseHandle(event);
     watched.library.close();
   },
 );
+
+windowsTest("WindowsKernel.abandon() ends a wait that returns for another reason", async () => {
+  const watched = new Watched();
+  const kernel = new WindowsKernel({ kernel32: watched.library });
+  const pair = new Pair(kernel);
+  assertEquals(kernel.read(pair.server, SERVER, 4096), Status.PENDING);
+  kernel.rearm(true);
+  const waiting = kernel.wait(true);
+  kernel.write(pair.client, CLIENT, bytes(1));
+  assert(waitFor(watched.arrivals, 1000));
+  pair.close();
+  kernel.abandon();
+  assert(!watched.events.some(isOpen));
+  await waiting;
+  watched.library.close();
+});
+
+windowsTest("WindowsKernel.abandon() ends a wait that begins only afterwards", async () => {
+  const begin = Promise.withResolvers<void>();
+  const watched = new Watched((real) => ({
+    parkForMultipleObjects: async (...args) => {
+      await begin.promise;
+      return await real.parkForMultipleObjects(...args);
+    },
+  }));
+  const kernel = new WindowsKernel({ kernel32: watched.library });
+  const waiting = kernel.wait(true);
+  kernel.abandon();
+  assert(!watched.events.some(isOpen));
+  begin.resolve();
+  assertEquals(await waiting, false);
+  watched.library.close();
+});
 
 // Permissions
 

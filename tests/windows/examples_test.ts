@@ -1,0 +1,271 @@
+/** Each example is run as its first lines say, and the demonstration as the README says. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { type ClientPipe, startClient } from "../win32/client.ts";
+import { windowsTest } from "../win32/environment.ts";
+import { Code } from "../win32/raw.ts";
+import { Program, type Ran, run, testProgram } from "./program.ts";
+import { newPath, rejectsWith, within } from "./support.ts";
+
+const client = await startClient();
+const ROOT = new URL("../../", import.meta.url);
+const EXAMPLES = ["client.ts", "echo_server.ts", "named_pipe_server.ts"] as const;
+type Example = typeof EXAMPLES[number];
+
+/** What Microsoft's client sends, and prints when it comes back. */
+const MESSAGE = "Default message from client.";
+const ANSWER = "Default answer from server";
+
+const sources = new Map<Example, string>();
+for (const name of EXAMPLES) {
+  sources.set(name, await Deno.readTextFile(new URL(`examples/${name}`, ROOT)));
+}
+
+/** The permissions that its first line names: any one of them is enough. */
+function permissionsOf(name: Example): string[] {
+  const [line = ""] = sources.get(name)?.split("\n") ?? [];
+  assertMatch(line, /^\/\/ Permissions?: /);
+  return [...line.matchAll(/--allow-[a-z]+(?:=[^\s)]+)?/g)].map(([flag]) => flag);
+}
+
+/** A cache with nothing in it. */
+class EmptyCache implements AsyncDisposable {
+  readonly path: string = Deno.makeTempDirSync();
+
+  get env(): Record<string, string> {
+    return { DENO_DIR: this.path };
+  }
+
+  /** What a program has downloaded into it. */
+  downloads(): string[] {
+    const found: string[] = [];
+    for (const { name } of Deno.readDirSync(this.path)) {
+      if (!["npm", "remote", "deps", "registries"].includes(name)) continue;
+      for (const { name: item } of Deno.readDirSync(`${this.path}/${name}`)) {
+        found.push(`${name}/${item}`);
+      }
+    }
+    return found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+}
+
+function example(name: Example, permissions: string[], ...args: string[]): string[] {
+  const file = fileURLToPath(new URL(`examples/${name}`, ROOT));
+  return [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-remote",
+    "--cached-only",
+    ...permissions,
+    file,
+    ...args,
+  ];
+}
+
+/** Once per permission that the example names. */
+async function withEachPermission(
+  name: Example,
+  test: (permission: string, env: Record<string, string>) => Promise<void>,
+): Promise<void> {
+  const permissions = permissionsOf(name);
+  assertEquals(permissions, ["--allow-ffi", "--allow-ffi=C:\\Windows\\System32\\kernel32.dll"]);
+  for (const permission of permissions) {
+    await using cache = new EmptyCache();
+    await test(permission, cache.env);
+    assertEquals(cache.downloads(), []);
+  }
+}
+
+function lines(text: string): string[] {
+  return text.split(/\r?\n/).filter((line) => line !== "");
+}
+
+function utf16(text: string): Uint8Array<ArrayBuffer> {
+  const units = Uint16Array.from(text, (character) => character.charCodeAt(0));
+  return new Uint8Array(units.buffer);
+}
+
+function open(path: string): Promise<ClientPipe> {
+  return client.open(path, { messageMode: true, wait: 5_000 });
+}
+
+windowsTest("examples: all of them are run here", async () => {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(new URL("examples/", ROOT))) names.push(name);
+  assertEquals(names.toSorted(), [...EXAMPLES]);
+});
+
+windowsTest("examples: they import this module by its name, and what Deno has built in", () => {
+  for (const [name, source] of sources) {
+    const imports = [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["'`]([^"'`]+)["'`]/g)]
+      .map(([, specifier = ""]) => specifier);
+    assert(imports.includes("@overlapped/named-pipe"), name);
+    for (const specifier of imports) {
+      assertMatch(specifier, /^(@overlapped\/named-pipe|node:[a-z/]+)$/, name);
+    }
+  }
+});
+
+windowsTest(
+  "examples: without their permission they fail, and say which one is missing",
+  async () => {
+    const runs = [
+      run(example("named_pipe_server.ts", [], "--path", newPath())),
+      run(example("echo_server.ts", [], newPath())),
+      run(example("client.ts", [], newPath(), "hello")),
+    ];
+    for (const { code, stderr } of await Promise.all(runs)) {
+      assertEquals(code, 1);
+      assertStringIncludes(stderr, "NotCapable");
+      assertStringIncludes(stderr, "--allow-ffi");
+    }
+  },
+);
+
+windowsTest("examples: named_pipe_server answers Microsoft's client, built for ANSI", async () => {
+  await withEachPermission("named_pipe_server.ts", async (permission, env) => {
+    const path = newPath();
+    await using server = new Program(
+      example("named_pipe_server.ts", [permission], "--path", path),
+      { env },
+    );
+    await server.printed("listening");
+    await using pipe = await open(path);
+    for (const text of [MESSAGE, "and another"]) {
+      await pipe.write(`${text}\0`);
+      assertEquals((await pipe.read()).text, `${ANSWER}\0`);
+      await server.printed(`[0] ${text}`);
+    }
+    const others = [await open(path), await open(path), await open(path)];
+    await rejectsWith(Code.PIPE_BUSY, client.open(path));
+    for (const [i, other] of others.entries()) {
+      await other.write(`other ${i}\0`);
+      assertEquals((await other.read()).text, `${ANSWER}\0`);
+      await server.printed(`[${i + 1}] other ${i}`);
+      await other.close();
+    }
+    server.kill();
+    const { stdout } = await server.ended;
+    assertEquals(lines(stdout), [
+      `listening on ${path}`,
+      `[0] ${MESSAGE}`,
+      "[0] and another",
+      "[1] other 0",
+      "[2] other 1",
+      "[3] other 2",
+    ]);
+  });
+});
+
+windowsTest(
+  "examples: named_pipe_server answers Microsoft's client, built for Unicode",
+  async () => {
+    const path = newPath();
+    await using server = new Program(
+      example("named_pipe_server.ts", ["--allow-ffi"], "--path", path, "--encoding", "utf-16le"),
+    );
+    await server.printed("listening");
+    await using pipe = await open(path);
+    for (const text of [MESSAGE, "Grüße, 管道"]) {
+      await pipe.write(utf16(`${text}\0`));
+      assertEquals((await pipe.read()).bytes, utf16(`${ANSWER}\0`));
+      await server.printed(`[0] ${text}`);
+    }
+  },
+);
+
+windowsTest("examples: echo_server echoes, and client prints what comes back", async () => {
+  await withEachPermission("echo_server.ts", async (permission, env) => {
+    const path = newPath();
+    await using server = new Program(example("echo_server.ts", [permission], path), { env });
+    await server.printed("listening");
+    await using pipe = await open(path);
+    const message = { length: 100_000, seed: 1 };
+    await pipe.write(message);
+    assertEquals(await pipe.readPattern(message), 1);
+    await pipe.write("");
+    assertEquals((await pipe.read()).bytes.length, 0);
+    for (const permission of permissionsOf("client.ts")) {
+      const messages = ["one", "two words", "Grüße"];
+      const ran = await run(example("client.ts", [permission], path, ...messages), { env });
+      assertEquals([ran.code, lines(ran.stdout), ran.stderr], [0, messages, ""]);
+    }
+    server.kill();
+    assertEquals(lines((await server.ended).stdout), [`listening on ${path}`]);
+  });
+});
+
+windowsTest("examples: the wrong arguments end them with exit code 2", async () => {
+  const runs = [
+    run(example("echo_server.ts", ["--allow-ffi"])),
+    run(example("client.ts", ["--allow-ffi"])),
+    run(example("client.ts", ["--allow-ffi"], newPath())),
+  ];
+  for (const { code, stdout, stderr } of await Promise.all(runs)) {
+    assertEquals([code, stdout], [2, ""]);
+    assertMatch(stderr, /^Usage: \w+\.ts PATH/);
+  }
+});
+
+/** Runs a server in a console of its own, and presses a key combination when it listens. */
+async function pressed(key: "ctrl-c" | "ctrl-break", args: string[]): Promise<Ran> {
+  const file = await Deno.makeTempFile();
+  try {
+    const program = testProgram("in_console", "--allow-ffi", "--allow-run", "--allow-write");
+    const { code } = await within("the console", run([...program, file, key, ...args]), 30_000);
+    assertEquals(code, 0);
+    return JSON.parse(await Deno.readTextFile(file));
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+windowsTest("examples: Ctrl-C shuts the servers down", async () => {
+  const path = newPath();
+  for (
+    const args of [
+      example("echo_server.ts", ["--allow-ffi"], path),
+      example("named_pipe_server.ts", ["--allow-ffi"], "--path", path),
+    ]
+  ) {
+    const { code, stdout, stderr } = await pressed("ctrl-c", args);
+    assertEquals([code, lines(stdout), stderr], [0, [`listening on ${path}`], ""]);
+  }
+});
+
+windowsTest.notUnderWine("examples: Ctrl-Break shuts a server down", async () => {
+  const path = newPath();
+  const args = example("echo_server.ts", ["--allow-ffi"], path);
+  const { code, stdout, stderr } = await pressed("ctrl-break", args);
+  assertEquals([code, lines(stdout), stderr], [0, [`listening on ${path}`], ""]);
+});
+
+windowsTest("examples: the demonstration shows 18 exchanges, and ends by itself", async () => {
+  await using cache = new EmptyCache();
+  const { code, stdout, stderr } = await run([
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-remote",
+    "--cached-only",
+    "--allow-ffi",
+    "--allow-run",
+    "--allow-read",
+    fileURLToPath(new URL("tools/demo.ts", ROOT)),
+  ], { env: cache.env, limit: 60_000 });
+  assertEquals([code, stderr], [0, ""]);
+  const exchange =
+    /^\[([0-3])\] "(request [1-3] of client [1-6])" -> "Default answer from server"$/;
+  const shown = lines(stdout).map((line) => exchange.exec(line)).filter((match) => match !== null);
+  assertEquals(shown.length, 18);
+  assertEquals(new Set(shown.map(([, , request]) => request)).size, 18);
+  // Four instances, and six clients.
+  assertEquals(new Set(shown.map(([, instance]) => instance)).size, 4);
+  assertEquals(cache.downloads(), []);
+});

@@ -1,0 +1,233 @@
+/**
+ * Clients and servers that are not ours, as processes of their own: `node:net` of Node, Bun and
+ * Deno, and programs in C. `tools/foreign.ts` gets them; one that is missing is a failure.
+ */
+
+import { assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { call, connect, type PipeConn, serve } from "../../mod.ts";
+import type { ForeignPrograms } from "../../tools/foreign.ts";
+import { patternBytes, patternMismatch } from "../win32/client.ts";
+import { isWine, windowsTest } from "../win32/environment.ts";
+import { newPath, within } from "./support.ts";
+
+const CHECKOUT = new URL("../../", import.meta.url);
+
+/** How long a foreign program may take. */
+const LIMIT = 90_000;
+
+async function readPrograms(): Promise<ForeignPrograms> {
+  const text = await Deno.readTextFile(new URL(".cache/foreign.json", CHECKOUT));
+  const windows = (path: string) => path.startsWith("/") ? `Z:${path.replaceAll("/", "\\")}` : path;
+  return JSON.parse(text, (_, value) => typeof value === "string" ? windows(value) : value);
+}
+
+async function foreignPrograms(): Promise<ForeignPrograms> {
+  // Under Wine nothing can be downloaded or built: there the tool has run before.
+  if (!isWine()) {
+    const { success } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", new URL("tools/foreign.ts", CHECKOUT).href],
+    }).output();
+    if (!success) throw new Error("tools/foreign.ts failed: run it to see why");
+  }
+  try {
+    return await readPrograms();
+  } catch (cause) {
+    throw new Error("Run `deno run -A tools/foreign.ts` first", { cause });
+  }
+}
+
+const programs = await foreignPrograms();
+
+function script(name: string): string {
+  return decodeURIComponent(new URL(`tests/foreign/${name}`, CHECKOUT).pathname.slice(1));
+}
+
+/** Who runs a script that uses `node:net`. */
+const RUNTIMES: Record<string, string[]> = {
+  Node: [programs.node],
+  Bun: [programs.bun],
+  Deno: [Deno.execPath(), "run", "-A", "--quiet", "--no-config", "--no-lock", "--no-check"],
+};
+
+/**
+ * A foreign program that runs. What it prints goes nowhere, and its complaints to where ours go: to
+ * read them would hold a thread of Deno's pool each, and many of them would leave none for the wait
+ * of the server.
+ */
+class Foreign implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+
+  constructor([program = "", ...args]: string[]) {
+    this.#child = new Deno.Command(program, {
+      args,
+      stdin: "null",
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+  }
+
+  /** The exit code. */
+  async ended(): Promise<number> {
+    return (await within("the end of the program", this.#child.status, LIMIT)).code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.#child.status;
+  }
+}
+
+/** A file that a program says in how it ended. */
+class Verdict implements AsyncDisposable {
+  readonly #folder = Deno.makeTempDirSync();
+  readonly path = `${this.#folder}\\verdict`;
+
+  async text(): Promise<string> {
+    return await Deno.readTextFile(this.path).catch(() => "nothing");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+// Clients
+
+const CONNECTIONS = 4;
+const EXCHANGES = 40;
+
+/** Runs a client by `node:net`: several connections, each in a closed loop. */
+async function runScript(runtime: string[], path: string): Promise<void> {
+  await using verdict = new Verdict();
+  await using client = new Foreign([
+    ...runtime,
+    script("net_client.mjs"),
+    path,
+    verdict.path,
+    `${CONNECTIONS}`,
+    `${EXCHANGES}`,
+  ]);
+  const code = await client.ended();
+  assertEquals([await verdict.text(), code], ["done", 0]);
+}
+
+/** Runs a client in C, several times at once. */
+async function runInC(name: string, path: string): Promise<void> {
+  const run = async () => {
+    await using client = new Foreign([`${programs.c}\\${name}.exe`, path, `${EXCHANGES}`]);
+    assertEquals(await client.ended(), 0);
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, run));
+}
+
+const CLIENTS: Record<string, (path: string) => Promise<void>> = {
+  "node:net of Node": (path) => runScript(RUNTIMES["Node"] ?? [], path),
+  "node:net of Bun": (path) => runScript(RUNTIMES["Bun"] ?? [], path),
+  "node:net of Deno": (path) => runScript(RUNTIMES["Deno"] ?? [], path),
+  "synchronous I/O in C": (path) => runInC("synchronous", path),
+  "overlapped I/O in C": (path) => runInC("overlapped", path),
+  "TransactNamedPipe in C": (path) => runInC("transact", path),
+  "CallNamedPipe in C": (path) => runInC("call", path),
+};
+
+for (const [name, run] of Object.entries(CLIENTS)) {
+  windowsTest(`clients by ${name} get every answer, as many at once as come`, async () => {
+    const path = newPath();
+    const reasons = new Set<string>();
+    let exchanges = 0;
+    {
+      await using _server = serve({
+        path,
+        onDisconnect: (_, reason) => reasons.add(reason),
+      }, (request) => {
+        exchanges++;
+        return request;
+      });
+      await run(path);
+    }
+    assertEquals(exchanges, CONNECTIONS * EXCHANGES);
+    assertEquals([...reasons], ["client"]);
+  });
+}
+
+windowsTest("more clients in C than instances take turns", async () => {
+  const path = newPath();
+  let exchanges = 0;
+  let connected = 0;
+  await using _server = serve({
+    path,
+    instances: 2,
+    maxInstances: 2,
+    onDisconnect: () => connected++,
+  }, (request) => {
+    exchanges++;
+    return request;
+  });
+  const kinds = ["synchronous", "overlapped", "transact", "call"];
+  await Promise.all(kinds.map((name) => runInC(name, path)));
+  assertEquals(exchanges, kinds.length * CONNECTIONS * EXCHANGES);
+  assertGreaterOrEqual(connected, CONNECTIONS * EXCHANGES);
+});
+
+// Servers
+
+/** What comes back when a stream of bytes is sent; it may come in pieces. */
+async function echoed(conn: PipeConn, request: Uint8Array): Promise<Uint8Array> {
+  const reply = new Uint8Array(request.length);
+  const sending = conn.send(request);
+  for (let length = 0; length < reply.length;) {
+    const piece = await conn.receive();
+    if (piece === null) throw new Error("The server has left");
+    reply.set(piece, length);
+    length += piece.length;
+  }
+  await sending;
+  return reply;
+}
+
+for (const [name, runtime] of Object.entries(RUNTIMES)) {
+  windowsTest(`connect() talks to a server by node:net of ${name}`, async () => {
+    const path = newPath();
+    await using verdict = new Verdict();
+    await using server = new Foreign([...runtime, script("net_server.mjs"), path, verdict.path]);
+    const decoder = new TextDecoder();
+    // The second comes when the first is served: that there is a free instance is not promised.
+    await using one = await connect({ path, timeout: 30_000 });
+    assertEquals(decoder.decode(await one.request("first")), "first");
+    await using two = await connect({ path, timeout: 30_000 });
+    for (let i = 0; i < EXCHANGES; i++) {
+      const replies = await Promise.all([one.request(`one ${i}`), two.request(`two ${i}`)]);
+      assertEquals(replies.map((reply) => decoder.decode(reply)), [`one ${i}`, `two ${i}`]);
+    }
+    const long = { length: 500_000, seed: 9 };
+    const reply = await echoed(two, patternBytes(long));
+    assertEquals(patternMismatch(reply, long.seed), -1);
+    await one.send("stop");
+    const code = await server.ended();
+    assertEquals([await verdict.text(), code], ["done", 0]);
+    assertEquals([await one.receive(), await two.receive()], [null, null]);
+  });
+}
+
+windowsTest("call() gets the answer of a C server with four instances", async () => {
+  const path = newPath();
+  await using _server = new Foreign([`${programs.c}\\four_instances.exe`, path]);
+  const decoder = new TextDecoder();
+  const answer = "Default answer from server\0";
+  for (let round = 0; round < 5; round++) {
+    // More than it has instances.
+    const calls = Array.from({ length: 10 }, (_, i) => call(path, `${i}\0`, { timeout: 30_000 }));
+    const replies = await Promise.all(calls);
+    assertEquals(replies.map((reply) => decoder.decode(reply)), Array(10).fill(answer));
+  }
+  {
+    await using conn = await connect({ path });
+    for (let i = 0; i < EXCHANGES; i++) {
+      assertEquals(decoder.decode(await conn.request(`${i}\0`)), answer);
+    }
+  }
+});

@@ -1,0 +1,82 @@
+/** Many clients at once, and whether each of them gets its share. */
+
+import { assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { WindowsKernel } from "../../ffi/windows_kernel.ts";
+import { type PipeClient, type Responder, serve } from "../../mod.ts";
+import { serveOn } from "../../src/serve.ts";
+import { WaitLoop } from "../../src/wait_loop.ts";
+import { startClient } from "../win32/client.ts";
+import { windowsTest } from "../win32/environment.ts";
+import { newPath, within } from "./support.ts";
+
+const client = await startClient();
+const probes = await startClient();
+
+/** Counts the waits that are parked on other threads. */
+class CountedKernel extends WindowsKernel {
+  waiting = 0;
+  mostWaiting = 0;
+
+  override async wait(drained: boolean): Promise<boolean> {
+    this.mostWaiting = Math.max(this.mostWaiting, ++this.waiting);
+    const returned = await super.wait(drained);
+    this.waiting--;
+    return returned;
+  }
+}
+
+windowsTest("300 clients at once are served over one wait, and leave no instance", async () => {
+  const CLIENTS = 300;
+  const INSTANCES = 4;
+  const path = newPath();
+  const kernel = new CountedKernel();
+  const loop = new WaitLoop(kernel);
+  const connected = new Set<PipeClient>();
+  let most = 0;
+  const reasons: string[] = [];
+  const left = Promise.withResolvers<void>();
+  const server = serveOn(() => loop, {
+    path,
+    instances: INSTANCES,
+    onDisconnect(client, reason) {
+      connected.delete(client);
+      reasons.push(reason);
+      if (reasons.length === CLIENTS) left.resolve();
+    },
+  }, (request, { client }) => {
+    connected.add(client);
+    most = Math.max(most, connected.size);
+    return request;
+  });
+  await using probe = await probes.open(path);
+  const load = await client.startLoad({ path, clients: CLIENTS, exchanges: 3, timeout: 30_000 });
+  // All are connected, and each has had a reply.
+  const { counts, errors } = await load.report();
+  assertEquals(errors, []);
+  assertEquals(counts, Array(CLIENTS).fill(3));
+  assertEquals(most, CLIENTS);
+  await within("the end of all connections", left.promise, 30_000);
+  assertEquals(reasons, Array(CLIENTS).fill("client"));
+  // The probe's own, and those that always listen.
+  assertEquals((await probe.state()).instances, 1 + INSTANCES);
+  assertEquals(kernel.mostWaiting, 1);
+  await probe.close();
+  await server.shutdown();
+  assertEquals(kernel.waiting, 0);
+});
+
+const responders: Record<string, Responder> = {
+  "at once": (request) => request,
+  "later": (request) => Promise.resolve(request),
+};
+
+for (const [when, responder] of Object.entries(responders)) {
+  windowsTest(`of 32 clients that are answered ${when}, none gets much less`, async () => {
+    const path = newPath();
+    await using _server = serve({ path }, responder);
+    const { counts, errors } = await client.load({ path, clients: 32, fastest: 500 });
+    assertEquals(errors, []);
+    assertEquals(Math.max(...counts), 500);
+    assertGreaterOrEqual(Math.min(...counts), 400);
+  });
+}

@@ -1,0 +1,100 @@
+/**
+ * Other programs, run by the same Deno as the tests.
+ *
+ * @module
+ */
+
+import { within } from "./support.ts";
+
+/** What became of a program. */
+export interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Where a program finds itself. */
+export interface ProgramOptions {
+  env?: Record<string, string> | undefined;
+  /** How many milliseconds it may run. @default {30_000} */
+  limit?: number | undefined;
+}
+
+/** A program that runs. */
+export class Program implements AsyncDisposable {
+  /** What became of it, when it has ended. */
+  readonly ended: Promise<Ran>;
+  readonly #child: Deno.ChildProcess;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #unload = () => this.kill();
+  #stdout = "";
+  #waiting: { text: string; resolve: () => void }[] = [];
+
+  constructor(args: string[], { env = {}, limit = 30_000 }: ProgramOptions = {}) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args,
+      env: { NO_COLOR: "1", ...env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    addEventListener("unload", this.#unload);
+    this.#timer = setTimeout(this.#unload, limit);
+    this.ended = this.#run();
+  }
+
+  /** Resolves when it has printed this. */
+  async printed(text: string): Promise<void> {
+    if (this.#stdout.includes(text)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push({ text, resolve });
+    const early = this.ended.then(({ code, stderr }) => {
+      throw new Error(`The program ended with ${code} before it printed "${text}": ${stderr}`);
+    });
+    await within(`"${text}"`, Promise.race([promise, early]), 30_000);
+  }
+
+  /** TerminateProcess. */
+  kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  /** Kills it, if it has not ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    await this.ended;
+  }
+
+  async #run(): Promise<Ran> {
+    const [status, stderr] = await Promise.all([
+      this.#child.status,
+      new Response(this.#child.stderr).text(),
+      this.#read(),
+    ]);
+    clearTimeout(this.#timer);
+    removeEventListener("unload", this.#unload);
+    return { code: status.code, stdout: this.#stdout, stderr };
+  }
+
+  async #read(): Promise<void> {
+    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
+      this.#stdout += text;
+      for (const { text, resolve } of this.#waiting) if (this.#stdout.includes(text)) resolve();
+    }
+  }
+}
+
+/** Runs a program to its end. */
+export function run(args: string[], options?: ProgramOptions): Promise<Ran> {
+  return new Program(args, options).ended;
+}
+
+/** The arguments for a program of the tests: no settings, no downloads, these permissions. */
+export function testProgram(name: string, ...permissions: string[]): string[] {
+  const file = new URL(`programs/${name}.ts`, import.meta.url).href;
+  return ["run", "--quiet", "--no-config", "--no-lock", "--cached-only", ...permissions, file];
+}

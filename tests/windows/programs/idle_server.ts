@@ -1,0 +1,35 @@
+/**
+ * A server that measures its own process: to `times` it answers how many milliseconds of processor
+ * time the process has used, to `spin` it uses some more, after `stop` it shuts down.
+ */
+
+import { serve } from "../../../mod.ts";
+import { processTimes } from "../../win32/raw.ts";
+
+const [path = ""] = Deno.args;
+
+function used(): number {
+  const { kernel, user } = processTimes();
+  return kernel + user;
+}
+
+/** Works until that shows, if it shows at all; on a busy machine that takes a while. */
+function spin(): void {
+  const enough = used() + 50;
+  const end = performance.now() + 5_000;
+  while (used() < enough && performance.now() < end);
+}
+
+const server = serve({ path }, (_, exchange) => {
+  switch (exchange.text()) {
+    case "spin":
+      spin();
+      return `${used()}`;
+    case "stop":
+      server.shutdown();
+      return "stopping";
+    default:
+      return `${used()}`;
+  }
+});
+console.log("listening");
