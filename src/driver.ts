@@ -8,12 +8,14 @@
  * @module
  */
 
+import type { Budget } from "./budget.ts";
+import { Deadline } from "./deadlines.ts";
 import { systemError } from "./errors.ts";
 import { type Answerer, rejected, ServerClient, ServerExchange } from "./exchange.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./instance.ts";
-import { type Handle, isEnd, Lane, Status, type Timer } from "./kernel.ts";
+import { type Handle, isEnd, Lane, Status } from "./kernel.ts";
 import { type Fault, MessageReader } from "./message_reader.ts";
-import { LAST_WRITE_TIMEOUT, LONGEST_REQUEST } from "./options.ts";
+import { LAST_WRITE_TIMEOUT, type ServerSettings } from "./options.ts";
 import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
 
 /**
@@ -25,18 +27,43 @@ import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
  * - `"server"`: the server was stopped at once: its `signal` was aborted, or the loop over its
  *   exchanges was left.
  * - `"shutdown"`: the server was shut down.
- * - `"error"`: a call to Windows failed, or what the client sent can not be used; the hook gets the
- *   error.
+ * - `"maxRequest"`: a request was longer than {@linkcode ExchangesOptions.maxRequest}.
+ * - `"maxPerProcess"`: its process had as many connections as
+ *   {@linkcode ExchangesOptions.maxPerProcess} allows.
+ * - `"idleTimeout"`: no request came within {@linkcode ExchangesOptions.idleTimeout}.
+ * - `"replyTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.replyTimeout}.
+ * - `"responderTimeout"`: an exchange was not settled within
+ *   {@linkcode ExchangesOptions.responderTimeout}.
+ * - `"error"`: a call to Windows failed, or what the client sent can not be used.
+ *
+ * For `"error"` and all limits, the hook gets an error that says more.
  */
-export type DisconnectReason = "client" | "responder" | "server" | "shutdown" | "error";
+export type DisconnectReason =
+  | "client"
+  | "responder"
+  | "server"
+  | "shutdown"
+  | "maxRequest"
+  | "maxPerProcess"
+  | "idleTimeout"
+  | "replyTimeout"
+  | "responderTimeout"
+  | "error";
 
 /** The server that an instance belongs to. */
 export interface Host {
   readonly path: string;
+  readonly settings: ServerSettings;
+  /** The bytes that all clients together may hold. */
+  readonly budget: Budget;
   /** No further request is wanted. */
   readonly draining: boolean;
   /** A number for a new connection. */
   nextClientId(): number;
+  /** Whether a process may have one more connection, which then counts. */
+  admit(processId: number): boolean;
+  /** A connection that counted is over. */
+  discount(processId: number): void;
   /** The instance listens no longer: a client has come, or it was cancelled, or failed. */
   listened(instance: PipeInstance, status: number): void;
   /** A request to answer. */
@@ -106,7 +133,15 @@ export class PipeInstance implements Completer, Answerer {
   #outgoing: Outgoing[] = [];
   #reason: DisconnectReason | undefined = undefined;
   #error: Error | undefined = undefined;
-  #lastWrite: Timer | undefined = undefined;
+  /** While it waits for bytes of the budget before it reads: how to give that up. */
+  #postponed: (() => void) | undefined = undefined;
+  /** Bytes of the budget that the request takes. */
+  #requestBytes = 0;
+  #process: number | undefined = undefined;
+  #idling = false;
+  readonly #idle = new Deadline(() => this.#timeOut("idleTimeout"));
+  readonly #answer = new Deadline(() => this.#timeOut("responderTimeout"));
+  readonly #unread = new Deadline(() => this.#timeOut("replyTimeout"));
   /** Messages that could not be delivered to a client that was there. */
   #dropped = 0;
   #depth = 0;
@@ -120,7 +155,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#slot = loop.takeSlot();
     this.#in = new Operation(this, handle, Lane.IN, this.#slot);
     this.#out = new Operation(this, handle, Lane.OUT, this.#slot);
-    this.#reader = new MessageReader(loop, this.#in, LONGEST_REQUEST);
+    this.#reader = new MessageReader(loop, this.#in, host.settings.maxRequest);
   }
 
   /** Its state: for tests and diagnosis. */
@@ -189,7 +224,6 @@ export class PipeInstance implements Completer, Answerer {
     this.#error ??= error;
     for (const outgoing of this.#outgoing) this.#drop(outgoing);
     this.#endConnection("error");
-    this.#watchLastWrite();
     this.#giveNotice();
   }
 
@@ -216,6 +250,7 @@ export class PipeInstance implements Completer, Answerer {
     const bytes = this.#outgoing.length === 0 || own ? message : message.slice();
     const outgoing = new Outgoing(bytes, last);
     this.#outgoing.push(outgoing);
+    this.#host.budget.hold(bytes.length);
     if (last) this.#settled(exchange, "replied");
     else this.#raise("sent");
     return outgoing.promise();
@@ -228,12 +263,16 @@ export class PipeInstance implements Completer, Answerer {
 
   /** See {@linkcode Answerer}. */
   progressed(exchange: ServerExchange): void {
-    if (exchange === this.#exchange) this.#releaseLost();
+    if (exchange !== this.#exchange) return;
+    if (exchange.open && !exchange.finished) {
+      this.#loop.deadlines.set(this.#answer, this.#host.settings.responderTimeout);
+    }
+    this.#releaseLost();
   }
 
   #settled(exchange: ServerExchange, event: "replied" | "settled"): void {
     if (exchange !== this.#exchange) return;
-    this.#exchange = undefined;
+    this.#letGo();
     this.#host.settled();
     this.#raise(event);
   }
@@ -245,7 +284,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#depth++;
     for (const command of step.commands) this.#execute(command);
     this.#depth--;
-    this.#watchLastWrite();
+    this.#watchTime();
     this.#releaseLost();
     if (this.#depth === 0) this.#giveNotice();
   }
@@ -273,13 +312,16 @@ export class PipeInstance implements Completer, Answerer {
         this.#listening = true;
         return this.#loop.listen(this.#in);
       case "read":
-        return this.#reader.readFirst();
+        return this.#read(0, () => this.#reader.readFirst());
       case "readRest":
-        return this.#reader.readRest();
+        return this.#read(this.#reader.length, () => {
+          this.#holdRequest(this.#reader.length);
+          this.#reader.readRest();
+        });
       case "write":
         return this.#write();
       case "cancelIn":
-        return this.#loop.cancel(this.#in);
+        return this.#cancelIn();
       case "cancelOut":
         return this.#loop.cancel(this.#out);
       case "welcome":
@@ -304,6 +346,28 @@ export class PipeInstance implements Completer, Answerer {
     }
   }
 
+  /** Reads when the budget has so many bytes left. */
+  #read(bytes: number, submit: () => void): void {
+    this.#postponed = this.#host.budget.wait(bytes, () => {
+      const waited = this.#postponed !== undefined;
+      this.#postponed = undefined;
+      submit();
+      if (waited) this.#watchTime();
+    });
+  }
+
+  #cancelIn(): void {
+    if (this.#postponed === undefined) return this.#loop.cancel(this.#in);
+    this.#postponed();
+    this.#postponed = undefined;
+    this.#loop.finish(this.#in, Status.CANCELLED);
+  }
+
+  #holdRequest(bytes: number): void {
+    this.#requestBytes = bytes;
+    this.#host.budget.hold(bytes);
+  }
+
   #lastOutcome: Event = "message";
 
   #readOutcome(): Event {
@@ -315,7 +379,7 @@ export class PipeInstance implements Completer, Answerer {
 
   #faulty(fault: Fault | undefined): void {
     if (fault === undefined) return;
-    this.#reason ??= "error";
+    this.#reason ??= fault.tooLong ? "maxRequest" : "error";
     this.#error ??= readError(this.#host.path, fault);
   }
 
@@ -332,15 +396,25 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #welcome(): void {
+    if (this.#host.settings.maxPerProcess !== Infinity) this.#count();
     this.#client = new ServerClient(this.#host.nextClientId(), (client) => {
       if (client === this.#client) this.finish("responder", true);
     });
   }
 
+  #count(): void {
+    const process = this.#loop.kernel.clientProcess(this.#handle);
+    if (this.#host.admit(process)) this.#process = process;
+    else this.#notices.push(() => this.evict("maxPerProcess", tooMany(this.#host, process)));
+  }
+
   #hand(): void {
     const client = this.#client;
     if (client === undefined) return;
-    const exchange = new ServerExchange(this, this.shown, client, this.#reader.takeMessage());
+    const request = this.#reader.takeMessage();
+    // The bytes of a long one are held since its rest was read.
+    if (this.#requestBytes === 0) this.#holdRequest(request.length);
+    const exchange = new ServerExchange(this, this.shown, client, request);
     this.#exchange = exchange;
     if (this.#clientGone) exchange.lose(this.#goneError());
     this.#notices.push(() => {
@@ -390,16 +464,27 @@ export class PipeInstance implements Completer, Answerer {
     if (exchange?.lost === undefined) return;
     const { name } = this.#state;
     if (name === "ended" ? exchange.taken : name === "answering" && exchange.finished) {
-      this.#exchange = undefined;
+      this.#letGo();
       this.#raise("settled");
     }
+  }
+
+  /** The exchange is nothing of ours any more. */
+  #letGo(): void {
+    this.#exchange = undefined;
+    this.#loop.deadlines.lift(this.#answer);
+    this.#host.budget.free(this.#requestBytes);
+    this.#requestBytes = 0;
   }
 
   #write(): void {
     const head = this.#outgoing[0];
     if (head === undefined) return;
     const status = this.#loop.write(this.#out, head.bytes);
-    if (status === Status.PENDING) return;
+    if (status === Status.PENDING) {
+      this.#loop.deadlines.set(this.#unread, this.#host.settings.replyTimeout);
+      return;
+    }
     // Only the end of an exchange goes on in the same turn: a responder that sends without end
     // must not keep the thread.
     if (head.last) this.#wrote(status);
@@ -407,8 +492,10 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #wrote(status: number): void {
+    this.#loop.deadlines.lift(this.#unread);
     const head = this.#outgoing.shift();
     if (status === Status.SUCCESS) {
+      this.#host.budget.free(head?.bytes.length ?? 0);
       head?.end();
       if (this.#outgoing.length > 0) this.#write();
       else this.#raise("written");
@@ -439,22 +526,31 @@ export class PipeInstance implements Completer, Answerer {
   #drop(outgoing: Outgoing | undefined): void {
     if (outgoing === undefined) return;
     if (!this.#clientLeft) this.#dropped++;
+    this.#host.budget.free(outgoing.bytes.length);
     outgoing.end(this.#goneError());
   }
 
-  /** A connection that is to end waits for its last write only so long. */
-  #watchLastWrite(): void {
-    const { kernel } = this.#loop;
-    const pending = this.#state.name === "closing" && this.#state.writes;
-    if (pending && this.#lastWrite === undefined) {
-      this.#lastWrite = kernel.startTimer(LAST_WRITE_TIMEOUT, () => {
-        this.#lastWrite = undefined;
-        this.evict("error", unread(this.#host.path));
-      });
-    } else if (!pending && this.#lastWrite !== undefined) {
-      kernel.stopTimer(this.#lastWrite);
-      this.#lastWrite = undefined;
+  /** Limits stand still while we do not read, or nothing is left to be read by the client. */
+  #watchTime(): void {
+    const state = this.#state;
+    const { deadlines } = this.#loop;
+    const idling = state.name === "reading" && !state.gone && this.#postponed === undefined;
+    if (idling !== this.#idling) {
+      this.#idling = idling;
+      if (idling) deadlines.set(this.#idle, this.#host.settings.idleTimeout);
+      else deadlines.lift(this.#idle);
     }
+    // A connection that is to end waits for its last write, but never for ever.
+    if (state.name === "closing" && state.writes && !deadlines.has(this.#unread)) {
+      deadlines.set(this.#unread, LAST_WRITE_TIMEOUT);
+    }
+  }
+
+  #timeOut(limit: "idleTimeout" | "replyTimeout" | "responderTimeout"): void {
+    const error = timedOut(this.#host, limit);
+    if (limit === "replyTimeout") return this.evict(limit, error);
+    this.#error ??= error;
+    this.finish(limit, false);
   }
 
   #recycle(): void {
@@ -479,8 +575,12 @@ export class PipeInstance implements Completer, Answerer {
     const ended = this.#reason;
     const error = this.#error;
     this.#notices.push(() => this.#host.disconnected(client, ended, error));
+    if (this.#process !== undefined) this.#host.discount(this.#process);
+    this.#process = undefined;
     this.#client = undefined;
-    this.#exchange = undefined;
+    this.#letGo();
+    this.#loop.deadlines.lift(this.#unread);
+    this.#loop.deadlines.lift(this.#idle);
     this.#held = undefined;
     this.#reason = undefined;
     this.#error = undefined;
@@ -488,9 +588,25 @@ export class PipeInstance implements Completer, Answerer {
   }
 }
 
-function unread(path: string): Error {
+function timedOut(
+  { path, settings }: Host,
+  limit: "idleTimeout" | "replyTimeout" | "responderTimeout",
+): Error {
+  const what = {
+    idleTimeout: "it sent no request",
+    replyTimeout: "it did not read its reply",
+    responderTimeout: "its request was not answered",
+  };
+  const time = settings[limit] === Infinity ? LAST_WRITE_TIMEOUT : settings[limit];
   return new Deno.errors.TimedOut(
-    `Cannot finish writing to a client of "${path}": it read nothing for ${LAST_WRITE_TIMEOUT} ms`,
+    `Cannot go on with a client of "${path}": ${what[limit]} within ${time} ms (${limit})`,
+  );
+}
+
+function tooMany({ path, settings }: Host, process: number): Error {
+  return new Deno.errors.Busy(
+    `Cannot admit a client of "${path}": process ${process} has ${settings.maxPerProcess} ` +
+      "connections already (maxPerProcess)",
   );
 }
 

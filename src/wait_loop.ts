@@ -18,6 +18,7 @@
  * @module
  */
 
+import { Deadlines } from "./deadlines.ts";
 import {
   BELIEVED,
   type Handle,
@@ -110,6 +111,8 @@ export class Operation {
 /** The loop; one for the whole isolate, over one kernel. */
 export class WaitLoop {
   readonly kernel: Kernel;
+  /** The time limits of all its users. */
+  readonly deadlines: Deadlines;
   readonly #inFlight: readonly [Operation[], Operation[]] = [[], []];
   /** Over since the last round; handed out in the next. */
   #finished: Operation[] = [];
@@ -141,6 +144,7 @@ export class WaitLoop {
   /** @param onDisposed Called when the last user has left and the kernel is disposed of. */
   constructor(kernel: Kernel, onDisposed: () => void = () => {}, observer?: Observer) {
     this.kernel = kernel;
+    this.deadlines = new Deadlines(kernel);
     this.observer = observer;
     this.#onDisposed = onDisposed;
     kernel.onUnload(() => this.#abandon());
@@ -486,6 +490,7 @@ export class WaitLoop {
   #fail(status: number): void {
     this.#dead = true;
     this.#stopRetrying();
+    this.deadlines.clear();
     this.#onDisposed();
     const failure = { call: "WaitForMultipleObjects", status };
     for (const user of this.#users) user.failed(failure);
@@ -496,6 +501,7 @@ export class WaitLoop {
     if (this.#dead) return;
     this.#dead = true;
     this.#stopRetrying();
+    this.deadlines.clear();
     for (const user of this.#users) user.abandoned();
     this.kernel.abandon();
   }
