@@ -6,7 +6,7 @@
 
 import { systemError, timedOut } from "./errors.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
-import { type Handle, Status } from "./kernel.ts";
+import { type Handle, type Kernel, Status } from "./kernel.ts";
 import { encodeMessage, type Message } from "./message.ts";
 import { abortSignal, type ClientSettings, clientSettings } from "./options.ts";
 import { ClientConnection, type PipeConn } from "./client_connection.ts";
@@ -128,6 +128,7 @@ export async function connectOn(
   loop.enter(attempt);
   try {
     const handle = await attempt.open(signal);
+    keepMessages(loop.kernel, handle, settings.path);
     return new ClientConnection(loop, settings, handle);
   } finally {
     // A connection has joined the loop by now; without one this waits for the end of the loop.
@@ -150,6 +151,15 @@ export async function callOn(
   } finally {
     await connection.closed();
   }
+}
+
+/** Without this, messages that wait to be read run together. */
+function keepMessages(kernel: Kernel, handle: Handle, path: string): void {
+  const status = kernel.keepMessages(handle);
+  // A pipe of bytes refuses, and is read as it comes.
+  if (status === Status.SUCCESS || status === Status.INVALID_PARAMETER) return;
+  kernel.close(handle);
+  throw systemError("Cannot connect to", "SetNamedPipeHandleState", path, status);
 }
 
 /** One attempt after the other, with pauses, until a pipe is open or there is no hope. */

@@ -113,8 +113,6 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
     this.#in = new Operation(this, handle, Lane.IN, this.#slot);
     this.#out = new Operation(this, handle, Lane.OUT, this.#slot);
     this.#reader = new MessageReader(loop, this.#in, settings.maxMessage);
-    // A pipe of bytes refuses, and is read as it comes.
-    loop.kernel.keepMessages(handle);
   }
 
   request(

@@ -555,8 +555,11 @@ export class PipeInstance implements Completer, Answerer {
 
   #recycle(): void {
     this.#endConnection("client");
-    this.#loop.kernel.disconnect(this.#handle);
-    this.#host.recycled(this);
+    const status = this.#loop.kernel.disconnect(this.#handle);
+    // Else what is left of this client would be taken for that of the next.
+    const clean = status === Status.SUCCESS || status === Status.DISCONNECTED;
+    if (clean) this.#host.recycled(this);
+    else this.finish("error", false);
   }
 
   #retire(): void {

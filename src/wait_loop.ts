@@ -92,6 +92,8 @@ export class Operation {
   place = 0;
   /** @internal What it reads at most, in bytes; a listen has none. */
   size = 0;
+  /** @internal Its end was asked for: it is not submitted again. */
+  cancelled = false;
   /** @internal What it writes, while the system is short of something. */
   message: Uint8Array | undefined = undefined;
 
@@ -192,12 +194,14 @@ export class WaitLoop {
   /** Waits for a client. The completer gets the result in a later turn, whatever it is. */
   listen(operation: Operation): void {
     operation.size = LISTEN;
+    operation.cancelled = false;
     this.#submitIn(operation);
   }
 
   /** Reads one message of at most `size` bytes. The completer gets the result in a later turn. */
   read(operation: Operation, size: number): void {
     operation.size = size;
+    operation.cancelled = false;
     this.#submitIn(operation);
   }
 
@@ -223,6 +227,7 @@ export class WaitLoop {
 
   /** Asks for the end of an operation, which its completer is then told, whatever it is. */
   cancel(operation: Operation): void {
+    operation.cancelled = true;
     if (operation.phase === "inFlight") {
       this.kernel.cancel(operation.handle, operation.lane, operation.slot);
     } else if (operation.phase === "deferred") {
@@ -414,11 +419,12 @@ export class WaitLoop {
       const status = this.kernel.status(operation.lane, operation.slot);
       if (status === Status.PENDING) continue;
       this.#unwatch(operation);
-      if (operation.lane === Lane.IN && isShortage(status)) {
+      const again = operation.lane === Lane.IN && isShortage(status);
+      if (again && !operation.cancelled) {
         this.#defer(operation);
         continue;
       }
-      operation.status = status;
+      operation.status = again ? Status.CANCELLED : status;
       operation.phase = "due";
       round[kept++] = operation;
     }

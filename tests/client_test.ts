@@ -908,6 +908,20 @@ Deno.test(
 );
 
 Deno.test(
+  "call() resolves when everything is closed",
+  inWorld(async (world) => {
+    const server = world.system.serve(PATH);
+    const answer = callOn(world.open, NAME, "x");
+    await world.idle();
+    server.write("y");
+    assertEquals(text(await answer), "y");
+    assertFalse(world.running);
+    assertEquals(server.state, "closing");
+    server.close();
+  }),
+);
+
+Deno.test(
   "call()s wait for a server and for a free instance",
   inWorld(async (world) => {
     const calls = Array.from({ length: 10 }, (_, i) => fate(callOn(world.open, NAME, `${i}`)));

@@ -546,6 +546,33 @@ Deno.test(
 );
 
 Deno.test(
+  "a consumer that never asks again holds one exchange per instance, of clients that left, too",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ instances: 1, maxInstances: 2 });
+    const first = generator.next();
+    await world.idle();
+    for (let i = 0; i < 3; i++) {
+      const client = world.connect();
+      client.write(`${i}`);
+      await world.idle();
+      client.close();
+      await world.idle();
+    }
+    assertEquals((await first).value?.text(), "0");
+    // Both instances have something in the queue, and wait for somebody to take it.
+    assertEquals(world.system.open(PATH).status, Status.BUSY);
+    assertEquals((await generator.next()).value?.text(), "1");
+    await world.idle();
+    const next = world.connect();
+    next.write("3");
+    assertEquals((await generator.next()).value?.text(), "2");
+    assertEquals((await generator.next()).value?.text(), "3");
+    next.close();
+    await generator.return();
+  }),
+);
+
+Deno.test(
   "concurrent next() calls are served in their order",
   inWorld(async (world) => {
     const generator = world.exchanges();
@@ -827,6 +854,28 @@ Deno.test(
     await world.idle();
     assertEquals(waiting.state, "rejected");
     assertEquals(await generator.return(), { done: true, value: undefined });
+    world.abandonMemory();
+  }),
+);
+
+Deno.test(
+  "a fatal failure after the loop was left is nobody's error",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ writeBufferSize: 4 });
+    const first = generator.next();
+    const client = world.connect();
+    client.write("x");
+    (await first).value?.reply("a long answer");
+    await world.idle();
+    const left = fate(generator.return());
+    await world.idle();
+    assertEquals(left.state, "pending");
+    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+    world.kernel.wake();
+    await world.idle();
+    assertEquals(left.state, "resolved");
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    client.close();
     world.abandonMemory();
   }),
 );

@@ -531,6 +531,25 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "serve() returns an async generator early when its message can not be sent",
+  inWorld(async (world) => {
+    let ended = 0;
+    const server = world.serve(async function* () {
+      try {
+        for (;;) yield mistyped(7);
+      } finally {
+        ended++;
+      }
+    }, { onError: () => "sorry" });
+    const client = await arrived(world);
+    assertEquals(await answers(world, client), ["sorry"]);
+    assertEquals(ended, 1);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
 // Concurrency
 
 for (const concurrency of [1, 2, 3]) {
@@ -905,6 +924,22 @@ Deno.test(
     const shutdown = fate(server.shutdown({ timeout: 10 }));
     await world.pass(10);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() counts clients only, and ends listens that could not be cancelled",
+  inWorld(async (world) => {
+    const server = world.serve(echo);
+    const client = await arrived(world);
+    world.kernel.decisions.cancels = ({ call }) => call !== "listen";
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.pass(99);
+    assertEquals(shutdown.state, "pending");
+    assertEquals(client.ended, Status.BROKEN);
+    await world.pass(1);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
     client.close();
   }),
 );

@@ -212,12 +212,13 @@ Deno.test(
     world.kernel.holdWaits = true;
     for (let round = 0; round < 100; round++) {
       slow.write("slow");
-      for (let i = 0; i < 3; i++) {
-        await world.kernelRests();
+      while (questions.all.length === 2 * round) {
         world.kernel.enterWait();
+        await world.kernelRests();
       }
       const late = questions.at();
       assertEquals(late.text(), "slow");
+      if (world.kernel.waitState === "entered") world.kernel.wake();
       await world.kernelRests();
       assertEquals(world.kernel.waitState, "dispatched");
       quick.write("quick");
@@ -462,6 +463,28 @@ Deno.test(
     await world.pass(20_000);
     assertLess(listening.calls, 50);
     listening.on = false;
+    await world.pass(1_000);
+    await assertServed(world);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server does not give up when it has no instance left and can not create one for now",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 1 });
+    const finished = fate(server.finished);
+    let short = true;
+    world.kernel.decisions.fails = (call) => {
+      if (!short) return undefined;
+      if (call === "listen") return STRANGE;
+      return call === "create" ? Status.NO_SYSTEM_RESOURCES : undefined;
+    };
+    world.connect().close();
+    await world.pass(10_000);
+    assertFalse(world.system.exists(PATH));
+    assertEquals(finished.state, "pending");
+    short = false;
     await world.pass(1_000);
     await assertServed(world);
     await server.shutdown();
