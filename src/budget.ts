@@ -41,9 +41,16 @@ export class Budget {
     const waiter = { bytes, go };
     this.#waiters.push(waiter);
     return () => {
-      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+      const place = this.#waiters.indexOf(waiter);
+      if (place === -1) return;
+      this.#waiters.splice(place, 1);
       this.#resume();
     };
+  }
+
+  /** Nobody who waits will ever go on. */
+  close(): void {
+    this.#waiters.length = 0;
   }
 
   /** Bytes are held from now on. */

@@ -6,6 +6,9 @@
 
 import type { Kernel, Timer } from "./kernel.ts";
 
+/** The longest time that a timer takes, in milliseconds; a longer limit takes several. */
+const LONGEST_TIMER = 0x7fff_ffff;
+
 /** A time limit that can be set and lifted again and again. */
 export class Deadline {
   /** @internal When it expires, on the kernel's clock. */
@@ -60,7 +63,7 @@ export class Deadlines {
     this.#disarm();
     this.#next = at;
     const left = Math.max(0, Math.ceil(at - this.#kernel.now()));
-    this.#timer = this.#kernel.startTimer(left, () => this.#fire());
+    this.#timer = this.#kernel.startTimer(Math.min(left, LONGEST_TIMER), () => this.#fire());
   }
 
   #disarm(): void {

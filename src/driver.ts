@@ -70,6 +70,8 @@ export interface Host {
   deliver(exchange: ServerExchange): void;
   /** An exchange was settled by its user. */
   settled(): void;
+  /** A message was given up although its client was there. */
+  dropped(): void;
   /** A connection is over. */
   disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void;
   /** The instance has no client: listen again, or close? */
@@ -84,6 +86,8 @@ export interface Host {
 class Outgoing {
   readonly bytes: Uint8Array;
   readonly last: boolean;
+  /** Bytes of the budget that it takes; its user may have detached the memory since. */
+  readonly size: number;
   #over = false;
   #error: Error | undefined = undefined;
   #settle: ((error: Error | undefined) => void) | undefined = undefined;
@@ -91,6 +95,7 @@ class Outgoing {
   constructor(bytes: Uint8Array, last: boolean) {
     this.bytes = bytes;
     this.last = last;
+    this.size = bytes.length;
   }
 
   /** Windows has taken it, or with an error: never will. */
@@ -139,11 +144,9 @@ export class PipeInstance implements Completer, Answerer {
   #requestBytes = 0;
   #process: number | undefined = undefined;
   #idling = false;
-  readonly #idle = new Deadline(() => this.#timeOut("idleTimeout"));
+  readonly #idle = new Deadline(() => this.#idledOut());
   readonly #answer = new Deadline(() => this.#timeOut("responderTimeout"));
-  readonly #unread = new Deadline(() => this.#timeOut("replyTimeout"));
-  /** Messages that could not be delivered to a client that was there. */
-  #dropped = 0;
+  readonly #unread = new Deadline(() => this.#unreadOut());
   #depth = 0;
   #notices: (() => void)[] = [];
 
@@ -168,16 +171,6 @@ export class PipeInstance implements Completer, Answerer {
     return this.#client !== undefined;
   }
 
-  /** Whether an exchange of it is open. */
-  get busy(): boolean {
-    return this.#exchange !== undefined || this.#outgoing.length > 0;
-  }
-
-  /** Messages that were given up since the instance came into being. */
-  get dropped(): number {
-    return this.#dropped;
-  }
-
   /** Waits for a client. */
   listen(): void {
     this.#raise("listen");
@@ -189,9 +182,9 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   /** Ends the connection when what is being written is written, and the instance with it. */
-  finish(reason: DisconnectReason, keepUnsent: boolean): void {
-    if (this.#state.name === "closing" || this.#state.name === "closed") return;
-    this.#reason ??= reason;
+  finish(reason: DisconnectReason, keepUnsent: boolean, error?: Error): void {
+    if (this.#ending) return;
+    this.#blame(reason, error);
     if (!keepUnsent) this.#dropUnsent();
     this.#dropHeld();
     this.#raise("finish");
@@ -200,8 +193,7 @@ export class PipeInstance implements Completer, Answerer {
   /** Ends the connection now, and the instance with it. */
   evict(reason: DisconnectReason, error?: Error): void {
     if (this.#state.name === "closed") return;
-    this.#reason ??= reason;
-    this.#error ??= error;
+    this.#blame(reason, error);
     this.#dropUnsent();
     this.#dropHeld();
     this.#raise("evict");
@@ -209,7 +201,18 @@ export class PipeInstance implements Completer, Answerer {
 
   /** A request that was read ahead is not served any more. */
   #dropHeld(): void {
-    if (this.#held !== undefined && !this.#in.expected) this.#dropped++;
+    if (this.#held !== undefined && !this.#in.expected) this.#host.dropped();
+  }
+
+  get #ending(): boolean {
+    return this.#state.name === "closing" || this.#state.name === "closed";
+  }
+
+  /** The first reason for which a connection ends is the one that counts. */
+  #blame(reason: DisconnectReason, error: Error | undefined): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#error = error;
   }
 
   /** Nothing completes any more: closes the handle, and keeps the memory, which Windows may use. */
@@ -220,8 +223,7 @@ export class PipeInstance implements Completer, Answerer {
     kernel.cancel(this.#handle, Lane.OUT, this.#slot);
     kernel.close(this.#handle);
     this.#state = FINAL;
-    this.#reason ??= error === undefined ? "server" : "error";
-    this.#error ??= error;
+    this.#blame(error === undefined ? "server" : "error", error);
     for (const outgoing of this.#outgoing) this.#drop(outgoing);
     this.#endConnection("error");
     this.#giveNotice();
@@ -234,7 +236,7 @@ export class PipeInstance implements Completer, Answerer {
     const event = this.#held ?? this.#readOutcome();
     this.#held = undefined;
     if (this.#state.name === "closing" && event !== "ended" && event !== "cancelled") {
-      this.#dropped++;
+      this.#host.dropped();
     }
     this.#raise(event);
   }
@@ -250,7 +252,7 @@ export class PipeInstance implements Completer, Answerer {
     const bytes = this.#outgoing.length === 0 || own ? message : message.slice();
     const outgoing = new Outgoing(bytes, last);
     this.#outgoing.push(outgoing);
-    this.#host.budget.hold(bytes.length);
+    this.#host.budget.hold(outgoing.size);
     if (last) this.#settled(exchange, "replied");
     else this.#raise("sent");
     return outgoing.promise();
@@ -264,7 +266,7 @@ export class PipeInstance implements Completer, Answerer {
   /** See {@linkcode Answerer}. */
   progressed(exchange: ServerExchange): void {
     if (exchange !== this.#exchange) return;
-    if (exchange.open && !exchange.finished) {
+    if (!exchange.finished) {
       this.#loop.deadlines.set(this.#answer, this.#host.settings.responderTimeout);
     }
     this.#releaseLost();
@@ -291,8 +293,7 @@ export class PipeInstance implements Completer, Answerer {
 
   /** A mistake of ours costs one connection, not the server. */
   #impossible(event: Event): { state: State; commands: readonly Command[] } {
-    this.#reason ??= "error";
-    this.#error ??= new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
+    this.#blame("error", new Error(`Cannot handle "${event}" while "${this.#state.name}"`));
     const step = transition(this.#state, "evict", true);
     return step ?? { state: this.#state, commands: [] };
   }
@@ -314,10 +315,7 @@ export class PipeInstance implements Completer, Answerer {
       case "read":
         return this.#read(0, () => this.#reader.readFirst());
       case "readRest":
-        return this.#read(this.#reader.length, () => {
-          this.#holdRequest(this.#reader.length);
-          this.#reader.readRest();
-        });
+        return this.#read(this.#reader.length, () => this.#readRest());
       case "write":
         return this.#write();
       case "cancelIn":
@@ -356,8 +354,17 @@ export class PipeInstance implements Completer, Answerer {
     });
   }
 
+  #readRest(): void {
+    this.#holdRequest(this.#reader.length);
+    this.#reader.readRest();
+    // See "drain" and "partial": nothing of the last request is waited for.
+    if (this.#host.draining) this.#loop.cancel(this.#in);
+  }
+
   #cancelIn(): void {
     if (this.#postponed === undefined) return this.#loop.cancel(this.#in);
+    // Of a request that has begun the rest is there, and only we are late.
+    if (this.#state.name === "reading" && this.#state.rest) return;
     this.#postponed();
     this.#postponed = undefined;
     this.#loop.finish(this.#in, Status.CANCELLED);
@@ -379,8 +386,7 @@ export class PipeInstance implements Completer, Answerer {
 
   #faulty(fault: Fault | undefined): void {
     if (fault === undefined) return;
-    this.#reason ??= fault.tooLong ? "maxRequest" : "error";
-    this.#error ??= readError(this.#host.path, fault);
+    this.#blame(fault.tooLong ? "maxRequest" : "error", readError(this.#host.path, fault));
   }
 
   #listened(status: number): void {
@@ -404,6 +410,7 @@ export class PipeInstance implements Completer, Answerer {
 
   #count(): void {
     const process = this.#loop.kernel.clientProcess(this.#handle);
+    if (process === 0) return;
     if (this.#host.admit(process)) this.#process = process;
     else this.#notices.push(() => this.evict("maxPerProcess", tooMany(this.#host, process)));
   }
@@ -482,7 +489,7 @@ export class PipeInstance implements Completer, Answerer {
     if (head === undefined) return;
     const status = this.#loop.write(this.#out, head.bytes);
     if (status === Status.PENDING) {
-      this.#loop.deadlines.set(this.#unread, this.#host.settings.replyTimeout);
+      this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
       return;
     }
     // Only the end of an exchange goes on in the same turn: a responder that sends without end
@@ -495,7 +502,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#loop.deadlines.lift(this.#unread);
     const head = this.#outgoing.shift();
     if (status === Status.SUCCESS) {
-      this.#host.budget.free(head?.bytes.length ?? 0);
+      this.#host.budget.free(head?.size ?? 0);
       head?.end();
       if (this.#outgoing.length > 0) this.#write();
       else this.#raise("written");
@@ -503,13 +510,8 @@ export class PipeInstance implements Completer, Answerer {
     }
     const unexpected = !isEnd(status) && this.#state.name !== "closing";
     if (unexpected) {
-      this.#reason ??= "error";
-      this.#error ??= systemError(
-        "Cannot write to a client of",
-        "WriteFile",
-        this.#host.path,
-        status,
-      );
+      const { path } = this.#host;
+      this.#blame("error", systemError("Cannot write to a client of", "WriteFile", path, status));
     }
     this.#drop(head);
     this.#dropUnsent();
@@ -525,8 +527,8 @@ export class PipeInstance implements Completer, Answerer {
 
   #drop(outgoing: Outgoing | undefined): void {
     if (outgoing === undefined) return;
-    if (!this.#clientLeft) this.#dropped++;
-    this.#host.budget.free(outgoing.bytes.length);
+    if (!this.#clientLeft) this.#host.dropped();
+    this.#host.budget.free(outgoing.size);
     outgoing.end(this.#goneError());
   }
 
@@ -540,17 +542,36 @@ export class PipeInstance implements Completer, Answerer {
       if (idling) deadlines.set(this.#idle, this.#host.settings.idleTimeout);
       else deadlines.lift(this.#idle);
     }
-    // A connection that is to end waits for its last write, but never for ever.
     if (state.name === "closing" && state.writes && !deadlines.has(this.#unread)) {
-      deadlines.set(this.#unread, LAST_WRITE_TIMEOUT);
+      deadlines.set(this.#unread, this.#writeTimeout);
     }
   }
 
-  #timeOut(limit: "idleTimeout" | "replyTimeout" | "responderTimeout"): void {
+  /** A connection that is to end waits for its last messages, but never for ever. */
+  get #writeTimeout(): number {
+    const { replyTimeout } = this.#host.settings;
+    return replyTimeout === Infinity && this.#state.name === "closing"
+      ? LAST_WRITE_TIMEOUT
+      : replyTimeout;
+  }
+
+  /** A client is not to blame when it was the program that had no time to look. */
+  #idledOut(): void {
+    if (this.#loop.pends(this.#in)) this.#timeOut("idleTimeout");
+    else this.#loop.deadlines.set(this.#idle, this.#host.settings.idleTimeout);
+  }
+
+  #unreadOut(): void {
+    // A shortage may keep what is to be written, but not the connection.
+    const kept = this.#out.deferred && this.#ending;
+    if (this.#loop.pends(this.#out) || kept) this.#timeOut("replyTimeout");
+    else this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
+  }
+
+  #timeOut(limit: TimeLimit): void {
     const error = timedOut(this.#host, limit);
-    if (limit === "replyTimeout") return this.evict(limit, error);
-    this.#error ??= error;
-    this.finish(limit, false);
+    if (limit === "replyTimeout") this.evict(limit, error);
+    else this.finish(limit, false, error);
   }
 
   #recycle(): void {
@@ -591,10 +612,9 @@ export class PipeInstance implements Completer, Answerer {
   }
 }
 
-function timedOut(
-  { path, settings }: Host,
-  limit: "idleTimeout" | "replyTimeout" | "responderTimeout",
-): Error {
+type TimeLimit = "idleTimeout" | "replyTimeout" | "responderTimeout";
+
+function timedOut({ path, settings }: Host, limit: TimeLimit): Error {
   const what = {
     idleTimeout: "it sent no request",
     replyTimeout: "it did not read its reply",
@@ -613,9 +633,10 @@ function tooMany({ path, settings }: Host, process: number): Error {
   );
 }
 
-function readError(path: string, { call, status, reason }: Fault): Error {
+function readError(path: string, { call, status, reason, tooLong }: Fault): Error {
   if (reason !== undefined) {
-    return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}`);
+    const limit = tooLong ? " (maxRequest)" : "";
+    return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}${limit}`);
   }
   return systemError("Cannot read from a client of", call, path, status);
 }

@@ -243,10 +243,11 @@ class Responders implements Sink {
   #startNext(): void {
     while (this.#working < this.#limit) {
       const next = this.#waiting.shift();
-      if (next === undefined) return;
+      if (next === undefined) break;
       // What the server itself has given up, when it was stopped, is not begun.
       if (!(next.lost instanceof Deno.errors.Interrupted)) return this.#start(next);
     }
+    if (!this.busy) this.onIdle();
   }
 
   /** Gives the reply, if the responder has not answered by itself. Never rejects. */

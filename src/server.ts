@@ -5,6 +5,7 @@
  */
 
 import { Budget } from "./budget.ts";
+import { Deadline } from "./deadlines.ts";
 import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
 import { nameTaken, systemError } from "./errors.ts";
 import type { PipeClient, ServerClient, ServerExchange } from "./exchange.ts";
@@ -68,7 +69,7 @@ export class Server implements Host, LoopUser {
   readonly #processes = new Map<number, number>();
   #retry: Timer | undefined = undefined;
   #pause = FIRST_PAUSE;
-  #deadline: Timer | undefined = undefined;
+  readonly #deadline = new Deadline(() => this.#timeOut());
   #settled = 0;
   #settledBefore = 0;
   #evicted = 0;
@@ -110,9 +111,9 @@ export class Server implements Host, LoopUser {
   shutdown(timeout: number): Promise<ShutdownReport> {
     if (this.#phase === "listening") {
       this.#phase = "draining";
-      this.#settledBefore = this.#settled;
+      this.#beginReport();
       this.#stopRetrying();
-      this.#deadline = this.#loop.kernel.startTimer(timeout, () => this.#timeOut());
+      this.#loop.deadlines.set(this.#deadline, timeout);
       for (const instance of [...this.#instances]) instance.drain();
       this.endIfDone();
     }
@@ -126,7 +127,7 @@ export class Server implements Host, LoopUser {
   /** Ends now: waits only for what is being written. */
   stop(): void {
     if (this.#phase === "stopped") return;
-    if (this.#phase === "listening") this.#settledBefore = this.#settled;
+    if (this.#phase === "listening") this.#beginReport();
     this.#phase = "stopped";
     this.#stopRetrying();
     for (const instance of [...this.#instances]) instance.finish("server", false);
@@ -180,6 +181,11 @@ export class Server implements Host, LoopUser {
   }
 
   /** See {@linkcode Host}. */
+  dropped(): void {
+    this.#dropped++;
+  }
+
+  /** See {@linkcode Host}. */
   disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void {
     callHook(this.#hooks.onDisconnect, client, reason, error);
   }
@@ -203,7 +209,6 @@ export class Server implements Host, LoopUser {
   retired(instance: PipeInstance): void {
     this.#instances.delete(instance);
     this.#ids[instance.shown.id] = false;
-    this.#dropped += instance.dropped;
     this.endIfDone();
   }
 
@@ -221,6 +226,7 @@ export class Server implements Host, LoopUser {
   /** See {@linkcode LoopUser}. */
   abandoned(): void {
     this.#phase = "stopped";
+    this.budget.close();
     for (const instance of this.#instances) instance.abandon();
   }
 
@@ -281,8 +287,12 @@ export class Server implements Host, LoopUser {
     this.#retry = undefined;
   }
 
+  #beginReport(): void {
+    this.#settledBefore = this.#settled;
+    this.#dropped = 0;
+  }
+
   #timeOut(): void {
-    this.#deadline = undefined;
     this.#phase = "stopped";
     for (const instance of [...this.#instances]) {
       if (instance.connected) this.#evicted++;
@@ -296,6 +306,7 @@ export class Server implements Host, LoopUser {
     this.#error ??= error;
     this.#phase = "stopped";
     this.#stopRetrying();
+    this.budget.close();
     for (const instance of this.#instances) instance.abandon(this.#error);
     this.#instances.clear();
     this.#end();
@@ -304,8 +315,7 @@ export class Server implements Host, LoopUser {
   #end(): void {
     if (this.#leaving) return;
     this.#leaving = true;
-    if (this.#deadline !== undefined) this.#loop.kernel.stopTimer(this.#deadline);
-    this.#deadline = undefined;
+    this.#loop.deadlines.lift(this.#deadline);
     this.#loop.leave(this).then(() => {
       if (this.#error === undefined) this.#ended.resolve();
       else this.#ended.reject(this.#error);

@@ -104,6 +104,11 @@ export class Operation {
     readonly slot: number,
   ) {}
 
+  /** Whether the system is short of something, and it is submitted again later. */
+  get deferred(): boolean {
+    return this.phase === "deferred";
+  }
+
   /** Whether its completer will still get a result. */
   get expected(): boolean {
     return this.phase !== "resting";
@@ -235,6 +240,13 @@ export class WaitLoop {
       if (this.#deferred.size === 0) this.#stopRetrying();
       this.finish(operation, Status.CANCELLED);
     }
+  }
+
+  /** Whether Windows has an operation, and has not ended it by now, seen or not. */
+  pends(operation: Operation): boolean {
+    if (operation.phase !== "inFlight") return false;
+    this.kernel.snapshot(operation.lane);
+    return this.kernel.seemsPending(operation.lane, operation.slot);
   }
 
   /** Calls back when the next turn begins. */
