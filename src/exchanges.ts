@@ -92,8 +92,11 @@ export interface ExchangesOptions {
   idleTimeout?: number | undefined;
   /**
    * Milliseconds, from 1, that one message may wait for the client to read before the connection is
-   * ended and the message is dropped. A client that never reads, but whose replies fit into
-   * `writeBufferSize`, goes unnoticed here: only `idleTimeout` ends its connection.
+   * ended and the message is dropped. With `Infinity`, a connection that is to end anyway waits for
+   * 10,000 ms.
+   *
+   * A client that never reads, but whose replies fit into `writeBufferSize`, goes unnoticed here:
+   * only `idleTimeout` ends its connection.
    *
    * @default {30000}
    */
@@ -132,13 +135,17 @@ export interface ExchangesOptions {
  * Listens on a named pipe and yields what clients ask, as exchanges to be answered.
  *
  * Each client has at most one open exchange; those of different clients are yielded side by side.
- * The pipe is a message pipe: a request is one message of a client, of any length up to 16 MiB,
- * and empty messages are requests too. Remote clients are refused, and a client that sends
- * something longer is disconnected.
+ * The pipe is a message pipe: a request is one message of a client, of any length up to
+ * {@linkcode ExchangesOptions.maxRequest}, and empty messages are requests too. Remote clients are
+ * refused.
+ *
+ * Limits end the connection of the one client that exceeds them, and make room for the next:
+ * `onDisconnect` is told which one, with an error that says more. `maxInstances` and `maxBuffered`
+ * end no connection: they let clients wait.
  *
  * The instances come into being at the first `next()`. Leaving the loop ends the server: exchanges
- * that are not settled are dropped, and what is being written may take 10,000 ms more. The
- * generator ends without an error when `signal` aborts.
+ * that are not settled are dropped, and what is being written may take `replyTimeout` more, or
+ * 10,000 ms if that is without end. The generator ends without an error when `signal` aborts.
  *
  * Windows holds every loop of this module in one wait on one thread of Deno's pool for blocking
  * calls. Blocking calls of your own that fill the pool delay that wait.
