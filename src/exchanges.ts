@@ -69,8 +69,9 @@ export interface ExchangesOptions {
   maxRequest?: number | undefined;
   /**
    * How many bytes of requests and replies the server holds for all clients together, from 1.
-   * Beyond that it reads no further requests until some are answered; nobody is disconnected. A
-   * single message that is larger than this is taken when nothing else is held.
+   * Beyond that it reads no further requests until some are answered; nobody is disconnected, and
+   * a client that leaves meanwhile is noticed when it is answered. A single message that is larger
+   * than this is taken when nothing else is held.
    *
    * @default {268435456}
    */
