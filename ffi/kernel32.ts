@@ -63,6 +63,15 @@ export const SYMBOLS = {
     result: "i32",
   },
 
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientprocessid} */
+  GetNamedPipeClientProcessId: {
+    parameters: [
+      "usize", // HANDLE Pipe
+      "buffer", // PULONG ClientProcessId
+    ],
+    result: "i32",
+  },
+
   /** @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-disconnectnamedpipe} */
   DisconnectNamedPipe: {
     parameters: [

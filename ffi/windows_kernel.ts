@@ -333,6 +333,14 @@ export class WindowsKernel implements Kernel {
     return { status, left: status === Status.SUCCESS ? this.#dwordView.getUint32(0, true) : 0 };
   }
 
+  /** See {@linkcode Kernel.clientProcess}. */
+  clientProcess(handle: Handle): number {
+    this.#otherCalls++;
+    return this.#calls.GetNamedPipeClientProcessId(handle, this.#dword) !== 0
+      ? this.#dwordView.getUint32(0, true)
+      : 0;
+  }
+
   /** See {@linkcode Kernel.disconnect}. */
   disconnect(handle: Handle): number {
     this.#otherCalls++;

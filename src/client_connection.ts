@@ -99,6 +99,7 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
   /** A message that came for a receiver that was forgotten meanwhile. */
   readonly #early: Uint8Array<ArrayBuffer>[] = [];
   #requests: Promise<unknown> = Promise.resolve();
+  #requesting = 0;
   /** Why nothing more is received; null: the server has ended the connection. */
   #end: { error: Error | null } | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
@@ -122,8 +123,10 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
     return attempt(() => {
       const bytes = this.#outgoing(message);
       const signal = abortSignal(options?.signal);
-      const answer = this.#requests.then(() => this.#exchange(bytes, signal));
-      this.#requests = answer.catch(() => {});
+      const ask = () => this.#exchange(bytes, signal);
+      // At once if it can: what is sent afterwards must not overtake it.
+      const answer = this.#requesting++ === 0 ? ask() : this.#requests.then(ask);
+      this.#requests = answer.catch(() => {}).finally(() => this.#requesting--);
       return signal === undefined ? answer : unlessAborted(answer, signal);
     });
   }
@@ -196,14 +199,19 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
     signal?.throwIfAborted();
     const abort = () => this.close();
     signal?.addEventListener("abort", abort, { once: true });
+    let unsent: unknown;
+    this.#send(bytes, undefined).catch((error) => {
+      unsent = error;
+      // Of a server that is gone the end is still to be read, and perhaps an answer before it.
+      if (!(error instanceof Deno.errors.BrokenPipe)) this.close();
+    });
     try {
-      // Both at once: a server that answers before it has read all must not wait for us to read.
-      const answer = this.#receive(undefined);
-      const [message] = await Promise.all([answer, this.#send(bytes, undefined)]);
-      if (message === null) throw this.#endedError("ReadFile", Status.BROKEN);
+      // At the same time: a server that answers before it has read all must not wait for us.
+      const message = await this.#receive(undefined);
+      if (message === null) throw unsent ?? this.#endedError("ReadFile", Status.BROKEN);
       return message;
     } catch (error) {
-      throw signal?.aborted ? signal.reason : error;
+      throw signal?.aborted ? signal.reason : unsent ?? error;
     } finally {
       signal?.removeEventListener("abort", abort);
     }

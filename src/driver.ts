@@ -8,12 +8,14 @@
  * @module
  */
 
+import type { Budget } from "./budget.ts";
+import { Deadline } from "./deadlines.ts";
 import { systemError } from "./errors.ts";
 import { type Answerer, rejected, ServerClient, ServerExchange } from "./exchange.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./instance.ts";
-import { type Handle, isEnd, Lane, Status, type Timer } from "./kernel.ts";
+import { type Handle, isEnd, Lane, Status } from "./kernel.ts";
 import { type Fault, MessageReader } from "./message_reader.ts";
-import { LAST_WRITE_TIMEOUT, LONGEST_REQUEST } from "./options.ts";
+import { LAST_WRITE_TIMEOUT, type ServerSettings } from "./options.ts";
 import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
 
 /**
@@ -25,24 +27,51 @@ import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
  * - `"server"`: the server was stopped at once: its `signal` was aborted, or the loop over its
  *   exchanges was left.
  * - `"shutdown"`: the server was shut down.
- * - `"error"`: a call to Windows failed, or what the client sent can not be used; the hook gets the
- *   error.
+ * - `"maxRequest"`: a request was longer than {@linkcode ExchangesOptions.maxRequest}.
+ * - `"maxPerProcess"`: its process had as many connections as
+ *   {@linkcode ExchangesOptions.maxPerProcess} allows.
+ * - `"idleTimeout"`: no request came within {@linkcode ExchangesOptions.idleTimeout}.
+ * - `"replyTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.replyTimeout}.
+ * - `"responderTimeout"`: an exchange was not settled within
+ *   {@linkcode ExchangesOptions.responderTimeout}.
+ * - `"error"`: a call to Windows failed, or what the client sent can not be used.
+ *
+ * For `"error"` and all limits, the hook gets an error that says more.
  */
-export type DisconnectReason = "client" | "responder" | "server" | "shutdown" | "error";
+export type DisconnectReason =
+  | "client"
+  | "responder"
+  | "server"
+  | "shutdown"
+  | "maxRequest"
+  | "maxPerProcess"
+  | "idleTimeout"
+  | "replyTimeout"
+  | "responderTimeout"
+  | "error";
 
 /** The server that an instance belongs to. */
 export interface Host {
   readonly path: string;
+  readonly settings: ServerSettings;
+  /** The bytes that all clients together may hold. */
+  readonly budget: Budget;
   /** No further request is wanted. */
   readonly draining: boolean;
   /** A number for a new connection. */
   nextClientId(): number;
+  /** Whether a process may have one more connection, which then counts. */
+  admit(processId: number): boolean;
+  /** A connection that counted is over. */
+  discount(processId: number): void;
   /** The instance listens no longer: a client has come, or it was cancelled, or failed. */
   listened(instance: PipeInstance, status: number): void;
   /** A request to answer. */
   deliver(exchange: ServerExchange): void;
   /** An exchange was settled by its user. */
   settled(): void;
+  /** A message was given up although its client was there. */
+  dropped(): void;
   /** A connection is over. */
   disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void;
   /** The instance has no client: listen again, or close? */
@@ -57,6 +86,8 @@ export interface Host {
 class Outgoing {
   readonly bytes: Uint8Array;
   readonly last: boolean;
+  /** Bytes of the budget that it takes; its user may have detached the memory since. */
+  readonly size: number;
   #over = false;
   #error: Error | undefined = undefined;
   #settle: ((error: Error | undefined) => void) | undefined = undefined;
@@ -64,6 +95,7 @@ class Outgoing {
   constructor(bytes: Uint8Array, last: boolean) {
     this.bytes = bytes;
     this.last = last;
+    this.size = bytes.length;
   }
 
   /** Windows has taken it, or with an error: never will. */
@@ -106,9 +138,15 @@ export class PipeInstance implements Completer, Answerer {
   #outgoing: Outgoing[] = [];
   #reason: DisconnectReason | undefined = undefined;
   #error: Error | undefined = undefined;
-  #lastWrite: Timer | undefined = undefined;
-  /** Messages that could not be delivered to a client that was there. */
-  #dropped = 0;
+  /** While it waits for bytes of the budget before it reads: how to give that up. */
+  #postponed: (() => void) | undefined = undefined;
+  /** Bytes of the budget that the request takes. */
+  #requestBytes = 0;
+  #process: number | undefined = undefined;
+  #idling = false;
+  readonly #idle = new Deadline(() => this.#idledOut());
+  readonly #answer = new Deadline(() => this.#timeOut("responderTimeout"));
+  readonly #unread = new Deadline(() => this.#unreadOut());
   #depth = 0;
   #notices: (() => void)[] = [];
 
@@ -120,7 +158,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#slot = loop.takeSlot();
     this.#in = new Operation(this, handle, Lane.IN, this.#slot);
     this.#out = new Operation(this, handle, Lane.OUT, this.#slot);
-    this.#reader = new MessageReader(loop, this.#in, LONGEST_REQUEST);
+    this.#reader = new MessageReader(loop, this.#in, host.settings.maxRequest);
   }
 
   /** Its state: for tests and diagnosis. */
@@ -131,16 +169,6 @@ export class PipeInstance implements Completer, Answerer {
   /** Whether it has a client that is not known to have left. */
   get connected(): boolean {
     return this.#client !== undefined;
-  }
-
-  /** Whether an exchange of it is open. */
-  get busy(): boolean {
-    return this.#exchange !== undefined || this.#outgoing.length > 0;
-  }
-
-  /** Messages that were given up since the instance came into being. */
-  get dropped(): number {
-    return this.#dropped;
   }
 
   /** Waits for a client. */
@@ -154,9 +182,9 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   /** Ends the connection when what is being written is written, and the instance with it. */
-  finish(reason: DisconnectReason, keepUnsent: boolean): void {
-    if (this.#state.name === "closing" || this.#state.name === "closed") return;
-    this.#reason ??= reason;
+  finish(reason: DisconnectReason, keepUnsent: boolean, error?: Error): void {
+    if (this.#ending) return;
+    this.#blame(reason, error);
     if (!keepUnsent) this.#dropUnsent();
     this.#dropHeld();
     this.#raise("finish");
@@ -165,8 +193,7 @@ export class PipeInstance implements Completer, Answerer {
   /** Ends the connection now, and the instance with it. */
   evict(reason: DisconnectReason, error?: Error): void {
     if (this.#state.name === "closed") return;
-    this.#reason ??= reason;
-    this.#error ??= error;
+    this.#blame(reason, error);
     this.#dropUnsent();
     this.#dropHeld();
     this.#raise("evict");
@@ -174,7 +201,18 @@ export class PipeInstance implements Completer, Answerer {
 
   /** A request that was read ahead is not served any more. */
   #dropHeld(): void {
-    if (this.#held !== undefined && !this.#in.expected) this.#dropped++;
+    if (this.#held !== undefined && !this.#in.expected) this.#host.dropped();
+  }
+
+  get #ending(): boolean {
+    return this.#state.name === "closing" || this.#state.name === "closed";
+  }
+
+  /** The first reason for which a connection ends is the one that counts. */
+  #blame(reason: DisconnectReason, error: Error | undefined): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#error = error;
   }
 
   /** Nothing completes any more: closes the handle, and keeps the memory, which Windows may use. */
@@ -185,11 +223,9 @@ export class PipeInstance implements Completer, Answerer {
     kernel.cancel(this.#handle, Lane.OUT, this.#slot);
     kernel.close(this.#handle);
     this.#state = FINAL;
-    this.#reason ??= error === undefined ? "server" : "error";
-    this.#error ??= error;
+    this.#blame(error === undefined ? "server" : "error", error);
     for (const outgoing of this.#outgoing) this.#drop(outgoing);
     this.#endConnection("error");
-    this.#watchLastWrite();
     this.#giveNotice();
   }
 
@@ -200,7 +236,7 @@ export class PipeInstance implements Completer, Answerer {
     const event = this.#held ?? this.#readOutcome();
     this.#held = undefined;
     if (this.#state.name === "closing" && event !== "ended" && event !== "cancelled") {
-      this.#dropped++;
+      this.#host.dropped();
     }
     this.#raise(event);
   }
@@ -216,6 +252,7 @@ export class PipeInstance implements Completer, Answerer {
     const bytes = this.#outgoing.length === 0 || own ? message : message.slice();
     const outgoing = new Outgoing(bytes, last);
     this.#outgoing.push(outgoing);
+    this.#host.budget.hold(outgoing.size);
     if (last) this.#settled(exchange, "replied");
     else this.#raise("sent");
     return outgoing.promise();
@@ -228,12 +265,16 @@ export class PipeInstance implements Completer, Answerer {
 
   /** See {@linkcode Answerer}. */
   progressed(exchange: ServerExchange): void {
-    if (exchange === this.#exchange) this.#releaseLost();
+    if (exchange !== this.#exchange) return;
+    if (!exchange.finished) {
+      this.#loop.deadlines.set(this.#answer, this.#host.settings.responderTimeout);
+    }
+    this.#releaseLost();
   }
 
   #settled(exchange: ServerExchange, event: "replied" | "settled"): void {
     if (exchange !== this.#exchange) return;
-    this.#exchange = undefined;
+    this.#letGo();
     this.#host.settled();
     this.#raise(event);
   }
@@ -245,15 +286,14 @@ export class PipeInstance implements Completer, Answerer {
     this.#depth++;
     for (const command of step.commands) this.#execute(command);
     this.#depth--;
-    this.#watchLastWrite();
+    this.#watchTime();
     this.#releaseLost();
     if (this.#depth === 0) this.#giveNotice();
   }
 
   /** A mistake of ours costs one connection, not the server. */
   #impossible(event: Event): { state: State; commands: readonly Command[] } {
-    this.#reason ??= "error";
-    this.#error ??= new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
+    this.#blame("error", new Error(`Cannot handle "${event}" while "${this.#state.name}"`));
     const step = transition(this.#state, "evict", true);
     return step ?? { state: this.#state, commands: [] };
   }
@@ -273,13 +313,13 @@ export class PipeInstance implements Completer, Answerer {
         this.#listening = true;
         return this.#loop.listen(this.#in);
       case "read":
-        return this.#reader.readFirst();
+        return this.#read(0, () => this.#reader.readFirst());
       case "readRest":
-        return this.#reader.readRest();
+        return this.#read(this.#reader.length, () => this.#readRest());
       case "write":
         return this.#write();
       case "cancelIn":
-        return this.#loop.cancel(this.#in);
+        return this.#cancelIn();
       case "cancelOut":
         return this.#loop.cancel(this.#out);
       case "welcome":
@@ -304,6 +344,37 @@ export class PipeInstance implements Completer, Answerer {
     }
   }
 
+  /** Reads when the budget has so many bytes left. */
+  #read(bytes: number, submit: () => void): void {
+    this.#postponed = this.#host.budget.wait(bytes, () => {
+      const waited = this.#postponed !== undefined;
+      this.#postponed = undefined;
+      submit();
+      if (waited) this.#watchTime();
+    });
+  }
+
+  #readRest(): void {
+    this.#holdRequest(this.#reader.length);
+    this.#reader.readRest();
+    // See "drain" and "partial": nothing of the last request is waited for.
+    if (this.#host.draining) this.#loop.cancel(this.#in);
+  }
+
+  #cancelIn(): void {
+    if (this.#postponed === undefined) return this.#loop.cancel(this.#in);
+    // Of a request that has begun the rest is there, and only we are late.
+    if (this.#state.name === "reading" && this.#state.rest) return;
+    this.#postponed();
+    this.#postponed = undefined;
+    this.#loop.finish(this.#in, Status.CANCELLED);
+  }
+
+  #holdRequest(bytes: number): void {
+    this.#requestBytes = bytes;
+    this.#host.budget.hold(bytes);
+  }
+
   #lastOutcome: Event = "message";
 
   #readOutcome(): Event {
@@ -315,8 +386,7 @@ export class PipeInstance implements Completer, Answerer {
 
   #faulty(fault: Fault | undefined): void {
     if (fault === undefined) return;
-    this.#reason ??= "error";
-    this.#error ??= readError(this.#host.path, fault);
+    this.#blame(fault.tooLong ? "maxRequest" : "error", readError(this.#host.path, fault));
   }
 
   #listened(status: number): void {
@@ -332,15 +402,26 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #welcome(): void {
+    if (this.#host.settings.maxPerProcess !== Infinity) this.#count();
     this.#client = new ServerClient(this.#host.nextClientId(), (client) => {
       if (client === this.#client) this.finish("responder", true);
     });
   }
 
+  #count(): void {
+    const process = this.#loop.kernel.clientProcess(this.#handle);
+    if (process === 0) return;
+    if (this.#host.admit(process)) this.#process = process;
+    else this.#notices.push(() => this.evict("maxPerProcess", tooMany(this.#host, process)));
+  }
+
   #hand(): void {
     const client = this.#client;
     if (client === undefined) return;
-    const exchange = new ServerExchange(this, this.shown, client, this.#reader.takeMessage());
+    const request = this.#reader.takeMessage();
+    // The bytes of a long one are held since its rest was read.
+    if (this.#requestBytes === 0) this.#holdRequest(request.length);
+    const exchange = new ServerExchange(this, this.shown, client, request);
     this.#exchange = exchange;
     if (this.#clientGone) exchange.lose(this.#goneError());
     this.#notices.push(() => {
@@ -390,16 +471,27 @@ export class PipeInstance implements Completer, Answerer {
     if (exchange?.lost === undefined) return;
     const { name } = this.#state;
     if (name === "ended" ? exchange.taken : name === "answering" && exchange.finished) {
-      this.#exchange = undefined;
+      this.#letGo();
       this.#raise("settled");
     }
+  }
+
+  /** The exchange is nothing of ours any more. */
+  #letGo(): void {
+    this.#exchange = undefined;
+    this.#loop.deadlines.lift(this.#answer);
+    this.#host.budget.free(this.#requestBytes);
+    this.#requestBytes = 0;
   }
 
   #write(): void {
     const head = this.#outgoing[0];
     if (head === undefined) return;
     const status = this.#loop.write(this.#out, head.bytes);
-    if (status === Status.PENDING) return;
+    if (status === Status.PENDING) {
+      this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
+      return;
+    }
     // Only the end of an exchange goes on in the same turn: a responder that sends without end
     // must not keep the thread.
     if (head.last) this.#wrote(status);
@@ -407,8 +499,10 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #wrote(status: number): void {
+    this.#loop.deadlines.lift(this.#unread);
     const head = this.#outgoing.shift();
     if (status === Status.SUCCESS) {
+      this.#host.budget.free(head?.size ?? 0);
       head?.end();
       if (this.#outgoing.length > 0) this.#write();
       else this.#raise("written");
@@ -416,13 +510,8 @@ export class PipeInstance implements Completer, Answerer {
     }
     const unexpected = !isEnd(status) && this.#state.name !== "closing";
     if (unexpected) {
-      this.#reason ??= "error";
-      this.#error ??= systemError(
-        "Cannot write to a client of",
-        "WriteFile",
-        this.#host.path,
-        status,
-      );
+      const { path } = this.#host;
+      this.#blame("error", systemError("Cannot write to a client of", "WriteFile", path, status));
     }
     this.#drop(head);
     this.#dropUnsent();
@@ -438,23 +527,51 @@ export class PipeInstance implements Completer, Answerer {
 
   #drop(outgoing: Outgoing | undefined): void {
     if (outgoing === undefined) return;
-    if (!this.#clientLeft) this.#dropped++;
+    if (!this.#clientLeft) this.#host.dropped();
+    this.#host.budget.free(outgoing.size);
     outgoing.end(this.#goneError());
   }
 
-  /** A connection that is to end waits for its last write only so long. */
-  #watchLastWrite(): void {
-    const { kernel } = this.#loop;
-    const pending = this.#state.name === "closing" && this.#state.writes;
-    if (pending && this.#lastWrite === undefined) {
-      this.#lastWrite = kernel.startTimer(LAST_WRITE_TIMEOUT, () => {
-        this.#lastWrite = undefined;
-        this.evict("error", unread(this.#host.path));
-      });
-    } else if (!pending && this.#lastWrite !== undefined) {
-      kernel.stopTimer(this.#lastWrite);
-      this.#lastWrite = undefined;
+  /** Limits stand still while we do not read, or nothing is left to be read by the client. */
+  #watchTime(): void {
+    const state = this.#state;
+    const { deadlines } = this.#loop;
+    const idling = state.name === "reading" && !state.gone && this.#postponed === undefined;
+    if (idling !== this.#idling) {
+      this.#idling = idling;
+      if (idling) deadlines.set(this.#idle, this.#host.settings.idleTimeout);
+      else deadlines.lift(this.#idle);
     }
+    if (state.name === "closing" && state.writes && !deadlines.has(this.#unread)) {
+      deadlines.set(this.#unread, this.#writeTimeout);
+    }
+  }
+
+  /** A connection that is to end waits for its last messages, but never for ever. */
+  get #writeTimeout(): number {
+    const { replyTimeout } = this.#host.settings;
+    return replyTimeout === Infinity && this.#state.name === "closing"
+      ? LAST_WRITE_TIMEOUT
+      : replyTimeout;
+  }
+
+  /** A client is not to blame when it was the program that had no time to look. */
+  #idledOut(): void {
+    if (this.#loop.pends(this.#in)) this.#timeOut("idleTimeout");
+    else this.#loop.deadlines.set(this.#idle, this.#host.settings.idleTimeout);
+  }
+
+  #unreadOut(): void {
+    // A shortage may keep what is to be written, but not the connection.
+    const kept = this.#out.deferred && this.#ending;
+    if (this.#loop.pends(this.#out) || kept) this.#timeOut("replyTimeout");
+    else this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
+  }
+
+  #timeOut(limit: TimeLimit): void {
+    const error = timedOut(this.#host, limit);
+    if (limit === "replyTimeout") this.evict(limit, error);
+    else this.finish(limit, false, error);
   }
 
   #recycle(): void {
@@ -481,8 +598,12 @@ export class PipeInstance implements Completer, Answerer {
     const ended = this.#reason;
     const error = this.#error;
     this.#notices.push(() => this.#host.disconnected(client, ended, error));
+    if (this.#process !== undefined) this.#host.discount(this.#process);
+    this.#process = undefined;
     this.#client = undefined;
-    this.#exchange = undefined;
+    this.#letGo();
+    this.#loop.deadlines.lift(this.#unread);
+    this.#loop.deadlines.lift(this.#idle);
     this.#held = undefined;
     this.#reason = undefined;
     this.#error = undefined;
@@ -490,15 +611,31 @@ export class PipeInstance implements Completer, Answerer {
   }
 }
 
-function unread(path: string): Error {
+type TimeLimit = "idleTimeout" | "replyTimeout" | "responderTimeout";
+
+function timedOut({ path, settings }: Host, limit: TimeLimit): Error {
+  const what = {
+    idleTimeout: "it sent no request",
+    replyTimeout: "it did not read its reply",
+    responderTimeout: "its request was not answered",
+  };
+  const time = settings[limit] === Infinity ? LAST_WRITE_TIMEOUT : settings[limit];
   return new Deno.errors.TimedOut(
-    `Cannot finish writing to a client of "${path}": it read nothing for ${LAST_WRITE_TIMEOUT} ms`,
+    `Cannot go on with a client of "${path}": ${what[limit]} within ${time} ms (${limit})`,
   );
 }
 
-function readError(path: string, { call, status, reason }: Fault): Error {
+function tooMany({ path, settings }: Host, process: number): Error {
+  return new Deno.errors.Busy(
+    `Cannot admit a client of "${path}": process ${process} has ${settings.maxPerProcess} ` +
+      "connections already (maxPerProcess)",
+  );
+}
+
+function readError(path: string, { call, status, reason, tooLong }: Fault): Error {
   if (reason !== undefined) {
-    return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}`);
+    const limit = tooLong ? " (maxRequest)" : "";
+    return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}${limit}`);
   }
   return systemError("Cannot read from a client of", call, path, status);
 }

@@ -27,13 +27,14 @@ export interface PipeClient {
   readonly id: number;
   /**
    * Aborts when the connection has ended, or nothing can be sent to the client any more. The
-   * reason is a `Deno.errors.BrokenPipe` if the client left, else a `Deno.errors.Interrupted`.
+   * reason is a `Deno.errors.BrokenPipe` if the client left, the error that `onDisconnect` gets if
+   * there is one, else a `Deno.errors.Interrupted`.
    */
   readonly signal: AbortSignal;
   /**
-   * Ends the connection, for good. Messages that are already sent stay readable for the client;
-   * one that it does not take within 10,000 ms is dropped. An open exchange is settled as lost.
-   * Harmless when the connection has ended already.
+   * Ends the connection, for good. Messages that are already sent stay readable for the client; one
+   * that it does not take within {@linkcode ExchangesOptions.replyTimeout} is dropped. An open
+   * exchange is settled as lost. Harmless when the connection has ended already.
    */
   close(): void;
 }
@@ -81,8 +82,8 @@ export interface Exchange {
    *
    * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
    * @returns Resolves when Windows has taken the message, which does not mean that it was read.
-   *   Rejects with `Deno.errors.BrokenPipe` when the client is gone, with
-   *   `Deno.errors.Interrupted` when the connection was ended by the server.
+   *   Rejects with `Deno.errors.BrokenPipe` when the client is gone, with the error of the limit
+   *   when one ended the connection, with `Deno.errors.Interrupted` when the server did.
    * @throws {TypeError} If the message has a wrong type, or the exchange is answered.
    * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
    */

@@ -61,6 +61,55 @@ export interface ExchangesOptions {
    */
   waitTimeout?: number | undefined;
   /**
+   * The longest request that is taken, in bytes, 0 to 2,147,483,647. A client that sends a longer
+   * one is disconnected, and nothing of it reaches the program.
+   *
+   * @default {16777216}
+   */
+  maxRequest?: number | undefined;
+  /**
+   * How many bytes of requests and replies the server holds for all clients together, from 1.
+   * Beyond that it reads no further requests until some are answered; nobody is disconnected, and
+   * a client that leaves meanwhile is noticed when it is answered. A single message that is larger
+   * than this is taken when nothing else is held.
+   *
+   * @default {268435456}
+   */
+  maxBuffered?: number | undefined;
+  /**
+   * How many connections one process may have, from 1. Further ones are ended at once. Counted by
+   * `GetNamedPipeClientProcessId`, which a client that means to can fool: a guard against mistakes,
+   * not against attacks.
+   *
+   * @default {Infinity}
+   */
+  maxPerProcess?: number | undefined;
+  /**
+   * Milliseconds, from 1, that a client may send no request before its connection is ended. The
+   * time stands still while a request of it is being answered, or the server itself does not read.
+   *
+   * @default {Infinity}
+   */
+  idleTimeout?: number | undefined;
+  /**
+   * Milliseconds, from 1, that one message may wait for the client to read before the connection is
+   * ended and the message is dropped. With `Infinity`, a connection that is to end anyway waits for
+   * 10,000 ms.
+   *
+   * A client that never reads, but whose replies fit into `writeBufferSize`, goes unnoticed here:
+   * only `idleTimeout` ends its connection.
+   *
+   * @default {30000}
+   */
+  replyTimeout?: number | undefined;
+  /**
+   * Milliseconds, from 1, from the moment when the program gets an exchange until it must have
+   * settled it. Otherwise the exchange's signal aborts and the connection is ended.
+   *
+   * @default {Infinity}
+   */
+  responderTimeout?: number | undefined;
+  /**
    * Stops the server at once when it aborts: exchange signals abort, what Windows has taken stays
    * readable for the clients, everything is closed. Aborted beforehand: the server never listens.
    */
@@ -87,13 +136,17 @@ export interface ExchangesOptions {
  * Listens on a named pipe and yields what clients ask, as exchanges to be answered.
  *
  * Each client has at most one open exchange; those of different clients are yielded side by side.
- * The pipe is a message pipe: a request is one message of a client, of any length up to 16 MiB,
- * and empty messages are requests too. Remote clients are refused, and a client that sends
- * something longer is disconnected.
+ * The pipe is a message pipe: a request is one message of a client, of any length up to
+ * {@linkcode ExchangesOptions.maxRequest}, and empty messages are requests too. Remote clients are
+ * refused.
+ *
+ * Limits end the connection of the one client that exceeds them, and make room for the next:
+ * `onDisconnect` is told which one, with an error that says more. `maxInstances` and `maxBuffered`
+ * end no connection: they let clients wait.
  *
  * The instances come into being at the first `next()`. Leaving the loop ends the server: exchanges
- * that are not settled are dropped, and what is being written may take 10,000 ms more. The
- * generator ends without an error when `signal` aborts.
+ * that are not settled are dropped, and what is being written may take `replyTimeout` more, or
+ * 10,000 ms if that is without end. The generator ends without an error when `signal` aborts.
  *
  * Windows holds every loop of this module in one wait on one thread of Deno's pool for blocking
  * calls. Blocking calls of your own that fill the pool delay that wait.
@@ -220,6 +273,11 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
+  }
+
+  /** See {@linkcode Sink}. */
+  get busy(): boolean {
+    return false;
   }
 
   /** See {@linkcode Sink}. */

@@ -371,7 +371,7 @@ function fromWriting(
     case "drain":
       return to(writing(ahead), ...(reads ? CANCEL_IN : []));
     case "finish":
-      return finish(reads, true);
+      return finish(reads, true, "lose");
     case "evict":
       return evict(reads, true, "lose");
     default:

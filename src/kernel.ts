@@ -191,6 +191,9 @@ export interface Kernel {
   /** How much of the message at the head of the pipe is unread. */
   peek(handle: Handle): Peeked;
 
+  /** The process that is at the client's end; 0 if the system does not tell. */
+  clientProcess(handle: Handle): number;
+
   /** Throws the client out: both ends see it at once, and what is unread is destroyed. */
   disconnect(handle: Handle): number;
 

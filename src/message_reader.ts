@@ -19,6 +19,8 @@ export interface Fault {
   readonly status: number;
   /** Set when the fault is not that of a call. */
   readonly reason?: string;
+  /** The message is longer than the limit. */
+  readonly tooLong?: boolean;
 }
 
 /**
@@ -52,9 +54,15 @@ export class MessageReader {
     return this.#fault;
   }
 
+  /** How long the message is, after "partial" or "message". */
+  get length(): number {
+    return this.#rest > 0 ? this.#piece + this.#rest : this.#message.length;
+  }
+
   /** Submits the first read of the next message. */
   readFirst(): void {
     this.#readsRest = false;
+    this.#rest = 0;
     this.#loop.read(this.#operation, FIRST_READ);
   }
 
@@ -114,7 +122,7 @@ export class MessageReader {
 
   #tooLong(length: number): Outcome {
     const reason = `a message of ${length} bytes is longer than the limit of ${this.#longest}`;
-    return this.#broken({ call: "ReadFile", status: Status.MORE_DATA, reason });
+    return this.#broken({ call: "ReadFile", status: Status.MORE_DATA, reason, tooLong: true });
   }
 
   #mismatch(): Outcome {

@@ -17,10 +17,7 @@ const MIB = 1024 * 1024;
 /** The longest message that can be sent: WriteFile takes a 32-bit length. */
 export const LONGEST_MESSAGE = 0x7fff_ffff;
 
-/** The longest request that is taken from a client, in bytes. */
-export const LONGEST_REQUEST: number = 16 * MIB;
-
-/** How long a write may stay pending once its connection is to end, in milliseconds. */
+/** How long a write may stay pending once its connection is to end, if there is no other limit. */
 export const LAST_WRITE_TIMEOUT = 10_000;
 
 /** How long {@linkcode shutdownTimeout} waits by default, in milliseconds. */
@@ -34,6 +31,12 @@ export interface RawServerOptions {
   readonly readBufferSize?: number | undefined;
   readonly writeBufferSize?: number | undefined;
   readonly waitTimeout?: number | undefined;
+  readonly maxRequest?: number | undefined;
+  readonly maxBuffered?: number | undefined;
+  readonly maxPerProcess?: number | undefined;
+  readonly idleTimeout?: number | undefined;
+  readonly replyTimeout?: number | undefined;
+  readonly responderTimeout?: number | undefined;
 }
 
 /** Options of a server, checked and complete. */
@@ -44,6 +47,12 @@ export interface ServerSettings {
   readonly readBufferSize: number;
   readonly writeBufferSize: number;
   readonly waitTimeout: number;
+  readonly maxRequest: number;
+  readonly maxBuffered: number;
+  readonly maxPerProcess: number;
+  readonly idleTimeout: number;
+  readonly replyTimeout: number;
+  readonly responderTimeout: number;
 }
 
 /** Options of a client, before they are checked. */
@@ -69,12 +78,16 @@ export function serverSettings(options: RawServerOptions): Readonly<ServerSettin
   return Object.freeze({
     path: serverPath(options.path),
     instances,
-    maxInstances: options.maxInstances === undefined || options.maxInstances === Infinity
-      ? Infinity
-      : integer("maxInstances", options.maxInstances, instances, Number.MAX_SAFE_INTEGER),
+    maxInstances: limit("maxInstances", options.maxInstances, instances),
     readBufferSize: integer("readBufferSize", options.readBufferSize, 0, MAX_DWORD, 65_536),
     writeBufferSize: integer("writeBufferSize", options.writeBufferSize, 0, MAX_DWORD, 65_536),
     waitTimeout: integer("waitTimeout", options.waitTimeout, 1, MAX_DWORD - 1, 5_000),
+    maxRequest: integer("maxRequest", options.maxRequest, 0, LONGEST_MESSAGE, 16 * MIB),
+    maxBuffered: limit("maxBuffered", options.maxBuffered, 1, 256 * MIB),
+    maxPerProcess: limit("maxPerProcess", options.maxPerProcess, 1),
+    idleTimeout: limit("idleTimeout", options.idleTimeout, 1),
+    replyTimeout: limit("replyTimeout", options.replyTimeout, 1, 30_000),
+    responderTimeout: limit("responderTimeout", options.responderTimeout, 1),
   });
 }
 
@@ -95,8 +108,7 @@ export function clientSettings(options: RawClientOptions): Readonly<ClientSettin
 
 /** Checks how many responders may work at once. */
 export function concurrencyLimit(concurrency: number | undefined): number {
-  if (concurrency === undefined || concurrency === Infinity) return Infinity;
-  return integer("concurrency", concurrency, 1, Number.MAX_SAFE_INTEGER);
+  return limit("concurrency", concurrency, 1);
 }
 
 /** Checks how long a shutdown waits, in milliseconds. */
@@ -129,6 +141,17 @@ function requireObject(name: string, value: unknown): void {
 function milliseconds(name: string, value: number | undefined, fallback: number): number {
   if (value === Infinity) return MAX_TIMEOUT;
   return Math.min(integer(name, value, 0, Number.MAX_SAFE_INTEGER, fallback), MAX_TIMEOUT);
+}
+
+/** An integer, or Infinity for no limit. */
+function limit(
+  name: string,
+  value: number | undefined,
+  min: number,
+  fallback: number = Infinity,
+): number {
+  if (value === Infinity) return Infinity;
+  return integer(name, value, min, Number.MAX_SAFE_INTEGER, fallback);
 }
 
 function integer(

@@ -132,6 +132,7 @@ export function serveOn(open: OpenLoop, options: ServeOptions, responder: Respon
   const loop = open(settings.path);
   const responders = new Responders(loop, responder, options.onError, limit);
   const server = new Server(loop, settings, options, responders);
+  responders.onIdle = () => server.endIfDone();
   server.open();
   onAbort(server, signal, () => server.stop());
   return new Serving(server);
@@ -196,6 +197,14 @@ class Responders implements Sink {
     this.#limit = limit;
   }
 
+  /** Called when no responder is at work any more. */
+  onIdle: () => void = () => {};
+
+  /** See {@linkcode Sink}. */
+  get busy(): boolean {
+    return this.#working > 0 || this.#waiting.length > 0;
+  }
+
   /** See {@linkcode Sink}. */
   deliver(exchange: ServerExchange): void {
     const free = this.#working < this.#limit && this.#waiting.length === 0;
@@ -228,15 +237,17 @@ class Responders implements Sink {
     exchange.finish();
     // In a turn of its own: many waiting requests must not keep the thread.
     if (this.#waiting.length > 0) this.#loop.atNextTurn(() => this.#startNext());
+    else if (this.#working === 0) this.onIdle();
   }
 
   #startNext(): void {
     while (this.#working < this.#limit) {
       const next = this.#waiting.shift();
-      if (next === undefined) return;
+      if (next === undefined) break;
       // What the server itself has given up, when it was stopped, is not begun.
       if (!(next.lost instanceof Deno.errors.Interrupted)) return this.#start(next);
     }
+    if (!this.busy) this.onIdle();
   }
 
   /** Gives the reply, if the responder has not answered by itself. Never rejects. */

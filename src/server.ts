@@ -4,6 +4,8 @@
  * @module
  */
 
+import { Budget } from "./budget.ts";
+import { Deadline } from "./deadlines.ts";
 import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
 import { nameTaken, systemError } from "./errors.ts";
 import type { PipeClient, ServerClient, ServerExchange } from "./exchange.ts";
@@ -36,6 +38,8 @@ export interface ServerHooks {
 
 /** Who answers. */
 export interface Sink {
+  /** Whether somebody still works on an exchange; a shutdown waits for that. */
+  readonly busy: boolean;
   /** A request: to be taken, answered and finished. */
   deliver(exchange: ServerExchange): void;
 }
@@ -46,7 +50,10 @@ export class Server implements Host, LoopUser {
   /** Resolves when the server has ended; rejects when it could not go on. May be dropped. */
   readonly finished: Promise<void>;
   readonly #loop: WaitLoop;
-  readonly #settings: ServerSettings;
+  /** See {@linkcode Host}. */
+  readonly settings: ServerSettings;
+  /** See {@linkcode Host}. */
+  readonly budget: Budget;
   readonly #hooks: ServerHooks;
   readonly #sink: Sink;
   readonly #instances = new Set<PipeInstance>();
@@ -58,9 +65,11 @@ export class Server implements Host, LoopUser {
   /** Instances that are not about to give their handle up. */
   #count = 0;
   #clients = 0;
+  /** How many connections each process has. */
+  readonly #processes = new Map<number, number>();
   #retry: Timer | undefined = undefined;
   #pause = FIRST_PAUSE;
-  #deadline: Timer | undefined = undefined;
+  readonly #deadline = new Deadline(() => this.#timeOut());
   #settled = 0;
   #settledBefore = 0;
   #evicted = 0;
@@ -71,7 +80,8 @@ export class Server implements Host, LoopUser {
   constructor(loop: WaitLoop, settings: ServerSettings, hooks: ServerHooks, sink: Sink) {
     this.path = settings.path;
     this.#loop = loop;
-    this.#settings = settings;
+    this.settings = settings;
+    this.budget = new Budget(settings.maxBuffered);
     this.#hooks = hooks;
     this.#sink = sink;
     this.finished = this.#ended.promise;
@@ -83,8 +93,8 @@ export class Server implements Host, LoopUser {
     const { kernel } = this.#loop;
     this.#loop.enter(this);
     const handles: bigint[] = [];
-    while (handles.length < this.#settings.instances) {
-      const { status, handle } = kernel.create(this.#settings, handles.length === 0);
+    while (handles.length < this.settings.instances) {
+      const { status, handle } = kernel.create(this.settings, handles.length === 0);
       if (status !== Status.SUCCESS) {
         const error = this.#creationError(status, handles.length === 0);
         for (const created of handles) kernel.close(created);
@@ -101,11 +111,11 @@ export class Server implements Host, LoopUser {
   shutdown(timeout: number): Promise<ShutdownReport> {
     if (this.#phase === "listening") {
       this.#phase = "draining";
-      this.#settledBefore = this.#settled;
+      this.#beginReport();
       this.#stopRetrying();
-      this.#deadline = this.#loop.kernel.startTimer(timeout, () => this.#timeOut());
+      this.#loop.deadlines.set(this.#deadline, timeout);
       for (const instance of [...this.#instances]) instance.drain();
-      if (this.#instances.size === 0) this.#end();
+      this.endIfDone();
     }
     return this.finished.then(() => ({
       exchanges: this.#settled - this.#settledBefore,
@@ -117,11 +127,11 @@ export class Server implements Host, LoopUser {
   /** Ends now: waits only for what is being written. */
   stop(): void {
     if (this.#phase === "stopped") return;
-    if (this.#phase === "listening") this.#settledBefore = this.#settled;
+    if (this.#phase === "listening") this.#beginReport();
     this.#phase = "stopped";
     this.#stopRetrying();
     for (const instance of [...this.#instances]) instance.finish("server", false);
-    if (this.#instances.size === 0) this.#end();
+    this.endIfDone();
   }
 
   /** See {@linkcode Host}. */
@@ -132,6 +142,21 @@ export class Server implements Host, LoopUser {
   /** See {@linkcode Host}. */
   nextClientId(): number {
     return ++this.#clients;
+  }
+
+  /** See {@linkcode Host}. */
+  admit(processId: number): boolean {
+    const connections = this.#processes.get(processId) ?? 0;
+    if (connections >= this.settings.maxPerProcess) return false;
+    this.#processes.set(processId, connections + 1);
+    return true;
+  }
+
+  /** See {@linkcode Host}. */
+  discount(processId: number): void {
+    const connections = this.#processes.get(processId) ?? 0;
+    if (connections > 1) this.#processes.set(processId, connections - 1);
+    else this.#processes.delete(processId);
   }
 
   /** See {@linkcode Host}. */
@@ -156,13 +181,18 @@ export class Server implements Host, LoopUser {
   }
 
   /** See {@linkcode Host}. */
+  dropped(): void {
+    this.#dropped++;
+  }
+
+  /** See {@linkcode Host}. */
   disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void {
     callHook(this.#hooks.onDisconnect, client, reason, error);
   }
 
   /** See {@linkcode Host}. */
   recycled(instance: PipeInstance): void {
-    if (this.#phase === "listening" && this.#listening < this.#settings.instances) {
+    if (this.#phase === "listening" && this.#listening < this.settings.instances) {
       this.#listen(instance);
     } else {
       instance.finish("server", false);
@@ -179,8 +209,13 @@ export class Server implements Host, LoopUser {
   retired(instance: PipeInstance): void {
     this.#instances.delete(instance);
     this.#ids[instance.shown.id] = false;
-    this.#dropped += instance.dropped;
-    if (this.draining && this.#instances.size === 0) this.#end();
+    this.endIfDone();
+  }
+
+  /** Ends when that is wanted and nothing is left: no instance, and no responder at work. */
+  endIfDone(): void {
+    if (!this.draining || this.#instances.size > 0) return;
+    if (this.#phase === "stopped" || !this.#sink.busy) this.#end();
   }
 
   /** See {@linkcode LoopUser}. */
@@ -191,6 +226,7 @@ export class Server implements Host, LoopUser {
   /** See {@linkcode LoopUser}. */
   abandoned(): void {
     this.#phase = "stopped";
+    this.budget.close();
     for (const instance of this.#instances) instance.abandon();
   }
 
@@ -211,13 +247,13 @@ export class Server implements Host, LoopUser {
 
   /** Creates what is missing for the wanted number of instances to listen. */
   #replenish(): void {
-    const { instances, maxInstances } = this.#settings;
+    const { instances, maxInstances } = this.settings;
     while (
       this.#phase === "listening" && this.#retry === undefined &&
       this.#listening < instances && this.#count < maxInstances
     ) {
       const first = this.#instances.size === 0;
-      const { status, handle } = this.#loop.kernel.create(this.#settings, first);
+      const { status, handle } = this.#loop.kernel.create(this.settings, first);
       if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
       this.#add(handle);
     }
@@ -251,12 +287,18 @@ export class Server implements Host, LoopUser {
     this.#retry = undefined;
   }
 
+  #beginReport(): void {
+    this.#settledBefore = this.#settled;
+    this.#dropped = 0;
+  }
+
   #timeOut(): void {
-    this.#deadline = undefined;
+    this.#phase = "stopped";
     for (const instance of [...this.#instances]) {
       if (instance.connected) this.#evicted++;
       instance.evict("shutdown");
     }
+    this.endIfDone();
   }
 
   /** The server can not listen any more, and says so when everything is closed. */
@@ -264,6 +306,7 @@ export class Server implements Host, LoopUser {
     this.#error ??= error;
     this.#phase = "stopped";
     this.#stopRetrying();
+    this.budget.close();
     for (const instance of this.#instances) instance.abandon(this.#error);
     this.#instances.clear();
     this.#end();
@@ -272,8 +315,7 @@ export class Server implements Host, LoopUser {
   #end(): void {
     if (this.#leaving) return;
     this.#leaving = true;
-    if (this.#deadline !== undefined) this.#loop.kernel.stopTimer(this.#deadline);
-    this.#deadline = undefined;
+    this.#loop.deadlines.lift(this.#deadline);
     this.#loop.leave(this).then(() => {
       if (this.#error === undefined) this.#ended.resolve();
       else this.#ended.reject(this.#error);

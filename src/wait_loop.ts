@@ -18,6 +18,7 @@
  * @module
  */
 
+import { Deadlines } from "./deadlines.ts";
 import {
   BELIEVED,
   type Handle,
@@ -103,6 +104,11 @@ export class Operation {
     readonly slot: number,
   ) {}
 
+  /** Whether the system is short of something, and it is submitted again later. */
+  get deferred(): boolean {
+    return this.phase === "deferred";
+  }
+
   /** Whether its completer will still get a result. */
   get expected(): boolean {
     return this.phase !== "resting";
@@ -112,6 +118,8 @@ export class Operation {
 /** The loop; one for the whole isolate, over one kernel. */
 export class WaitLoop {
   readonly kernel: Kernel;
+  /** The time limits of all its users. */
+  readonly deadlines: Deadlines;
   readonly #inFlight: readonly [Operation[], Operation[]] = [[], []];
   /** Over since the last round; handed out in the next. */
   #finished: Operation[] = [];
@@ -143,6 +151,7 @@ export class WaitLoop {
   /** @param onDisposed Called when the last user has left and the kernel is disposed of. */
   constructor(kernel: Kernel, onDisposed: () => void = () => {}, observer?: Observer) {
     this.kernel = kernel;
+    this.deadlines = new Deadlines(kernel);
     this.observer = observer;
     this.#onDisposed = onDisposed;
     kernel.onUnload(() => this.#abandon());
@@ -231,6 +240,13 @@ export class WaitLoop {
       if (this.#deferred.size === 0) this.#stopRetrying();
       this.finish(operation, Status.CANCELLED);
     }
+  }
+
+  /** Whether Windows has an operation, and has not ended it by now, seen or not. */
+  pends(operation: Operation): boolean {
+    if (operation.phase !== "inFlight") return false;
+    this.kernel.snapshot(operation.lane);
+    return this.kernel.seemsPending(operation.lane, operation.slot);
   }
 
   /** Calls back when the next turn begins. */
@@ -492,6 +508,7 @@ export class WaitLoop {
   #fail(status: number): void {
     this.#dead = true;
     this.#stopRetrying();
+    this.deadlines.clear();
     this.#onDisposed();
     const failure = { call: "WaitForMultipleObjects", status };
     for (const user of this.#users) user.failed(failure);
@@ -502,6 +519,7 @@ export class WaitLoop {
     if (this.#dead) return;
     this.#dead = true;
     this.#stopRetrying();
+    this.deadlines.clear();
     for (const user of this.#users) user.abandoned();
     this.kernel.abandon();
   }

@@ -12,7 +12,7 @@ import { call, callOn, connect, connectOn, type ConnectOptions } from "../src/cl
 import type { PipeConn } from "../src/client_connection.ts";
 import { WindowsError } from "../src/errors.ts";
 import { Status } from "../src/kernel.ts";
-import { type Fate, fate, inWorld, NAME, nextTask, PATH, text, type World } from "./fixture.ts";
+import { type Fate, fate, inWorld, NAME, PATH, text, type World } from "./fixture.ts";
 import type { RawServer } from "./memory_kernel.ts";
 
 /** A failure that no call is known for. */
@@ -960,8 +960,9 @@ Deno.test(
     assertStrictEquals(answer.error, reason);
     assertStrictEquals(waiting.error, reason);
     assertEquals(world.reasons, ["client"]);
-    await server.shutdown();
-    await nextTask();
+    const shutdown = server.shutdown({ timeout: 10 });
+    await world.pass(10);
+    await shutdown;
   }),
 );
 

@@ -8,6 +8,7 @@
 import { mock } from "node:test";
 import { setImmediate } from "node:timers";
 import { assertEquals, fail } from "@std/assert";
+import { Budget } from "../src/budget.ts";
 import type { DisconnectReason } from "../src/driver.ts";
 import type { Exchange, PipeClient } from "../src/exchange.ts";
 import { exchangesOn, type ExchangesOptions } from "../src/exchanges.ts";
@@ -100,6 +101,8 @@ export class World {
   readonly ends: End[] = [];
   /** What was reported on the console; a test takes what it expects. */
   readonly reports: unknown[] = [];
+  /** Where servers account for the bytes that they hold. */
+  readonly budgets = new Set<Budget>();
   /** Kernels whose memory stays with the system. */
   readonly #abandoned = new Set<MemoryKernel>();
   readonly #kernels: MemoryKernel[] = [new MemoryKernel(this.system)];
@@ -179,12 +182,22 @@ export class World {
     this.#abandoned.add(this.kernel);
   }
 
+  /** Bytes that all servers hold for their clients. */
+  get held(): number {
+    let held = 0;
+    for (const budget of this.budgets) held += budget.held;
+    return held;
+  }
+
   /** The reasons of the ends so far. */
   get reasons(): DisconnectReason[] {
     return this.ends.map(({ reason }) => reason);
   }
 
-  /** Nothing in flight, no handle, no memory, no timer, no name (I8); and no surprise reported. */
+  /**
+   * Nothing in flight, no handle, no memory, no timer, no name (I8), no byte that is accounted for;
+   * and no surprise reported.
+   */
   async check(): Promise<void> {
     await this.idle();
     for (const kernel of this.#kernels) {
@@ -193,6 +206,7 @@ export class World {
       assertEquals(left, { ...NOTHING_LEFT, inFlight, slots });
     }
     assertEquals(this.system.names, []);
+    for (const { held } of this.budgets) assertEquals(held, 0);
     assertEquals(this.reports, []);
     for (const { error } of this.ends) {
       if (error instanceof Error && error.message.startsWith("Cannot handle")) throw error;
@@ -217,11 +231,17 @@ export function inWorld(body: (world: World) => Promise<void>): () => Promise<vo
     const spy = mock.method(console, "error", (...args: unknown[]) => {
       world.reports.push(...args);
     });
+    const { hold } = Budget.prototype;
+    const accounting = mock.method(Budget.prototype, "hold", function (this: Budget, n: number) {
+      world.budgets.add(this);
+      hold.call(this, n);
+    });
     try {
       await body(world);
       await world.check();
     } finally {
       spy.mock.restore();
+      accounting.mock.restore();
     }
   };
 }

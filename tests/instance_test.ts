@@ -177,7 +177,7 @@ writing, ahead none
   unwritten                             -> reading gone: lose read
   unwritten (last)                      -> closed: lose retire
   turned, drain                         -> writing, ahead none
-  finish                                -> closing writes
+  finish                                -> closing writes: lose
   evict                                 -> closing writes: lose disconnect cancelOut
 
 writing, ahead reading
@@ -189,14 +189,14 @@ writing, ahead reading
   cancelled                             -> writing, ahead none
   broken                                -> closing writes: lose disconnect cancelOut
   drain                                 -> writing, ahead reading: cancelIn
-  finish                                -> closing reads writes: cancelIn
+  finish                                -> closing reads writes: lose cancelIn
   evict                                 -> closing reads writes: lose disconnect cancelOut cancelIn
 
 writing, ahead held
   written                               -> reading: unhold
   unwritten                             -> reading gone: lose unhold
   turned, drain                         -> writing, ahead held
-  finish                                -> closing writes
+  finish                                -> closing writes: lose
   evict                                 -> closing writes: lose disconnect cancelOut
 
 ended

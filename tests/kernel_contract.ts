@@ -436,6 +436,13 @@ export function testKernelContract(
     assertEquals(await server.readEnd(), Status.BROKEN);
   });
 
+  test("clientProcess() tells clients of one process by the same number", async (bench) => {
+    const pairs = [await bench.pair(), await bench.pair()];
+    const [one, other] = pairs.map(({ server }) => bench.kernel.clientProcess(server.handle));
+    assertGreater(one ?? 0, 0);
+    assertEquals(one, other);
+  });
+
   test("cancel() of a listen ends it, and the instance still takes clients (16, 35)", async (bench) => {
     const server = bench.server();
     assertEquals(server.listen(), Status.PENDING);

@@ -18,7 +18,7 @@ import {
 } from "../src/kernel.ts";
 import { Clock } from "./memory/clock.ts";
 import { type Decisions, type Failing, plain, type Submission } from "./memory/decisions.ts";
-import { type End, Operation } from "./memory/pipe.ts";
+import { type End, Operation, ServerEnd } from "./memory/pipe.ts";
 import { Signals, type WaitState } from "./memory/signals.ts";
 import { MemorySystem } from "./memory/system.ts";
 
@@ -114,6 +114,8 @@ export class MemoryKernel implements Kernel {
   holdCompletions = false;
   /** Dispatched waits see nothing until {@linkcode enterWait}. */
   holdWaits = false;
+  /** The process that it belongs to. */
+  readonly process: number;
   /** The first breach of the contract, even if its error was caught. */
   breach: Error | undefined = undefined;
 
@@ -131,6 +133,7 @@ export class MemoryKernel implements Kernel {
 
   constructor(system: MemorySystem = new MemorySystem(), decisions: Partial<Decisions> = {}) {
     this.system = system;
+    this.process = system.newProcess();
     this.decisions = { ...plain(), ...decisions };
     this.#signals = new Signals(() => {
       if (!this.manual) setImmediate(() => this.returnWait());
@@ -154,8 +157,14 @@ export class MemoryKernel implements Kernel {
     this.#running();
     const failure = this.#fails("open");
     if (failure !== undefined) return { status: failure, handle: 0n };
-    const { status, end } = this.system.open(path);
+    const { status, end } = this.system.open(path, this.process);
     return this.#opened(status, end);
+  }
+
+  clientProcess(handle: Handle): number {
+    const { end } = this.#use(handle);
+    if (this.#fails("clientProcess", handle) !== undefined) return 0;
+    return end instanceof ServerEnd ? end.process : 0;
   }
 
   keepMessages(handle: Handle): number {

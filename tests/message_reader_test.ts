@@ -218,6 +218,7 @@ for (const [length, longest] of TOO_LONG) {
       call: "ReadFile",
       status: Status.MORE_DATA,
       reason: `a message of ${length} bytes is longer than the limit of ${longest}`,
+      tooLong: true,
     });
     // Nothing is kept of it, and no memory was asked for.
     assertEquals(fixture.reader.takeMessage().length, 0);

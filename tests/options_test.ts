@@ -211,6 +211,12 @@ const SERVER_DEFAULTS: ServerSettings = {
   readBufferSize: 65_536,
   writeBufferSize: 65_536,
   waitTimeout: 5_000,
+  maxRequest: 16_777_216,
+  maxBuffered: 268_435_456,
+  maxPerProcess: Infinity,
+  idleTimeout: Infinity,
+  replyTimeout: 30_000,
+  responderTimeout: Infinity,
 };
 
 const CLIENT_DEFAULTS: ClientSettings = {
@@ -294,6 +300,39 @@ const NUMBERS: NumberOption[] = [
     refused: [0, -1, 0xffff_ffff],
     infinity: "refused",
   },
+  {
+    name: "maxRequest",
+    check: (maxRequest) => server({ path: "x", maxRequest }).maxRequest,
+    range: "from 0 to 2147483647",
+    taken: [0, 1, 16_777_216, 0x7fff_ffff],
+    refused: [-1, 0x8000_0000],
+    infinity: "refused",
+  },
+  {
+    name: "maxBuffered",
+    check: (maxBuffered) => server({ path: "x", maxBuffered }).maxBuffered,
+    range: "from 1",
+    taken: [1, 4096, 0x1_0000_0000, MAX, Infinity],
+    refused: [0, -1, 2 ** 53],
+    infinity: "taken",
+  },
+  {
+    name: "maxPerProcess",
+    check: (maxPerProcess) => server({ path: "x", maxPerProcess }).maxPerProcess,
+    range: "from 1",
+    taken: [1, 2, MAX, Infinity],
+    refused: [0, -1, 2 ** 53],
+    infinity: "taken",
+  },
+  ...(["idleTimeout", "replyTimeout", "responderTimeout"] as const).map((name): NumberOption => ({
+    name,
+    check: (value) => server({ path: "x", [name]: value })[name],
+    range: "from 1",
+    // Longer than any timer of the system, too.
+    taken: [1, 1_000, 0x8000_0000, MAX, Infinity],
+    refused: [0, -1, 2 ** 53],
+    infinity: "taken",
+  })),
   {
     // No timer takes more: nearly 25 days.
     name: "timeout",
@@ -491,6 +530,16 @@ const BAD_FOR_SERVERS: Refusal[] = [
     'Cannot use "writeBufferSize": must be an integer from 0 to 4294967295, was 0.5',
   ],
   [{ waitTimeout: "1" }, TypeError, 'Cannot use "waitTimeout": must be a number, was "1"'],
+  [
+    { maxRequest: Infinity },
+    RangeError,
+    'Cannot use "maxRequest": must be an integer from 0 to 2147483647, was Infinity',
+  ],
+  [
+    { idleTimeout: 0 },
+    RangeError,
+    'Cannot use "idleTimeout": must be an integer from 1, was 0',
+  ],
   [{ onListen: 5 }, TypeError, 'Cannot use "onListen": must be a function, was 5'],
   [{ onDisconnect: null }, TypeError, 'Cannot use "onDisconnect": must be a function, was null'],
 ];

@@ -987,6 +987,7 @@ for (const [state, requests] of Object.entries(STATES)) {
             signal: controller.signal,
             readBufferSize: 10_000,
             writeBufferSize: 10,
+            replyTimeout: 10_000,
           });
           const clients: RawClient[] = [];
           if (state !== "fresh") {

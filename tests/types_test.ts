@@ -335,6 +335,12 @@ Deno.test("every option may be given as undefined", () => {
       readBufferSize: undefined,
       writeBufferSize: undefined,
       waitTimeout: undefined,
+      maxRequest: undefined,
+      maxBuffered: undefined,
+      maxPerProcess: undefined,
+      idleTimeout: undefined,
+      replyTimeout: undefined,
+      responderTimeout: undefined,
       signal: undefined,
       onListen: undefined,
       onDisconnect: undefined,
@@ -428,7 +434,13 @@ Deno.test("a connection can be used, iterated and closed", () => {
 Deno.test("the types of the interface are those that are documented", () => {
   assertType<Same<Message, string | Uint8Array>>();
   assertType<Same<Reply, Message | undefined | void>>();
-  assertType<Same<DisconnectReason, "client" | "responder" | "server" | "shutdown" | "error">>();
+  assertType<
+    Same<
+      DisconnectReason,
+      | ("client" | "responder" | "server" | "shutdown" | "error")
+      | ("maxRequest" | "maxPerProcess" | "idleTimeout" | "replyTimeout" | "responderTimeout")
+    >
+  >();
   assertType<
     Same<ReturnType<Responder>, Reply | Promise<Reply> | AsyncIterable<Message>>
   >();
@@ -454,6 +466,12 @@ const SERVER_OPTIONS = {
   readBufferSize: 0,
   writeBufferSize: 0,
   waitTimeout: 0,
+  maxRequest: 0,
+  maxBuffered: 0,
+  maxPerProcess: 0,
+  idleTimeout: 0,
+  replyTimeout: 0,
+  responderTimeout: 0,
   signal: 0,
   onListen: 0,
   onDisconnect: 0,

@@ -37,3 +37,7 @@ Deno.test("only the wait leaves the thread", () => {
   const nonblocking = Object.entries(SYMBOLS).filter(([, symbol]) => "nonblocking" in symbol);
   assertEquals(nonblocking.map(([name]) => name), ["parkForMultipleObjects"]);
 });
+
+Deno.test("nothing blocks the thread until a client has read", () => {
+  assertEquals(Object.keys(SYMBOLS).filter((name) => name === "FlushFileBuffers"), []);
+});

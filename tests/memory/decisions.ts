@@ -22,6 +22,7 @@ export type Failing =
   | "open"
   | "keepMessages"
   | "peek"
+  | "clientProcess"
   | "disconnect"
   | "close";
 

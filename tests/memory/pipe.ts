@@ -249,7 +249,8 @@ class Connection {
   readonly toServer: Channel;
   readonly toClient: Channel;
 
-  constructor(terms: Terms) {
+  /** `process`: that of the client. */
+  constructor(terms: Terms, readonly process: number) {
     this.toServer = new Channel(terms.readBufferSize, terms.messages);
     this.toClient = new Channel(terms.writeBufferSize, terms.messages);
   }
@@ -306,7 +307,7 @@ export class ServerEnd implements End {
     this.#name = name;
     this.#terms = { ...terms, messages: name.terms.messages };
     this.#whole = this.#terms.messages;
-    this.#connection = new Connection(this.#terms);
+    this.#connection = new Connection(this.#terms, 0);
     name.servers.add(this);
     // 16: a fresh instance takes clients before anything listens.
     name.listening.add(this);
@@ -317,10 +318,10 @@ export class ServerEnd implements End {
   }
 
   /** A client opens this instance. */
-  admit(): ClientEnd {
+  admit(process: number): ClientEnd {
     this.#state = "connected";
     this.#name.listening.delete(this);
-    this.#connection = new Connection(this.#terms);
+    this.#connection = new Connection(this.#terms, process);
     const client = new ClientEnd(this.#connection, this.#terms.messages, (connection) => {
       // 18: from here on the instance takes no client until it is disconnected and listens again.
       if (this.#connection === connection && this.#state === "connected") this.#state = "closing";
@@ -329,6 +330,12 @@ export class ServerEnd implements End {
     // 19: one client completes every listen.
     for (const listen of this.#listens.splice(0)) listen.finish(Status.SUCCESS);
     return client;
+  }
+
+  /** The process of the client that there is, even if it has left; else 0. */
+  get process(): number {
+    const connected = this.#state === "connected" || this.#state === "closing";
+    return connected ? this.#connection.process : 0;
   }
 
   /** The other end of the connection that there is, or was last. */

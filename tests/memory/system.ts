@@ -26,6 +26,8 @@ export interface RawServerOptions extends Partial<Terms> {
 export interface RawClientOptions {
   /** Read mode: `"message"` unless told, for the sake of short tests; Windows begins in bytes. */
   readonly mode?: "message" | "byte";
+  /** The process that it is in; one that nobody else is in unless told. */
+  readonly process?: number;
 }
 
 function isName(path: string): boolean {
@@ -37,6 +39,12 @@ function isName(path: string): boolean {
 /** An in-memory operating system: the namespace `\\.\pipe\`. */
 export class MemorySystem {
   readonly #names = new Map<string, Name>();
+  #lastProcess = 0;
+
+  /** A number for one more process. */
+  newProcess(): number {
+    return this.#lastProcess += 4;
+  }
 
   /** CreateNamedPipe. */
   create(path: string, terms: Terms, first: boolean): { status: number; end?: ServerEnd } {
@@ -57,13 +65,13 @@ export class MemorySystem {
   }
 
   /** CreateFile, with the access that a duplex pipe gives. */
-  open(path: string): { status: number; end?: ClientEnd } {
+  open(path: string, process: number = 0): { status: number; end?: ClientEnd } {
     const name = this.#names.get(path.toLowerCase());
     if (name === undefined) return { status: Status.NOT_FOUND };
     // 17: the instance that has been listening for the longest time. 18: or none.
     const [server] = name.listening;
     if (server === undefined) return { status: Status.BUSY };
-    return { status: Status.SUCCESS, end: server.admit() };
+    return { status: Status.SUCCESS, end: server.admit(process) };
   }
 
   /** Whether a server handle of this name is open. */
@@ -84,7 +92,7 @@ export class MemorySystem {
 
   /** A client for tests. It throws an error with the status when it cannot connect. */
   connect(path: string, options: RawClientOptions = {}): RawClient {
-    const { status, end } = this.open(path);
+    const { status, end } = this.open(path, options.process ?? this.newProcess());
     if (end === undefined) throw new Error(`cannot connect to "${path}": status ${status}`);
     const client = new RawClient(end);
     if (options.mode !== "byte") client.keepMessages(true);

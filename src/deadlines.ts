@@ -1,0 +1,88 @@
+/**
+ * Time limits: any number of them over one timer, which runs only while something can expire.
+ *
+ * @module
+ */
+
+import type { Kernel, Timer } from "./kernel.ts";
+
+/** The longest time that a timer takes, in milliseconds; a longer limit takes several. */
+const LONGEST_TIMER = 0x7fff_ffff;
+
+/** A time limit that can be set and lifted again and again. */
+export class Deadline {
+  /** @internal When it expires, on the kernel's clock. */
+  at = 0;
+
+  /** @param expire What happens when the time runs out. */
+  constructor(readonly expire: () => void) {}
+}
+
+/** All time limits that run. */
+export class Deadlines {
+  readonly #kernel: Kernel;
+  readonly #running = new Set<Deadline>();
+  #timer: Timer | undefined = undefined;
+  /** When the timer fires: at the first deadline, or before it when that one was lifted. */
+  #next = Infinity;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** How many run: for tests and diagnosis. */
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** Whether a limit runs. */
+  has(deadline: Deadline): boolean {
+    return this.#running.has(deadline);
+  }
+
+  /** Sets a limit, so many milliseconds from now; Infinity is none. */
+  set(deadline: Deadline, milliseconds: number): void {
+    if (milliseconds === Infinity) return this.lift(deadline);
+    deadline.at = this.#kernel.now() + milliseconds;
+    this.#running.add(deadline);
+    if (deadline.at < this.#next) this.#arm(deadline.at);
+  }
+
+  /** Lifts a limit. */
+  lift(deadline: Deadline): void {
+    if (this.#running.delete(deadline) && this.#running.size === 0) this.#disarm();
+  }
+
+  /** Lifts all limits: nothing expires any more. */
+  clear(): void {
+    this.#running.clear();
+    this.#disarm();
+  }
+
+  #arm(at: number): void {
+    this.#disarm();
+    this.#next = at;
+    const left = Math.max(0, Math.ceil(at - this.#kernel.now()));
+    this.#timer = this.#kernel.startTimer(Math.min(left, LONGEST_TIMER), () => this.#fire());
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) this.#kernel.stopTimer(this.#timer);
+    this.#timer = undefined;
+    this.#next = Infinity;
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    this.#next = Infinity;
+    const now = this.#kernel.now();
+    const expired = [...this.#running].filter(({ at }) => at <= now);
+    for (const deadline of expired) {
+      // One that expires may lift others.
+      if (this.#running.delete(deadline)) deadline.expire();
+    }
+    let next = Infinity;
+    for (const { at } of this.#running) next = Math.min(next, at);
+    if (next < this.#next) this.#arm(next);
+  }
+}

@@ -1,0 +1,1369 @@
+/** Limits: each ends the connection of one client, and of nobody else; or lets clients wait. */
+
+import { mock } from "node:test";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertLessOrEqual,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import type { DisconnectReason } from "../src/driver.ts";
+import { Status } from "../src/kernel.ts";
+import type { Responder, ServeOptions } from "../src/serve.ts";
+import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
+import type { RawClient } from "./memory_kernel.ts";
+
+/** Answers as the request wants it. */
+const respond: Responder = (request, exchange) => {
+  if (request.length > 1_000) return `${request.length}`;
+  const [what, size] = exchange.text().split(" ");
+  if (what === "work") {
+    return new Promise((resolve) => exchange.signal.addEventListener("abort", () => resolve()));
+  }
+  if (what === "reply") return new Uint8Array(Number(size));
+  return request;
+};
+
+/** A client that has come. */
+async function arrived(world: World, process?: number): Promise<RawClient> {
+  await world.idle();
+  const client = process === undefined ? world.connect() : world.system.connect(PATH, { process });
+  await world.idle();
+  return client;
+}
+
+/** A client that is there is answered. */
+async function assertAnswered(world: World, client: RawClient | undefined): Promise<void> {
+  client?.write("still there?");
+  await world.idle();
+  assertEquals(client?.readText(), "still there?");
+  await world.idle();
+}
+
+/** A new client comes, is answered, and leaves. */
+async function assertServed(world: World): Promise<void> {
+  const client = await arrived(world);
+  await assertAnswered(world, client);
+  client.close();
+  await world.idle();
+}
+
+function ignore(): void {}
+
+// Each limit
+
+interface Offence {
+  readonly options: Partial<ServeOptions>;
+  /** What the client does; `other` is another client, of this process. */
+  readonly offend: (world: World, client: RawClient, other: RawClient) => Promise<void>;
+  readonly error: typeof Deno.errors.TimedOut;
+  /** How the client learns of it. */
+  readonly ended: number;
+}
+
+const SELF = 1_000_000;
+
+const OFFENCES: Record<string, Offence> = {
+  maxRequest: {
+    options: { maxRequest: 100 },
+    offend: async (world, client) => {
+      client.write(new Uint8Array(101));
+      await world.idle();
+    },
+    error: Deno.errors.InvalidData,
+    ended: Status.DISCONNECTED,
+  },
+  idleTimeout: {
+    options: { idleTimeout: 1_000 },
+    offend: async (world, client, other) => {
+      await world.pass(999);
+      await assertAnswered(world, other);
+      assertEquals(client.ended, undefined);
+      await world.pass(1);
+    },
+    error: Deno.errors.TimedOut,
+    ended: Status.BROKEN,
+  },
+  replyTimeout: {
+    options: { replyTimeout: 1_000, writeBufferSize: 100 },
+    offend: async (world, client, other) => {
+      client.write("reply 101");
+      await world.pass(999);
+      await assertAnswered(world, other);
+      assertEquals(client.ended, undefined);
+      await world.pass(1);
+    },
+    error: Deno.errors.TimedOut,
+    ended: Status.DISCONNECTED,
+  },
+  responderTimeout: {
+    options: { responderTimeout: 1_000 },
+    offend: async (world, client, other) => {
+      client.write("work");
+      await world.pass(999);
+      await assertAnswered(world, other);
+      assertEquals(client.ended, undefined);
+      await world.pass(1);
+    },
+    error: Deno.errors.TimedOut,
+    ended: Status.BROKEN,
+  },
+};
+
+for (const [limit, { options, offend, error: Class, ended }] of Object.entries(OFFENCES)) {
+  for (const maxInstances of [2, undefined]) {
+    Deno.test(
+      `${limit} ends the one connection, and the next client is served (maxInstances: ${maxInstances})`,
+      inWorld(async (world) => {
+        const server = world.serve(respond, { instances: 1, maxInstances, ...options });
+        const other = await arrived(world);
+        await assertAnswered(world, other);
+        const { open } = world.kernel.leftovers();
+        for (let round = 1; round <= 3; round++) {
+          const client = await arrived(world);
+          if (maxInstances === 2) assertEquals(world.system.open(PATH).status, Status.BUSY);
+          await offend(world, client, other);
+          assertEquals<string[]>(world.reasons, Array(round).fill(limit));
+          const { client: { signal }, error } = world.ends[round - 1] ?? {
+            client: { signal: AbortSignal.abort() },
+            error: undefined,
+          };
+          assertInstanceOf(error, Class);
+          assertStringIncludes(error.message, PATH);
+          assertStringIncludes(error.message, `(${limit})`);
+          assertStrictEquals(signal.reason, error);
+          assertEquals(client.ended, ended);
+          client.close();
+          assertEquals(world.kernel.leftovers().open, open);
+          await assertServed(world);
+          world.ends.splice(round);
+          await assertAnswered(world, other);
+        }
+        assertEquals(other.ended, undefined);
+        other.close();
+        await server.shutdown();
+      }),
+    );
+  }
+}
+
+Deno.test(
+  "limits end the connections of many at once, and of nobody else",
+  inWorld(async (world) => {
+    const server = world.serve(respond, {
+      instances: 2,
+      maxRequest: 100,
+      idleTimeout: 2_000,
+      replyTimeout: 1_000,
+      responderTimeout: 1_500,
+      maxPerProcess: 1,
+      writeBufferSize: 100,
+    });
+    const good = await arrived(world, SELF);
+    const requests: Record<string, string | Uint8Array | undefined> = {
+      maxRequest: new Uint8Array(101),
+      replyTimeout: "reply 200",
+      responderTimeout: "work",
+      idleTimeout: undefined,
+    };
+    const clients: RawClient[] = [await arrived(world, SELF)];
+    for (let round = 0; round < 3; round++) {
+      for (const request of Object.values(requests)) {
+        const client = await arrived(world);
+        if (request !== undefined) client.write(request);
+        clients.push(client);
+      }
+    }
+    for (let i = 0; i < 25; i++) {
+      await assertAnswered(world, good);
+      await world.pass(100);
+    }
+    assertEquals<string[]>(
+      world.reasons.toSorted(),
+      ["maxPerProcess", ...Object.keys(requests).flatMap((limit) => [limit, limit, limit])]
+        .toSorted(),
+    );
+    for (const client of clients) client.close();
+    assertEquals(world.kernel.leftovers().open, 3);
+    await assertAnswered(world, good);
+    good.close();
+    await server.shutdown();
+  }),
+);
+
+// maxRequest
+
+for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000]) {
+  Deno.test(
+    `maxRequest takes ${maxRequest} bytes, and nothing of one more`,
+    inWorld(async (world) => {
+      const sizes: number[] = [];
+      const server = world.serve((request) => void sizes.push(request.length), { maxRequest });
+      const client = await arrived(world);
+      const read = mock.method(world.kernel, "read");
+      client.write(new Uint8Array(maxRequest));
+      await world.idle();
+      client.write("");
+      await world.idle();
+      client.write(new Uint8Array(maxRequest + 1));
+      await world.idle();
+      assertEquals(sizes, [maxRequest, 0]);
+      assertEquals(world.reasons, ["maxRequest"]);
+      assertEquals(world.held, 0);
+      // Memory is bounded by the limit, not by what the client sends.
+      const most = Math.max(maxRequest, 4096);
+      for (const call of read.mock.calls) assertLessOrEqual(call.arguments[2], most);
+      client.close();
+      await server.shutdown();
+    }),
+  );
+}
+
+Deno.test(
+  "maxRequest says how long the request was, and how long it may be",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { maxRequest: 5_000 });
+    const client = await arrived(world);
+    client.write(new Uint8Array(123_456));
+    await world.idle();
+    assertStringIncludes(
+      `${world.ends[0]?.error}`,
+      "a message of 123456 bytes is longer than the limit of 5000 (maxRequest)",
+    );
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "maxRequest of an early request ends the exchange that is open",
+  inWorld(async (world) => {
+    const questions = world.ask({ maxRequest: 100 });
+    const client = await arrived(world);
+    client.write("first");
+    await world.idle();
+    client.write(new Uint8Array(101));
+    await world.idle();
+    const { signal, reply } = questions.at();
+    const error = await assertRejects(() => reply("late"), Deno.errors.InvalidData, "maxRequest");
+    assertStrictEquals(signal.reason, error);
+    assertEquals(world.reasons, ["maxRequest"]);
+    assertStrictEquals(world.ends[0]?.error, error);
+    assertEquals(questions.all.length, 1);
+    client.close();
+    await questions.end();
+  }),
+);
+
+// idleTimeout
+
+Deno.test(
+  "idleTimeout begins when a client comes, and again with each answer",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { idleTimeout: 1_000 });
+    const client = await arrived(world);
+    for (let i = 0; i < 10; i++) {
+      await world.pass(999);
+      await assertAnswered(world, client);
+    }
+    await world.pass(999);
+    assertEquals(client.ended, undefined);
+    await world.pass(1);
+    assertEquals(world.reasons, ["idleTimeout"]);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "idleTimeout stands still while a responder is at work",
+  inWorld(async (world) => {
+    const questions = world.ask({ idleTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("first");
+    await world.pass(10_000);
+    // With an early request, too.
+    client.write("second");
+    await world.pass(10_000);
+    questions.at().reply("1");
+    await world.pass(10_000);
+    assertEquals(questions.texts, ["first", "second"]);
+    questions.at().send("2a");
+    await world.pass(10_000);
+    questions.at().reply("2b");
+    assertEquals([client.readText(), client.readText(), client.readText()], ["1", "2a", "2b"]);
+    await world.pass(999);
+    assertEquals(client.ended, undefined);
+    await world.pass(1);
+    assertEquals(world.reasons, ["idleTimeout"]);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "idleTimeout stands still while a reply is pending",
+  inWorld(async (world) => {
+    const server = world.serve(respond, {
+      idleTimeout: 1_000,
+      replyTimeout: Infinity,
+      writeBufferSize: 10,
+    });
+    const client = await arrived(world);
+    client.write("reply 100");
+    await world.pass(100_000);
+    assertEquals(client.read()?.length, 100);
+    await world.pass(999);
+    await assertAnswered(world, client);
+    await world.pass(1_000);
+    assertEquals(world.reasons, ["idleTimeout"]);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "idleTimeout stands still while the server reads nothing for want of memory",
+  inWorld(async (world) => {
+    const questions = world.ask({ idleTimeout: 1_000, maxBuffered: 100 });
+    const holder = await arrived(world);
+    holder.write(new Uint8Array(200));
+    const client = await arrived(world);
+    await world.pass(10_000);
+    assertEquals(client.ended, undefined);
+    questions.at().reply();
+    await world.pass(999);
+    assertEquals([client.ended, holder.ended], [undefined, undefined]);
+    await world.pass(1);
+    assertEquals(world.reasons, ["idleTimeout", "idleTimeout"]);
+    client.close();
+    holder.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "idleTimeout stands still while the system is too short of memory to read",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { idleTimeout: 5_000 });
+    await world.idle();
+    let short = true;
+    world.kernel.decisions.fails = (call) =>
+      short && call === "read" ? Status.NO_SYSTEM_RESOURCES : undefined;
+    const client = await arrived(world);
+    client.write("patient");
+    await world.pass(20_000);
+    assertEquals(client.ended, undefined);
+    short = false;
+    await world.pass(1_000);
+    assertEquals(client.readText(), "patient");
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "idleTimeout does not count what the program was too busy to look at",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { idleTimeout: 1_000 });
+    const client = await arrived(world);
+    for (let i = 0; i < 3; i++) {
+      await world.pass(500);
+      // The thread is blocked, and what is due first afterwards is the timer.
+      client.write(`request ${i}`);
+      world.kernel.pass(10_000);
+      assert(world.kernel.fireTimer());
+      await world.idle();
+      assertEquals(client.readText(), `request ${i}`);
+    }
+    await world.pass(1_000);
+    assertEquals(world.reasons, ["idleTimeout"]);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "idleTimeout leaves readable what was answered",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { idleTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("never read, as it seems");
+    await world.pass(1_000);
+    assertEquals(world.reasons, ["idleTimeout"]);
+    assertEquals(client.readText(), "never read, as it seems");
+    assertEquals(client.ended, Status.BROKEN);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "idleTimeout is the only limit for a client that never reads what fits into the pipe",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { idleTimeout: 60_000, replyTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("reply 60000");
+    await world.pass(59_999);
+    assertEquals(client.ended, undefined);
+    await world.pass(1);
+    assertEquals(world.reasons, ["idleTimeout"]);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "idleTimeout does not hurry a client that has left",
+  inWorld(async (world) => {
+    const questions = world.ask({ idleTimeout: 1_000, instances: 1 });
+    const client = await arrived(world);
+    client.write("one");
+    client.write("two");
+    client.close();
+    await world.idle();
+    await world.pass(10_000);
+    questions.at().reply().catch(ignore);
+    await world.pass(10_000);
+    assertEquals(questions.texts, ["one", "two"]);
+    questions.at().reply().catch(ignore);
+    await world.idle();
+    assertEquals(world.reasons, ["client"]);
+    await questions.end();
+  }),
+);
+
+// replyTimeout
+
+Deno.test(
+  "replyTimeout is 30 s by default",
+  inWorld(async (world) => {
+    const questions = world.ask({ writeBufferSize: 10 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const replied = fate(questions.at().reply(new Uint8Array(11)));
+    await world.pass(29_999);
+    assertEquals(replied.state, "pending");
+    await world.pass(1);
+    assertEquals(replied.state, "rejected");
+    assertStrictEquals(replied.error, world.ends[0]?.error);
+    assertInstanceOf(replied.error, Deno.errors.TimedOut);
+    assertStringIncludes(replied.error.message, "30000 ms (replyTimeout)");
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "replyTimeout is the time of each message",
+  inWorld(async (world) => {
+    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const { send, reply } = questions.at();
+    for (let i = 0; i < 4; i++) send(new Uint8Array(100));
+    reply(new Uint8Array(100));
+    for (let i = 0; i < 5; i++) {
+      await world.pass(999);
+      assertEquals(client.read()?.length, 100);
+      await world.idle();
+    }
+    await world.pass(10_000);
+    assertEquals(client.ended, undefined);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "replyTimeout drops the messages that wait, says so, and aborts the exchange",
+  inWorld(async (world) => {
+    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const { send, reply, signal } = questions.at();
+    const sent = [1, 2, 3].map(() => fate(send(new Uint8Array(100))));
+    await world.pass(1_000);
+    for (const { state, error } of sent) {
+      assertEquals(state, "rejected");
+      assertStrictEquals(error, world.ends[0]?.error);
+    }
+    assertStrictEquals(signal.reason, world.ends[0]?.error);
+    await assertRejects(() => reply("late"), Deno.errors.TimedOut, "(replyTimeout)");
+    assertEquals(world.held, 0);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "replyTimeout gets a client that sends requests and never reads",
+  inWorld(async (world) => {
+    let served = 0;
+    const server = world.serve((request) => {
+      served++;
+      return request;
+    }, { writeBufferSize: 1_000, replyTimeout: 1_000 });
+    const client = await arrived(world);
+    for (let i = 0; i < 100; i++) client.write(new Uint8Array(100));
+    await world.pass(1_000);
+    assertEquals(world.reasons, ["replyTimeout"]);
+    // Ten fit into the pipe, and one waits.
+    assertEquals(served, 11);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "replyTimeout does not count what the program was too busy to look at",
+  inWorld(async (world) => {
+    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const replied = fate(questions.at().reply(new Uint8Array(100)));
+    await world.pass(500);
+    assertEquals(client.read(95)?.length, 95);
+    world.kernel.pass(10_000);
+    assert(world.kernel.fireTimer());
+    await world.idle();
+    assertEquals(replied.state, "resolved");
+    assertEquals(client.read()?.length, 5);
+    client.close();
+    await questions.end();
+  }),
+);
+
+for (const replyTimeout of [1_000, Infinity]) {
+  Deno.test(
+    `replyTimeout of ${replyTimeout} bounds how long each last message of an end may wait`,
+    inWorld(async (world) => {
+      const questions = world.ask({ writeBufferSize: 10, replyTimeout });
+      const time = replyTimeout === Infinity ? 10_000 : replyTimeout;
+      const client = await arrived(world);
+      client.write("x");
+      await world.idle();
+      const { send, reply, client: { close } } = questions.at();
+      const messages = [
+        fate(send(new Uint8Array(100))),
+        fate(send(new Uint8Array(100))),
+        fate(reply(new Uint8Array(100))),
+      ];
+      close();
+      await world.pass(time - 1);
+      client.read();
+      await world.pass(time - 1);
+      client.read();
+      await world.pass(time - 1);
+      assertEquals(messages.map(({ state }) => state), ["resolved", "resolved", "pending"]);
+      assertEquals(client.ended, undefined);
+      await world.pass(1);
+      assertEquals(messages[2]?.state, "rejected");
+      assertEquals(client.ended, Status.DISCONNECTED);
+      assertEquals(world.reasons, ["responder"]);
+      assertEquals(world.ends[0]?.error, undefined);
+      client.close();
+      await questions.end();
+    }),
+  );
+}
+
+Deno.test(
+  "replyTimeout ends a connection that a shortage of the system keeps from its end",
+  inWorld(async (world) => {
+    const questions = world.ask({ replyTimeout: 5_000 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    world.kernel.decisions.fails = (call) => call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    const replied = fate(questions.at().reply("answer"));
+    await world.pass(20_000);
+    assertEquals(replied.state, "pending");
+    questions.at().client.close();
+    await world.pass(5_000);
+    assertEquals(replied.state, "rejected");
+    assertEquals(world.reasons, ["responder"]);
+    client.close();
+    await questions.end();
+  }),
+);
+
+// responderTimeout
+
+Deno.test(
+  "responderTimeout aborts the signal and the answer comes too late",
+  inWorld(async (world) => {
+    const questions = world.ask({ responderTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const { signal, send, reply } = questions.at();
+    // A message is no end of it.
+    await send("wait");
+    await world.pass(999);
+    assertFalse(signal.aborted);
+    await world.pass(1);
+    assert(signal.aborted);
+    assertInstanceOf(signal.reason, Deno.errors.TimedOut);
+    assertStringIncludes(signal.reason.message, "1000 ms (responderTimeout)");
+    await assertRejects(() => send("late"), Deno.errors.TimedOut);
+    await assertRejects(() => reply("late"), Deno.errors.TimedOut);
+    assertEquals(client.readText(), "wait");
+    assertEquals(client.ended, Status.BROKEN);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "responderTimeout ends with the exchange, not with the responder",
+  inWorld(async (world) => {
+    const gate = Promise.withResolvers<void>();
+    const server = world.serve(async (request, { reply }) => {
+      reply(request);
+      await gate.promise;
+    }, { responderTimeout: 1_000 });
+    const client = await arrived(world);
+    for (let i = 0; i < 3; i++) await assertAnswered(world, client);
+    assertEquals(world.kernel.leftovers().timers, 0);
+    await world.pass(10_000);
+    await assertAnswered(world, client);
+    client.close();
+    gate.resolve();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "responderTimeout does not count the time that a reply is pending",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { responderTimeout: 1_000, writeBufferSize: 10 });
+    const client = await arrived(world);
+    client.write("reply 100");
+    await world.pass(20_000);
+    assertEquals(client.read()?.length, 100);
+    await assertAnswered(world, client);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "responderTimeout does not count the time that a request waits for a responder",
+  inWorld(async (world) => {
+    const gates: (() => void)[] = [];
+    const server = world.serve(async (request) => {
+      await new Promise<void>((resolve) => gates.push(resolve));
+      return request;
+    }, { responderTimeout: 1_000, concurrency: 1 });
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 4; i++) {
+      clients.push(await arrived(world));
+      clients[i]?.write(`${i}`);
+    }
+    for (let i = 0; i < 4; i++) {
+      await world.pass(999);
+      gates[i]?.();
+      await world.idle();
+      assertEquals(clients[i]?.readText(), `${i}`);
+    }
+    assertEquals(world.ends, []);
+    for (const client of clients) client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "responderTimeout does not count the time that nobody asks for an exchange",
+  inWorld(async (world) => {
+    const generator = world.exchanges({ responderTimeout: 1_000 });
+    const first = generator.next();
+    const clients = [await arrived(world), await arrived(world)];
+    for (const client of clients) client.write("x");
+    await world.pass(500);
+    (await first).value?.reply("first");
+    await world.pass(10_000);
+    assertEquals(world.ends, []);
+    const { value: second } = await generator.next();
+    await world.pass(999);
+    await second?.reply("second");
+    assertEquals(clients.map((client) => client.readText()).toSorted(), ["first", "second"]);
+    for (const client of clients) client.close();
+    await generator.return();
+  }),
+);
+
+Deno.test(
+  "responderTimeout gives an instance back whose client has left",
+  inWorld(async (world) => {
+    let asked = 0;
+    const server = world.serve((request) => {
+      if (request.length > 0) return request;
+      asked++;
+      return new Promise<string>(() => {});
+    }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
+    const client = await arrived(world);
+    // Nothing is read ahead, and so its leaving is not noticed until a write fails or time is up.
+    client.write("");
+    client.write("");
+    client.close();
+    await world.pass(999);
+    assertEquals([asked, world.ends.length], [1, 0]);
+    await world.pass(1);
+    assertEquals([asked, world.ends.length], [1, 1]);
+    await assertServed(world);
+    const shutdown = server.shutdown({ timeout: 10 });
+    await world.pass(10);
+    await shutdown;
+  }),
+);
+
+Deno.test(
+  "responderTimeout is not the reason when the client had left before",
+  inWorld(async (world) => {
+    const server = world.serve((request, exchange) => {
+      if (request.length > 0) return request;
+      exchange.send("it fails, and so shows that the client has left").catch(ignore);
+      return new Promise<string>(() => {});
+    }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
+    const client = await arrived(world);
+    client.write("");
+    client.write("next");
+    client.close();
+    await world.pass(1_000);
+    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.ends[0]?.error, undefined);
+    await assertServed(world);
+    const shutdown = server.shutdown({ timeout: 10 });
+    await world.pass(10);
+    await shutdown;
+  }),
+);
+
+Deno.test(
+  "responderTimeout waits for what is being written, as long as that may be pending",
+  inWorld(async (world) => {
+    const questions = world.ask({ responderTimeout: 1_000, writeBufferSize: 10 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const { send } = questions.at();
+    const first = fate(send(new Uint8Array(100)));
+    const second = fate(send(new Uint8Array(100)));
+    await world.pass(1_000);
+    assertEquals([first.state, second.state], ["pending", "rejected"]);
+    assertEquals(client.read()?.length, 100);
+    await world.idle();
+    assertEquals(first.state, "resolved");
+    assertEquals(world.reasons, ["responderTimeout"]);
+    client.close();
+    await questions.end();
+  }),
+);
+
+// maxPerProcess
+
+Deno.test(
+  "maxPerProcess ends the connections that are too many at once, and no others",
+  inWorld(async (world) => {
+    const asked: string[] = [];
+    const server = world.serve((request, exchange) => {
+      asked.push(exchange.text());
+      return request;
+    }, { maxPerProcess: 2, instances: 1 });
+    const first = await arrived(world, SELF);
+    const second = await arrived(world, SELF);
+    const stranger = await arrived(world, SELF + 1);
+    for (let round = 1; round <= 3; round++) {
+      await world.idle();
+      const third = world.system.connect(PATH, { process: SELF });
+      third.write("too many");
+      await world.idle();
+      assertEquals(third.ended, Status.DISCONNECTED);
+      third.close();
+      assertEquals(world.reasons, Array(round).fill("maxPerProcess"));
+      const error = world.ends.at(-1)?.error;
+      assertInstanceOf(error, Deno.errors.Busy);
+      assertStringIncludes(
+        error.message,
+        `process ${SELF} has 2 connections already (maxPerProcess)`,
+      );
+      for (const client of [first, second, stranger]) await assertAnswered(world, client);
+    }
+    assertFalse(asked.includes("too many"));
+    // Who leaves makes room.
+    second.close();
+    const next = await arrived(world, SELF);
+    await assertAnswered(world, next);
+    for (const client of [first, next, stranger]) client.close();
+    await world.idle();
+    assertEquals(world.kernel.leftovers().open, 1);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "maxPerProcess makes room however a connection ends",
+  inWorld(async (world) => {
+    const server = world.serve((request, exchange) => {
+      if (exchange.text() === "close") exchange.client.close();
+      if (exchange.text() === "throw") throw new Error("test");
+      return respond(request, exchange);
+    }, {
+      maxPerProcess: 1,
+      instances: 1,
+      maxInstances: 1,
+      maxRequest: 100,
+      idleTimeout: 1_000,
+      replyTimeout: 1_000,
+      responderTimeout: 1_000,
+      writeBufferSize: 100,
+    });
+    for (const what of ["x", "close", "throw", "reply 500", "work", "", "y".repeat(200)]) {
+      const client = await arrived(world, SELF);
+      client.write(what);
+      if (what === "x") client.close();
+      await world.pass(1_000);
+      if (what !== "x") client.close();
+      await world.idle();
+    }
+    assertEquals(world.reports.splice(0).length, 1);
+    assertEquals(world.reasons, [
+      "client",
+      "responder",
+      "responder",
+      "replyTimeout",
+      "responderTimeout",
+      "idleTimeout",
+      "maxRequest",
+    ]);
+    const client = await arrived(world, SELF);
+    await assertAnswered(world, client);
+    client.close();
+    await server.shutdown({ timeout: 0 }).catch(ignore);
+  }),
+);
+
+Deno.test(
+  "maxPerProcess counts for each server, and does not count whom the system does not tell",
+  inWorld(async (world) => {
+    const servers = ["test", "other"].map((path) =>
+      world.serve(respond, { path, maxPerProcess: 1, instances: 2 })
+    );
+    await world.idle();
+    const clients = [
+      world.system.connect(PATH, { process: SELF }),
+      world.system.connect("\\\\.\\pipe\\other", { process: SELF }),
+    ];
+    await world.idle();
+    world.kernel.decisions.fails = (call) =>
+      call === "clientProcess" ? Status.ACCESS_DENIED : undefined;
+    for (let i = 0; i < 3; i++) clients.push(await arrived(world, SELF));
+    for (const client of clients) await assertAnswered(world, client);
+    assertEquals(world.ends, []);
+    for (const client of clients) client.close();
+    for (const server of servers) await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "maxPerProcess counts a client that has left while what it left is served",
+  inWorld(async (world) => {
+    const questions = world.ask({ maxPerProcess: 1, instances: 2 });
+    const gone = await arrived(world, SELF);
+    gone.write("one");
+    gone.write("two");
+    gone.close();
+    await world.idle();
+    const next = await arrived(world, SELF);
+    assertEquals(world.reasons, ["maxPerProcess"]);
+    next.close();
+    questions.at().reply().catch(ignore);
+    await world.idle();
+    questions.at().reply().catch(ignore);
+    await world.idle();
+    assertEquals(questions.texts, ["one", "two"]);
+    const last = await arrived(world, SELF);
+    assertEquals(world.reasons, ["maxPerProcess", "client"]);
+    last.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "maxPerProcess asks the system for nothing when there is none",
+  inWorld(async (world) => {
+    const asked = mock.method(world.kernel, "clientProcess");
+    const server = world.serve(respond);
+    for (let i = 0; i < 10; i++) (await arrived(world, SELF)).close();
+    assertEquals(asked.mock.callCount(), 0);
+    await server.shutdown();
+  }),
+);
+
+// maxInstances
+
+Deno.test(
+  "maxInstances lets further clients wait, and serves them as others leave or are sent away",
+  inWorld(async (world) => {
+    const server = world.serve(respond, {
+      instances: 1,
+      maxInstances: 3,
+      maxRequest: 100,
+      idleTimeout: 1_000,
+    });
+    const clients = [await arrived(world), await arrived(world), await arrived(world)];
+    const busy = () => assertEquals(world.system.open(PATH).status, Status.BUSY);
+    busy();
+    clients[0]?.close();
+    clients[0] = await arrived(world);
+    busy();
+    clients[1]?.write(new Uint8Array(101));
+    await world.idle();
+    clients[1]?.close();
+    clients[1] = await arrived(world);
+    busy();
+    await world.pass(999);
+    await assertAnswered(world, clients[0]);
+    await assertAnswered(world, clients[1]);
+    await world.pass(1);
+    clients[2]?.close();
+    clients[2] = await arrived(world);
+    busy();
+    for (const client of clients) await assertAnswered(world, client);
+    assertEquals(world.reasons, ["client", "maxRequest", "idleTimeout"]);
+    assertEquals(world.kernel.leftovers().open, 3);
+    for (const client of clients) client.close();
+    await server.shutdown();
+  }),
+);
+
+// maxBuffered
+
+Deno.test(
+  "maxBuffered lets requests wait in the pipe, serves them in order, and evicts nobody",
+  inWorld(async (world) => {
+    const questions = world.ask({ maxBuffered: 100, instances: 1, readBufferSize: 0 });
+    const holders = [await arrived(world), await arrived(world)];
+    // What the system reads already is not called back.
+    for (const holder of holders) holder.write(new Uint8Array(60));
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 5; i++) {
+      clients.push(await arrived(world));
+      assertEquals(clients[i]?.write(`request ${i}`), "pending");
+    }
+    await world.pass(3_600_000);
+    assertEquals([questions.all.length, world.held], [2, 120]);
+    for (const client of clients) assertEquals(client.written, "pending");
+    questions.at(0).reply();
+    await world.idle();
+    assertEquals(questions.texts.slice(2), clients.map((_, i) => `request ${i}`));
+    questions.at(1).reply();
+    for (const { reply } of questions.all.slice(2)) reply("answer");
+    assertEquals(world.held, 0);
+    for (const client of clients) assertEquals(client.readText(), "answer");
+    assertEquals(world.ends, []);
+    for (const client of [...holders, ...clients]) client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "maxBuffered: while nothing is read, a client that leaves is noticed when it is answered",
+  inWorld(async (world) => {
+    const questions = world.ask({ maxBuffered: 100 });
+    const client = await arrived(world);
+    client.write(new Uint8Array(200));
+    await world.idle();
+    client.close();
+    await world.idle();
+    const { client: { signal }, reply } = questions.at();
+    assertFalse(signal.aborted);
+    await assertRejects(() => reply("x"), Deno.errors.BrokenPipe);
+    assert(signal.aborted);
+    await world.idle();
+    assertEquals([world.reasons, world.held], [["client"], 0]);
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "maxBuffered counts replies until they are written",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { maxBuffered: 500, writeBufferSize: 100, instances: 2 });
+    const lazy = await arrived(world);
+    const client = await arrived(world);
+    lazy.write("reply 900");
+    await world.idle();
+    assertEquals(world.held, 900);
+    client.write("was being read already");
+    await world.idle();
+    assertEquals(client.readText(), "was being read already");
+    client.write("waits");
+    await world.pass(20_000);
+    assertEquals(client.readText(), undefined);
+    assertEquals(lazy.read()?.length, 900);
+    await world.idle();
+    assertEquals(client.readText(), "waits");
+    assertEquals(world.ends, []);
+    lazy.close();
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "maxBuffered lets the rest of a long request wait, before memory is asked for",
+  inWorld(async (world) => {
+    const questions = world.ask({ maxBuffered: 10_000, instances: 2 });
+    const first = await arrived(world);
+    const second = await arrived(world);
+    first.write(new Uint8Array(8_000));
+    await world.idle();
+    assertEquals(world.held, 8_000);
+    second.write(new Uint8Array(8_001));
+    await world.pass(60_000);
+    assertEquals([questions.all.length, world.held], [1, 8_000]);
+    questions.at().reply();
+    await world.idle();
+    assertEquals(questions.at().request.length, 8_001);
+    assertEquals(world.held, 8_001);
+    questions.at().reply();
+    assertEquals(world.held, 0);
+    first.close();
+    second.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "maxBuffered lets a single larger message go, alone",
+  inWorld(async (world) => {
+    const questions = world.ask({ maxBuffered: 1_000, instances: 2 });
+    const small = await arrived(world);
+    const huge = await arrived(world);
+    small.write("small");
+    await world.idle();
+    huge.write(new Uint8Array(100_000));
+    const late = await arrived(world);
+    late.write("waits, too");
+    await world.pass(60_000);
+    assertEquals(questions.texts, ["small"]);
+    questions.at().reply();
+    await world.idle();
+    assertEquals(questions.all.length, 2);
+    assertEquals(questions.at().request.length, 100_000);
+    assertEquals(world.held, 100_000);
+    await world.pass(60_000);
+    assertEquals(questions.all.length, 2);
+    questions.at().reply();
+    await world.idle();
+    assertEquals(questions.at().text(), "waits, too");
+    questions.at().reply();
+    assertEquals(world.ends, []);
+    for (const client of [small, huge, late]) client.close();
+    await questions.end();
+  }),
+);
+
+for (const size of [50, 5_000]) {
+  Deno.test(
+    `maxBuffered never ends in a deadlock: pipelines of requests of ${size} bytes, any limit`,
+    inWorld(async (world) => {
+      for (const maxBuffered of [1, size - 1, size, 2 * size, 5 * size]) {
+        let most = 0;
+        const server = world.serve(async (request) => {
+          most = Math.max(most, world.held);
+          await nextTask();
+          return request;
+        }, { maxBuffered, instances: 4, writeBufferSize: 2 * size, concurrency: 3 });
+        await world.idle();
+        const clients = Array.from({ length: 4 }, () => world.connect());
+        const counts = clients.map(async (client, i) => {
+          for (let n = 0; n < 20; n++) client.write(new Uint8Array(size).fill(i));
+          for (let n = 0; n < 20; n++) {
+            const reply = await client.receive();
+            assertEquals([reply?.length, reply?.[0]], [size, i]);
+          }
+        });
+        await Promise.all(counts);
+        // What is read ahead anyway, and replies, come on top of it.
+        assertLessOrEqual(most, maxBuffered + 8 * size);
+        assertEquals(world.held, 0);
+        assertEquals(world.ends.splice(0), []);
+        for (const client of clients) client.close();
+        await server.shutdown();
+        world.ends.length = 0;
+      }
+    }),
+  );
+}
+
+const HOLDERS: Record<string, (world: World, client: RawClient) => Promise<void>> = {
+  "leaves while its request is answered": async (world, client) => {
+    client.write("work".padEnd(200));
+    await world.idle();
+    client.close();
+  },
+  "leaves while its reply is pending": async (world, client) => {
+    client.write("reply 1000");
+    await world.idle();
+    client.close();
+  },
+  "never reads its reply": async (world, client) => {
+    client.write("reply 1000");
+    await world.idle();
+    await world.pass(5_000);
+    client.close();
+  },
+  "is never answered": async (world, client) => {
+    client.write("work".padEnd(200));
+    await world.idle();
+    await world.pass(5_000);
+    client.close();
+  },
+  "sends a request that is too long while another is answered": async (world, client) => {
+    client.write("work".padEnd(200));
+    await world.idle();
+    client.write(new Uint8Array(50_001));
+    await world.idle();
+    client.close();
+  },
+  "takes back a part of its request": async (world, client) => {
+    let rest = true;
+    world.kernel.decisions.answers = (submission, truth) => {
+      if (submission.call === "read" && truth === Status.MORE_DATA && rest) {
+        rest = false;
+        queueMicrotask(() => client.cancelWrite());
+      }
+      return truth;
+    };
+    client.write(new Uint8Array(30_000));
+    client.close();
+    await world.idle();
+  },
+};
+
+for (const [what, hold] of Object.entries(HOLDERS)) {
+  Deno.test(
+    `maxBuffered gets everything back from a client that ${what}`,
+    inWorld(async (world) => {
+      const server = world.serve(respond, {
+        maxBuffered: 250,
+        maxRequest: 50_000,
+        replyTimeout: 5_000,
+        responderTimeout: 5_000,
+        readBufferSize: 100,
+        writeBufferSize: 100,
+        instances: 1,
+      });
+      const holder = await arrived(world);
+      await hold(world, holder);
+      await world.idle();
+      assertEquals(world.held, 0);
+      await assertServed(world);
+      const shutdown = server.shutdown({ timeout: 10 });
+      await world.pass(10);
+      await shutdown;
+    }),
+  );
+}
+
+/** A server that can not read what a client has sent, since another holds all there is. */
+async function crowded(world: World, request: string | Uint8Array) {
+  const controller = new AbortController();
+  const gate = Promise.withResolvers<string>();
+  const server = world.serve(
+    (request, exchange) => exchange.text() === "hold".padEnd(100) ? gate.promise : request,
+    { maxBuffered: 100, instances: 1, signal: controller.signal },
+  );
+  const holder = await arrived(world);
+  const waiting = await arrived(world);
+  holder.write("hold".padEnd(100));
+  await world.idle();
+  waiting.write(request);
+  await world.idle();
+  return { server, controller, gate, holder, waiting };
+}
+
+for (const [what, size] of [["a request", 10], ["the rest of a long request", 10_000]] as const) {
+  Deno.test(
+    `maxBuffered: the client leaves while ${what} waits to be read`,
+    inWorld(async (world) => {
+      const { server, gate, holder, waiting } = await crowded(world, new Uint8Array(size));
+      waiting.close();
+      await world.idle();
+      gate.resolve("x");
+      await world.idle();
+      assertEquals(world.reasons, ["client"]);
+      await assertServed(world);
+      holder.close();
+      await server.shutdown();
+    }),
+  );
+
+  Deno.test(
+    `maxBuffered: the server is shut down while ${what} waits to be read`,
+    inWorld(async (world) => {
+      const { server, gate, holder, waiting } = await crowded(world, new Uint8Array(size));
+      const shutdown = fate(server.shutdown());
+      await world.idle();
+      assertEquals(shutdown.state, "pending");
+      gate.resolve("x");
+      await world.idle();
+      // What was read in part is lost to nobody.
+      const served = size > 4096;
+      assertEquals(waiting.read()?.length, served || size < 100 ? size : undefined);
+      assertEquals(holder.readText(), "x");
+      assertEquals(shutdown.value?.dropped, 0);
+      assertEquals(shutdown.value?.evicted, 0);
+      waiting.close();
+      holder.close();
+    }),
+  );
+
+  for (const end of ["stopped", "thrown out", "unloaded", "given up"]) {
+    Deno.test(
+      `maxBuffered: the server is ${end} while ${what} waits to be read`,
+      inWorld(async (world) => {
+        const { server, controller, holder, waiting } = await crowded(
+          world,
+          new Uint8Array(size),
+        );
+        const further = await arrived(world);
+        further.write("waits, too");
+        await world.idle();
+        if (end === "stopped") controller.abort();
+        if (end === "thrown out") {
+          server.shutdown({ timeout: 10 });
+          await world.pass(10);
+        }
+        if (end === "unloaded") {
+          world.kernel.unload();
+          await world.idle();
+          world.abandonMemory();
+        } else if (end === "given up") {
+          world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+          holder.write("wakes the loop");
+          await world.idle();
+          await assertRejects(() => server.finished);
+          world.abandonMemory();
+        } else {
+          await server.finished;
+        }
+        assertEquals(world.ends.length, 3);
+        assertEquals(world.held, 0);
+        for (const client of [holder, waiting, further]) client.close();
+      }),
+    );
+  }
+}
+
+// Timers
+
+Deno.test(
+  "a server with default options has a timer only while a reply is pending",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { writeBufferSize: 100 });
+    const timers = () => world.kernel.leftovers().timers;
+    const started = mock.method(world.kernel, "startTimer");
+    await world.idle();
+    assertEquals(timers(), 0);
+    const client = await arrived(world);
+    await assertAnswered(world, client);
+    client.write(new Uint8Array(10_000));
+    await world.idle();
+    client.read();
+    const worker = await arrived(world);
+    worker.write("work");
+    await world.idle();
+    assertEquals([timers(), started.mock.callCount()], [0, 0]);
+    client.write("reply 200");
+    await world.idle();
+    assertEquals(timers(), 1);
+    client.read();
+    await world.idle();
+    assertEquals([timers(), started.mock.callCount()], [0, 1]);
+    worker.close();
+    client.close();
+    const shutdown = server.shutdown({ timeout: 10 });
+    await world.pass(10);
+    await shutdown;
+  }),
+);
+
+Deno.test(
+  "limits have one timer for the whole loop, and none without a client",
+  inWorld(async (world) => {
+    const options = {
+      idleTimeout: 1_000,
+      replyTimeout: 2_000,
+      responderTimeout: 3_000,
+      maxRequest: 100,
+      maxPerProcess: 2,
+      maxBuffered: 1_000,
+      writeBufferSize: 100,
+    };
+    const servers = ["test", "other"].map((path) => world.serve(respond, { path, ...options }));
+    const timers = () => world.kernel.leftovers().timers;
+    await world.idle();
+    assertEquals(timers(), 0);
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 10; i++) {
+      for (const path of [PATH, "\\\\.\\pipe\\other"]) {
+        clients.push(world.system.connect(path));
+        await world.idle();
+      }
+    }
+    clients[0]?.write("work");
+    clients[1]?.write("reply 200");
+    await world.idle();
+    assertEquals(timers(), 1);
+    await world.pass(500);
+    const shutdown = servers[1]?.shutdown();
+    await world.idle();
+    assertEquals(timers(), 1);
+    await world.pass(500);
+    assertEquals(world.reasons.filter((reason) => reason === "idleTimeout").length, 9);
+    assertEquals(timers(), 1);
+    await world.pass(2_000);
+    await shutdown;
+    assertEquals(timers(), 0);
+    assertEquals(
+      world.reasons.toSorted(),
+      [
+        ...Array(9).fill("idleTimeout"),
+        "replyTimeout",
+        "responderTimeout",
+        ...Array(9).fill("shutdown"),
+      ] satisfies DisconnectReason[],
+    );
+    for (const client of clients) client.close();
+    const last = servers[0]?.shutdown({ timeout: 10 });
+    await world.pass(10);
+    await last;
+  }),
+);
+
+Deno.test(
+  "a limit that is longer than any timer is none that ends at once",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { idleTimeout: Number.MAX_SAFE_INTEGER });
+    const client = await arrived(world);
+    const started = mock.method(world.kernel, "startTimer");
+    await assertAnswered(world, client);
+    for (const call of started.mock.calls) assertLessOrEqual(call.arguments[0], 0x7fff_ffff);
+    await world.pass(100 * 24 * 3_600_000);
+    await assertAnswered(world, client);
+    client.close();
+    await server.shutdown();
+  }),
+);

@@ -1,0 +1,545 @@
+/** How a server ends without losing anything: what tests of its parts do not show. */
+
+import { assert, assertEquals, assertFalse, assertStrictEquals } from "@std/assert";
+import { mock } from "node:test";
+import { Status } from "../src/kernel.ts";
+import type { PipeServer } from "../src/serve.ts";
+import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
+import type { RawClient } from "./memory_kernel.ts";
+
+const NOTHING = { exchanges: 0, evicted: 0, dropped: 0 };
+
+/** A client that has come. */
+async function arrived(world: World): Promise<RawClient> {
+  await world.idle();
+  const client = world.connect();
+  await world.idle();
+  return client;
+}
+
+/** A responder whose work a test ends. */
+function workshop() {
+  const works: ((reply: string) => void)[] = [];
+  const responder = () => new Promise<string>((resolve) => works.push(resolve));
+  return { works, responder };
+}
+
+// Responders at work
+
+Deno.test(
+  "shutdown() waits for responders at work whose client has left",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const server = world.serve(responder);
+    const clients = [await arrived(world), await arrived(world)];
+    for (const client of clients) {
+      client.write("x");
+      await world.idle();
+    }
+    clients[0]?.close();
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    clients[1]?.close();
+    await world.idle();
+    works[0]?.("for nobody");
+    await world.pass(9_000);
+    assertEquals(shutdown.state, "pending");
+    works[1]?.("for nobody");
+    await world.idle();
+    // During a shutdown nothing is read ahead: that one was answered, and nobody was there.
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    assertFalse(world.running);
+  }),
+);
+
+Deno.test(
+  "shutdown() waits no longer than its time for a responder whose client has left",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const server = world.serve(responder);
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    client.close();
+    await world.idle();
+    const shutdown = fate(server.shutdown({ timeout: 500 }));
+    await world.pass(499);
+    assertEquals(shutdown.state, "pending");
+    await world.pass(1);
+    assertEquals(shutdown.value, NOTHING);
+    works[0]?.("too late");
+    await nextTask();
+  }),
+);
+
+Deno.test(
+  "shutdown() waits for requests that wait for a responder, and whose client has left",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const server = world.serve(responder, { concurrency: 1 });
+    for (let i = 0; i < 3; i++) {
+      const client = await arrived(world);
+      client.write("x");
+      await world.idle();
+      client.close();
+    }
+    const shutdown = fate(server.shutdown());
+    for (let i = 1; i <= 3; i++) {
+      await world.idle();
+      assertEquals([works.length, shutdown.state], [i, "pending"]);
+      works[i - 1]?.("for nobody");
+    }
+    await world.idle();
+    assertEquals(shutdown.value, NOTHING);
+  }),
+);
+
+Deno.test(
+  "shutdown() ends when what waits for a responder is closed by the program",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const closers: (() => void)[] = [];
+    const server = world.serve((_request, { client }) => {
+      closers.push(client.close);
+      return responder();
+    }, { concurrency: 1 });
+    const second = await arrived(world);
+    second.write("makes itself known");
+    await world.idle();
+    works[0]?.("hello");
+    await world.idle();
+    const first = await arrived(world);
+    first.write("first");
+    await world.idle();
+    second.write("second");
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    closers[0]?.();
+    await world.idle();
+    assertEquals(shutdown.state, "pending");
+    works[1]?.("answer");
+    await world.idle();
+    assertEquals(works.length, 2);
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    assertEquals(first.readText(), "answer");
+    first.close();
+    second.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() waits for an async generator that is returned early",
+  inWorld(async (world) => {
+    const gate = Promise.withResolvers<void>();
+    let tidied = false;
+    const server = world.serve(async function* () {
+      try {
+        for (;;) yield "more than the pipe takes";
+      } finally {
+        await gate.promise;
+        tidied = true;
+      }
+    }, { writeBufferSize: 4 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.pass(50);
+    assertEquals(shutdown.state, "pending");
+    await world.pass(50);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+    gate.resolve();
+    await world.idle();
+    assert(tidied);
+    client.close();
+  }),
+);
+
+// Time
+
+for (const timeout of [0, 1]) {
+  Deno.test(
+    `shutdown() with a timeout of ${timeout} serves what is answered at once, and evicts the rest`,
+    inWorld(async (world) => {
+      const { responder } = workshop();
+      const server = world.serve((request, exchange) => {
+        if (request.length === 0) return responder();
+        return exchange.text() === "long" ? new Uint8Array(100) : request;
+      }, { writeBufferSize: 10 });
+      const clients: RawClient[] = [];
+      for (const request of ["", "long", "x", undefined]) {
+        const client = await arrived(world);
+        if (request !== undefined) client.write(request);
+        clients.push(client);
+      }
+      await world.idle();
+      const shutdown = fate(server.shutdown({ timeout }));
+      await world.pass(timeout);
+      assertEquals(shutdown.value, { exchanges: 0, evicted: 2, dropped: 1 });
+      assertEquals(clients.map((client) => client.readText()), [
+        undefined,
+        undefined,
+        "x",
+        undefined,
+      ]);
+      assertEquals(clients.map(({ ended }) => ended), [
+        Status.DISCONNECTED,
+        Status.DISCONNECTED,
+        Status.BROKEN,
+        Status.BROKEN,
+      ]);
+      for (const client of clients) client.close();
+    }),
+  );
+}
+
+Deno.test(
+  "shutdown() goes by the first timeout, and a signal ends it before",
+  inWorld(async (world) => {
+    const { responder } = workshop();
+    const controller = new AbortController();
+    const server = world.serve(responder, { signal: controller.signal });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const reports = [server.shutdown({ timeout: Infinity }), server.shutdown({ timeout: 0 })];
+    await world.pass(3_600_000);
+    assertEquals(world.ends, []);
+    controller.abort();
+    assertEquals(await Promise.all(reports), [NOTHING, NOTHING]);
+    assertEquals(world.reasons, ["server"]);
+    client.close();
+  }),
+);
+
+// The report
+
+Deno.test(
+  "shutdown() counts nothing that was over before",
+  inWorld(async (world) => {
+    const server = world.serve((request) => new Uint8Array(request.length * 100), {
+      writeBufferSize: 100,
+      replyTimeout: 1_000,
+    });
+    const lazy = await arrived(world);
+    lazy.write("dropped at the limit");
+    await world.pass(1_000);
+    assertEquals(world.reasons, ["replyTimeout"]);
+    lazy.close();
+    const client = await arrived(world);
+    for (let i = 0; i < 3; i++) {
+      client.write("x");
+      await world.idle();
+      client.read();
+    }
+    assertEquals(await server.shutdown(), NOTHING);
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() counts what a limit drops meanwhile, and ends by it",
+  inWorld(async (world) => {
+    const server = world.serve(() => new Uint8Array(1_000), {
+      writeBufferSize: 100,
+      replyTimeout: 1_000,
+    });
+    const lazy = await arrived(world);
+    lazy.write("x");
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    await world.pass(999);
+    assertEquals(shutdown.state, "pending");
+    await world.pass(1);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
+    assertEquals(world.reasons, ["replyTimeout"]);
+    lazy.close();
+  }),
+);
+
+Deno.test(
+  "a stop counts the request that its cancel came too late for",
+  inWorld(async (world) => {
+    let asked = 0;
+    const controller = new AbortController();
+    const server = world.serve(() => void asked++, { signal: controller.signal });
+    const client = await arrived(world);
+    client.write("just in time");
+    controller.abort();
+    assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 1 });
+    assertEquals(asked, 0);
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() serves a long request whose rest is read, cancelled or not",
+  inWorld(async (world) => {
+    for (const inTime of [true, false]) {
+      const server = world.serve((request) => `${request.length}`, { readBufferSize: 10 });
+      const client = await arrived(world);
+      world.kernel.decisions.cancels = () => inTime;
+      // Its first piece is there, and its rest is read after the shutdown has begun.
+      client.write(new Uint8Array(100_000));
+      const shutdown = fate(server.shutdown({ timeout: 100 }));
+      await world.idle();
+      assertEquals(client.readText(), "100000");
+      if (!inTime) await world.pass(100);
+      assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+      client.close();
+    }
+  }),
+);
+
+// From everywhere
+
+type Begin = (world: World, end: () => void) => PipeServer;
+
+/** Servers where something of the user's calls `end` once a client has asked, or has left. */
+const CALLERS: Record<string, Begin> = {
+  "onDisconnect": (world, end) => world.serve((request) => request, { onDisconnect: end }),
+  "onError": (world, end) =>
+    world.serve(() => {
+      throw new Error("test");
+    }, {
+      onError: () => {
+        end();
+        return "sorry";
+      },
+    }),
+  "a responder": (world, end) =>
+    world.serve((request) => {
+      end();
+      return request;
+    }),
+  "an async generator": (world, end) =>
+    world.serve(async function* () {
+      yield "one";
+      end();
+      yield "two";
+    }),
+  "an abort listener": (world, end) =>
+    world.serve((request, { signal }) => {
+      if (request.length > 1) return request;
+      return new Promise((resolve) => {
+        signal.addEventListener("abort", () => {
+          end();
+          resolve("late");
+        });
+      });
+    }),
+  "the promise of a reply": (world, end) =>
+    world.serve((_request, { reply }) => void reply("x").then(end)),
+};
+
+for (const [caller, begin] of Object.entries(CALLERS)) {
+  for (const how of ["shutdown()", "shutdown() with a timeout of 0", "its signal"]) {
+    Deno.test(
+      `a server can be ended by ${how} in ${caller}`,
+      inWorld(async (world) => {
+        const controller = new AbortController();
+        const servers: PipeServer[] = [];
+        const ended = mock.fn(() => {
+          for (const server of servers) {
+            if (how === "its signal") controller.abort();
+            else server.shutdown(how === "shutdown()" ? undefined : { timeout: 0 });
+          }
+        });
+        const serve = world.serve.bind(world);
+        world.serve = (responder, options) =>
+          serve(responder, { ...options, signal: controller.signal });
+        servers.push(begin(world, ended));
+        const other = await arrived(world);
+        const client = await arrived(world);
+        client.write("x");
+        await world.idle();
+        client.close();
+        await world.pass(0);
+        assert(ended.mock.callCount() > 0);
+        assertFalse(world.running);
+        for (const server of servers) await server.finished;
+        other.close();
+      }),
+    );
+  }
+}
+
+Deno.test(
+  "hooks may shut a server down that is being shut down",
+  inWorld(async (world) => {
+    const reports: unknown[] = [];
+    const servers: PipeServer[] = [];
+    const server = world.serve((request) => request, {
+      onDisconnect: () => void servers[0]?.shutdown().then((report) => reports.push(report)),
+    });
+    servers.push(server);
+    const clients = [await arrived(world), await arrived(world)];
+    reports.push(await server.shutdown());
+    await nextTask();
+    assertEquals(reports.length, 3);
+    for (const report of reports) assertEquals(report, NOTHING);
+    for (const client of clients) client.close();
+  }),
+);
+
+// At further states of an instance
+
+const MOMENTS: Record<string, (world: World, client: RawClient) => Promise<void> | void> = {
+  "has come, unseen": () => {},
+  "has asked and left, unseen": (_world, client) => {
+    client.write("request");
+    client.kill();
+  },
+  "has sent a request, unseen": (_world, client) => {
+    client.write("request");
+  },
+  "has sent a long request, unseen": (_world, client) => {
+    client.write(new Uint8Array(50_000));
+  },
+  "has read a reply that was pending": async (world, client) => {
+    client.write("long");
+    await world.idle();
+    client.read();
+  },
+  "is being evicted by responderTimeout, with a message unread": async (world, client) => {
+    client.write("several");
+    await world.pass(2_000);
+  },
+  "is being evicted by replyTimeout, and cancelling takes time": async (world, client) => {
+    client.write("long");
+    await world.idle();
+    world.kernel.holdCompletions = true;
+    await world.kernel.advance(3_000);
+  },
+  "is being evicted by idleTimeout, and cancelling takes time": async (world) => {
+    world.kernel.holdCompletions = true;
+    await world.kernel.advance(5_000);
+  },
+};
+
+for (const [moment, lead] of Object.entries(MOMENTS)) {
+  for (const how of ["shutdown", "signal", "both", "timeout 0", "unload"]) {
+    Deno.test(
+      `a server can be ended (${how}) while a client ${moment}`,
+      inWorld(async (world) => {
+        const controller = new AbortController();
+        const server = world.serve((_request, exchange) => {
+          switch (exchange.text()) {
+            case "long":
+              return new Uint8Array(20_000);
+            case "several":
+              exchange.send(new Uint8Array(20_000)).catch(() => {});
+              return new Promise((resolve) =>
+                exchange.signal.addEventListener("abort", () => resolve())
+              );
+            default:
+              return "answer";
+          }
+        }, {
+          instances: 1,
+          signal: controller.signal,
+          readBufferSize: 10_000,
+          writeBufferSize: 10,
+          idleTimeout: 5_000,
+          replyTimeout: 3_000,
+          responderTimeout: 2_000,
+        });
+        await world.idle();
+        const client = world.connect();
+        if (!moment.endsWith("unseen")) await world.idle();
+        await lead(world, client);
+        if (how === "shutdown" || how === "both") server.shutdown();
+        if (how === "timeout 0") server.shutdown({ timeout: 0 });
+        if (how === "signal" || how === "both") controller.abort();
+        if (how === "unload") {
+          world.kernel.unload();
+          world.abandonMemory();
+        }
+        world.kernel.holdCompletions = false;
+        while (world.kernel.deliver());
+        await world.pass(20_000);
+        // Whom the server has not seen by then has not come.
+        if (!moment.endsWith("unseen")) assertEquals(world.ends.length, 1);
+        assertFalse(world.system.exists(PATH));
+        if (how !== "unload") {
+          await server.finished;
+          assertFalse(world.running);
+        }
+        if (moment !== "has asked and left, unseen") client.close();
+      }),
+    );
+  }
+}
+
+// One after the other, and side by side
+
+Deno.test(
+  "a name can be had again right after a shutdown, while clients still read",
+  inWorld(async (world) => {
+    const readers: RawClient[] = [];
+    for (let i = 0; i < 3; i++) {
+      const server = world.serve(() => `answer of ${i}`, { instances: 1 });
+      const client = await arrived(world);
+      client.write("x");
+      await world.idle();
+      readers.push(client);
+      assertEquals(await server.shutdown(), NOTHING);
+    }
+    for (const [i, client] of readers.entries()) {
+      assertEquals(client.readText(), `answer of ${i}`);
+      assertEquals(client.ended, Status.BROKEN);
+      client.close();
+    }
+  }),
+);
+
+Deno.test(
+  "the end of one server leaves the clients and the limits of another alone",
+  inWorld(async (world) => {
+    const { responder } = workshop();
+    const dying = world.serve(responder, { path: "dying" });
+    const living = world.serve((request) => request, { idleTimeout: 1_000 });
+    await world.idle();
+    const one = world.system.connect("\\\\.\\pipe\\dying");
+    one.write("x");
+    const other = await arrived(world);
+    const shutdown = fate(dying.shutdown({ timeout: 500 }));
+    await world.pass(500);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
+    other.write("y");
+    assertEquals(await other.receiveText(), "y");
+    await world.idle();
+    await world.pass(999);
+    assertEquals(other.ended, undefined);
+    await world.pass(1);
+    assertEquals(world.reasons, ["shutdown", "idleTimeout"]);
+    one.close();
+    other.close();
+    assertStrictEquals(world.loops, 1);
+    await living.shutdown();
+  }),
+);
+
+Deno.test(
+  "shutdown() of exchanges: leaving the loop during its hooks",
+  inWorld(async (world) => {
+    const generators: AsyncGenerator<unknown>[] = [];
+    const returned: unknown[] = [];
+    const leave = () => {
+      for (const generator of generators) {
+        generator.return(undefined).then((result) => returned.push(result));
+      }
+    };
+    generators.push(world.exchanges({ onListen: leave }));
+    assertEquals(await generators[0]?.next(), { done: true, value: undefined });
+    await world.idle();
+    generators.splice(0);
+    generators.push(world.exchanges({ onDisconnect: leave }));
+    const next = generators[0]?.next();
+    (await arrived(world)).close();
+    assertEquals(await next, { done: true, value: undefined });
+    await world.idle();
+    assertEquals(returned.length, 2);
+    assertFalse(world.running);
+  }),
+);
