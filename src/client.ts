@@ -6,7 +6,7 @@
 
 import { systemError, timedOut } from "./errors.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
-import { type Handle, type Kernel, Status } from "./kernel.ts";
+import { type Handle, isEnd, isShortage, type Kernel, type Opened, Status } from "./kernel.ts";
 import { encodeMessage, type Message } from "./message.ts";
 import { abortSignal, type ClientSettings, clientSettings } from "./options.ts";
 import { ClientConnection, type PipeConn } from "./client_connection.ts";
@@ -180,10 +180,10 @@ class Attempt implements LoopUser {
     for (let pause = FIRST_PAUSE;; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       signal?.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
-      const { status, handle } = kernel.open(this.#settings.path);
+      const { status, handle, call } = this.#openOnce();
       if (status === Status.SUCCESS) return handle;
       const left = deadline - kernel.now();
-      if (!this.#passes(status) || left <= 0) throw this.#error(status);
+      if (!this.#passes(status) || left <= 0) throw this.#error(call, status);
       await this.#pause(Math.min(pause, left), signal);
     }
   }
@@ -197,16 +197,31 @@ class Attempt implements LoopUser {
   /** See {@linkcode LoopUser}. */
   abandoned(): void {}
 
+  /** A pipe of bytes can not keep messages apart, and is read as it comes. */
+  #openOnce(): Opened & { call: string } {
+    const { kernel } = this.#loop;
+    const opened = kernel.open(this.#settings.path);
+    if (opened.status !== Status.SUCCESS) return { ...opened, call: "CreateFileW" };
+    const { handle } = opened;
+    const status = kernel.keepMessages(handle);
+    if (status === Status.SUCCESS || status === Status.INVALID_PARAMETER) {
+      return { ...opened, call: "CreateFileW" };
+    }
+    kernel.close(handle);
+    return { status, handle, call: "SetNamedPipeHandleState" };
+  }
+
+  /** Whether it is worth another attempt: also when the server ended the connection at once. */
   #passes(status: number): boolean {
-    return status === Status.BUSY ||
+    return status === Status.BUSY || isShortage(status) || isEnd(status) ||
       status === Status.NOT_FOUND && this.#settings.missing === "wait";
   }
 
-  #error(status: number): Error {
+  #error(call: string, status: number): Error {
     const { path } = this.#settings;
     return status === Status.BUSY
-      ? timedOut("Cannot connect to", "CreateFileW", path, status)
-      : systemError("Cannot connect to", "CreateFileW", path, status);
+      ? timedOut("Cannot connect to", call, path, status)
+      : systemError("Cannot connect to", call, path, status);
   }
 
   #pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

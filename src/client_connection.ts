@@ -296,6 +296,8 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
     const outcome = this.#reader.outcome();
     if (this.#closing !== undefined) return;
     switch (outcome) {
+      case "later":
+        return;
       case "partial":
         return this.#reader.readRest();
       case "message":

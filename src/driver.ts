@@ -234,6 +234,7 @@ export class PipeInstance implements Completer, Answerer {
     if (operation === this.#out) return this.#wrote(operation.status);
     if (this.#listening) return this.#listened(operation.status);
     const event = this.#held ?? this.#readOutcome();
+    if (event === undefined) return;
     this.#held = undefined;
     if (this.#state.name === "closing" && event !== "ended" && event !== "cancelled") {
       this.#host.dropped();
@@ -377,8 +378,9 @@ export class PipeInstance implements Completer, Answerer {
 
   #lastOutcome: Event = "message";
 
-  #readOutcome(): Event {
+  #readOutcome(): Event | undefined {
     const outcome = this.#reader.outcome();
+    if (outcome === "later") return undefined;
     if (outcome === "broken") this.#faulty(this.#reader.fault);
     this.#lastOutcome = outcome;
     return outcome;

@@ -4,14 +4,17 @@
  * @module
  */
 
-import { isEnd, type Kernel, Lane, Status } from "./kernel.ts";
+import { isEnd, isShortage, type Kernel, Lane, Status } from "./kernel.ts";
 import type { Operation, WaitLoop } from "./wait_loop.ts";
 
 /** Bytes of the first read of each message: what an idle connection holds. */
 const FIRST_READ = 4096;
 
-/** What became of a read; `broken` says why what came can not be used. */
-export type Outcome = "message" | "partial" | "ended" | "cancelled" | "broken";
+/**
+ * What became of a read. With "broken", `fault` says why what came can not be used; with "later",
+ * the system is short of something, and the same completion comes again.
+ */
+export type Outcome = "message" | "partial" | "ended" | "cancelled" | "broken" | "later";
 
 /** Why a message can not be used. */
 export interface Fault {
@@ -113,11 +116,17 @@ export class MessageReader {
     this.#piece = this.#transferred;
     const { status, left } = this.#kernel.peek(this.#operation.handle);
     if (isEnd(status)) return "ended";
+    if (isShortage(status)) return this.#later();
     if (status !== Status.SUCCESS) return this.#broken({ call: "PeekNamedPipe", status });
     if (left === 0) return this.#mismatch();
     if (this.#piece + left > this.#longest) return this.#tooLong(this.#piece + left);
     this.#rest = left;
     return "partial";
+  }
+
+  #later(): Outcome {
+    this.#loop.repeat(this.#operation);
+    return "later";
   }
 
   #tooLong(length: number): Outcome {

@@ -94,6 +94,8 @@ export class Operation {
   size = 0;
   /** @internal Its end was asked for: it is not submitted again. */
   cancelled = false;
+  /** @internal Whether its result, not its submission, comes again after a shortage. */
+  repeats = false;
   /** @internal What it writes, while the system is short of something. */
   message: Uint8Array | undefined = undefined;
 
@@ -230,6 +232,12 @@ export class WaitLoop {
     this.#queueTurn();
   }
 
+  /** Hands the result of an operation that is over out once more, when a shortage may have passed. */
+  repeat(operation: Operation): void {
+    operation.repeats = true;
+    this.#defer(operation);
+  }
+
   /** Asks for the end of an operation, which its completer is then told, whatever it is. */
   cancel(operation: Operation): void {
     operation.cancelled = true;
@@ -237,6 +245,7 @@ export class WaitLoop {
       this.kernel.cancel(operation.handle, operation.lane, operation.slot);
     } else if (operation.phase === "deferred") {
       this.#deferred.delete(operation);
+      operation.repeats = false;
       if (this.#deferred.size === 0) this.#stopRetrying();
       this.finish(operation, Status.CANCELLED);
     }
@@ -318,8 +327,10 @@ export class WaitLoop {
     const operations = [...this.#deferred];
     this.#deferred.clear();
     for (const operation of operations) {
-      if (operation.lane === Lane.IN) this.#submitIn(operation);
+      if (operation.repeats) this.finish(operation, operation.status);
+      else if (operation.lane === Lane.IN) this.#submitIn(operation);
       else this.#writeDeferred(operation);
+      operation.repeats = false;
     }
     if (this.#deferred.size === 0) this.#pause = FIRST_PAUSE;
   }

@@ -976,3 +976,53 @@ Deno.test(
     await server.shutdown();
   }),
 );
+
+// What the system is short of, for a moment
+
+Deno.test(
+  "connect() tries again when the system is short of something, or the server ends at once",
+  inWorld(async (world) => {
+    const server = world.system.serve(PATH, { most: 1 });
+    world.kernel.failNext("open", Status.NO_SYSTEM_RESOURCES);
+    world.kernel.failNext("keepMessages", Status.OUT_OF_MEMORY);
+    const opening = open(world);
+    // The first attempt fails, the second opens the pipe and gives it up again.
+    await world.pass(1);
+    server.disconnect();
+    server.listen();
+    await world.pass(10);
+    const conn = await opening;
+    await conn.send("hello");
+    assertEquals(server.readText(), "hello");
+    await conn[Symbol.asyncDispose]();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "connect() fails when the pipe can not be made to keep messages apart",
+  inWorld(async (world) => {
+    const server = world.system.serve(PATH);
+    world.kernel.failNext("keepMessages", STRANGE);
+    const error = await assertRejects(() => open(world), WindowsError);
+    assertEquals(error.call, "SetNamedPipeHandleState");
+    assertEquals(error.code, STRANGE);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "PipeConn.receive() gets a long message whole when the system is short of something meanwhile",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    world.kernel.failNext("peek", Status.NO_SYSTEM_RESOURCES);
+    world.kernel.failNext("peek", Status.NOT_ENOUGH_QUOTA);
+    const receiving = conn.receive();
+    server.write("x".repeat(10_000));
+    await world.idle();
+    await world.pass(10);
+    assertEquals((await receiving)?.length, 10_000);
+    await conn[Symbol.asyncDispose]();
+    server.close();
+  }),
+);

@@ -18,7 +18,8 @@ import { WaitLoop } from "../../src/wait_loop.ts";
 import { ClientGone, type Load, patternMismatch, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import * as raw from "../win32/raw.ts";
-import { Code, Win32Error } from "../win32/raw.ts";
+import { Code } from "../win32/raw.ts";
+import { newPath, rejectsWith } from "./support.ts";
 
 /** The clients that behave. */
 const OTHERS = 3;
@@ -164,8 +165,7 @@ class Scene implements AsyncDisposable {
     }
     const { evicted, dropped } = await this.server.shutdown();
     assertEquals({ evicted, dropped }, { evicted: 0, dropped: 0 });
-    const gone = await assertRejects(() => client.open(this.path), Win32Error);
-    assertEquals(gone.code, Code.FILE_NOT_FOUND);
+    await rejectsWith(Code.FILE_NOT_FOUND, client.open(this.path));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,17 +191,8 @@ class Scene implements AsyncDisposable {
   }
 }
 
-function newPath(): string {
-  return `\\\\.\\pipe\\hostile-${crypto.randomUUID()}`;
-}
-
 async function newScene(options: SceneOptions = {}): Promise<Scene> {
   return await new Scene(newPath(), options).start();
-}
-
-async function rejectsWith(code: number, promise: Promise<unknown>): Promise<void> {
-  const error = await assertRejects(() => promise, Win32Error);
-  assertEquals(error.code, code, error.message);
 }
 
 /** An answer that waits for the test: what reads ahead then stops half-way. */

