@@ -258,7 +258,7 @@ windowsTest("server: a request over 16 MiB ends its connection, and no other", a
   await using pipe = await open(path);
   await rejectsWith(GONE, pipe.write({ length: LONGEST + 1, seed: 1 }));
   const [id, reason, error] = await within("the end", ended.promise);
-  assertEquals([id, reason], [2, "error"]);
+  assertEquals([id, reason], [2, "maxRequest"]);
   assertInstanceOf(error, Deno.errors.InvalidData);
   assertStringIncludes(error.message, `${LONGEST + 1} bytes`);
   await rejectsWith(GONE, pipe.read());
