@@ -536,7 +536,7 @@ export class PipeInstance implements Completer, Answerer {
   #watchTime(): void {
     const state = this.#state;
     const { deadlines } = this.#loop;
-    const idling = state.name === "reading" && !state.gone && this.#postponed === undefined;
+    const idling = state.name === "reading" && this.#postponed === undefined;
     if (idling !== this.#idling) {
       this.#idling = idling;
       if (idling) deadlines.set(this.#idle, this.#host.settings.idleTimeout);
