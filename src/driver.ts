@@ -171,6 +171,11 @@ export class PipeInstance implements Completer, Answerer {
     return this.#client !== undefined;
   }
 
+  /** Whether an exchange of it is open, or something is being written. */
+  get busy(): boolean {
+    return this.#exchange !== undefined || this.#outgoing.length > 0;
+  }
+
   /** Waits for a client. */
   listen(): void {
     this.#raise("listen");

@@ -261,3 +261,35 @@ windowsTest(
     }
   },
 );
+
+windowsTest("the echo server of the examples keeps the limits that it is given", async () => {
+  const path = `\\\\.\\pipe\\limits-${crypto.randomUUID()}`;
+  const example = new URL("../../examples/echo_server.ts", import.meta.url).href;
+  const limits = ["--max-request=10", "--idle-timeout=300", "--max-instances=1"];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--cached-only", "--no-lock", "--allow-ffi", example, ...limits, path],
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const errors = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  const [listening, problem] = [await output.read(), errors.read()];
+  assertEquals(listening.value?.trim(), `listening on ${path}`);
+  const pipe = await client.open(path, { messageMode: true, wait: 5_000 });
+  assertEquals((await pipe.transact("0123456789")).text, "0123456789");
+  await assertRejects(() => stranger.open(path), Win32Error);
+  // Silence, and then somebody who says too much.
+  await assertRejects(() => pipe.read(), Win32Error);
+  await pipe.close();
+  assertStringIncludes((await problem).value ?? "", "client 1: ");
+  const next = await stranger.open(path, { messageMode: true, wait: 5_000 });
+  await next.write("0123456789+").catch((error) => assertInstanceOf(error, Win32Error));
+  await assertRejects(() => next.read(), Win32Error);
+  await next.close();
+  assertStringIncludes((await errors.read()).value ?? "", "longer than the limit of 10");
+  child.kill("SIGKILL");
+  await child.status;
+  await output.cancel();
+  await errors.cancel();
+});
