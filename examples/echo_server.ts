@@ -1,23 +1,71 @@
 // Permission: --allow-ffi (or --allow-ffi=C:\Windows\System32\kernel32.dll)
 //
-// deno run --allow-ffi examples/echo_server.ts PATH
+// deno run --allow-ffi examples/echo_server.ts [options] PATH
 //
-// Sends every message back to the client that it came from. Ctrl-C shuts it down.
+// Sends every message back to the client that it came from, within limits. Ctrl-C shuts it down.
 
 import { parseArgs } from "node:util";
-import { serve } from "@overlapped/named-pipe";
+import { type PipeServer, serve } from "@overlapped/named-pipe";
 
-const { positionals: [path] } = parseArgs({ allowPositionals: true });
-if (path === undefined) {
-  console.error("Usage: echo_server.ts PATH");
+const USAGE = `Usage: echo_server.ts [options] PATH
+
+  --max-request BYTES   ends the connection of a client that sends a longer message
+  --idle-timeout MS     ... of one that sends nothing for so long
+  --reply-timeout MS    ... of one that leaves a reply unread for so long
+  --max-instances N     lets further clients wait when there are so many`;
+
+function refuse(): never {
+  console.error(USAGE);
   Deno.exit(2);
 }
 
-const server = serve({
-  path,
-  onListen: ({ path }) => console.log(`listening on ${path}`),
-}, (request) => request);
+function parse() {
+  try {
+    const option = { type: "string" } as const;
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        "max-request": option,
+        "idle-timeout": option,
+        "reply-timeout": option,
+        "max-instances": option,
+      },
+    });
+  } catch {
+    return refuse();
+  }
+}
 
+function number(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  return /^\d+$/.test(text) ? Number(text) : refuse();
+}
+
+function start(): PipeServer {
+  const { values, positionals: [path, ...others] } = parse();
+  if (path === undefined || others.length > 0) refuse();
+  const maxInstances = number(values["max-instances"]);
+  try {
+    return serve({
+      path,
+      instances: Math.min(4, maxInstances ?? 4),
+      maxInstances,
+      maxRequest: number(values["max-request"]),
+      idleTimeout: number(values["idle-timeout"]),
+      replyTimeout: number(values["reply-timeout"]),
+      onListen: ({ path }) => console.log(`listening on ${path}`),
+      onDisconnect: ({ id }, _reason, error) => {
+        if (error instanceof Error) console.error(`client ${id}: ${error.message}`);
+      },
+    }, (request) => request);
+  } catch (error) {
+    // A number that is out of its range.
+    if (error instanceof RangeError) refuse();
+    throw error;
+  }
+}
+
+const server = start();
 const stop = () => void server.shutdown();
 Deno.addSignalListener("SIGINT", stop);
 Deno.addSignalListener("SIGBREAK", stop);

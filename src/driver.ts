@@ -171,6 +171,11 @@ export class PipeInstance implements Completer, Answerer {
     return this.#client !== undefined;
   }
 
+  /** Whether an exchange of it is open, or something is being written. */
+  get busy(): boolean {
+    return this.#exchange !== undefined || this.#outgoing.length > 0;
+  }
+
   /** Waits for a client. */
   listen(): void {
     this.#raise("listen");
@@ -538,7 +543,7 @@ export class PipeInstance implements Completer, Answerer {
   #watchTime(): void {
     const state = this.#state;
     const { deadlines } = this.#loop;
-    const idling = state.name === "reading" && !state.gone && this.#postponed === undefined;
+    const idling = state.name === "reading" && this.#postponed === undefined;
     if (idling !== this.#idling) {
       this.#idling = idling;
       if (idling) deadlines.set(this.#idle, this.#host.settings.idleTimeout);

@@ -18,6 +18,9 @@ import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
 const FIRST_PAUSE = 1;
 const LONGEST_PAUSE = 1_000;
 
+/** How long cancelled listens and reads may still take when the time has run out, in milliseconds. */
+const GRACE = 1_000;
+
 /** What a shutdown came to. */
 export interface ShutdownReport {
   /** Exchanges that were answered after the shutdown began. */
@@ -70,6 +73,7 @@ export class Server implements Host, LoopUser {
   #retry: Timer | undefined = undefined;
   #pause = FIRST_PAUSE;
   readonly #deadline = new Deadline(() => this.#timeOut());
+  #late = false;
   #settled = 0;
   #settledBefore = 0;
   #evicted = 0;
@@ -292,11 +296,20 @@ export class Server implements Host, LoopUser {
     this.#dropped = 0;
   }
 
+  /**
+   * Who is only waiting for the end of a read ends by itself, and keeps what it has not read yet,
+   * which a disconnect would destroy.
+   */
   #timeOut(): void {
+    const late = this.#late;
     this.#phase = "stopped";
+    this.#late = true;
+    if (!late) this.#loop.deadlines.set(this.#deadline, GRACE);
     for (const instance of [...this.#instances]) {
-      if (instance.connected) this.#evicted++;
-      instance.evict("shutdown");
+      const { connected, busy } = instance;
+      if (connected && (busy || late)) this.#evicted++;
+      if (connected && !busy && !late) instance.finish("shutdown", true);
+      else instance.evict("shutdown");
     }
     this.endIfDone();
   }

@@ -333,7 +333,7 @@ Deno.test(
     const holder = await arrived(world);
     holder.write(new Uint8Array(200));
     const client = await arrived(world);
-    await world.pass(10_000);
+    await world.pass(10_500);
     assertEquals(client.ended, undefined);
     questions.at().reply();
     await world.pass(999);
@@ -719,6 +719,40 @@ Deno.test(
     assertEquals([asked, world.ends.length], [1, 0]);
     await world.pass(1);
     assertEquals([asked, world.ends.length], [1, 1]);
+    await assertServed(world);
+    const shutdown = server.shutdown({ timeout: 10 });
+    await world.pass(10);
+    await shutdown;
+  }),
+);
+
+Deno.test(
+  "responderTimeout gives an instance back whose client had left before it was seen",
+  inWorld(async (world) => {
+    const create = mock.method(
+      world.kernel,
+      "create",
+      (...args: Parameters<typeof world.kernel.create>) => {
+        create.mock.restore();
+        const opened = world.kernel.create(...args);
+        const client = world.connect();
+        client.write("");
+        client.write("never read, and so its end is not seen");
+        client.close();
+        return opened;
+      },
+    );
+    const aborted: boolean[] = [];
+    const server = world.serve((request, { signal }) => {
+      if (request.length > 0) return request;
+      aborted.push(signal.aborted);
+      return new Promise<string>(() => {});
+    }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
+    await world.pass(999);
+    assertEquals([aborted, world.ends.length], [[true], 0]);
+    await world.pass(1);
+    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.ends[0]?.error, undefined);
     await assertServed(world);
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
@@ -1176,6 +1210,55 @@ for (const [what, hold] of Object.entries(HOLDERS)) {
     }),
   );
 }
+
+Deno.test(
+  "maxBuffered gets everything back of replies whose memory the program has given away",
+  inWorld(async (world) => {
+    const questions = world.ask({ writeBufferSize: 10 });
+    for (const end of ["reads", "leaves"]) {
+      const client = await arrived(world);
+      client.write("x");
+      await world.idle();
+      const bytes = new Uint8Array(100);
+      const replied = fate(questions.at().reply(bytes));
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+      assertEquals(world.held, 100);
+      if (end === "reads") client.read();
+      else client.close();
+      await world.idle();
+      assertEquals([replied.state, world.held], [end === "reads" ? "resolved" : "rejected", 0]);
+      if (end === "reads") client.close();
+    }
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "maxBuffered: a client that takes back what waits to be read does not hold up a shutdown",
+  inWorld(async (world) => {
+    const gate = Promise.withResolvers<string>();
+    const server = world.serve(() => gate.promise, {
+      maxBuffered: 100,
+      instances: 1,
+      readBufferSize: 10,
+    });
+    const holder = await arrived(world);
+    const client = await arrived(world);
+    holder.write(new Uint8Array(100));
+    await world.idle();
+    client.write(new Uint8Array(10_000));
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    await world.idle();
+    assertEquals(shutdown.state, "pending");
+    assert(client.cancelWrite());
+    gate.resolve("answer");
+    await world.idle();
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    holder.close();
+    client.close();
+  }),
+);
 
 /** A server that can not read what a client has sent, since another holds all there is. */
 async function crowded(world: World, request: string | Uint8Array) {

@@ -194,6 +194,47 @@ for (const timeout of [0, 1]) {
 }
 
 Deno.test(
+  "shutdown() throws out nobody at its timeout whose read is only being cancelled",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request);
+    const client = await arrived(world);
+    client.write("read this at leisure");
+    await world.idle();
+    world.kernel.holdCompletions = true;
+    const shutdown = fate(server.shutdown({ timeout: 0 }));
+    await world.pass(999);
+    assertEquals(shutdown.state, "pending");
+    assertEquals(client.ended, undefined);
+    world.kernel.holdCompletions = false;
+    while (world.kernel.deliver());
+    await world.idle();
+    assertEquals(shutdown.value, NOTHING);
+    assertEquals(world.reasons, ["shutdown"]);
+    assertEquals(client.readText(), "read this at leisure");
+    assertEquals(client.ended, Status.BROKEN);
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() throws out whose read can not be cancelled, a second after its timeout",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request);
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    world.kernel.decisions.cancels = () => false;
+    const shutdown = fate(server.shutdown({ timeout: 500 }));
+    await world.pass(1_499);
+    assertEquals([shutdown.state, client.ended], ["pending", undefined]);
+    await world.pass(1);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
+    assertEquals(client.ended, Status.DISCONNECTED);
+    client.close();
+  }),
+);
+
+Deno.test(
   "shutdown() goes by the first timeout, and a signal ends it before",
   inWorld(async (world) => {
     const { responder } = workshop();

@@ -1,0 +1,56 @@
+/** The examples, as far as they need no Windows. */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+
+const decoder = new TextDecoder();
+
+async function run(example: string, ...args: string[]) {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--cached-only",
+      "--config",
+      new URL("../deno.json", import.meta.url).pathname.replace(/^\/(?=[A-Z]:)/i, ""),
+      new URL(`../examples/${example}`, import.meta.url).href,
+      ...args,
+    ],
+    env: { NO_COLOR: "1" },
+    stdout: "null",
+  }).output();
+  return { code, stderr: decoder.decode(stderr) };
+}
+
+const REFUSED: string[][] = [
+  [],
+  ["a", "b"],
+  ["a", "--unknown"],
+  ["a", "--max-request"],
+  ["a", "--max-request", "many"],
+  ["a", "--max-request=-1"],
+  ["a", "--max-request=1.5"],
+  ["a", "--max-request="],
+  ["a", "--max-request=99999999999"],
+  ["a", "--idle-timeout", "0"],
+  ["a", "--idle-timeout", "1s"],
+  ["a", "--reply-timeout", "0"],
+  ["a", "--reply-timeout", "Infinity"],
+  ["a", "--max-instances", "0"],
+  ["a", "--max-instances", "0x10"],
+];
+
+Deno.test("echo_server.ts says how it is used when it can not use what it is given", async () => {
+  await Promise.all(REFUSED.map(async (args) => {
+    const { code, stderr } = await run("echo_server.ts", ...args);
+    assertEquals(code, 2, `${args}: ${stderr}`);
+    assertStringIncludes(stderr, "Usage: echo_server.ts [options] PATH");
+  }));
+});
+
+Deno.test("echo_server.ts takes its limits", async () => {
+  if (Deno.build.os === "windows") return;
+  const limits = ["--max-request=0", "--idle-timeout=1", "--reply-timeout", "5000"];
+  const { code, stderr } = await run("echo_server.ts", "a", ...limits, "--max-instances=1");
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "NotSupported");
+});

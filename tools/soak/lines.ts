@@ -1,0 +1,64 @@
+/**
+ * Processes that are told and tell one JSON value a line.
+ *
+ * @module
+ */
+
+import { TextLineStream } from "./line_stream.ts";
+
+const encoder = new TextEncoder();
+
+/** The lines of a stream, parsed. */
+export async function* values<T>(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<T> {
+  const lines = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  for await (const line of lines) yield JSON.parse(line);
+}
+
+/** Tells the process that started this one. */
+export function tell(value: unknown): void {
+  const line = encoder.encode(JSON.stringify(value) + "\n");
+  for (let sent = 0; sent < line.length;) sent += Deno.stdout.writeSync(line.subarray(sent));
+}
+
+/** A process of this tool: it is asked one thing at a time, and answers each. */
+export class Child<Question, Answer> implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #answers: AsyncGenerator<Answer>;
+
+  constructor(module: string, ...args: string[]) {
+    const url = new URL(module, import.meta.url).href;
+    const flags = [
+      "--quiet",
+      "--no-lock",
+      "--cached-only",
+      "--allow-ffi",
+      "--v8-flags=--expose-gc",
+    ];
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", ...flags, url, ...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#answers = values<Answer>(this.#child.stdout);
+  }
+
+  /** Asks, and waits for the answer. */
+  async ask(question: Question): Promise<Answer> {
+    await this.#input.write(encoder.encode(JSON.stringify(question) + "\n"));
+    const { done, value } = await this.#answers.next();
+    if (done) throw new Error("A process of the test has ended");
+    return value;
+  }
+
+  /** The process ends when nobody asks any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#input.close().catch(() => {});
+    await this.#answers.return(undefined);
+    await this.#child.status;
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The server of the soak, in a process of its own.
+ *
+ * @module
+ */
+
+import { WindowsKernel } from "../../ffi/windows_kernel.ts";
+import type { DisconnectReason } from "../../src/driver.ts";
+import type { Exchange } from "../../src/exchange.ts";
+import { serveOn } from "../../src/serve.ts";
+import type { ShutdownReport } from "../../src/server.ts";
+import { WaitLoop } from "../../src/wait_loop.ts";
+import { privateBytes, processHandleCount } from "../../tests/win32/raw.ts";
+import { LIMITS, WELL_BEHAVED } from "./limits.ts";
+import { tell, values } from "./lines.ts";
+
+/** What the server can be asked. */
+export type ServerQuestion = "state" | "measure" | "shutdown";
+
+/** How the server is. */
+export interface ServerState {
+  /** Requests that were answered. */
+  readonly served: number;
+  /** Ends of connections. */
+  readonly ends: Partial<Record<DisconnectReason, number>>;
+  /** Errors that nobody should see. */
+  readonly errors: readonly string[];
+  /** Whether nobody is connected, and nothing is left of who was. */
+  readonly atRest: boolean;
+  /** When it was asked to measure. */
+  readonly handles: number;
+  /** Bytes of native memory that somebody uses, and all that is held. */
+  readonly slabInUse: number;
+  readonly slabBytes: number;
+  readonly privateBytes: number;
+  /** When it was shut down. */
+  readonly report: ShutdownReport | undefined;
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Never answers: only the end of the connection ends it. */
+function never({ signal }: Exchange): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+async function soakServer(path: string): Promise<void> {
+  const kernel = new WindowsKernel();
+  const loop = new WaitLoop(kernel);
+  const ends: Partial<Record<DisconnectReason, number>> = {};
+  const errors: string[] = [];
+  let served = 0;
+  const server = serveOn(() => loop, {
+    path,
+    ...LIMITS,
+    onDisconnect(_client, reason, error) {
+      ends[reason] = (ends[reason] ?? 0) + 1;
+      if (reason === "error") errors.push(`${error}`);
+    },
+    onError: (error) => void errors.push(`${error}`),
+  }, (request, exchange) => {
+    served++;
+    if (request[0] === WELL_BEHAVED) {
+      const delay = request[1] ?? 0;
+      return delay === 0 ? request : pause(delay).then(() => request);
+    }
+    if (request.length > 100) return;
+    const [what, size] = exchange.text().split(" ");
+    if (what === "work") return never(exchange);
+    if (what === "reply") return new Uint8Array(Number(size));
+    if (what === "stream") return stream(Number(size));
+    return request;
+  });
+
+  function state(report?: ShutdownReport): ServerState {
+    const atRest = loop.operations === LIMITS.instances && loop.deadlines.size === 0;
+    return {
+      served,
+      ends,
+      errors,
+      atRest,
+      handles: 0,
+      slabInUse: 0,
+      slabBytes: 0,
+      privateBytes: 0,
+      report,
+    };
+  }
+
+  for await (const question of values<ServerQuestion>(Deno.stdin.readable)) {
+    if (question === "measure") {
+      const { gc } = globalThis as { gc?: () => void };
+      gc?.();
+      await pause(100);
+      gc?.();
+      const { inUse: slabInUse, committed: slabBytes } = kernel.memory;
+      const memory = { slabInUse, slabBytes, privateBytes: privateBytes() };
+      tell({ ...state(), handles: processHandleCount(), ...memory } satisfies ServerState);
+    } else {
+      tell(state(question === "shutdown" ? await server.shutdown() : undefined));
+    }
+  }
+  await server.shutdown({ timeout: 0 });
+}
+
+async function* stream(messages: number): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < messages; i++) {
+    await pause(1);
+    yield new Uint8Array(10_000);
+  }
+}
+
+const [path] = Deno.args;
+if (import.meta.main && path !== undefined) await soakServer(path);
