@@ -209,7 +209,7 @@ windowsTest("examples: the wrong arguments end them with exit code 2", async () 
   ];
   for (const { code, stdout, stderr } of await Promise.all(runs)) {
     assertEquals([code, stdout], [2, ""]);
-    assertMatch(stderr, /^Usage: \w+\.ts PATH/);
+    assertMatch(stderr, /^Usage: \w+\.ts (\[options\] )?PATH/);
   }
 });
 
