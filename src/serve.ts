@@ -69,7 +69,8 @@ export interface PipeServer extends AsyncDisposable {
   readonly finished: Promise<void>;
   /**
    * Ends the server: no new clients, open exchanges finish, what is being written ends, then
-   * everything is closed. What clients have not read yet stays readable for them.
+   * everything is closed. What clients have not read yet stays readable for them. Nothing is read
+   * ahead any more, so a client that leaves now is noticed when it is answered.
    *
    * @param options `timeout`: milliseconds after which the rest is thrown out; 10,000 by default.
    * @returns What it came to. A second call gets the same.

@@ -22,9 +22,11 @@ const MIB = 1024 * 1024;
 /** Milliseconds between two lines about the progress. */
 const PROGRESS = 5_000;
 
-/** What the server may hold more at the end: handles of its own pool of threads, and garbage. */
+/** What the server may hold more at the end: handles of Deno's own, and garbage. */
 const MORE_HANDLES = 8;
-const MORE_BYTES = 32 * MIB;
+const MORE_HEAP = 8 * MIB;
+/** Deno's allocator keeps what it has had at the busiest moment. */
+const MORE_BYTES = 96 * MIB;
 /** What each listening instance may use: its OVERLAPPEDs, and the pages of its next message. */
 const INSTANCE_BYTES = 2 * 4096 + 2 * 32;
 /** What the slab keeps of what nobody uses, of each of its two kinds; and its tables. */
@@ -109,10 +111,11 @@ class Soak {
   }
 
   async #tellProgress(): Promise<void> {
-    const { served, ends } = await this.#server.ask("state");
+    const { served, ends, privateBytes } = await this.#server.ask("state");
     const seconds = Math.round((performance.now() - this.#began) / 1_000);
     const parts = Object.entries(ends).map(([reason, count]) => `${reason} ${count}`);
-    say(`${seconds} s: ${served} requests; ends: ${parts.join(", ")}`);
+    const memory = Math.round(privateBytes / MIB);
+    say(`${seconds} s: ${served} requests; ${memory} MiB; ends: ${parts.join(", ")}`);
   }
 
   async #measureAtRest(): Promise<ServerState> {
@@ -148,9 +151,12 @@ class Soak {
   }
 }
 
-function figures({ handles, slabInUse, slabBytes, privateBytes }: ServerState): string {
-  return `${handles} handles, ${slabInUse} of ${slabBytes} bytes of the slab in use, ` +
-    `${(privateBytes / MIB).toFixed(1)} MiB private`;
+function figures(state: ServerState): string {
+  const [heap, bytes] = [state.heapBytes, state.privateBytes].map((size) =>
+    (size / MIB).toFixed(1)
+  );
+  return `${state.handles} handles, ${state.slabInUse} of ${state.slabBytes} bytes of the slab in ` +
+    `use, ${heap} MiB of JavaScript, ${bytes} MiB private`;
 }
 
 /** What is not as it should be. */
@@ -168,6 +174,7 @@ function faults(
   if (last.handles > first.handles + MORE_HANDLES) faults.push("more handles");
   if (last.slabInUse > LIMITS.instances * INSTANCE_BYTES) faults.push("the slab is in use");
   if (last.slabBytes > last.slabInUse + SPARE_BYTES) faults.push("the slab holds too much");
+  if (last.heapBytes > first.heapBytes + MORE_HEAP) faults.push("more of JavaScript's heap");
   if (last.privateBytes > first.privateBytes + MORE_BYTES) faults.push("more private bytes");
   for (const reason of EXPECTED) {
     if (last.ends[reason] === undefined) faults.push(`nobody was ended by ${reason}`);
@@ -204,6 +211,7 @@ async function soak(minutes: number, seed: number): Promise<number> {
   say(
     `well-behaved:     ${clients.right} replies, ${clients.wrong} wrong, ${clients.lost.length} lost`,
   );
+  say(`last errors lost: ${JSON.stringify(last.doubts)}`);
   for (const error of new Set(last.errors)) say(`error:            ${error}`);
   const found = faults(first, last, clients, end);
   for (const surprise of new Set(surprises)) found.push(surprise);

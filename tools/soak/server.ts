@@ -7,6 +7,7 @@
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import type { DisconnectReason } from "../../src/driver.ts";
 import type { Exchange } from "../../src/exchange.ts";
+import { BELIEVED, Status } from "../../src/kernel.ts";
 import { serveOn } from "../../src/serve.ts";
 import type { ShutdownReport } from "../../src/server.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
@@ -25,6 +26,9 @@ export interface ServerState {
   readonly ends: Partial<Record<DisconnectReason, number>>;
   /** Errors that nobody should see. */
   readonly errors: readonly string[];
+  /** Submissions whose outcome Windows did not tell, by call and status: see `Kernel`. */
+  readonly doubts: Readonly<Record<string, number>>;
+  readonly privateBytes: number;
   /** Whether nobody is connected, and nothing is left of who was. */
   readonly atRest: boolean;
   /** When it was asked to measure. */
@@ -32,7 +36,8 @@ export interface ServerState {
   /** Bytes of native memory that somebody uses, and all that is held. */
   readonly slabInUse: number;
   readonly slabBytes: number;
-  readonly privateBytes: number;
+  /** Bytes of JavaScript's heap, and of the memory of typed arrays. */
+  readonly heapBytes: number;
   /** When it was shut down. */
   readonly report: ShutdownReport | undefined;
 }
@@ -49,8 +54,30 @@ function never({ signal }: Exchange): Promise<void> {
   });
 }
 
+/** Counts the submissions after which the last error was lost. */
+function watchDoubts(kernel: WindowsKernel): Record<string, number> {
+  const doubts: Record<string, number> = {};
+  function watch<A extends unknown[]>(
+    call: keyof typeof BELIEVED,
+    submit: (...args: A) => number,
+  ): (...args: A) => number {
+    return (...args) => {
+      const status = submit.apply(kernel, args);
+      if (status !== Status.PENDING && !BELIEVED[call].has(status)) {
+        doubts[`${call} ${status}`] = (doubts[`${call} ${status}`] ?? 0) + 1;
+      }
+      return status;
+    };
+  }
+  kernel.listen = watch("listen", kernel.listen);
+  kernel.read = watch("read", kernel.read);
+  kernel.write = watch("write", kernel.write);
+  return doubts;
+}
+
 async function soakServer(path: string): Promise<void> {
   const kernel = new WindowsKernel();
+  const doubts = watchDoubts(kernel);
   const loop = new WaitLoop(kernel);
   const ends: Partial<Record<DisconnectReason, number>> = {};
   const errors: string[] = [];
@@ -83,11 +110,13 @@ async function soakServer(path: string): Promise<void> {
       served,
       ends,
       errors,
+      doubts,
       atRest,
       handles: 0,
       slabInUse: 0,
       slabBytes: 0,
-      privateBytes: 0,
+      privateBytes: privateBytes(),
+      heapBytes: 0,
       report,
     };
   }
@@ -99,7 +128,9 @@ async function soakServer(path: string): Promise<void> {
       await pause(100);
       gc?.();
       const { inUse: slabInUse, committed: slabBytes } = kernel.memory;
-      const memory = { slabInUse, slabBytes, privateBytes: privateBytes() };
+      const { heapUsed, external } = Deno.memoryUsage();
+      const heapBytes = heapUsed + external;
+      const memory = { slabInUse, slabBytes, heapBytes };
       tell({ ...state(), handles: processHandleCount(), ...memory } satisfies ServerState);
     } else {
       tell(state(question === "shutdown" ? await server.shutdown() : undefined));
