@@ -1,0 +1,832 @@
+/**
+ * One history: a server, its clients and the system, each step of which follows from the seed.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import type { State } from "../../src/instance.ts";
+import type { OpenLoop } from "../../src/isolate.ts";
+import { Status } from "../../src/kernel.ts";
+import { WaitLoop } from "../../src/wait_loop.ts";
+import { MemorySystem } from "../memory_kernel.ts";
+import type { ClientEnd } from "../memory/pipe.ts";
+import { Coverage, stateName } from "./coverage.ts";
+import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
+import { type Around, SimulatedKernel } from "./kernel.ts";
+import { LoopClient, STYLES } from "./loop_clients.ts";
+import { type Limits, type Link, Model } from "./model.ts";
+import { Random } from "./random.ts";
+import { MANNERS, PROBE, RawClient, TOO_LONG } from "./raw_clients.ts";
+import {
+  type Ending,
+  ENDINGS,
+  Iterating,
+  type Plan,
+  Planted,
+  Serving,
+  type UserServer,
+} from "./servers.ts";
+import type { Client, World } from "./world.ts";
+
+const PATH = "\\\\.\\pipe\\simulated";
+
+/** Steps after which a history that should have come to rest has not. */
+const PATIENCE = 30_000;
+
+/** Milliseconds that user code takes, when it takes long, and that it may take in one task. */
+const WORK = 2;
+const LONGEST_TASK = 8;
+
+/** Clients of one history, one after the other. */
+const MOST_CLIENTS = 100;
+
+/** What a history came to. */
+export interface Outcome {
+  readonly seed: number;
+  readonly steps: number;
+  /** Calls of the kernel and completions. */
+  readonly events: number;
+  readonly clients: number;
+  readonly counts: Counts;
+  readonly coverage: Coverage;
+  /** What should not have happened, if anything did. */
+  readonly violation: string | undefined;
+}
+
+/** How often each kind of step is taken, when it can be. */
+interface Weights {
+  readonly turn: number;
+  readonly waitReturns: number;
+  readonly waitBegins: number;
+  readonly completion: number;
+  readonly cancel: number;
+  readonly timer: number;
+  readonly program: number;
+  readonly client: number;
+  readonly time: number;
+  readonly jump: number;
+  readonly badEnd: number;
+  readonly wake: number;
+}
+
+/** One JavaScript program: its loop, and the kernel under it. */
+class Program {
+  readonly #history: History;
+  readonly #name: string;
+  #loop: WaitLoop | undefined;
+  kernel: SimulatedKernel | undefined;
+  #last: SimulatedKernel | undefined;
+
+  constructor(history: History, name: string) {
+    this.#history = history;
+    this.#name = name;
+  }
+
+  readonly open: OpenLoop = () => {
+    if (this.#loop !== undefined) return this.#loop;
+    const kernel = new SimulatedKernel(this.#name, this.#history.system, this.#history);
+    this.kernel = kernel;
+    // Its clock goes on.
+    kernel.pass(this.time);
+    this.#last = kernel;
+    return this.#loop = new WaitLoop(kernel, () => {
+      if (this.kernel === kernel) this.#forget();
+    }, { transition: (...pair) => this.#history.observe(...pair) });
+  };
+
+  /** Its clock, even if it has no kernel any more. */
+  get time(): number {
+    return this.#last?.time ?? 0;
+  }
+
+  #forget(): void {
+    this.#loop = undefined;
+    if (this.kernel === undefined) return;
+    this.#history.retire(this.kernel);
+    this.kernel = undefined;
+  }
+
+  /** The program goes away, but not its memory: a reload. */
+  unload(): void {
+    const kernel = this.kernel;
+    kernel?.unload();
+    this.#forget();
+    if (kernel !== undefined && kernel.leftovers().open > 0) {
+      this.#history.violate("I8: handles stay open when the program goes away");
+    }
+  }
+
+  /** The next wait fails, and with it all that the program has. */
+  failWait(code: number): void {
+    if (this.kernel !== undefined) this.kernel.failsNextWait = code;
+  }
+}
+
+/** See the module. */
+export class History implements World, Around {
+  readonly seed: number;
+  readonly random: Random;
+  readonly system = new MemorySystem();
+  readonly counts = new Counts();
+  readonly coverage = new Coverage();
+  readonly model: Model;
+  readonly path = PATH;
+  readonly quotas: { readonly read: number; readonly write: number };
+  readonly tell: ((what: string) => void) | undefined;
+  rates: Rates;
+  stamp = 0;
+  task = 0;
+  taskBegin = 0;
+  tidying = false;
+
+  readonly #weights: Weights;
+  readonly #plan: Plan;
+  readonly #here: Program;
+  readonly #elsewhere: Program;
+  readonly #retired: SimulatedKernel[] = [];
+  readonly #clients: Client[] = [];
+  readonly #loopClients = new Map<string, LoopClient>();
+  readonly #ends = new Map<ClientEnd, Link>();
+  readonly #sizes: readonly number[];
+  #server: UserServer | undefined;
+  #tasks: (() => void)[] = [];
+  #lateTasks: (() => void)[] = [];
+  #violation: string | undefined;
+  #steps = 0;
+  #anyTaint = false;
+  #instanceLost = false;
+  #idle = 0;
+  #userTime = 0;
+  #clientsMade = 0;
+  /** An instance is in a state that seldom lasts: an end would meet it there. */
+  #endSoon = false;
+  /** Whether user code can find its server. */
+  #started = false;
+
+  constructor(seed: number, trace?: (what: string) => void) {
+    this.seed = seed;
+    this.tell = trace;
+    this.random = new Random(seed);
+    this.model = new Model(this);
+    const { random } = this;
+    this.rates = someFaults(random);
+    this.quotas = {
+      read: random.pick([65_536, 4096, 64, 1, 0]),
+      write: random.pick([65_536, 4096, 64, 64, 0]),
+    };
+    const instances = random.between(1, 3);
+    const limits = random.chance(0.4) ? someLimits(random) : undefined;
+    this.#plan = {
+      instances,
+      maxInstances: random.pick([undefined, undefined, instances, instances + 1, instances + 3]),
+      readBufferSize: this.quotas.read,
+      writeBufferSize: this.quotas.write,
+      concurrency: random.pick([undefined, undefined, 1, 2]),
+      hooked: limits !== undefined || random.chance(0.8),
+      limits: limits ?? {},
+      odd: random.pick([0, 0.5, 1]),
+    };
+    this.#weights = {
+      turn: random.pick([1, 5, 20]),
+      waitReturns: random.pick([1, 10]),
+      waitBegins: random.pick([0.3, 10]),
+      completion: random.pick([0.3, 3, 20]),
+      cancel: random.pick([0.3, 5]),
+      timer: random.pick([1, 10]),
+      program: random.pick([0.3, 5]),
+      client: random.pick([3, 10, 30]),
+      time: 0.5,
+      jump: random.pick([0, 0.02, 0.2]),
+      badEnd: 1,
+      wake: 1,
+    };
+    const { read, write } = this.quotas;
+    const sizes = [0, 1, 5, 30, 30, 30, 100, 4095, 4096, 4097, 6000, read + 1, write + 1];
+    if (random.chance(0.3)) sizes.push(4096 * 2, 4096 * 2, 5_000, 5_000, 20_000);
+    this.#sizes = random.chance(0.35) ? [0, 10, 20, 50] : sizes;
+    this.#here = new Program(this, "kernel");
+    this.#elsewhere = new Program(this, "other kernel");
+  }
+
+  readonly open: OpenLoop = (path) => this.#here.open(path);
+  readonly openElsewhere: OpenLoop = (path) => this.#elsewhere.open(path);
+
+  get now(): number {
+    return this.#here.time;
+  }
+
+  get maxRequest(): number {
+    return this.#plan.limits.maxRequest ?? 16 * 1024 * 1024;
+  }
+
+  get nameLost(): boolean {
+    return this.#instanceLost;
+  }
+
+  get tainted(): boolean {
+    return this.#anyTaint;
+  }
+
+  /** Runs it from its beginning to its end. */
+  async run(): Promise<Outcome> {
+    const stopCatching = this.#catchReports();
+    try {
+      await this.#live();
+    } catch (error) {
+      this.violate(`thrown: ${error instanceof Error ? error.stack : error}`);
+    } finally {
+      stopCatching();
+    }
+    return {
+      seed: this.seed,
+      steps: this.#steps,
+      events: [...this.#retired, this.#here.kernel, this.#elsewhere.kernel]
+        .reduce((sum, kernel) => sum + (kernel?.events ?? 0), 0),
+      clients: this.model.links.length,
+      counts: this.counts,
+      coverage: this.coverage,
+      violation: this.#violation,
+    };
+  }
+
+  violate(what: string): void {
+    this.#violation ??= what;
+    this.tell?.(`VIOLATION: ${what}`);
+  }
+
+  /** Whether an error is one that is meant to be. */
+  expected(error: unknown): boolean {
+    if (error instanceof Planted) return true;
+    if (error instanceof TypeError) {
+      return error.message.startsWith("Cannot answer ");
+    }
+    return false;
+  }
+
+  requestSize(): number {
+    return this.random.some(this.#sizes) ?? 0;
+  }
+
+  replySize(): number {
+    return this.random.some(this.#sizes) ?? 0;
+  }
+
+  pause(): Promise<void> {
+    return new Promise((resolve) => this.#tasks.push(resolve));
+  }
+
+  late(): Promise<void> {
+    if (this.tidying) return this.pause();
+    return new Promise((resolve) => this.#lateTasks.push(resolve));
+  }
+
+  join(end: ClientEnd, link: Link): void {
+    this.#ends.set(end, link);
+    link.server = this.#server?.record;
+    const why = this.#here.kernel?.taintOf(end);
+    if (why !== undefined) this.taint(end, why);
+  }
+
+  /** See {@linkcode Around}. */
+  opened(path: string, end: ClientEnd, process: number): void {
+    const client = this.#loopClients.get(path);
+    const name = client?.name ?? "?";
+    const link = this.model.connected(name, client?.strict ?? true, false, process);
+    client?.joined(link);
+    this.join(end, link);
+  }
+
+  /** See {@linkcode Around}. */
+  taint(end: ClientEnd, why: string): void {
+    this.#anyTaint = true;
+    const link = this.#ends.get(end);
+    if (link !== undefined) link.tainted ??= why;
+  }
+
+  /** See {@linkcode Around}. */
+  measured(end: ClientEnd): void {
+    const link = this.#ends.get(end);
+    if (link !== undefined) link.measured = ++this.stamp;
+  }
+
+  /** See {@linkcode Around}. */
+  evicted(end: ClientEnd): void {
+    const link = this.#ends.get(end);
+    if (link === undefined) return;
+    if (this.#server !== undefined && !this.model.mayEvict(link, this.#server.record)) {
+      this.violate(`${link.owner} is thrown out, though it did nothing wrong`);
+    }
+    link.evicted = true;
+  }
+
+  /** See {@linkcode Around}. */
+  withdrew(end: ClientEnd): void {
+    const link = this.#ends.get(end);
+    if (link !== undefined) link.withdrew = true;
+  }
+
+  /** See {@linkcode Around}. */
+  left(end: ClientEnd): void {
+    const link = this.#ends.get(end);
+    if (link !== undefined && !link.ended) link.left = true;
+  }
+
+  /** See {@linkcode Surroundings} of the model. */
+  writes(bytes: Uint8Array): boolean {
+    return this.#here.kernel?.writes(bytes) ?? false;
+  }
+
+  /** See {@linkcode Around}. */
+  instanceLost(): void {
+    this.#instanceLost = true;
+  }
+
+  /** See {@linkcode Around}. */
+  waitFailed(kernel: SimulatedKernel): void {
+    if (kernel === this.#here.kernel) this.#server?.lose(false);
+  }
+
+  /** See {@linkcode Around}. */
+  intrude(): void {
+    for (let i = this.random.between(1, 2); i > 0; i--) this.#actOutside();
+  }
+
+  /** The user's code may end the server, wherever it is. */
+  mayEnd(probability: number = 0.002): void {
+    if (!this.#started || this.tidying || !this.random.chance(probability)) return;
+    const server = this.#server;
+    if (server === undefined || server.gone) return;
+    const ending: Ending = this.random.pick(ENDINGS);
+    this.tell?.(`— the user's code ends the server: ${ending}`);
+    server.end(ending);
+  }
+
+  /** The user's code takes its time, within a task. */
+  work(): void {
+    if (!this.random.chance(this.rates.drags)) return;
+    this.counts.add(Kind.DRAGGED);
+    this.#here.kernel?.pass(WORK);
+    this.#userTime += WORK;
+    if (this.#userTime > LONGEST_TASK) {
+      this.violate(`I10: user code ran for ${this.#userTime} ms in one task`);
+    }
+  }
+
+  /** A kernel is not used any more. */
+  retire(kernel: SimulatedKernel): void {
+    this.#retired.push(kernel);
+  }
+
+  /** An instance's state machine gets an event. */
+  observe(state: { readonly name: string }, event: string, last: boolean): void {
+    this.tell?.(`instance: ${stateName(state)} + ${event}`);
+    const next = this.coverage.add(state, event, last);
+    if (next === undefined) this.violate(`"${event}" can not happen while ${stateName(state)}`);
+    else if (this.random.chance(haste(next))) this.#endSoon = true;
+  }
+
+  #catchReports(): () => void {
+    const { error: original } = console;
+    const rejected = (event: PromiseRejectionEvent) => {
+      event.preventDefault();
+      this.violate(`unhandled rejection: ${event.reason}`);
+    };
+    console.error = (error: unknown) => {
+      if (!this.expected(error)) this.violate(`reported: ${error}`);
+    };
+    const thrown = (event: ErrorEvent) => {
+      event.preventDefault();
+      this.violate(`thrown: ${event.error?.stack ?? event.message}`);
+    };
+    globalThis.addEventListener("unhandledrejection", rejected);
+    globalThis.addEventListener("error", thrown);
+    return () => {
+      globalThis.removeEventListener("error", thrown);
+      console.error = original;
+      globalThis.removeEventListener("unhandledrejection", rejected);
+    };
+  }
+
+  async #live(): Promise<void> {
+    this.#serve();
+    this.#makeClients();
+    this.#started = true;
+    const length = this.random.between(200, 800);
+    const endAt = this.random.chance(0.6) ? this.random.below(length) : undefined;
+    const again = (endAt ?? length) + this.random.between(1, 50);
+    for (let i = 0; i < length && this.#violation === undefined; i++) {
+      const ends = i === endAt || i === again && this.random.chance(0.5);
+      if (ends || this.#endSoon) await this.#task(this.#beginEnd);
+      if (this.#endSoon && this.random.chance(0.5)) await this.#task(this.#fireDue);
+      this.#endSoon = false;
+      const gone = this.#server?.gone ?? false;
+      if (gone && this.random.chance(0.05)) await this.#task(this.#serveAgain);
+      await this.#step();
+    }
+    this.#tidy();
+    await this.#rest("the clients tidy up");
+    if (this.#violation !== undefined) return;
+    await this.#probe();
+    this.#checkServing();
+    await this.#task(this.#endServer);
+    await this.#rest("the server ends");
+    this.#leaveAll();
+    await this.#rest("everything ends");
+    this.#checkEnd();
+  }
+
+  /** Something that a program does in a task of its own. */
+  #task(task: () => void): Promise<void> {
+    task.call(this);
+    return drain();
+  }
+
+  #serve(): void {
+    if (this.random.chance(0.5)) this.#server = new Iterating(this, this.#plan);
+    else {
+      try {
+        this.#server = new Serving(this, this.#plan);
+      } catch (error) {
+        // Only a fault can be the reason.
+        if (this.rates.fails === 0) throw error;
+        this.tell?.(`serve() throws: ${error}`);
+      }
+    }
+  }
+
+  /** Another server takes the place of one that has ended. */
+  #serveAgain(): void {
+    if (this.#server !== undefined) this.model.atEnd(this.#server.record);
+    this.tell?.("— another server");
+    this.#instanceLost = false;
+    this.#serve();
+    if (this.random.chance(0.1)) this.#beginEnd();
+  }
+
+  #makeClients(): void {
+    const number = this.random.between(3, 7);
+    for (let i = 0; i < number; i++) this.#addClient();
+  }
+
+  #addClient(): void {
+    const number = this.#clientsMade++;
+    if (this.random.chance(0.0001)) {
+      this.#clients.push(new RawClient(this, number, TOO_LONG));
+      return;
+    }
+    if (this.random.chance(0.7)) {
+      this.#clients.push(new RawClient(this, number, this.random.pick(MANNERS)));
+      return;
+    }
+    const style = this.random.pick(STYLES);
+    const client = new LoopClient(this, number, style, this.random.chance(0.5));
+    this.#loopClients.set(client.path, client);
+    this.#clients.push(client);
+  }
+
+  /** Another client comes in place of one that is done. */
+  #replace(client: Client): boolean {
+    if (this.tidying || this.#clientsMade >= MOST_CLIENTS) return false;
+    this.#clients.splice(this.#clients.indexOf(client), 1);
+    this.#addClient();
+    return true;
+  }
+
+  /** One step of the world; a task of a program is followed by its microtasks. */
+  async #step(): Promise<void> {
+    this.#steps++;
+    this.stamp++;
+    this.#userTime = 0;
+    this.task++;
+    this.taskBegin = this.now;
+    if (this.#takeStep()) await drain();
+    this.#check();
+  }
+
+  /** True: something ran in a program. */
+  #takeStep(): boolean {
+    const { random } = this;
+    const program = this.#pickProgram();
+    const kernel = program.kernel;
+    const weights = this.#weights;
+    const held = kernel?.deliverable() ?? [];
+    const late = kernel?.late() ?? [];
+    const turns = kernel?.leftovers().turns ?? 0;
+    const waits = kernel?.waitState;
+    const next = kernel?.nextTimer;
+    const due = next !== undefined && kernel !== undefined && next <= kernel.time;
+    const pending = kernel !== undefined && this.rates.endsBadly > 0;
+    const step = random.weighted({
+      turn: turns > 0 ? weights.turn : 0,
+      waitReturns: waits === "over" ? weights.waitReturns : 0,
+      waitBegins: waits === "dispatched" ? weights.waitBegins : 0,
+      completion: held.length > 0 ? weights.completion : 0,
+      cancel: late.length > 0 ? weights.cancel : 0,
+      timer: due ? weights.timer : 0,
+      program: this.#tasks.length > 0 ? weights.program : 0,
+      client: this.#clients.length > 0 ? weights.client : 0,
+      time: kernel !== undefined ? weights.time : 0,
+      jump: next !== undefined ? weights.jump : 0,
+      badEnd: pending ? weights.badEnd : 0,
+      wake: this.rates.wakes > 0 && waits !== "none" ? weights.wake : 0,
+    });
+    const productive = step !== "client" && step !== "time" && step !== "wake";
+    this.#idle = productive ? 0 : this.#idle + 1;
+    kernel?.acted();
+    switch (step) {
+      case "turn":
+        this.tell?.("— a turn");
+        kernel?.turn();
+        return true;
+      case "waitReturns":
+        this.tell?.("— the wait returns");
+        kernel?.returnWait();
+        return true;
+      case "waitBegins":
+        kernel?.begin();
+        return false;
+      case "completion":
+        this.#complete(kernel);
+        return false;
+      case "cancel":
+        for (const flight of late.slice(0, 1)) kernel?.cancelAtLast(flight);
+        return false;
+      case "timer":
+      case "jump":
+        if (step === "timer" && next !== undefined && kernel !== undefined && next < kernel.time) {
+          this.counts.add(Kind.TIMER_LATE);
+        }
+        this.tell?.(`— a timer, at ${next}`);
+        kernel?.fireTimer();
+        return true;
+      case "program":
+        this.tell?.("— the program goes on");
+        this.#tasks.splice(random.below(this.#tasks.length), 1)[0]?.();
+        return true;
+      case "client":
+        return this.#actClient();
+      case "time":
+        kernel?.pass(random.fraction() * 3);
+        return false;
+      case "badEnd":
+        if (random.chance(this.rates.endsBadly)) this.#endBadly(kernel);
+        return false;
+      case "wake":
+        if (random.chance(this.rates.wakes)) {
+          this.counts.add(Kind.SPURIOUS);
+          kernel?.wake();
+        }
+        return false;
+      case undefined:
+        return false;
+    }
+  }
+
+  #pickProgram(): Program {
+    const other = this.#elsewhere.kernel !== undefined;
+    if (this.#here.kernel === undefined) return this.#elsewhere;
+    return other && this.random.chance(0.4) ? this.#elsewhere : this.#here;
+  }
+
+  /** Completions can be seen: one, or many at once. */
+  #complete(kernel: SimulatedKernel | undefined): void {
+    const times = this.random.chance(0.2) ? 3 : 1;
+    for (let i = 0; i < times; i++) {
+      const flight = this.random.some(kernel?.deliverable() ?? []);
+      if (flight === undefined) return;
+      if (i > 0) this.counts.add(Kind.BATCHED);
+      kernel?.show(flight);
+    }
+  }
+
+  #endBadly(kernel: SimulatedKernel | undefined): void {
+    const pending = kernel?.inFlight().filter(({ operation }) =>
+      operation.status === Status.PENDING
+    );
+    const flight = this.random.some(pending ?? []);
+    if (flight !== undefined) kernel?.endBadly(flight);
+  }
+
+  /** Whoever is not a program of this module may act at any time. */
+  #actOutside(): void {
+    this.stamp++;
+    const kernel = this.random.chance(0.7) ? this.#here.kernel : this.#elsewhere.kernel;
+    switch (this.random.weighted({ client: 3, completion: 2, waitBegins: 1, cancel: 1 })) {
+      case "client": {
+        const client = this.random.some(this.#clients);
+        if (client instanceof RawClient) client.act();
+        return;
+      }
+      case "completion":
+        return this.#complete(kernel);
+      case "waitBegins":
+        if (kernel?.waitState === "dispatched") kernel.begin();
+        return;
+      case "cancel": {
+        const [late] = kernel?.late() ?? [];
+        if (late !== undefined) kernel?.cancelAtLast(late);
+      }
+    }
+  }
+
+  #actClient(): boolean {
+    const begin = this.random.below(this.#clients.length);
+    for (let i = 0; i < this.#clients.length; i++) {
+      const client = this.#clients[(begin + i) % this.#clients.length];
+      if (client === undefined) continue;
+      if (client.done ? this.#replace(client) : client.acts && client.act()) {
+        this.#idle = 0;
+        return client instanceof LoopClient;
+      }
+    }
+    return false;
+  }
+
+  #check(): void {
+    for (const kernel of [this.#here.kernel, this.#elsewhere.kernel]) {
+      kernel?.checkLiveness();
+      if (kernel?.breach !== undefined) this.violate(`${kernel.breach.message}`);
+    }
+    const retired = this.#retired.at(-1);
+    if (retired?.breach !== undefined) this.violate(retired.breach.message);
+    this.checkName();
+  }
+
+  /** Clients must find the name at all times, or else anyone could take it. */
+  checkName(): void {
+    if (this.#server === undefined || !this.#server.serving || this.#server.record.failed) return;
+    if (this.#instanceLost) return;
+    if (!this.system.exists(this.path)) this.violate("the name has vanished");
+  }
+
+  #beginEnd(): void {
+    const ending: Ending = this.random.pick(ENDINGS);
+    const server = this.#server;
+    if (server === undefined || server.gone) return;
+    if (this.random.chance(0.1)) return this.#lose(server);
+    this.tell?.(`— the server is to end: ${ending}`);
+    server.end(ending);
+  }
+
+  /** Time limits that have run out by now take effect. */
+  #fireDue(): void {
+    const kernel = this.#here.kernel;
+    if (kernel?.nextTimer !== undefined && kernel.nextTimer <= kernel.time) kernel.fireTimer();
+  }
+
+  /** The server's whole program comes to an end that it did not ask for. */
+  #lose(server: UserServer): void {
+    const atOnce = this.random.chance(0.5);
+    server.lose(atOnce);
+    if (atOnce) {
+      this.counts.add(Kind.UNLOAD);
+      this.tell?.("— the program goes away");
+      this.#here.unload();
+      for (const client of this.#loopClients.values()) client.perish();
+    } else {
+      this.tell?.("— the wait is to fail");
+      this.#here.failWait(this.random.some(WAIT_FAILURES) ?? Status.UNKNOWN);
+      // So that there is another wait.
+      this.#here.kernel?.wake();
+    }
+  }
+
+  #tidy(): void {
+    this.tell?.("— everybody tidies up");
+    this.tidying = true;
+    this.rates = { ...noFaults(), delays: this.rates.delays };
+    for (const client of this.#clients) if (this.random.chance(0.3)) client.kill();
+    for (const task of this.#lateTasks.splice(0)) this.#tasks.push(task);
+  }
+
+  /** Goes on until nothing more happens. */
+  async #rest(until: string): Promise<void> {
+    await drain();
+    this.#idle = 0;
+    for (let i = 0; this.#violation === undefined; i++) {
+      await this.#step();
+      if (this.#idle < this.#clients.length) continue;
+      if (this.#atRest() && !this.#anyoneActs() && !this.#jump()) return;
+      await drain();
+      if (i > PATIENCE) this.violate(`I7: no rest while ${until}`);
+    }
+  }
+
+  /** Whether no program has anything to do. */
+  #atRest(): boolean {
+    if (this.#tasks.length > 0) return false;
+    for (const kernel of [this.#here.kernel, this.#elsewhere.kernel]) {
+      if (kernel === undefined) continue;
+      const { turns } = kernel.leftovers();
+      const waits = kernel.waitState;
+      if (turns > 0 || waits === "dispatched" || waits === "over") return false;
+      if (kernel.deliverable().length > 0 || kernel.late().length > 0) return false;
+    }
+    return true;
+  }
+
+  /** Whether a client still has something to do. */
+  #anyoneActs(): boolean {
+    // Twice, since to begin to read is not much of an act.
+    return [...this.#clients, ...this.#clients].some((client) => client.acts && client.act());
+  }
+
+  /** Time passes until something is due. */
+  #jump(): boolean {
+    for (const kernel of [this.#here.kernel, this.#elsewhere.kernel]) {
+      if (kernel?.nextTimer !== undefined) {
+        this.tell?.(`— a timer, at ${kernel.nextTimer}`);
+        kernel.fireTimer();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** I7: whoever behaves is served, whatever others did. */
+  async #probe(): Promise<void> {
+    if (!this.#isServing()) return;
+    for (const client of this.#clients) {
+      if (!client.done) this.violate(`I7: ${client.name} never got what it waits for`);
+    }
+    this.#clients.splice(0);
+    const probes = [0, 1].map((i) => new RawClient(this, i, PROBE));
+    this.#clients.push(...probes);
+    await this.#rest("probes are served");
+    if (!this.#isServing()) return;
+    for (const probe of probes) {
+      if (!probe.done) this.violate(`I7: ${probe.name} is not served`);
+    }
+  }
+
+  #isServing(): boolean {
+    return this.#violation === undefined && this.#server !== undefined && this.#server.serving;
+  }
+
+  #checkServing(): void {
+    if (!this.#isServing() || this.#server === undefined) return;
+    this.model.atRest(this.#server.record);
+    const { instances, maxInstances = Infinity } = this.#plan;
+    const { servers, listening } = this.system.count(this.path);
+    if (listening !== Math.min(instances, maxInstances)) {
+      this.violate(`I7: ${listening} instances listen instead of ${instances}`);
+    }
+    if (servers > maxInstances) this.violate(`${servers} instances are more than ${maxInstances}`);
+  }
+
+  #endServer(): void {
+    if (this.#server?.serving) this.#beginEnd();
+  }
+
+  #leaveAll(): void {
+    for (const client of this.#clients) client.kill();
+  }
+
+  #checkEnd(): void {
+    if (this.#violation !== undefined) return;
+    if (this.#server !== undefined) {
+      const { over, record } = this.#server;
+      if (!over && !record.failed) this.violate("I8: the server never ends");
+      this.model.atEnd(this.#server.record);
+    }
+    this.model.atLast();
+    for (const client of this.#clients) {
+      if (!client.done) this.violate(`I8: ${client.name} never ends`);
+    }
+    for (const kernel of this.#retired) {
+      const { open, timers } = kernel.leftovers();
+      const late = kernel.abandoned ? 0 : timers;
+      if (open + late > 0) this.violate(`I8: left over: ${open} handles, ${late} timers`);
+    }
+    for (const program of [this.#here, this.#elsewhere]) {
+      if (program.kernel !== undefined) {
+        this.violate(`I8: a loop lives on: ${JSON.stringify(program.kernel.leftovers())}`);
+      }
+    }
+    if (this.system.names.length > 0) this.violate("I8: the name is still there");
+  }
+}
+
+/** How likely an end follows at once: more in states that last so short that none would else. */
+function haste(state: State): number {
+  if (state.name === "reading" && state.rest) return state.gone ? 0.2 : 0.02;
+  const brief = state.name === "closing" && state.writes && (state.reads || state.reuse);
+  return brief ? 0.4 : 0;
+}
+
+function someLimits(random: Random): Partial<Limits> & { maxBuffered?: number } {
+  return {
+    ...(random.chance(0.3) ? { maxRequest: random.pick([4096, 6000]) } : {}),
+    ...(random.chance(0.4) ? { maxBuffered: random.pick([1, 100, 10_000]) } : {}),
+    ...(random.chance(0.2) ? { maxPerProcess: random.pick([1, 2]) } : {}),
+    ...(random.chance(0.3) ? { idleTimeout: random.pick([5, 500]) } : {}),
+    ...(random.chance(0.4) ? { replyTimeout: random.pick([5, 500, Infinity]) } : {}),
+    ...(random.chance(0.3) ? { responderTimeout: random.pick([5, 500]) } : {}),
+  };
+}
+
+/** Lets every microtask run. */
+function drain(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

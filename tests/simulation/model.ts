@@ -1,0 +1,640 @@
+/**
+ * The reference model of what clients and the users of a server may see.
+ *
+ * Each connection has two sides, which are bound to each other by what the messages say: a
+ * {@linkcode Link}, as its client knows it, and a {@linkcode Session}, as the server's user knows
+ * it. Requests must arrive in the order in which they were sent, whole, none twice, and none left
+ * out but what its client withdrew; answers likewise.
+ *
+ * @module
+ */
+
+import type { Exchange, PipeClient } from "../../src/exchange.ts";
+import { Status } from "../../src/kernel.ts";
+import { LAST_WRITE_TIMEOUT } from "../../src/options.ts";
+import { describe, IDENTITY, replyTo, requestOf, sameBytes, senderOf } from "./messages.ts";
+
+/** Bytes of a long message that a server reads before it asks for the rest. */
+export const FIRST_PIECE = 4096;
+
+/** What became of a request. */
+export type SentState =
+  /** It may have been written, or not: its client does not know yet. */
+  | "pending"
+  | "done"
+  /** It was given up: it may have been written, or not. */
+  | "unknown"
+  /** It was not written, or not all of it. */
+  | "withdrawn";
+
+/** A request, as its client knows it. */
+export interface Sent {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  state: SentState;
+  /** When it was withdrawn. */
+  at: number;
+}
+
+/** What became of an answer. */
+export type AnswerState =
+  /** Its promise is open. */
+  | "open"
+  /** It was returned by a responder: there is no promise. */
+  | "returned"
+  | "resolved"
+  | "rejected";
+
+/** A message to a client, as the server's user knows it. */
+export interface Answer {
+  /** When it was given, on the server's clock. */
+  readonly at: number;
+  readonly bytes: Uint8Array;
+  state: AnswerState;
+}
+
+/** A connection, as its client knows it. */
+export class Link {
+  readonly sent: Sent[] = [];
+  /** The request that the server's user is to get next. */
+  next = 0;
+  /** Answers received in full, and bytes of the next one. */
+  received = 0;
+  partial = 0;
+  session: Session | undefined = undefined;
+  /** The server that it was connected to, if that is known. */
+  server: ServerRecord | undefined = undefined;
+  /** Answers that came before it was known whose they are. */
+  readonly unbound: { readonly bytes: Uint8Array; readonly more: boolean }[] = [];
+  /** Its client has closed its end. */
+  left = false;
+  /** The client has seen the end of the connection. */
+  ended = false;
+  /** Its client took back what it was writing. */
+  withdrew = false;
+  /** A fault of the system touched it. */
+  tainted: string | undefined = undefined;
+  /** The server threw its client out. */
+  evicted = false;
+  /** When the server last asked how long the rest of a message is. */
+  measured = 0;
+
+  /**
+   * @param strict Its client can take only one message per request.
+   * @param stream Its client reads bytes: it does not see where a message ends, nor empty ones.
+   */
+  constructor(
+    readonly id: number,
+    readonly owner: string,
+    readonly strict: boolean,
+    readonly stream: boolean,
+    /** The client's process. */
+    readonly process: number,
+  ) {}
+
+  /** The next request of this length. The first one is long enough to say whose it is. */
+  compose(length: number): Sent {
+    const number = this.sent.length;
+    const bytes = requestOf(this.id, number, number === 0 ? Math.max(length, IDENTITY) : length);
+    const sent: Sent = { bytes, state: "pending", at: 0 };
+    this.sent.push(sent);
+    return sent;
+  }
+}
+
+/** An exchange, from its delivery to its end. */
+export interface OpenExchange {
+  readonly exchange: Exchange;
+  /** When the task in which it was delivered began, on the server's clock. */
+  readonly at: number;
+  /** Its user has answered, or its responder is done. */
+  over: boolean;
+}
+
+/** A connection, as the server's user knows it. */
+export class Session {
+  link: Link | undefined = undefined;
+  /** Requests that came before it was known whose they are. */
+  readonly unbound: Uint8Array[] = [];
+  readonly answers: Answer[] = [];
+  requests = 0;
+  /** Answers that were written for sure, since a request was delivered after them. */
+  taken = 0;
+  /** The task in which its last request was delivered. */
+  task = -1;
+  /** How many were, in that task. */
+  inTask = 0;
+  open: OpenExchange | undefined = undefined;
+  /** When the server's user ended it. */
+  closedAt: number | undefined = undefined;
+  /** A limit of the server ended it. */
+  limited = false;
+  /** How many ends the server has told. */
+  ends = 0;
+
+  /**
+   * @param id Its number, which the server gave.
+   * @param number Its number among the clients of all servers of a history.
+   */
+  constructor(readonly id: number, readonly number: number, readonly server: ServerRecord) {}
+
+  /** The next answer of this length. */
+  compose(length: number): Uint8Array<ArrayBuffer> {
+    return replyTo(this.number, this.answers.length, length);
+  }
+}
+
+/** The limits of a server. */
+export interface Limits {
+  readonly maxRequest: number;
+  readonly maxPerProcess: number;
+  readonly idleTimeout: number;
+  readonly replyTimeout: number;
+  readonly responderTimeout: number;
+}
+
+/** What is to be known of a server. */
+export interface ServerRecord {
+  readonly limits: Limits;
+  readonly path: string;
+  /** On the simulated clock. */
+  stoppedAt: number | undefined;
+  shutDownAt: number | undefined;
+  shutdownTimeout: number;
+  /** It may go away without a word: the loop failed, or the program went away. */
+  failed: boolean;
+  /** Whether requests may wait for their user, who may get one in the same turn as the next. */
+  readonly queues: boolean;
+  /** Whether onDisconnect is told. */
+  readonly hooked: boolean;
+}
+
+/** Where the model gets its facts from, and where it complains. */
+export interface Surroundings {
+  /** A number that grows with everything that happens. */
+  readonly stamp: number;
+  /** Counts the tasks of programs. */
+  readonly task: number;
+  /** The server's clock. */
+  readonly now: number;
+  /** When the task that runs began, on the server's clock. */
+  readonly taskBegin: number;
+  /** The longest request that a server takes. */
+  readonly maxRequest: number;
+  /** Whether any connection was touched by a fault. */
+  readonly tainted: boolean;
+  /** Whether the kernel still has a write of these bytes. */
+  writes(bytes: Uint8Array): boolean;
+  violate(what: string): void;
+}
+
+/** All connections of a history. */
+export class Model {
+  readonly links: Link[] = [];
+  readonly sessions = new Map<PipeClient, Session>();
+  readonly #surroundings: Surroundings;
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  /** A client has connected. */
+  connected(owner: string, strict: boolean, stream: boolean, process: number): Link {
+    const link = new Link(this.links.length, owner, strict, stream, process);
+    this.links.push(link);
+    return link;
+  }
+
+  /** The server's user gets a request. */
+  requested(exchange: Exchange, server: ServerRecord): Session {
+    const { client, request } = exchange;
+    const session = this.#session(client, server);
+    session.requests++;
+    this.#served(session);
+    const { open } = session;
+    if (open !== undefined && !open.over && !open.exchange.signal.aborted) {
+      this.#violate(`I4: client ${client.id} has two open exchanges`);
+    }
+    session.taken = session.answers.length;
+    session.open = { exchange, at: this.#surroundings.taskBegin, over: false };
+    if (session.link === undefined) this.#bind(session, request);
+    if (session.link === undefined) session.unbound.push(request.slice());
+    else this.#consume(session.link, request);
+    return session;
+  }
+
+  /** The server's user is about to give a message: its client may have it before the call ends. */
+  answers(session: Session, bytes: Uint8Array): Answer {
+    const answer: Answer = { bytes, at: this.#surroundings.now, state: "returned" };
+    session.answers.push(answer);
+    return answer;
+  }
+
+  /** What the server's user was promised for a message. */
+  promised(session: Session, answer: Answer, promise: Promise<void>): void {
+    answer.state = "open";
+    promise.then(() => {
+      answer.state = "resolved";
+      this.#over(session, answer.bytes);
+    }, (error) => {
+      answer.state = "rejected";
+      this.#over(session, answer.bytes);
+      this.#rejected(session, error);
+    });
+  }
+
+  #over(session: Session, bytes: Uint8Array): void {
+    if (senderOf(bytes) === undefined || session.server.failed) return;
+    if (this.#surroundings.writes(bytes)) {
+      this.#violate(`I2: the promise of ${describe(bytes)} settled while it is being written`);
+    }
+  }
+
+  /** The server tells the end of a connection. */
+  disconnected(client: PipeClient, reason: string, error: unknown, server: ServerRecord): void {
+    const session = this.#session(client, server);
+    if (++session.ends > 1) this.#violate(`the end of client ${client.id} was told twice`);
+    const why = this.#unexplained(session, reason, error);
+    if (why !== undefined) {
+      this.#violate(
+        `client ${client.id} of ${session.link?.owner ?? "?"} ended by "${reason}" ` +
+          `(${error}), but ${why}`,
+      );
+    }
+  }
+
+  /** A client gets bytes; `more`: they are not all of their message. */
+  received(link: Link, bytes: Uint8Array, more: boolean): void {
+    if (link.stream && bytes.length === 0) return;
+    if (link.session === undefined) this.#bindAnswer(link, bytes);
+    const { session } = link;
+    if (session === undefined) {
+      const told = senderOf(bytes) !== undefined;
+      if (told) this.#violate(`I5: ${link.owner} got ${describe(bytes)} from nowhere`);
+      link.unbound.push({ bytes, more });
+      return;
+    }
+    if (link.stream) this.#receivedBytes(link, session, bytes);
+    else this.#receivedMessage(link, session, bytes, more);
+  }
+
+  /** Whether a client has got all that it can expect. */
+  satisfied(link: Link): boolean {
+    if (link.sent.some(({ state }) => state === "pending")) return false;
+    const { session } = link;
+    if (session === undefined) return !this.#isAwaited(link);
+    const { open } = session;
+    return this.#consumed(link) && (open === undefined || open.over) &&
+      (this.#settled(session, link) || link.ended);
+  }
+
+  /** The whole world rests while the server listens: nothing may be missing. */
+  atRest(server: ServerRecord): void {
+    for (const link of this.links) {
+      const { session } = link;
+      if (link.tainted !== undefined || this.#isFaulty(link) || link.evicted) continue;
+      if (session === undefined) {
+        const { idleTimeout, maxPerProcess } = server.limits;
+        const limited = isFinite(Math.min(idleTimeout, maxPerProcess));
+        if (link.server === server && !limited) this.#unserved(link);
+      } else if (session.server === server && session.closedAt === undefined) {
+        // Without its hook, or of who has left, a server does not tell that a limit did the rest.
+        const { idleTimeout, responderTimeout } = server.limits;
+        const timed = isFinite(Math.min(idleTimeout, responderTimeout));
+        const hidden = !server.hooked || link.left && timed;
+        if (!session.limited && !hidden) this.#complete(link);
+      }
+    }
+  }
+
+  /** A server has ended. */
+  atEnd(server: ServerRecord): void {
+    if (server.failed) return;
+    for (const [client, session] of this.sessions) {
+      if (session.server !== server) continue;
+      if (server.hooked && session.ends !== 1) {
+        this.#violate(`the end of client ${client.id} was told ${session.ends} times`);
+      }
+      if (session.answers.some(({ state }) => state === "open")) {
+        this.#violate(`I8: an answer to client ${client.id} never settled`);
+      }
+    }
+  }
+
+  /** All clients have read what there was, and have left or seen the end. */
+  atLast(): void {
+    for (const link of this.links) {
+      const { session } = link;
+      if (session === undefined || link.left || link.evicted || link.tainted !== undefined) {
+        continue;
+      }
+      if (session.server.failed) continue;
+      const taken = session.answers.findLastIndex(({ state }) => state === "resolved") + 1;
+      if (!this.#received(link, session.answers.slice(0, taken))) {
+        this.#violate(
+          `I5: ${link.owner} got ${link.received} answers, but the server was told that ${taken} are taken`,
+        );
+      }
+    }
+  }
+
+  #served(session: Session): void {
+    if (session.task !== this.#surroundings.task) {
+      session.task = this.#surroundings.task;
+      session.inTask = 0;
+    }
+    if (++session.inTask > (session.server.queues ? 2 : 1)) {
+      this.#violate(`I9: client ${session.id} is served ${session.inTask} times in one turn`);
+    }
+  }
+
+  #session(client: PipeClient, server: ServerRecord): Session {
+    let session = this.sessions.get(client);
+    if (session === undefined) {
+      session = new Session(client.id, this.sessions.size, server);
+      this.sessions.set(client, session);
+    }
+    return session;
+  }
+
+  #violate(what: string): void {
+    this.#surroundings.violate(what);
+  }
+
+  #bind(session: Session, request: Uint8Array): void {
+    const sender = senderOf(request);
+    if (sender === undefined) return;
+    const link = this.links[sender.sender];
+    if (link === undefined) return this.#violate(`I4: a request of nobody: ${describe(request)}`);
+    if (link.session !== undefined && link.session !== session) {
+      return this.#violate(
+        `I4: a request of ${link.owner} came as one of client ${session.id}, ` +
+          `who is client ${link.session.id}`,
+      );
+    }
+    this.#join(link, session);
+  }
+
+  #bindAnswer(link: Link, bytes: Uint8Array): void {
+    const sender = senderOf(bytes);
+    if (sender === undefined) return;
+    for (const session of this.sessions.values()) {
+      if (session.number !== sender.sender || session.link !== undefined) continue;
+      return this.#join(link, session);
+    }
+  }
+
+  /** What was seen of either side before counts now. */
+  #join(link: Link, session: Session): void {
+    link.session = session;
+    session.link = link;
+    for (const early of session.unbound.splice(0)) this.#consume(link, early);
+    for (const { bytes, more } of link.unbound.splice(0)) this.received(link, bytes, more);
+  }
+
+  /** A request must be the next one that was not withdrawn. */
+  #consume(link: Link, request: Uint8Array): void {
+    for (let at = link.next; at < link.sent.length; at++) {
+      const sent = link.sent[at];
+      if (sent === undefined) break;
+      if (sent.state !== "withdrawn" && sameBytes(sent.bytes, request)) {
+        link.next = at + 1;
+        return;
+      }
+      if (sent.state === "withdrawn" && this.#glued(link, at, request)) return;
+      if (sent.state !== "withdrawn" && sent.state !== "unknown") break;
+    }
+    const expected = link.sent.slice(link.next).find(({ state }) => state !== "withdrawn");
+    this.#violate(
+      `I4: ${link.owner} sent ${expected === undefined ? "nothing" : describe(expected.bytes)}, ` +
+        `but the server's user got ${describe(request)}`,
+    );
+  }
+
+  /**
+   * The one gap that Windows leaves: a writer that withdraws the rest of a long message, and has
+   * written the next one before the server asks how long the rest is, or one of just that length.
+   */
+  #glued(link: Link, at: number, request: Uint8Array): boolean {
+    const first = link.sent[at];
+    if (first === undefined || first.bytes.length <= FIRST_PIECE) return false;
+    const later = link.sent.slice(at + 1);
+    const second = later.findIndex(({ state }) => state !== "withdrawn");
+    const next = later[second];
+    if (next === undefined) return false;
+    if (
+      !sameBytes(request.subarray(0, FIRST_PIECE), first.bytes.subarray(0, FIRST_PIECE)) ||
+      !sameBytes(request.subarray(FIRST_PIECE), next.bytes)
+    ) return false;
+    const asLong = next.bytes.length === first.bytes.length - FIRST_PIECE;
+    const before = first.at < link.measured;
+    if (!asLong && !before) return false;
+    link.next = at + second + 2;
+    return true;
+  }
+
+  #rejected(session: Session, error: unknown): void {
+    const why = this.#unexplainedLoss(session, error);
+    if (why !== undefined) {
+      this.#violate(`I5: an answer to client ${session.id} was rejected (${error}), but ${why}`);
+    }
+  }
+
+  /** Why an answer that did not reach its client should have. */
+  #unexplainedLoss(session: Session, error: unknown): string | undefined {
+    const { link, server, closedAt } = session;
+    const limit = limitOf(error);
+    if (limit !== undefined) return this.#unreached(session, limit);
+    if (link === undefined || link.left || link.tainted !== undefined) return;
+    if (this.#isFaulty(link)) return;
+    if (closedAt !== undefined || server.stoppedAt !== undefined || server.failed) return;
+    if (this.#shutdownTimedOut(server)) return;
+    return `${link.owner} is there`;
+  }
+
+  #unexplained(session: Session, reason: string, error: unknown): string | undefined {
+    const { link, server } = session;
+    const touched = link === undefined
+      ? this.#surroundings.tainted || this.links.some((other) => this.#isFaulty(other))
+      : link.tainted !== undefined;
+    switch (reason) {
+      case "client":
+        return link === undefined || link.left || touched ? undefined : "its client is there";
+      case "responder":
+        return session.closedAt !== undefined ? undefined : "nobody closed it";
+      case "server":
+        return server.stoppedAt !== undefined || server.failed ? undefined : "nobody stopped it";
+      case "shutdown":
+        return server.shutDownAt !== undefined ? undefined : "nobody shut it down";
+      case "error":
+        if (touched || link === undefined || this.#isFaulty(link) || server.failed) return;
+        return "nothing failed";
+      case "maxRequest":
+      case "maxPerProcess":
+      case "idleTimeout":
+      case "replyTimeout":
+      case "responderTimeout":
+        session.limited = true;
+        if (limitOf(error) !== reason) return "the error says something else";
+        return this.#unreached(session, reason);
+      default:
+        return "there is no such reason";
+    }
+  }
+
+  /** Why a limit can not have ended a connection. */
+  #unreached(session: Session, limit: keyof Limits): string | undefined {
+    const { link, server, open } = session;
+    const { limits } = server;
+    const { now } = this.#surroundings;
+    if (limits[limit] === Infinity && limit !== "replyTimeout") return `there is no ${limit}`;
+    if (link === undefined) return;
+    switch (limit) {
+      case "maxRequest":
+        return this.#isFaulty(link) ? undefined : "no request was too long";
+      case "maxPerProcess": {
+        const same = this.links.filter(({ process }) => process === link.process);
+        return same.length > limits.maxPerProcess ? undefined : "its process has no others";
+      }
+      case "idleTimeout": {
+        const asked = open?.at ?? 0;
+        return asked + limits.idleTimeout <= now ? undefined : "it has asked in time";
+      }
+      case "responderTimeout":
+        if (open === undefined) return "nothing was asked";
+        return open.at + limits.responderTimeout <= now ? undefined : "there is still time";
+      case "replyTimeout":
+        return this.#isUnread(session) ? undefined : "nothing is unread for so long";
+    }
+  }
+
+  /** Whether a message may be unread for longer than is allowed. */
+  #isUnread({ answers, taken, server }: Session): boolean {
+    const { replyTimeout } = server.limits;
+    const time = replyTimeout === Infinity ? LAST_WRITE_TIMEOUT : replyTimeout;
+    return answers.slice(taken).some(({ at }) => at + time <= this.#surroundings.now);
+  }
+
+  #isTooLong({ sent }: Link): boolean {
+    return sent.some(({ bytes }) => bytes.length > this.#surroundings.maxRequest);
+  }
+
+  /** Whether the server may end the connection because of what its client did. */
+  #isFaulty(link: Link): boolean {
+    return link.withdrew || this.#isTooLong(link);
+  }
+
+  /** Whether the server may throw a client out that is there. */
+  mayEvict(link: Link, server: ServerRecord): boolean {
+    const { session } = link;
+    if (link.left || link.tainted !== undefined || this.#isFaulty(link)) return true;
+    if (this.#shutdownTimedOut(server)) return true;
+    if (server.limits.maxPerProcess !== Infinity) return true;
+    if (session !== undefined) return this.#isUnread(session);
+    const unbound = [...this.sessions.values()].filter((other) => other.link === undefined);
+    return unbound.some((other) => this.#isUnread(other));
+  }
+
+  #shutdownTimedOut(server: ServerRecord): boolean {
+    return server.shutDownAt !== undefined &&
+      this.#surroundings.now >= server.shutDownAt + server.shutdownTimeout;
+  }
+
+  #receivedMessage(link: Link, session: Session, bytes: Uint8Array, more: boolean): void {
+    const answer = session.answers[link.received];
+    const from = link.partial;
+    const whole = answer !== undefined && from + bytes.length === answer.bytes.length;
+    if (
+      answer === undefined || more === whole ||
+      !sameBytes(answer.bytes.subarray(from, from + bytes.length), bytes)
+    ) {
+      return this.#wrongAnswer(link, answer, bytes);
+    }
+    if (more) {
+      link.partial += bytes.length;
+    } else {
+      link.received++;
+      link.partial = 0;
+    }
+  }
+
+  #receivedBytes(link: Link, session: Session, bytes: Uint8Array): void {
+    let at = 0;
+    do {
+      const answer = session.answers[link.received];
+      const rest = answer?.bytes.subarray(link.partial);
+      const part = bytes.subarray(at, at + (rest?.length ?? 0));
+      if (rest === undefined || !sameBytes(rest.subarray(0, part.length), part)) {
+        return this.#wrongAnswer(link, answer, bytes.subarray(at));
+      }
+      at += part.length;
+      link.partial += part.length;
+      if (part.length === rest.length) {
+        link.received++;
+        link.partial = 0;
+      }
+    } while (at < bytes.length);
+  }
+
+  #wrongAnswer(link: Link, answer: Answer | undefined, bytes: Uint8Array): void {
+    this.#violate(
+      `I5: ${link.owner} is to get ${answer === undefined ? "nothing" : describe(answer.bytes)}` +
+        ` as number ${link.received}, but got ${describe(bytes)}`,
+    );
+  }
+
+  #consumed(link: Link): boolean {
+    return !link.sent.slice(link.next).some(({ state }) => state === "done");
+  }
+
+  #settled(session: Session, link: Link): boolean {
+    return this.#received(link, session.answers.filter(({ state }) => state !== "rejected"));
+  }
+
+  #received(link: Link, answers: readonly Answer[]): boolean {
+    const wanted = link.stream
+      ? answers.findLastIndex(({ bytes }) => bytes.length > 0) + 1
+      : answers.length;
+    return link.received >= wanted;
+  }
+
+  /** Nothing that was sent may be lost, even if its client has left. */
+  #complete(link: Link): void {
+    if (!this.#consumed(link)) {
+      this.#violate(
+        `I4: the server's user never got ${
+          describe(link.sent[link.next]?.bytes ?? new Uint8Array())
+        } of ${link.owner}`,
+      );
+    }
+  }
+
+  /** Whether a request was sent that says whose it is. */
+  #isAwaited(link: Link): boolean {
+    return link.sent.some(({ state, bytes }) => state === "done" && bytes.length >= IDENTITY);
+  }
+
+  #unserved(link: Link): void {
+    if (this.#isAwaited(link)) {
+      this.#violate(`I4: the server's user never got anything of ${link.owner}`);
+    }
+  }
+}
+
+/** The limit that an error is about. */
+function limitOf(error: unknown): keyof Limits | undefined {
+  const message = error instanceof Error ? error.message : "";
+  return LIMITS.find((limit) => message.endsWith(`(${limit})`));
+}
+
+const LIMITS = [
+  "maxRequest",
+  "maxPerProcess",
+  "idleTimeout",
+  "replyTimeout",
+  "responderTimeout",
+] as const;
+
+/** Whether a status is an end that a client may see. */
+export function isClientEnd(status: number): boolean {
+  return status === Status.BROKEN || status === Status.NO_DATA || status === Status.DISCONNECTED;
+}

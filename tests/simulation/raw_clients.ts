@@ -1,0 +1,231 @@
+/**
+ * Clients of any make: programs in other processes, which do as they like with their end of a pipe.
+ *
+ * @module
+ */
+
+import { Status } from "../../src/kernel.ts";
+import { type ClientEnd, Operation } from "../memory/pipe.ts";
+import { Kind, statusName } from "./faults.ts";
+import { describe } from "./messages.ts";
+import { FIRST_PIECE, isClientEnd, type Link, type Sent } from "./model.ts";
+import type { Client, World } from "./world.ts";
+
+const MOST = 0x7fff_ffff;
+
+/** A process that several clients are in. */
+const SHARED_PROCESS = 1;
+
+/** How a client behaves. */
+export interface Manners {
+  readonly name: string;
+  /** Sends a request only when the last one is answered, and expects one answer to each. */
+  readonly strict: boolean;
+  /** How many requests it sends. */
+  readonly requests: number;
+  /** How many of them may be on their way. */
+  readonly ahead: number;
+  /** Bytes that it reads at once; 0: it never reads. */
+  readonly readSize: number;
+  /** How likely it reads, when it could. */
+  readonly reads: number;
+  /** Byte read mode. */
+  readonly stream: boolean;
+  /** How likely it withdraws what pends, and goes on. */
+  readonly withdraws: number;
+  /** How likely it closes its end, each time that it acts. */
+  readonly leaves: number;
+  /** How likely it is killed, each time that it acts. */
+  readonly dies: number;
+  /** How often it comes back. */
+  readonly returns: number;
+  /** Its second request is longer than what a server takes. */
+  readonly tooLong: boolean;
+}
+
+const PLAIN: Manners = {
+  name: "polite",
+  strict: true,
+  requests: 4,
+  ahead: 1,
+  readSize: MOST,
+  reads: 1,
+  stream: false,
+  withdraws: 0,
+  leaves: 0,
+  dies: 0,
+  returns: 0,
+  tooLong: false,
+};
+
+/** The kinds of clients. */
+export const MANNERS: readonly [Manners, ...Manners[]] = [
+  PLAIN,
+  { ...PLAIN, name: "chatty", requests: 12 },
+  { ...PLAIN, name: "regular", requests: 2, returns: 4 },
+  { ...PLAIN, name: "pipelining", strict: false, requests: 10, ahead: 10, reads: 0.5 },
+  { ...PLAIN, name: "never reading", strict: false, requests: 8, ahead: 8, readSize: 0 },
+  { ...PLAIN, name: "slow", strict: false, requests: 5, ahead: 3, readSize: 700, reads: 0.3 },
+  { ...PLAIN, name: "write-only", strict: false, requests: 5, ahead: 5, readSize: 0, leaves: 0.15 },
+  { ...PLAIN, name: "visiting", requests: 0, leaves: 0.8, returns: 5 },
+  { ...PLAIN, name: "silent", requests: 0 },
+  { ...PLAIN, name: "mortal", strict: false, requests: 8, ahead: 3, dies: 0.1, returns: 2 },
+  { ...PLAIN, name: "leaving", strict: false, requests: 8, ahead: 2, leaves: 0.1, returns: 3 },
+  { ...PLAIN, name: "fickle", strict: false, requests: 10, ahead: 4, withdraws: 0.4, reads: 0.7 },
+  { ...PLAIN, name: "byte-reading", strict: false, requests: 6, ahead: 3, stream: true },
+];
+
+/** The manners of one who asks too much. */
+export const TOO_LONG: Manners = { ...PLAIN, name: "immoderate", requests: 3, tooLong: true };
+
+/** The manners of one who is used to see whether the server still serves. */
+export const PROBE: Manners = { ...PLAIN, name: "probe", requests: 2 };
+
+/** See the module. */
+export class RawClient implements Client {
+  readonly name: string;
+  readonly acts = true;
+  readonly #world: World;
+  readonly #manners: Manners;
+  #end: ClientEnd | undefined;
+  #link: Link | undefined;
+  #reading: Operation | undefined;
+  #writes: { operation: Operation; sent: Sent }[] = [];
+  #left: number;
+  #done = false;
+
+  constructor(world: World, number: number, manners: Manners) {
+    this.#world = world;
+    this.name = `${manners.name} ${number}`;
+    this.#manners = manners;
+    this.#left = manners.returns;
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  act(): boolean {
+    if (this.#done) return false;
+    if (this.#end === undefined || this.#link === undefined) return this.#connect();
+    const end = this.#end;
+    const link = this.#link;
+    const { random } = this.#world;
+    const tidying = this.#tidying;
+    if (link.ended) return this.#leave("leaves", end, link);
+    const { strict, requests, ahead, withdraws, leaves, dies, reads, readSize } = this.#manners;
+    if (!tidying) {
+      if (random.chance(dies)) return this.#leave("is killed", end, link);
+      if (random.chance(leaves)) return this.#leave("leaves", end, link);
+      if (this.#writes.length > 0 && random.chance(withdraws)) return this.#withdraw(link);
+      const may = strict ? this.#world.model.satisfied(link) : this.#writes.length < ahead;
+      const wants = this.#world.tidying || random.chance(0.6);
+      if (may && wants && link.sent.length < requests) return this.#write(end, link);
+    }
+    const wantsToRead = tidying || readSize > 0 && random.chance(reads);
+    if (this.#reading === undefined && wantsToRead) {
+      return this.#read(end, link, tidying ? MOST : readSize);
+    }
+    const enough = tidying || strict && requests > 0 && link.sent.length >= requests;
+    if (enough && this.#world.model.satisfied(link)) return this.#leave("leaves", end, link);
+    return false;
+  }
+
+  kill(): void {
+    if (this.#end !== undefined && this.#link !== undefined) {
+      this.#leave("is killed", this.#end, this.#link);
+    }
+    this.#done = true;
+  }
+
+  get #tidying(): boolean {
+    return this.#world.tidying && this.#manners !== PROBE;
+  }
+
+  #tell(what: string): void {
+    this.#world.tell?.(`${this.name}: ${what}`);
+  }
+
+  #connect(): boolean {
+    const { random, system, model, path, tidying } = this.#world;
+    if (this.#tidying) {
+      this.#done = true;
+      return true;
+    }
+    if (!tidying && random.chance(0.3)) return false;
+    const process = random.chance(0.7) ? system.newProcess() : SHARED_PROCESS;
+    const { status, end } = system.open(path, process);
+    if (end === undefined) return false;
+    this.#tell(`connects → ${statusName(status)}`);
+    end.keepMessages(!this.#manners.stream);
+    this.#end = end;
+    this.#link = model.connected(this.name, this.#manners.strict, this.#manners.stream, process);
+    this.#world.join(end, this.#link);
+    return true;
+  }
+
+  #write(end: ClientEnd, link: Link): boolean {
+    const tooLong = this.#manners.tooLong && link.sent.length === 1;
+    const sent = link.compose(tooLong ? 16 * 1024 * 1024 + 1 : this.#world.requestSize());
+    const operation = new Operation(() => {
+      this.#writes = this.#writes.filter((other) => other.operation !== operation);
+      sent.state = operation.status === Status.SUCCESS ? "done" : "withdrawn";
+      sent.at = this.#world.stamp;
+    });
+    this.#writes.push({ operation, sent });
+    end.write(operation, sent.bytes);
+    this.#tell(`writes ${describe(sent.bytes)} → ${statusName(operation.status)}`);
+    return true;
+  }
+
+  #withdraw(link: Link): boolean {
+    const write = this.#world.random.some(this.#writes);
+    if (write === undefined) return false;
+    this.#withdraws(link, write.sent);
+    this.#tell(`withdraws ${describe(write.sent.bytes)}`);
+    write.operation.cancel();
+    return true;
+  }
+
+  /** A message of which the server may have read a piece goes away. */
+  #withdraws(link: Link, { bytes }: Sent): void {
+    if (bytes.length <= FIRST_PIECE) return;
+    link.withdrew = true;
+    this.#world.counts.add(Kind.GLUE);
+  }
+
+  #read(end: ClientEnd, link: Link, size: number): boolean {
+    const operation = new Operation(() => {
+      if (this.#reading === operation) this.#reading = undefined;
+      this.#readDone(link, operation);
+    });
+    this.#reading = operation;
+    end.read(operation, size);
+    return operation.status !== Status.PENDING;
+  }
+
+  #readDone(link: Link, { status, bytes }: Operation): void {
+    if (status === Status.SUCCESS || status === Status.MORE_DATA) {
+      this.#tell(`reads ${describe(bytes)}${status === Status.MORE_DATA ? ", more" : ""}`);
+      this.#world.model.received(link, bytes, status === Status.MORE_DATA);
+    } else if (isClientEnd(status)) {
+      this.#tell(`sees the end: ${status}`);
+      link.ended = true;
+    }
+  }
+
+  #leave(how: "leaves" | "is killed", end: ClientEnd, link: Link): boolean {
+    this.#tell(how);
+    if (how === "is killed") this.#world.counts.add(Kind.KILLED);
+    if (!link.ended) link.left = true;
+    for (const { sent } of this.#writes) this.#withdraws(link, sent);
+    this.#reading?.cancel();
+    if (how === "is killed") { for (const { operation } of [...this.#writes]) operation.cancel(); }
+    end.close();
+    this.#end = undefined;
+    this.#link = undefined;
+    this.#reading = undefined;
+    if (this.#left-- <= 0 || this.#tidying) this.#done = true;
+    return true;
+  }
+}

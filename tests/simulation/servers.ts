@@ -1,0 +1,621 @@
+/**
+ * The servers of a history: programs of users, with every habit that the public interface allows.
+ *
+ * @module
+ */
+
+import type { Exchange, PipeClient } from "../../src/exchange.ts";
+import { exchangesOn } from "../../src/exchanges.ts";
+import {
+  type PipeServer,
+  type Reply,
+  type Responder,
+  serveOn,
+  type ServeOptions,
+} from "../../src/serve.ts";
+import type { Message } from "../../src/message.ts";
+import type { Answer, Limits, ServerRecord, Session } from "./model.ts";
+import type { World } from "./world.ts";
+
+/** An error that is meant to be thrown. */
+export class Planted extends Error {
+  constructor(what: string) {
+    super(`planted: ${what}`);
+  }
+}
+
+/** How a server is ended. */
+export const ENDINGS = ["shutdown", "dispose", "abort", "return", "throw", "break"] as const;
+
+/** See {@linkcode ENDINGS}. */
+export type Ending = (typeof ENDINGS)[number];
+
+/** What a server of a history is made with. */
+export interface Plan {
+  readonly instances: number;
+  readonly maxInstances: number | undefined;
+  readonly readBufferSize: number;
+  readonly writeBufferSize: number;
+  readonly concurrency: number | undefined;
+  readonly hooked: boolean;
+  readonly limits: Partial<Limits> & { readonly maxBuffered?: number };
+  /** How likely a responder does something out of the ordinary. */
+  readonly odd: number;
+}
+
+/** A running server. */
+export interface UserServer {
+  readonly record: ServerRecord;
+  /** Nothing of it is left. */
+  readonly over: boolean;
+  /** It has ended, one way or another. */
+  readonly gone: boolean;
+  /** Whether it still gives requests to its user. */
+  readonly serving: boolean;
+  /** Begins to end it. */
+  end(how: Ending): void;
+  /** Its program ends without its doing, now or soon. */
+  lose(atOnce: boolean): void;
+}
+
+/** What answers of one responder may be like, when its client can take any. */
+const ODD = {
+  later: 4,
+  never: 1,
+  replyLater: 2,
+  twice: 1,
+  generator: 4,
+  sendReply: 3,
+  sendOnly: 4,
+  burst: 2,
+  oneWay: 2,
+  throwNow: 1,
+  throwLater: 1,
+  close: 1,
+  closeAfterReply: 2,
+  closeLater: 6,
+  replyAndReturn: 1,
+  wrongType: 1,
+  afterGone: 1,
+} as const;
+
+/** Those which give exactly one answer. */
+const PLAIN = { now: 4, later: 2, replyNow: 2, replyLater: 2, generatorOfOne: 1 } as const;
+
+/** Answers requests in one habit or another, and tells the model. */
+class Habits {
+  readonly #world: World;
+  readonly #record: ServerRecord;
+  readonly #odd: number;
+  readonly #onError: boolean;
+
+  constructor(world: World, record: ServerRecord, odd: number, onError: boolean) {
+    this.#world = world;
+    this.#record = record;
+    this.#odd = odd;
+    this.#onError = onError;
+  }
+
+  /** A responder of serve(). */
+  respond: Responder = (request, exchange) => {
+    const session = this.#world.model.requested(exchange, this.#record);
+    this.#spoil(request);
+    this.#world.work();
+    this.#world.mayEnd();
+    this.#listen(exchange, session);
+    const habit = this.#habit(session);
+    this.#world.tell?.(`client ${session.id} asks; the responder: ${habit}`);
+    return this.#act(habit, exchange, session);
+  };
+
+  /** What {@linkcode ServeOptions.onError} is given. */
+  onError = (error: unknown, exchange: Exchange): Reply | Promise<Reply> => {
+    const session = this.#world.model.sessions.get(exchange.client);
+    this.#check(error);
+    if (session === undefined) return;
+    if (this.#world.random.chance(0.2)) {
+      this.#close(session);
+      throw new Planted("onError throws");
+    }
+    // What was answered before counts, so nothing more may be said.
+    if (this.#isOver(session, exchange)) return;
+    if (this.#world.random.chance(0.5)) return this.#return(session);
+    this.#settle(session);
+    return this.#world.random.chance(0.5) ? undefined : this.#world.pause();
+  };
+
+  /** A body of a loop over exchanges(). */
+  handle(exchange: Exchange): Promise<void> | undefined {
+    const session = this.#world.model.requested(exchange, this.#record);
+    this.#spoil(exchange.request);
+    this.#world.work();
+    this.#world.mayEnd();
+    this.#listen(exchange, session);
+    const habit = this.#habit(session);
+    this.#world.tell?.(`client ${session.id} asks; the consumer: ${habit}`);
+    switch (habit) {
+      case "now":
+      case "replyNow":
+      case "generatorOfOne":
+      case "throwNow":
+      case "wrongType":
+      case "replyAndReturn":
+        return this.#give(exchange, session, true);
+      case "generator":
+        return this.#sendReply(exchange, session, true);
+      case "later":
+      case "throwLater":
+        return this.#replyLater(exchange, session);
+      case "never":
+        return this.#world.late().then(() => this.#give(exchange, session, true));
+      case "oneWay":
+        this.#settle(session);
+        return exchange.reply();
+      case "close":
+        this.#close(session);
+        exchange.client.close();
+        return;
+      default: {
+        const result = this.#act(habit, exchange, session);
+        return result instanceof Promise ? result.then(() => {}, this.#check) : undefined;
+      }
+    }
+  }
+
+  #habit(session: Session): keyof typeof ODD | keyof typeof PLAIN {
+    const { random } = this.#world;
+    const strict = session.link === undefined || session.link.strict;
+    if (strict || !random.chance(this.#odd)) return random.weighted(PLAIN) ?? "now";
+    return random.weighted(ODD) ?? "later";
+  }
+
+  #act(
+    habit: keyof typeof ODD | keyof typeof PLAIN,
+    exchange: Exchange,
+    session: Session,
+  ): ReturnType<Responder> {
+    switch (habit) {
+      case "now":
+        return this.#return(session);
+      case "later":
+        return this.#later(session);
+      case "never":
+        return this.#world.late().then(() => this.#return(session));
+      case "replyNow":
+        return this.#dropped(this.#give(exchange, session, true));
+      case "replyLater":
+        return this.#replyLater(exchange, session);
+      case "twice":
+        return this.#twice(exchange, session);
+      case "generator":
+        return this.#generate(session, this.#world.random.between(0, 4));
+      case "generatorOfOne":
+        return this.#generate(session, 1);
+      case "sendReply":
+        return this.#sendReply(exchange, session, this.#world.random.chance(0.7));
+      case "sendOnly":
+        this.#give(exchange, session, false);
+        if (this.#world.random.chance(0.7)) {
+          this.#settle(session);
+          return void exchange.reply();
+        }
+        return this.#replyLater(exchange, session);
+      case "burst":
+        for (let i = this.#world.random.between(1, 6); i > 0; i--) {
+          this.#give(exchange, session, false);
+        }
+        return this.#dropped(this.#give(exchange, session, true));
+      case "oneWay":
+        this.#settle(session);
+        if (this.#world.random.chance(0.5)) exchange.reply();
+        return;
+      case "throwNow":
+        if (!this.#onError) this.#close(session);
+        throw new Planted("a responder throws");
+      case "throwLater":
+        return this.#throwLater(session);
+      case "close":
+        this.#close(session);
+        exchange.client.close();
+        return this.#world.random.chance(0.5) ? undefined : this.#return(session);
+      case "closeAfterReply":
+        this.#give(exchange, session, true);
+        this.#close(session);
+        exchange.client.close();
+        this.#world.mayEnd(0.02);
+        return;
+      case "closeLater":
+        return this.#closeLater(exchange, session);
+      case "replyAndReturn":
+        // A mistake of the user: it is reported, and the connection ends.
+        this.#give(exchange, session, true);
+        if (!this.#onError) this.#close(session);
+        return new Uint8Array(1);
+      case "wrongType":
+        if (!this.#onError) this.#close(session);
+        return 42 as unknown as string;
+      case "afterGone":
+        return this.#afterGone(exchange, session);
+    }
+  }
+
+  /** What a user may do when the client is gone. */
+  #listen(exchange: Exchange, session: Session): void {
+    if (!this.#world.random.chance(0.4)) return;
+    const { signal } = this.#world.random.chance(0.8) ? exchange : exchange.client;
+    signal.addEventListener("abort", () => {
+      this.#world.mayEnd(0.15);
+      if (this.#world.random.chance(0.3)) {
+        this.#close(session);
+        exchange.client.close();
+      }
+      if (this.#isOver(session, exchange)) return;
+      if (this.#world.random.chance(0.3)) this.#give(exchange, session, false);
+    });
+  }
+
+  async #later(session: Session): Promise<Reply> {
+    for (let i = this.#world.random.between(1, 3); i > 0; i--) await this.#world.pause();
+    return this.#return(session);
+  }
+
+  async #closeLater(exchange: Exchange, session: Session): Promise<void> {
+    if (this.#world.random.chance(0.3)) this.#give(exchange, session, false);
+    await this.#world.pause();
+    if (this.#world.random.chance(0.8)) this.#give(exchange, session, true);
+    this.#close(session);
+    exchange.client.close();
+    this.#world.mayEnd(0.05);
+  }
+
+  async #throwLater(session: Session): Promise<Reply> {
+    await this.#world.pause();
+    if (!this.#onError) this.#close(session);
+    throw new Planted("a responder throws");
+  }
+
+  async #replyLater(exchange: Exchange, session: Session): Promise<void> {
+    await this.#world.pause();
+    this.#give(exchange, session, true);
+  }
+
+  async #afterGone(exchange: Exchange, session: Session): Promise<void> {
+    const { signal } = exchange;
+    while (!signal.aborted && !this.#world.tidying) await this.#world.pause();
+    await this.#world.pause();
+    this.#give(exchange, session, true);
+  }
+
+  #twice(exchange: Exchange, session: Session): undefined {
+    this.#give(exchange, session, true);
+    for (const again of [() => exchange.reply("again"), () => exchange.send("again")]) {
+      try {
+        again();
+        this.#world.violate("I5: an answered exchange took another message");
+      } catch (error) {
+        if (!(error instanceof TypeError)) this.#world.violate(`misuse threw ${error}`);
+      }
+    }
+  }
+
+  async #sendReply(exchange: Exchange, session: Session, waits: boolean): Promise<void> {
+    for (let i = this.#world.random.between(1, 3); i > 0; i--) {
+      const sent = this.#give(exchange, session, false);
+      if (waits) await sent?.catch(() => {});
+      if (this.#world.random.chance(0.3)) await this.#world.pause();
+    }
+    this.#give(exchange, session, true);
+  }
+
+  async *#generate(session: Session, messages: number): AsyncGenerator<Message> {
+    const { open } = session;
+    try {
+      for (let i = 0; i < messages; i++) {
+        if (this.#world.random.chance(0.4)) await this.#world.pause();
+        const bytes = session.compose(this.#world.replySize());
+        this.#world.model.answers(session, bytes);
+        yield bytes;
+      }
+    } finally {
+      if (open !== undefined) open.over = true;
+    }
+  }
+
+  /** Gives a message by the exchange. */
+  #give(exchange: Exchange, session: Session, last: boolean): Promise<void> | undefined {
+    const bytes = session.compose(this.#world.replySize());
+    const given = bytes.slice();
+    const answer = this.#world.model.answers(session, bytes);
+    // What it leads to may run code of the user's before the call ends.
+    if (last) this.#settleOf(session, exchange);
+    let promise: Promise<void>;
+    try {
+      promise = last ? exchange.reply(given) : exchange.send(given);
+    } catch (error) {
+      this.#world.violate(`an open exchange refused an answer: ${error}`);
+      return;
+    }
+    // It was copied: what happens to it now is nobody's business.
+    given.fill(0x55);
+    this.#world.model.promised(session, answer, promise);
+    return promise;
+  }
+
+  /** What a responder returns is an answer too. */
+  #return(session: Session): Reply {
+    const bytes = session.compose(this.#world.replySize());
+    this.#world.model.answers(session, bytes);
+    this.#settle(session);
+    return bytes;
+  }
+
+  #settle(session: Session): void {
+    if (session.open !== undefined) session.open.over = true;
+  }
+
+  #settleOf(session: Session, exchange: Exchange): void {
+    if (session.open?.exchange === exchange) session.open.over = true;
+  }
+
+  #isOver(session: Session, exchange: Exchange): boolean {
+    return session.open?.exchange !== exchange || session.open.over;
+  }
+
+  #close(session: Session): void {
+    session.closedAt ??= this.#world.now;
+    this.#settle(session);
+  }
+
+  #dropped(promise: Promise<void> | undefined): undefined {
+    promise?.catch(() => {});
+  }
+
+  /** The request is the user's own: writing to it changes nothing. */
+  #spoil(request: Uint8Array): void {
+    if (this.#world.random.chance(0.3)) request.fill(0xaa);
+  }
+
+  #check = (error: unknown): void => {
+    if (!this.#world.expected(error)) this.#world.violate(`the responder failed: ${error}`);
+  };
+}
+
+/** What a user passes to serve() or exchanges(). */
+function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions {
+  return {
+    path: world.path,
+    instances: plan.instances,
+    maxInstances: plan.maxInstances,
+    readBufferSize: plan.readBufferSize,
+    writeBufferSize: plan.writeBufferSize,
+    concurrency: plan.concurrency,
+    ...plan.limits,
+    onListen: () => {
+      if (world.random.chance(0.1)) throw new Planted("onListen throws");
+    },
+    ...(plan.hooked
+      ? {
+        onDisconnect: (client: PipeClient, reason: string, error: unknown) => {
+          world.tell?.(
+            `client ${client.id} ends: ${reason}${error === undefined ? "" : `, ${error}`}`,
+          );
+          world.model.disconnected(client, reason, error, record);
+          world.mayEnd();
+          if (world.random.chance(0.05)) throw new Planted("onDisconnect throws");
+        },
+      }
+      : {}),
+  };
+}
+
+function newRecord(world: World, plan: Plan, queues: boolean): ServerRecord {
+  return {
+    path: world.path,
+    stoppedAt: undefined,
+    shutDownAt: undefined,
+    shutdownTimeout: Infinity,
+    failed: false,
+    limits: {
+      maxRequest: world.maxRequest,
+      maxPerProcess: Infinity,
+      idleTimeout: Infinity,
+      replyTimeout: 30_000,
+      responderTimeout: Infinity,
+      ...plan.limits,
+    },
+    queues,
+    hooked: plan.hooked,
+  };
+}
+
+/** A server made with serve(). */
+export class Serving implements UserServer {
+  readonly record: ServerRecord;
+  over = false;
+  readonly #world: World;
+  readonly #server: PipeServer;
+  readonly #abort = new AbortController();
+  #ending = false;
+  #lost = false;
+
+  /** @throws What serve() throws. */
+  constructor(world: World, plan: Plan) {
+    this.#world = world;
+    this.record = newRecord(world, plan, plan.concurrency !== undefined);
+    const onError = world.random.chance(0.5);
+    const habits = new Habits(world, this.record, plan.odd, onError);
+    this.#server = serveOn(world.open, {
+      ...optionsOf(world, plan, this.record),
+      signal: this.#abort.signal,
+      ...(onError ? { onError: habits.onError } : {}),
+    }, habits.respond);
+    this.#server.finished.then(() => this.over = true, (error) => {
+      this.over = true;
+      if (world.nameLost) this.record.failed = true;
+      if (!this.record.failed) world.violate(`finished rejected: ${error}`);
+    });
+  }
+
+  get gone(): boolean {
+    return this.over || this.#lost;
+  }
+
+  get serving(): boolean {
+    return !this.#ending && !this.over;
+  }
+
+  lose(atOnce: boolean): void {
+    this.#ending = true;
+    this.#lost = atOnce;
+    this.record.failed = true;
+  }
+
+  end(how: Ending): void {
+    this.#ending = true;
+    const { record } = this;
+    switch (how) {
+      case "shutdown":
+      case "break": {
+        const timeout = this.#world.random.pick([0, 0, 5, 500, 20_000]);
+        this.#shutDown(timeout);
+        this.#server.shutdown({ timeout }).then((report) => this.#check(report), () => {});
+        break;
+      }
+      case "dispose":
+        this.#shutDown(10_000);
+        this.#server[Symbol.asyncDispose]().then(() => {}, () => {});
+        break;
+      default:
+        record.stoppedAt ??= this.#world.now;
+        this.#abort.abort();
+    }
+  }
+
+  #shutDown(timeout: number): void {
+    if (this.record.shutDownAt !== undefined || this.record.stoppedAt !== undefined) return;
+    this.record.shutDownAt = this.#world.now;
+    this.record.shutdownTimeout = timeout;
+  }
+
+  #check(report: { exchanges: number; evicted: number; dropped: number }): void {
+    if (report.exchanges < 0 || report.evicted < 0 || report.dropped < 0) {
+      this.#world.violate(`a report without sense: ${JSON.stringify(report)}`);
+    }
+  }
+}
+
+/** How a loop over exchanges() goes on after each. */
+const PACES = ["straight", "awaits replies", "slow", "stops asking", "two at once"] as const;
+
+/** A server made with exchanges(). */
+export class Iterating implements UserServer {
+  readonly record: ServerRecord;
+  over = false;
+  readonly #world: World;
+  readonly #abort = new AbortController();
+  readonly #habits: Habits;
+  readonly #generator: AsyncGenerator<Exchange, void, void>;
+  readonly #pace: (typeof PACES)[number];
+  #leaves: "break" | "throw" | undefined;
+  #ending = false;
+  #lost = false;
+
+  constructor(world: World, plan: Plan) {
+    this.#world = world;
+    this.record = newRecord(world, plan, true);
+    this.#habits = new Habits(world, this.record, plan.odd, true);
+    this.#pace = world.random.pick(PACES);
+    this.#generator = exchangesOn(world.open, {
+      ...optionsOf(world, plan, this.record),
+      signal: this.#abort.signal,
+    });
+    // An abort ends the loop before the server has ended.
+    const ended = () => this.#generator.return().then(() => this.over = true);
+    this.#run().then(ended, (error) => {
+      ended();
+      if (world.nameLost && error instanceof Error && !world.expected(error)) {
+        this.record.failed = true;
+      }
+      if (!this.record.failed && !world.expected(error)) {
+        world.violate(`the loop over exchanges() failed: ${error}`);
+      }
+    });
+  }
+
+  get gone(): boolean {
+    return this.over || this.#lost;
+  }
+
+  get serving(): boolean {
+    return !this.#ending && !this.over;
+  }
+
+  lose(atOnce: boolean): void {
+    this.#ending = true;
+    this.#lost = atOnce;
+    this.record.failed = true;
+  }
+
+  end(how: Ending): void {
+    this.#ending = true;
+    switch (how) {
+      case "abort":
+        this.record.stoppedAt ??= this.#world.now;
+        this.#abort.abort();
+        break;
+      case "break":
+      case "throw":
+        // At the next exchange; or else, if none comes, when everybody tidies up.
+        this.#leaves = how;
+        this.#world.late().then(() => this.#return());
+        break;
+      default:
+        this.#return();
+    }
+  }
+
+  #return(): void {
+    if (this.record.stoppedAt === undefined) this.record.stoppedAt = this.#world.now;
+    const ended = this.#world.random.chance(0.2)
+      ? this.#generator.throw(new Planted("thrown into the generator"))
+      : this.#generator.return();
+    ended.catch((error) => {
+      if (!this.#world.expected(error)) this.#world.violate(`return() failed: ${error}`);
+    });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#pace === "two at once") return await this.#runTwo();
+    let stops = this.#pace === "stops asking" ? this.#world.random.between(1, 4) : Infinity;
+    for await (const exchange of this.#generator) {
+      if (this.#leaves !== undefined) {
+        this.record.stoppedAt ??= this.#world.now;
+        if (this.#leaves === "throw") throw new Planted("the loop throws");
+        break;
+      }
+      const answered = this.#habits.handle(exchange);
+      if (this.#pace === "awaits replies") {
+        await Promise.race([answered?.catch(() => {}), this.#world.late()]);
+      } else {
+        answered?.catch(() => {});
+      }
+      if (this.#pace === "slow") await this.#world.pause();
+      if (--stops <= 0) await this.#world.late();
+    }
+  }
+
+  /** Two calls of next() wait side by side. */
+  async #runTwo(): Promise<void> {
+    const take = async () => {
+      while (true) {
+        const { done, value } = await this.#generator.next();
+        if (done) return;
+        this.#habits.handle(value)?.catch(() => {});
+      }
+    };
+    await Promise.all([take(), take()]);
+  }
+}
+
+/** For those who want to know what an answer came to. */
+export type { Answer };

@@ -1,0 +1,70 @@
+/**
+ * What clients and servers of a history see of it.
+ *
+ * @module
+ */
+
+import type { OpenLoop } from "../../src/isolate.ts";
+import type { MemorySystem } from "../memory_kernel.ts";
+import type { ClientEnd } from "../memory/pipe.ts";
+import type { Counts } from "./faults.ts";
+import type { Link, Model } from "./model.ts";
+import type { Random } from "./random.ts";
+
+/** The world of a history. */
+export interface World {
+  readonly random: Random;
+  readonly system: MemorySystem;
+  readonly model: Model;
+  readonly counts: Counts;
+  /** The pipe's name. */
+  readonly path: string;
+  /** The most that a client may have unread, and a server. */
+  readonly quotas: { readonly read: number; readonly write: number };
+  /** The longest request that the server takes. */
+  readonly maxRequest: number;
+  /** A number that grows with everything that happens. */
+  readonly stamp: number;
+  /** Counts the tasks of programs. */
+  readonly task: number;
+  /** The server's clock. */
+  readonly now: number;
+  /** The loop of the server's program, or of another program. */
+  readonly open: OpenLoop;
+  readonly openElsewhere: OpenLoop;
+  /** From now on everybody tidies up, and nothing fails. */
+  readonly tidying: boolean;
+  /** Bytes of a request. */
+  requestSize(): number;
+  /** Bytes of an answer. */
+  replySize(): number;
+  /** A client's end is connected to the server. */
+  join(end: ClientEnd, link: Link): void;
+  /** A fault may have cost the server its name. */
+  readonly nameLost: boolean;
+  /** The user's code may end the server, wherever it is. */
+  mayEnd(probability?: number): void;
+  /** The user's code takes its time. */
+  work(): void;
+  /** Resolves in a later task. */
+  pause(): Promise<void>;
+  /** Resolves when everybody tidies up. */
+  late(): Promise<void>;
+  /** Something in the user's own code went wrong, as it was meant to. */
+  expected(error: unknown): boolean;
+  violate(what: string): void;
+  readonly tell: ((what: string) => void) | undefined;
+}
+
+/** A client of a history. */
+export interface Client {
+  readonly name: string;
+  /** Whether it will do nothing more. */
+  readonly done: boolean;
+  /** Whether it can act only when it is told to. */
+  readonly acts: boolean;
+  /** Does one thing, if there is something to do. */
+  act(): boolean;
+  /** The process dies, at once. */
+  kill(): void;
+}

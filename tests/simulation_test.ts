@@ -1,0 +1,498 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { connectOn } from "../src/client.ts";
+import type { Exchange, PipeClient } from "../src/exchange.ts";
+import { Lane, Status } from "../src/kernel.ts";
+import { inWorld, nextTask, PATH } from "./fixture.ts";
+import { MemorySystem } from "./memory_kernel.ts";
+import { Coverage, holes } from "./simulation/coverage.ts";
+import { Counts, everyKind, noFaults } from "./simulation/faults.ts";
+import { History } from "./simulation/history.ts";
+import { SimulatedKernel } from "./simulation/kernel.ts";
+import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
+import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
+import { Random } from "./simulation/random.ts";
+import { simulate } from "./simulation/run.ts";
+
+Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
+  const lines: string[] = [];
+  const well = await simulate({ from: 1, seeds: 10_000, say: (line) => lines.push(line) });
+  assert(well, lines.filter((line) => /^(seed |replay|never)/.test(line)).join("\n"));
+  assertMatch(lines.at(-1) ?? "", /^10000 seeds, \d+ steps .* faults injected, 0 violations$/);
+});
+
+Deno.test("a history has at least 3 clients and on average 200 kernel events", async () => {
+  let events = 0;
+  for (let seed = 1; seed <= 500; seed++) {
+    const outcome = await new History(seed).run();
+    assert(outcome.clients >= 3, `seed ${seed} has ${outcome.clients} clients`);
+    events += outcome.events;
+  }
+  assert(events / 500 >= 200, `${events / 500} kernel events a history`);
+});
+
+Deno.test("a seed always tells the same history", async () => {
+  for (const seed of [3, 17, 4711]) {
+    const tales = [[], []] as [string[], string[]];
+    for (const tale of tales) await new History(seed, (line) => tale.push(line)).run();
+    assert(tales[0].length > 50);
+    assertEquals(tales[0], tales[1]);
+  }
+});
+
+/** Seeds that once showed a mistake of the module, whatever they show by now. */
+const ONCE_WRONG = [178, 580, 1279, 3968, 6186, 207_581];
+
+for (const seed of ONCE_WRONG) {
+  Deno.test(`seed ${seed} keeps all invariants`, async () => {
+    assertEquals((await new History(seed).run()).violation, undefined);
+  });
+}
+
+// What histories have shown, each as the shortest story of it.
+
+Deno.test(
+  "a listen that ends by a shortage after it was cancelled is not submitted again",
+  inWorld(async (world) => {
+    const server = world.serve(() => {}, { instances: 1 });
+    await world.idle();
+    const [listen] = world.kernel.inFlight();
+    assert(listen !== undefined);
+    world.kernel.holdCompletions = true;
+    world.kernel.end(listen, Status.NO_SYSTEM_RESOURCES);
+    const report = server.shutdown();
+    world.kernel.holdCompletions = false;
+    world.kernel.deliver();
+    assertEquals(await report, { exchanges: 0, evicted: 0, dropped: 0 });
+  }),
+);
+
+Deno.test(
+  "a client whose messages could run together does not come to be",
+  inWorld(async (world) => {
+    const server = world.serve(() => {});
+    await world.idle();
+    world.kernel.failNext("keepMessages", Status.NO_SYSTEM_RESOURCES);
+    await assertRejects(
+      () => connectOn(world.open, { path: PATH }),
+      Error,
+      "(SetNamedPipeHandleState, error 1450)",
+    );
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "an instance that could not be disconnected is not used again",
+  inWorld(async (world) => {
+    const asked: string[] = [];
+    const server = world.serve((_request, exchange) => {
+      asked.push(`${exchange.client.id} ${exchange.text()}`);
+    }, { instances: 1 });
+    const leaver = world.connect();
+    await world.idle();
+    world.kernel.failNext("disconnect", 1117);
+    leaver.close();
+    await world.idle();
+    const next = world.connect();
+    next.write("next");
+    await world.idle();
+    assertEquals(asked, ["2 next"]);
+    next.close();
+    await server.shutdown();
+  }),
+);
+
+// The checker itself: told a wrong history, it must complain.
+
+const BEFORE = 1;
+
+class Told {
+  readonly complaints: string[] = [];
+  stamp = BEFORE;
+  now = 0;
+  task = 0;
+  readonly taskBegin = 0;
+  readonly maxRequest = 10_000;
+  readonly tainted = false;
+  readonly inFlight: Uint8Array[] = [];
+  readonly model: Model = new Model(this);
+  readonly server: ServerRecord = {
+    path: PATH,
+    limits: {
+      maxRequest: 10_000,
+      maxPerProcess: Infinity,
+      idleTimeout: Infinity,
+      replyTimeout: 500,
+      responderTimeout: Infinity,
+    },
+    stoppedAt: undefined,
+    shutDownAt: undefined,
+    shutdownTimeout: Infinity,
+    failed: false,
+    queues: false,
+    hooked: true,
+  };
+  readonly #clients = new Map<number, PipeClient>();
+
+  writes(bytes: Uint8Array): boolean {
+    return this.inFlight.includes(bytes);
+  }
+
+  violate(what: string): void {
+    this.complaints.push(what);
+  }
+
+  /** A client that has sent messages of these lengths. */
+  link(...lengths: number[]): Link {
+    const link = this.model.connected("client", false, false, 1);
+    link.server = this.server;
+    for (const length of lengths) link.compose(length).state = "done";
+    return link;
+  }
+
+  client(id: number): PipeClient {
+    const known = this.#clients.get(id);
+    const client = known ?? { id, signal: new AbortController().signal, close() {} };
+    this.#clients.set(id, client);
+    return client;
+  }
+
+  /** The server's user gets a message, in a turn of its own, and answers it. */
+  asked(id: number, request: Uint8Array<ArrayBuffer> | undefined, over = true): Session {
+    assert(request !== undefined);
+    this.task++;
+    const exchange = { client: this.client(id), request } as unknown as Exchange;
+    Object.assign(exchange, { signal: new AbortController().signal });
+    const session = this.model.requested(exchange, this.server);
+    if (session.open !== undefined) session.open.over = over;
+    return session;
+  }
+
+  /** The server's user gives a message. */
+  answered(session: Session, length: number): Uint8Array<ArrayBuffer> {
+    const bytes = session.compose(length);
+    this.model.answers(session, bytes);
+    return bytes;
+  }
+
+  complained(words: RegExp): void {
+    assertMatch(this.complaints[0] ?? "nothing", words);
+  }
+}
+
+function sentBy(link: Link, number: number): Uint8Array<ArrayBuffer> | undefined {
+  return link.sent[number]?.bytes;
+}
+
+Deno.test("the model is content with a history in which everything arrives", () => {
+  const told = new Told();
+  const link = told.link(20, 0, 5000);
+  for (let i = 0; i < 3; i++) {
+    const session = told.asked(1, sentBy(link, i));
+    told.model.received(link, told.answered(session, i * 10), false);
+  }
+  told.model.disconnected(told.client(1), "shutdown", undefined, {
+    ...told.server,
+    shutDownAt: 0,
+  });
+  assert(told.complaints.length > 0, "nobody shut that server down");
+  told.complaints.length = 0;
+  assert(told.model.satisfied(link));
+  told.model.atRest(told.server);
+  told.model.atLast();
+  assertEquals(told.complaints, []);
+});
+
+Deno.test("the model misses a request that was left out", () => {
+  const told = new Told();
+  const link = told.link(20, 20, 20);
+  told.asked(1, sentBy(link, 0));
+  told.asked(1, sentBy(link, 2));
+  told.complained(/^I4: client sent 20 B request 0#1, but the server's user got 20 B request 0#2/);
+});
+
+Deno.test("the model misses a request that never came", () => {
+  const told = new Told();
+  const link = told.link(20, 20);
+  told.asked(1, sentBy(link, 0));
+  told.model.atRest(told.server);
+  told.complained(/^I4: the server's user never got 20 B request 0#1/);
+});
+
+Deno.test("the model misses everything of a client that was never served", () => {
+  const told = new Told();
+  told.link(20);
+  told.model.atRest(told.server);
+  told.complained(/^I4: the server's user never got anything/);
+});
+
+Deno.test("the model sees a request that comes twice", () => {
+  const told = new Told();
+  const link = told.link(20, 20);
+  told.asked(1, sentBy(link, 0));
+  told.asked(1, sentBy(link, 0));
+  told.complained(/^I4: client sent 20 B request 0#1, but .* got 20 B request 0#0/);
+});
+
+Deno.test("the model sees a request that is cut, or longer than it was", () => {
+  for (const length of [4096, 5001]) {
+    const told = new Told();
+    const link = told.link(5000);
+    const wrong = new Uint8Array(length);
+    wrong.set(sentBy(link, 0)?.subarray(0, length) ?? []);
+    told.asked(1, wrong);
+    told.complained(/^I4: client sent 5000 B/);
+  }
+});
+
+Deno.test("the model sees a request of one client that comes as another's", () => {
+  const told = new Told();
+  const [one, other] = [told.link(20), told.link(20, 20)];
+  told.asked(1, sentBy(one, 0));
+  told.asked(2, sentBy(other, 0));
+  told.asked(1, sentBy(other, 1));
+  told.complained(/^I4: client sent nothing, but/);
+  told.complaints.length = 0;
+  told.asked(3, sentBy(other, 1));
+  told.complained(/^I4: a request of client came as one of client 3, who is client 2/);
+});
+
+/** A withdrawn message of 6,000 bytes, and the next one, run together as one. */
+function glued(told: Told, next: number): { link: Link; request: Uint8Array<ArrayBuffer> } {
+  const link = told.link(6000, next);
+  const [first, second] = link.sent;
+  assert(first !== undefined && second !== undefined);
+  first.state = "withdrawn";
+  first.at = told.stamp;
+  const request = new Uint8Array(4096 + next);
+  request.set(first.bytes.subarray(0, 4096));
+  request.set(second.bytes, 4096);
+  return { link, request };
+}
+
+Deno.test("the model sees two messages that run together", () => {
+  const told = new Told();
+  told.asked(1, glued(told, 100).request);
+  told.complained(/^I4: client sent 100 B request 0#1, but the server's user got 4196 B/);
+});
+
+Deno.test("the model allows what Windows can not tell apart, and nothing else", () => {
+  const asLong = new Told();
+  asLong.asked(1, glued(asLong, 6000 - 4096).request);
+  assertEquals(asLong.complaints, []);
+  const early = new Told();
+  const { link, request } = glued(early, 100);
+  link.measured = early.stamp + 1;
+  early.asked(1, request);
+  assertEquals(early.complaints, []);
+});
+
+Deno.test("the model sees a second open exchange of a client", () => {
+  const told = new Told();
+  const link = told.link(20, 20);
+  told.asked(1, sentBy(link, 0), false);
+  told.asked(1, sentBy(link, 1), false);
+  told.complained(/^I4: client 1 has two open exchanges/);
+});
+
+Deno.test("the model sees a client that is served twice in one turn", () => {
+  const told = new Told();
+  const link = told.link(20, 20);
+  told.asked(1, sentBy(link, 0));
+  told.task--;
+  told.asked(1, sentBy(link, 1));
+  told.complained(/^I9: client 1 is served 2 times in one turn/);
+});
+
+Deno.test("the model sees answers out of order, twice, cut, and to the wrong client", () => {
+  const wrong: ((told: Told, one: Link, bytes: Uint8Array[]) => void)[] = [
+    (told, one, [, second]) => told.model.received(one, second ?? assertNever(), false),
+    (told, one, [first]) => {
+      told.model.received(one, first ?? assertNever(), false);
+      told.model.received(one, first ?? assertNever(), false);
+    },
+    (told, one, [first]) =>
+      told.model.received(one, first?.subarray(0, 10) ?? assertNever(), false),
+    (told, one, [first]) => told.model.received(one, first ?? assertNever(), true),
+    (told, _one, [first]) => {
+      const other = told.link(20);
+      told.asked(2, sentBy(other, 0));
+      told.model.received(other, first ?? assertNever(), false);
+    },
+    (told) => told.model.received(told.link(20), replyTo(7, 0, 20), false),
+  ];
+  for (const receive of wrong) {
+    const told = new Told();
+    const link = told.link(20);
+    const session = told.asked(1, sentBy(link, 0));
+    receive(told, link, [told.answered(session, 20), told.answered(session, 20)]);
+    told.complained(/^I5: /);
+  }
+});
+
+function assertNever(): never {
+  throw new Error("there is no such message");
+}
+
+Deno.test("the model sees a message that Windows has taken and nobody got", async () => {
+  const told = new Told();
+  const link = told.link(20);
+  const session = told.asked(1, sentBy(link, 0));
+  told.model.promised(session, told.model.answers(session, session.compose(20)), Promise.resolve());
+  await nextTask();
+  told.model.atLast();
+  told.complained(/^I5: client got 0 answers, but the server was told that 1 are taken/);
+});
+
+Deno.test("the model sees an answer that was refused though its client is there", async () => {
+  const told = new Told();
+  const session = told.asked(1, sentBy(told.link(20), 0));
+  const answer = told.model.answers(session, session.compose(20));
+  told.model.promised(session, answer, Promise.reject(new Deno.errors.BrokenPipe("gone")));
+  await nextTask();
+  told.complained(/^I5: an answer to client 1 was rejected .* client is there/);
+});
+
+Deno.test("the model sees a promise that settles too early, and one that never does", async () => {
+  const told = new Told();
+  const session = told.asked(1, sentBy(told.link(20), 0));
+  const answer = told.model.answers(session, session.compose(20));
+  told.inFlight.push(answer.bytes);
+  told.model.promised(session, answer, Promise.resolve());
+  await nextTask();
+  told.complained(/^I2: the promise of 20 B reply 0#0 settled while it is being written/);
+  told.complaints.length = 0;
+  told.model.promised(session, answer, new Promise(() => {}));
+  session.ends = 1;
+  told.model.atEnd(told.server);
+  told.complained(/^I8: an answer to client 1 never settled/);
+});
+
+Deno.test("the model sees ends that are not told, told twice, or told with a wrong reason", () => {
+  const told = new Told();
+  told.asked(1, sentBy(told.link(20), 0));
+  told.model.atEnd(told.server);
+  told.complained(/^the end of client 1 was told 0 times/);
+  const reasons = ["client", "responder", "server", "shutdown", "error", "maxRequest"];
+  const limits = ["maxPerProcess", "idleTimeout", "replyTimeout", "responderTimeout", "whim"];
+  for (const reason of [...reasons, ...limits]) {
+    const other = new Told();
+    other.asked(1, sentBy(other.link(20), 0));
+    other.model.disconnected(other.client(1), reason, undefined, other.server);
+    other.complained(new RegExp(`^client 1 of client ended by "${reason}"`));
+    other.complaints.length = 0;
+    other.model.disconnected(other.client(1), reason, undefined, other.server);
+    other.complained(/^the end of client 1 was told twice/);
+  }
+});
+
+Deno.test("the model knows who may be thrown out", () => {
+  const told = new Told();
+  const link = told.link(20);
+  const session = told.asked(1, sentBy(link, 0));
+  assertEquals(told.model.mayEvict(link, told.server), false);
+  told.answered(session, 20);
+  told.now = 500;
+  assert(told.model.mayEvict(link, told.server), "it has not read for so long");
+});
+
+Deno.test("messages say whose they are", () => {
+  assertEquals(senderOf(requestOf(300, 7, 5)), { sender: 300, number: 7 });
+  assertEquals(senderOf(requestOf(300, 7, 4)), undefined);
+  assert(requestOf(1, 2, 5000).some((byte, at) => byte !== requestOf(1, 3, 5000)[at]));
+});
+
+// The simulated kernel itself.
+
+function simulated() {
+  const complaints: string[] = [];
+  const rates = noFaults();
+  const kernel = new SimulatedKernel("kernel", new MemorySystem(), {
+    random: new Random(1),
+    rates,
+    counts: new Counts(),
+    intrude() {},
+    taint() {},
+    opened() {},
+    measured() {},
+    evicted() {},
+    withdrew() {},
+    left() {},
+    instanceLost() {},
+    checkName() {},
+    waitFailed() {},
+    violate: (what) => complaints.push(what),
+    tell: undefined,
+  });
+  const pipe = { path: PATH, readBufferSize: 4096, writeBufferSize: 4096, waitTimeout: 50 };
+  const { handle } = kernel.create(pipe, true);
+  return { kernel, handle, complaints, rates };
+}
+
+Deno.test("I10 is broken when a completion is seen, and nobody will look", () => {
+  const { kernel, handle, complaints } = simulated();
+  assertEquals(kernel.listen(handle, 0), Status.PENDING);
+  kernel.rearm(false);
+  kernel.wait(false);
+  kernel.checkLiveness();
+  const client = kernel.system.connect(PATH);
+  kernel.checkLiveness();
+  assertEquals(complaints, []);
+  // Another submission erases the signal before the wait begins.
+  kernel.read(handle, 1, 10);
+  kernel.checkLiveness();
+  assertMatch(complaints[0] ?? "", /^I10: a listen of 4 is over \(0\) and nobody will look/);
+  client.close();
+});
+
+Deno.test("I9 is broken when a completion is overlooked in turn after turn", () => {
+  const { kernel, handle, complaints } = simulated();
+  kernel.listen(handle, 0);
+  kernel.system.connect(PATH);
+  for (let i = 0; i < 12; i++) kernel.turn();
+  assertEquals(complaints, []);
+  kernel.turn();
+  assertMatch(complaints[0] ?? "", /^I9: a listen of 4 waits for 13 turns/);
+});
+
+Deno.test("I8 is broken when a kernel is given back with something left", () => {
+  const { kernel, handle, complaints } = simulated();
+  kernel.listen(handle, 0);
+  kernel.cancel(handle, Lane.IN, 0);
+  kernel.status(Lane.IN, 0);
+  kernel.close(handle);
+  kernel.dispose();
+  assertMatch(complaints[0] ?? "", /^I8: left over: .*"slots":1/);
+});
+
+Deno.test("a breach of the contract is remembered, whoever catches it", async () => {
+  const { kernel, handle } = simulated();
+  kernel.listen(handle, 0);
+  await assertRejects(() => Promise.resolve().then(() => kernel.close(handle)));
+  assertMatch(kernel.breach?.message ?? "", /^contract: a handle is closed with an operation/);
+});
+
+Deno.test("a write that outlives its connection ends when it is cancelled", () => {
+  const { kernel, handle, rates } = simulated();
+  const client = kernel.system.connect(PATH);
+  kernel.listen(handle, 0);
+  assertEquals(kernel.write(handle, 0, new Uint8Array(5000)), Status.PENDING);
+  assertEquals(kernel.read(handle, 0, 10), Status.PENDING);
+  rates.strands = 1;
+  client.close();
+  assertEquals(kernel.status(Lane.IN, 0), Status.BROKEN);
+  assertEquals(kernel.status(Lane.OUT, 0), Status.PENDING);
+  assertEquals(kernel.deliverable(), []);
+  assertEquals(kernel.cancel(handle, Lane.OUT, 0), Status.SUCCESS);
+  const [write] = kernel.deliverable();
+  assert(write !== undefined);
+  kernel.show(write);
+  assertEquals(kernel.status(Lane.OUT, 0), Status.BROKEN);
+});
+
+Deno.test("what never happened is told", () => {
+  const missing = holes(new Coverage(), new Counts());
+  assert(missing.includes("reading + message"));
+  assert(!missing.includes("reading + turned"));
+  for (const kind of everyKind()) assert(missing.includes(kind));
+});
