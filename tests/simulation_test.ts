@@ -71,11 +71,11 @@ Deno.test(
   inWorld(async (world) => {
     const server = world.serve(() => {});
     await world.idle();
-    world.kernel.failNext("keepMessages", Status.NO_SYSTEM_RESOURCES);
+    world.kernel.failNext("keepMessages", 1117);
     await assertRejects(
       () => connectOn(world.open, { path: PATH }),
       Error,
-      "(SetNamedPipeHandleState, error 1450)",
+      "(SetNamedPipeHandleState, error 1117)",
     );
     await server.shutdown();
   }),
@@ -404,6 +404,8 @@ Deno.test("messages say whose they are", () => {
 
 // The simulated kernel itself.
 
+const PIPE = { path: PATH, readBufferSize: 4096, writeBufferSize: 4096, waitTimeout: 50 };
+
 function simulated() {
   const complaints: string[] = [];
   const rates = noFaults();
@@ -424,8 +426,7 @@ function simulated() {
     violate: (what) => complaints.push(what),
     tell: undefined,
   });
-  const pipe = { path: PATH, readBufferSize: 4096, writeBufferSize: 4096, waitTimeout: 50 };
-  const { handle } = kernel.create(pipe, true);
+  const { handle } = kernel.create(PIPE, true);
   return { kernel, handle, complaints, rates };
 }
 
@@ -438,8 +439,8 @@ Deno.test("I10 is broken when a completion is seen, and nobody will look", () =>
   const client = kernel.system.connect(PATH);
   kernel.checkLiveness();
   assertEquals(complaints, []);
-  // Another submission erases the signal before the wait begins.
-  kernel.read(handle, 1, 10);
+  // Another submission, and be it one that fails, erases the signal before the wait begins.
+  kernel.read(kernel.create(PIPE, false).handle, 1, 10);
   kernel.checkLiveness();
   assertMatch(complaints[0] ?? "", /^I10: a listen of 4 is over \(0\) and nobody will look/);
   client.close();

@@ -28,7 +28,7 @@ const SHORTAGES = [
 export const FAILURES: Readonly<Record<Exclude<Failing, "close">, readonly number[]>> = {
   create: [...SHORTAGES, Status.ACCESS_DENIED, Status.BUSY, UNHEARD_OF, Status.UNKNOWN],
   open: [...SHORTAGES, Status.BUSY, Status.NOT_FOUND, Status.ACCESS_DENIED, UNHEARD_OF],
-  keepMessages: [Status.NO_SYSTEM_RESOURCES, Status.DISCONNECTED, UNHEARD_OF, Status.UNKNOWN],
+  keepMessages: [...SHORTAGES, Status.DISCONNECTED, UNHEARD_OF, Status.UNKNOWN],
   listen: [
     ...SHORTAGES,
     Status.BROKEN,
@@ -55,7 +55,14 @@ export const FAILURES: Readonly<Record<Exclude<Failing, "close">, readonly numbe
     UNHEARD_OF,
     Status.UNKNOWN,
   ],
-  peek: [Status.BROKEN, Status.DISCONNECTED, BAD_PIPE, UNHEARD_OF, Status.UNKNOWN],
+  peek: [
+    ...SHORTAGES,
+    Status.BROKEN,
+    Status.DISCONNECTED,
+    BAD_PIPE,
+    UNHEARD_OF,
+    Status.UNKNOWN,
+  ],
   clientProcess: [UNHEARD_OF, Status.UNKNOWN],
   disconnect: [Status.DISCONNECTED, UNHEARD_OF, Status.UNKNOWN],
 };
@@ -222,5 +229,5 @@ export function badEndKind(call: string, code: number): string {
 /** Whether a failure must pass without a trace, because the same call is made again later. */
 export function passes(call: Failing, code: number): boolean {
   if (call === "create" || call === "open" || call === "clientProcess") return true;
-  return isShortage(code) && (call === "listen" || call === "read" || call === "write");
+  return isShortage(code) && call !== "disconnect";
 }

@@ -243,7 +243,7 @@ export class History implements World, Around {
       steps: this.#steps,
       events: [...this.#retired, this.#here.kernel, this.#elsewhere.kernel]
         .reduce((sum, kernel) => sum + (kernel?.events ?? 0), 0),
-      clients: this.model.links.length,
+      clients: this.#clientsMade,
       counts: this.counts,
       coverage: this.coverage,
       violation: this.#violation,
@@ -420,7 +420,7 @@ export class History implements World, Around {
       if (ends || this.#endSoon) await this.#task(this.#beginEnd);
       if (this.#endSoon && this.random.chance(0.5)) await this.#task(this.#fireDue);
       this.#endSoon = false;
-      const gone = this.#server?.gone ?? false;
+      const gone = this.#server?.gone ?? true;
       if (gone && this.random.chance(0.05)) await this.#task(this.#serveAgain);
       await this.#step();
     }

@@ -415,8 +415,9 @@ export class SimulatedKernel extends MemoryKernel {
   }
 
   #fails(call: keyof typeof FAILURES, handle: Handle | undefined): number | undefined {
-    // The rest of a long message is seldom read: it shall fail often.
-    const tries = this.#goesOn ? 4 : 1;
+    // The rest of a long message is seldom read, or its client gone by then: it shall fail often.
+    const seldom = this.#goesOn || call === "peek" && this.#hasEnded(handle);
+    const tries = seldom ? 4 : 1;
     if (!this.#chance("fails", tries)) return undefined;
     const code = this.#around.random.some(FAILURES[call]);
     if (code === undefined) return undefined;
