@@ -102,6 +102,15 @@ export interface WindowsKernelCounters {
   readonly otherCalls: number;
 }
 
+/**
+ * The status of a call that failed. The last error has to be taken in the same expression as the
+ * call, as an argument of this: where a function begins, V8 may collect garbage or install code,
+ * and what it calls for that may leave an error of its own.
+ */
+function failure(lastError: number): number {
+  return lastError === 0 ? Status.UNKNOWN : lastError;
+}
+
 /** {@linkcode Kernel} on Windows. */
 export class WindowsKernel implements Kernel {
   readonly #calls: Kernel32["symbols"];
@@ -231,7 +240,7 @@ export class WindowsKernel implements Kernel {
     this.#dwordView.setUint32(0, PIPE_READMODE_MESSAGE | PIPE_WAIT, true);
     return this.#calls.SetNamedPipeHandleState(handle, this.#dword, 0n, 0n) !== 0
       ? Status.SUCCESS
-      : this.#failure();
+      : failure(this.#calls.GetLastError());
   }
 
   /** See {@linkcode Kernel.exists}. */
@@ -239,7 +248,7 @@ export class WindowsKernel implements Kernel {
     this.#otherCalls++;
     // What is in doubt exists: with all instances busy the reason is 121 or 231.
     return this.#calls.WaitNamedPipeW(wide(path), NMPWAIT_NOWAIT) !== 0 ||
-      this.#failure() !== Status.NOT_FOUND;
+      failure(this.#calls.GetLastError()) !== Status.NOT_FOUND;
   }
 
   /** See {@linkcode Kernel.listen}. */
@@ -256,7 +265,7 @@ export class WindowsKernel implements Kernel {
     this.#readHandles[slot] = handle;
     return this.#calls.ConnectNamedPipe(handle, overlapped) !== 0
       ? Status.SUCCESS
-      : this.#failure();
+      : failure(this.#calls.GetLastError());
   }
 
   /** See {@linkcode Kernel.read}. */
@@ -270,7 +279,7 @@ export class WindowsKernel implements Kernel {
     // https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-readfile
     return this.#calls.ReadFile(handle, block.address, size, 0n, overlapped) !== 0
       ? Status.SUCCESS
-      : this.#failure();
+      : failure(this.#calls.GetLastError());
   }
 
   /** See {@linkcode Kernel.write}. */
@@ -296,7 +305,7 @@ export class WindowsKernel implements Kernel {
       this.#slab.give(block);
       return Status.SUCCESS;
     }
-    const status = this.#failure();
+    const status = failure(this.#calls.GetLastError());
     if (BELIEVED.write.has(status)) {
       this.#slab.give(block);
     } else {
@@ -313,7 +322,7 @@ export class WindowsKernel implements Kernel {
     if (overlapped === undefined) return Status.NOTHING_TO_CANCEL;
     this.#otherCalls++;
     if (this.#calls.CancelIoEx(handle, overlapped) !== 0) return Status.SUCCESS;
-    const status = this.#failure();
+    const status = failure(this.#calls.GetLastError());
     // A write in doubt was not in flight, then. Its OVERLAPPED may say PENDING for ever, so that
     // status() will never see its end.
     if (
@@ -329,7 +338,7 @@ export class WindowsKernel implements Kernel {
     this.#otherCalls++;
     const status = this.#calls.PeekNamedPipe(handle, 0n, 0, 0n, 0n, this.#dword) !== 0
       ? Status.SUCCESS
-      : this.#failure();
+      : failure(this.#calls.GetLastError());
     return { status, left: status === Status.SUCCESS ? this.#dwordView.getUint32(0, true) : 0 };
   }
 
@@ -344,13 +353,17 @@ export class WindowsKernel implements Kernel {
   /** See {@linkcode Kernel.disconnect}. */
   disconnect(handle: Handle): number {
     this.#otherCalls++;
-    return this.#calls.DisconnectNamedPipe(handle) !== 0 ? Status.SUCCESS : this.#failure();
+    return this.#calls.DisconnectNamedPipe(handle) !== 0
+      ? Status.SUCCESS
+      : failure(this.#calls.GetLastError());
   }
 
   /** See {@linkcode Kernel.close}. */
   close(handle: Handle): number {
     this.#otherCalls++;
-    return this.#calls.CloseHandle(handle) !== 0 ? Status.SUCCESS : this.#failure();
+    return this.#calls.CloseHandle(handle) !== 0
+      ? Status.SUCCESS
+      : failure(this.#calls.GetLastError());
   }
 
   /** See {@linkcode Kernel.snapshot}. */
@@ -435,7 +448,7 @@ export class WindowsKernel implements Kernel {
     this.#otherCalls++;
     const count = drained ? 3 : 2;
     const index = this.#calls.WaitForMultipleObjects(count, this.#handles, 0, 0);
-    if (index === WAIT_FAILED) return this.#failure();
+    if (index === WAIT_FAILED) return failure(this.#calls.GetLastError());
     // This wait took the signal that the next wait is owed.
     if (index === 0) this.wake();
     return index < count || index === WAIT_TIMEOUT ? Status.SUCCESS : Status.UNKNOWN;
@@ -524,15 +537,9 @@ export class WindowsKernel implements Kernel {
     for (const event of this.#events.splice(0)) this.#calls.CloseHandle(event);
   }
 
-  /** The last error: only valid as the very next call after the one that failed. */
-  #failure(): number {
-    const code = this.#calls.GetLastError();
-    return code === 0 ? Status.UNKNOWN : code;
-  }
-
   #opened(handle: Handle): Opened {
     return handle === INVALID_HANDLE_VALUE
-      ? { status: this.#failure(), handle }
+      ? { status: failure(this.#calls.GetLastError()), handle }
       : { status: Status.SUCCESS, handle };
   }
 
@@ -553,7 +560,7 @@ export class WindowsKernel implements Kernel {
     if (this.#calls.GetOverlappedResult(handle, overlapped, this.#dword, 0) !== 0) {
       return Status.SUCCESS;
     }
-    const status = this.#failure();
+    const status = failure(this.#calls.GetLastError());
     return status === Status.PENDING || status === ERROR_IO_INCOMPLETE ? Status.UNKNOWN : status;
   }
 
