@@ -1,5 +1,5 @@
 /**
- * Named pipe servers and clients for Deno on Windows, over kernel32 and nothing else.
+ * Named pipe servers and clients for Deno on Windows, over Windows' own functions and nothing else.
  *
  * A server is one thread with overlapped I/O: any number of clients, one wait for all of them, and
  * no thread per client. Pipes are message pipes, so a request arrives whole and a reply leaves
@@ -9,9 +9,11 @@
  * - {@linkcode exchanges} yields requests to a `for await` loop.
  * - {@linkcode connect} and {@linkcode call} are the client.
  *
- * **Permissions:** `--allow-ffi`, or scoped to the one library that is opened:
- * `--allow-ffi=C:\Windows\System32\kernel32.dll`. On other systems importing works, and calling
- * throws `Deno.errors.NotSupported`.
+ * **Permissions:** `--allow-ffi`, or scoped to the libraries that are opened:
+ * `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`. The second is for
+ * users and access rights: a client, unless it checks the owner of its server, and a server with
+ * `access: "system-default"` and no `authorize`, need only the first. On other systems importing
+ * works, and calling throws `Deno.errors.NotSupported`.
  *
  * @example A server
  * ```ts
@@ -35,11 +37,12 @@
  * @module
  */
 
+export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/access.ts";
 export { call, type CallOptions, connect, type ConnectOptions } from "./src/client.ts";
 export type { PipeConn } from "./src/client_connection.ts";
 export type { DisconnectReason } from "./src/driver.ts";
 export { WindowsError, type WindowsErrorInit } from "./src/errors.ts";
-export type { Exchange, PipeClient } from "./src/exchange.ts";
+export type { ClientUser, Exchange, PipeClient } from "./src/exchange.ts";
 export { exchanges, type ExchangesOptions } from "./src/exchanges.ts";
 export type { Message } from "./src/message.ts";
 export {

@@ -9,8 +9,13 @@
  * @module
  */
 
-/** Where the library is: a scoped permission is granted to this very path. */
-export const KERNEL32_PATH = "C:\\Windows\\System32\\kernel32.dll";
+import { openLibrary, SYSTEM32 } from "./library.ts";
+
+/** The file. */
+export const KERNEL32 = "kernel32.dll";
+
+/** Where it is. */
+export const KERNEL32_PATH: string = SYSTEM32 + KERNEL32;
 
 /** The functions, as {@linkcode Deno.dlopen} wants them. */
 export const SYMBOLS = {
@@ -35,7 +40,7 @@ export const SYMBOLS = {
       "u32", // DWORD nOutBufferSize
       "u32", // DWORD nInBufferSize
       "u32", // DWORD nDefaultTimeOut
-      "usize", // LPSECURITY_ATTRIBUTES lpSecurityAttributes
+      "buffer", // LPSECURITY_ATTRIBUTES lpSecurityAttributes
     ],
     result: "usize", // HANDLE
   },
@@ -68,6 +73,24 @@ export const SYMBOLS = {
     parameters: [
       "usize", // HANDLE Pipe
       "buffer", // PULONG ClientProcessId
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientsessionid} */
+  GetNamedPipeClientSessionId: {
+    parameters: [
+      "usize", // HANDLE Pipe
+      "buffer", // PULONG ClientSessionId
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeserverprocessid} */
+  GetNamedPipeServerProcessId: {
+    parameters: [
+      "usize", // HANDLE Pipe
+      "buffer", // PULONG ServerProcessId
     ],
     result: "i32",
   },
@@ -233,6 +256,23 @@ export const SYMBOLS = {
     result: "i32",
   },
 
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-localfree} */
+  LocalFree: {
+    parameters: [
+      "usize", // HLOCAL hMem
+    ],
+    result: "usize", // HLOCAL
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-terminateprocess} */
+  TerminateProcess: {
+    parameters: [
+      "usize", // HANDLE hProcess
+      "u32", // UINT uExitCode
+    ],
+    result: "i32",
+  },
+
   /**
    * Out of native memory: the only way there under a scoped permission.
    *
@@ -267,51 +307,12 @@ export const SYMBOLS = {
 /** The opened library. */
 export type Kernel32 = Deno.DynamicLibrary<typeof SYMBOLS>;
 
-/** What was needed to begin at all could not be had. */
-export class KernelError extends Error {
-  /** The Windows function that failed. */
-  readonly call: string;
-  /** Its last error. */
-  readonly code: number;
-
-  /** Says which function failed, and with which last error. */
-  constructor(call: string, code: number) {
-    super(`${call} failed with error ${code}`);
-    this.name = "KernelError";
-    this.call = call;
-    this.code = code;
-  }
-}
-
 /**
  * Opens kernel32.dll.
  *
- * The full path comes first, since Deno resolves `--allow-ffi=kernel32.dll` against the working
- * directory, so that only a full path can be granted by itself. The bare name is for a Windows that
- * lives elsewhere.
- *
+ * @param needed See {@linkcode openLibrary}.
  * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
  */
-export function openKernel32(): Kernel32 {
-  try {
-    return Deno.dlopen(KERNEL32_PATH, SYMBOLS);
-  } catch (error) {
-    if (isDenied(error)) throw notCapable(error);
-  }
-  try {
-    return Deno.dlopen("kernel32.dll", SYMBOLS);
-  } catch (error) {
-    throw isDenied(error) ? notCapable(error) : error;
-  }
-}
-
-function isDenied(error: unknown): boolean {
-  return error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied;
-}
-
-function notCapable(cause: unknown): Error {
-  return new Deno.errors.NotCapable(
-    `Requires FFI access: run again with --allow-ffi or --allow-ffi=${KERNEL32_PATH}`,
-    { cause },
-  );
+export function openKernel32(needed: readonly string[] = [KERNEL32]): Kernel32 {
+  return openLibrary(KERNEL32, SYMBOLS, needed);
 }

@@ -7,7 +7,8 @@
  * @module
  */
 
-import { type Kernel32, KernelError } from "./kernel32.ts";
+import type { Kernel32 } from "./kernel32.ts";
+import { KernelError } from "./library.ts";
 import {
   MEM_COMMIT,
   MEM_DECOMMIT,

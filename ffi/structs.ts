@@ -22,6 +22,82 @@ export const OVERLAPPED = {
   size: 32,
 } as const;
 
+/**
+ * `SECURITY_ATTRIBUTES` on 64-bit Windows. bInheritHandle at 16 stays FALSE: a child must not keep
+ * a pipe open.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/api/wtypesbase/ns-wtypesbase-security_attributes}
+ */
+export const SECURITY_ATTRIBUTES = {
+  /** `DWORD nLength`: the size of the structure itself. */
+  nLength: 0,
+  /** `LPVOID lpSecurityDescriptor` */
+  lpSecurityDescriptor: 8,
+  /** `sizeof(SECURITY_ATTRIBUTES)` */
+  size: 24,
+} as const;
+
+/**
+ * A self-relative `SECURITY_DESCRIPTOR`.
+ *
+ * @see {@link https://learn.microsoft.com/openspecs/windows_protocols/ms-dtyp/7d4dac05-9cef-4563-a058-f108abecce1d}
+ */
+export const SECURITY_DESCRIPTOR = {
+  /** `OffsetOwner`: where the owner's SID begins; 0 if there is none. */
+  OffsetOwner: 4,
+} as const;
+
+/**
+ * The beginning of `TOKEN_USER` and `TOKEN_MANDATORY_LABEL`.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-sid_and_attributes}
+ */
+export const SID_AND_ATTRIBUTES = {
+  /** `PSID Sid`: an address further on in the same memory. */
+  Sid: 0,
+} as const;
+
+/** What `GetCurrentProcess` returns, always: a handle that means the process itself. */
+export const CURRENT_PROCESS = 0xffffffffffffffffn;
+/** What `GetCurrentThread` returns, always. */
+export const CURRENT_THREAD = 0xfffffffffffffffen;
+
+/**
+ * Allows to ask what a token says.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/secauthz/access-rights-for-access-token-objects}
+ */
+export const TOKEN_QUERY = 0x0008;
+/**
+ * What to ask a token for.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/api/winnt/ne-winnt-token_information_class}
+ */
+export const TOKEN_INFORMATION_CLASS = {
+  /** `TOKEN_USER` */
+  TokenUser: 1,
+  /** `TOKEN_ELEVATION`: a DWORD, not 0 if elevated. */
+  TokenElevation: 20,
+  /** `TOKEN_MANDATORY_LABEL` */
+  TokenIntegrityLevel: 25,
+} as const;
+
+/** The only revision of the text of security descriptors. */
+export const SDDL_REVISION_1 = 1;
+/**
+ * The owner of an object.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/secauthz/security-information}
+ */
+export const OWNER_SECURITY_INFORMATION = 0x00000001;
+/** The access rights to an object. */
+export const DACL_SECURITY_INFORMATION = 0x00000004;
+/** The integrity that an object asks for. */
+export const LABEL_SECURITY_INFORMATION = 0x00000010;
+
+/** Microsoft's own words for a program that ends itself at once. */
+export const STATUS_FATAL_APP_EXIT = 0x40000015;
+
 /** The NTSTATUS of an operation in flight, and of one that failed synchronously. */
 export const STATUS_PENDING = 0x00000103;
 
@@ -48,6 +124,12 @@ export const PIPE_WAIT = 0x00000000;
 export const PIPE_REJECT_REMOTE_CLIENTS = 0x00000008;
 /** No limit. The limit of the first instance would hold for the life of the name. */
 export const PIPE_UNLIMITED_INSTANCES = 255;
+
+/** The opposite: clients of other machines are taken. */
+export const PIPE_ACCEPT_REMOTE_CLIENTS = 0x00000000;
+
+/** Enough to ask about a pipe, and for nothing else. */
+export const FILE_READ_ATTRIBUTES = 0x00000080;
 
 /**
  * One half of the access of a duplex client.

@@ -14,6 +14,7 @@ import { setImmediate } from "node:timers";
 import {
   BELIEVED,
   type Handle,
+  type Identified,
   type Kernel,
   Lane,
   type Opened,
@@ -21,12 +22,18 @@ import {
   type PipeSpec,
   Status,
   type Timer,
+  type Told,
 } from "../src/kernel.ts";
-import { type Kernel32, KernelError, openKernel32 } from "./kernel32.ts";
+import { BOTH_LIBRARIES } from "./advapi32.ts";
+import { type Kernel32, openKernel32 } from "./kernel32.ts";
+import { failure } from "./last_error.ts";
+import { KernelError } from "./library.ts";
+import { Security } from "./security.ts";
 import { type Block, blockSize, type OverlappedTable, Slab, type SlabUsage } from "./slab.ts";
 import {
   FILE_FLAG_FIRST_PIPE_INSTANCE,
   FILE_FLAG_OVERLAPPED,
+  FILE_READ_ATTRIBUTES,
   GENERIC_READ,
   GENERIC_WRITE,
   INFINITE,
@@ -34,6 +41,7 @@ import {
   NMPWAIT_NOWAIT,
   OPEN_EXISTING,
   OVERLAPPED,
+  PIPE_ACCEPT_REMOTE_CLIENTS,
   PIPE_ACCESS_DUPLEX,
   PIPE_READMODE_MESSAGE,
   PIPE_REJECT_REMOTE_CLIENTS,
@@ -66,6 +74,9 @@ const NTSTATUS: ReadonlyMap<number, number> = new Map<number, number>([
   [0xc000014b, Status.BROKEN], // STATUS_PIPE_BROKEN
 ]);
 
+/** The answer of those who were not opened. */
+const UNASKED: Told = { status: Status.UNKNOWN, call: "advapi32.dll", text: "" };
+
 /** What GetOverlappedResult says of an operation in flight, when it is not to wait. */
 const ERROR_IO_INCOMPLETE = 996;
 
@@ -80,11 +91,13 @@ const MAX_DWORD = 0xffffffff;
 /** Milliseconds that the thread that waits is given to return, when the program goes away. */
 const RECALL_TIME = 20;
 
-/** How a {@linkcode WindowsKernel} is made; for tests. */
+/** How a {@linkcode WindowsKernel} is made. */
 export interface WindowsKernelOptions {
-  /** The library, which the kernel closes at its end. By default it is opened. */
+  /** Whether {@linkcode WindowsKernel.openSecurity} is called at once. */
+  readonly security?: boolean;
+  /** For tests: the library, which the kernel closes at its end. By default it is opened. */
   readonly kernel32?: Kernel32;
-  /** Whether touching a block of memory that was given back is a fault. */
+  /** For tests: whether touching a block of memory that was given back is a fault. */
   readonly decommit?: boolean;
 }
 
@@ -100,15 +113,6 @@ export interface WindowsKernelCounters {
   readonly bytesCopied: number;
   /** All other calls of Windows' functions but GetLastError and those about memory. */
   readonly otherCalls: number;
-}
-
-/**
- * The status of a call that failed. The last error has to be taken in the same expression as the
- * call, as an argument of this: where a function begins, V8 may collect garbage or install code,
- * and what it calls for that may leave an error of its own.
- */
-function failure(lastError: number): number {
-  return lastError === 0 ? Status.UNKNOWN : lastError;
 }
 
 /** {@linkcode Kernel} on Windows. */
@@ -142,6 +146,8 @@ export class WindowsKernel implements Kernel {
   readonly #dwordView = new DataView(this.#dword.buffer);
   readonly #sizes: (bigint | undefined)[] = new Array(KEPT_SIZES + 1);
 
+  #security: Security | undefined = undefined;
+
   readonly #unloadListeners: (() => void)[] = [];
   #abandoned = false;
 
@@ -159,7 +165,8 @@ export class WindowsKernel implements Kernel {
    */
   constructor(options: WindowsKernelOptions = {}) {
     try {
-      const library = options.kernel32 ?? openKernel32();
+      const library = options.kernel32 ??
+        openKernel32(options.security ? BOTH_LIBRARIES : undefined);
       this.#undo.push(() => library.close());
       this.#calls = library.symbols;
       this.#undo.push(() => this.#closeEvents());
@@ -178,10 +185,24 @@ export class WindowsKernel implements Kernel {
       if (block === undefined) throw new KernelError("VirtualAlloc", this.#calls.GetLastError());
       this.#handles = block.address;
       this.#calls.copyIn(this.#handles, handles, BigInt(handles.byteLength));
+      if (options.security) this.openSecurity();
     } catch (error) {
       this.#giveBack();
       throw error;
     }
+  }
+
+  /**
+   * Makes the calls about users and access rights usable, which need a library of their own.
+   *
+   * @throws {KernelError} If the system has no memory for it.
+   * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
+   */
+  openSecurity(): void {
+    if (this.#security !== undefined) return;
+    const security = new Security(this.#calls, this.#slab);
+    this.#security = security;
+    this.#undo.push(() => security.close());
   }
 
   /** Native memory held now, for tests and statistics. */
@@ -203,35 +224,30 @@ export class WindowsKernel implements Kernel {
   /** See {@linkcode Kernel.create}. */
   create(pipe: PipeSpec, first: boolean): Opened {
     this.#otherCalls++;
-    // Without security attributes the handle is not inheritable, and the default security holds.
+    // Later instances are checked against the rights of the first, and are given none themselves.
+    // Without security attributes, as with ours, a handle is not inheritable.
+    const attributes = first && pipe.security !== undefined
+      ? this.#security?.attributes(pipe.security)
+      : null;
+    // Never the default in place of what was asked for.
+    if (attributes === undefined) return { status: Status.INVALID_PARAMETER, handle: 0n };
     const handle = this.#calls.CreateNamedPipeW(
       wide(pipe.path),
       PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
-      PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
+      PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT |
+        (pipe.remote ? PIPE_ACCEPT_REMOTE_CLIENTS : PIPE_REJECT_REMOTE_CLIENTS),
       PIPE_UNLIMITED_INSTANCES,
       pipe.writeBufferSize,
       pipe.readBufferSize,
       pipe.waitTimeout,
-      0n,
+      attributes,
     );
     return this.#opened(handle);
   }
 
   /** See {@linkcode Kernel.open}. */
   open(path: string): Opened {
-    this.#otherCalls++;
-    // A pipe of this name may be anybody's: without SECURITY_IDENTIFICATION its server could act
-    // in the name of this process, https://learn.microsoft.com/windows/win32/ipc/impersonating-a-named-pipe-client
-    const handle = this.#calls.CreateFileW(
-      wide(path),
-      GENERIC_READ + GENERIC_WRITE,
-      0,
-      0n,
-      OPEN_EXISTING,
-      FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
-      0n,
-    );
-    return this.#opened(handle);
+    return this.#open(path, GENERIC_READ + GENERIC_WRITE);
   }
 
   /** See {@linkcode Kernel.keepMessages}. */
@@ -343,11 +359,52 @@ export class WindowsKernel implements Kernel {
   }
 
   /** See {@linkcode Kernel.clientProcess}. */
-  clientProcess(handle: Handle): number {
-    this.#otherCalls++;
-    return this.#calls.GetNamedPipeClientProcessId(handle, this.#dword) !== 0
-      ? this.#dwordView.getUint32(0, true)
-      : 0;
+  clientProcess(handle: Handle): number | undefined {
+    return this.#number(handle, this.#calls.GetNamedPipeClientProcessId);
+  }
+
+  /** See {@linkcode Kernel.clientSession}. */
+  clientSession(handle: Handle): number | undefined {
+    return this.#number(handle, this.#calls.GetNamedPipeClientSessionId);
+  }
+
+  /** See {@linkcode Kernel.serverProcess}. */
+  serverProcess(path: string): number | undefined {
+    const { status, handle } = this.#open(path, FILE_READ_ATTRIBUTES);
+    if (status !== Status.SUCCESS) return undefined;
+    const process = this.#number(handle, this.#calls.GetNamedPipeServerProcessId);
+    this.close(handle);
+    return process;
+  }
+
+  /** See {@linkcode Kernel.ownUser}. */
+  ownUser(): Told {
+    return this.#security?.ownUser() ?? UNASKED;
+  }
+
+  /** See {@linkcode Kernel.acceptsSecurity}. */
+  acceptsSecurity(sddl: string): number {
+    return this.#security?.accepts(sddl) ?? UNASKED.status;
+  }
+
+  /** See {@linkcode Kernel.security}. */
+  security(handle: Handle): Told {
+    return this.#security?.inForce(handle) ?? UNASKED;
+  }
+
+  /** See {@linkcode Kernel.owner}. */
+  owner(handle: Handle): Told {
+    return this.#security?.owner(handle) ?? UNASKED;
+  }
+
+  /** See {@linkcode Kernel.identify}. */
+  identify(handle: Handle): Identified {
+    return this.#security?.identify(handle) ?? { ...UNASKED, identity: undefined };
+  }
+
+  /** See {@linkcode Kernel.accountName}. */
+  async accountName(sid: string): Promise<string | undefined> {
+    return await this.#security?.accountName(sid);
   }
 
   /** See {@linkcode Kernel.disconnect}. */
@@ -535,6 +592,31 @@ export class WindowsKernel implements Kernel {
   /** Operations that are still in flight keep the events themselves, though not their handles. */
   #closeEvents(): void {
     for (const event of this.#events.splice(0)) this.#calls.CloseHandle(event);
+  }
+
+  #open(path: string, access: number): Opened {
+    this.#otherCalls++;
+    // A pipe of this name may be anybody's: without SECURITY_IDENTIFICATION its server could act
+    // in the name of this process, https://learn.microsoft.com/windows/win32/ipc/impersonating-a-named-pipe-client
+    const handle = this.#calls.CreateFileW(
+      wide(path),
+      access,
+      0,
+      0n,
+      OPEN_EXISTING,
+      FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
+      0n,
+    );
+    return this.#opened(handle);
+  }
+
+  /** A number that Windows keeps of a pipe. */
+  #number(
+    handle: Handle,
+    ask: (handle: Handle, number: Uint8Array<ArrayBuffer>) => number,
+  ): number | undefined {
+    this.#otherCalls++;
+    return ask(handle, this.#dword) !== 0 ? this.#dwordView.getUint32(0, true) : undefined;
   }
 
   #opened(handle: Handle): Opened {

@@ -6,7 +6,7 @@
 
 import { systemError, timedOut } from "./errors.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
-import { type Handle, isEnd, isShortage, type Kernel, type Opened, Status } from "./kernel.ts";
+import { type Handle, isEnd, isShortage, type Opened, Status } from "./kernel.ts";
 import { encodeMessage, type Message } from "./message.ts";
 import { abortSignal, type ClientSettings, clientSettings } from "./options.ts";
 import { ClientConnection, type PipeConn } from "./client_connection.ts";
@@ -38,6 +38,17 @@ export interface CallOptions {
    * @default {16777216}
    */
   maxMessage?: number | undefined;
+  /**
+   * Who must own the pipe: the user that this program runs as, or the one with this SID. Otherwise
+   * connecting fails before a byte is sent: somebody else may have taken the name first, to be told
+   * what is meant for another.
+   *
+   * A server of this module is always owned by the user that it runs as. One of another make that
+   * runs elevated may be owned by the group of administrators (`S-1-5-32-544`) instead.
+   *
+   * @default {undefined}
+   */
+  server?: "current-user" | { readonly sid: string } | undefined;
   /** Gives up when it aborts; the promise then rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
@@ -67,10 +78,12 @@ export interface ConnectOptions extends CallOptions {
  * @throws {Deno.errors.NotFound} If there was no pipe of this name, at once with `missing: "fail"`,
  *   else when the time ran out.
  * @throws {Deno.errors.TimedOut} If all instances were busy until the time ran out.
- * @throws {Deno.errors.PermissionDenied} If the server does not admit this user.
+ * @throws {Deno.errors.PermissionDenied} If the server does not admit this user, or is not the one
+ *   that `server` asks for.
  * @throws {Deno.errors.NotSupported} If this is not Windows.
- * @throws {Deno.errors.NotCapable} Without `--allow-ffi` or
- *   `--allow-ffi=C:\Windows\System32\kernel32.dll`.
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
+ *   `--allow-ffi=C:\Windows\System32\kernel32.dll`, to which `server` adds
+ *   `,C:\Windows\System32\advapi32.dll`.
  * @throws {WindowsError} If something else went wrong.
  *
  * @example Two requests over one connection
@@ -123,12 +136,11 @@ export async function connectOn(
   const settings = clientSettings(options);
   const signal = abortSignal(options.signal);
   signal?.throwIfAborted();
-  const loop = open(settings.path);
+  const loop = open(settings.path, settings.server !== undefined);
   const attempt = new Attempt(loop, settings);
   loop.enter(attempt);
   try {
     const handle = await attempt.open(signal);
-    keepMessages(loop.kernel, handle, settings.path);
     return new ClientConnection(loop, settings, handle);
   } finally {
     // A connection has joined the loop by now; without one this waits for the end of the loop.
@@ -153,14 +165,8 @@ export async function callOn(
   }
 }
 
-/** Without this, messages that wait to be read run together. */
-function keepMessages(kernel: Kernel, handle: Handle, path: string): void {
-  const status = kernel.keepMessages(handle);
-  // A pipe of bytes refuses, and is read as it comes.
-  if (status === Status.SUCCESS || status === Status.INVALID_PARAMETER) return;
-  kernel.close(handle);
-  throw systemError("Cannot connect to", "SetNamedPipeHandleState", path, status);
-}
+/** Why a pipe that was opened can not be used. */
+type Refusal = { readonly status: number; readonly call: string };
 
 /** One attempt after the other, with pauses, until a pipe is open or there is no hope. */
 class Attempt implements LoopUser {
@@ -176,11 +182,12 @@ class Attempt implements LoopUser {
 
   async open(signal: AbortSignal | undefined): Promise<Handle> {
     const { kernel } = this.#loop;
+    const owner = this.#expectedOwner();
     const deadline = kernel.now() + this.#settings.timeout;
     for (let pause = FIRST_PAUSE;; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       signal?.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
-      const { status, handle, call } = this.#openOnce();
+      const { status, handle, call } = this.#openOnce(owner);
       if (status === Status.SUCCESS) return handle;
       const left = deadline - kernel.now();
       if (!this.#passes(status) || left <= 0) throw this.#error(call, status);
@@ -197,18 +204,45 @@ class Attempt implements LoopUser {
   /** See {@linkcode LoopUser}. */
   abandoned(): void {}
 
-  /** A pipe of bytes can not keep messages apart, and is read as it comes. */
-  #openOnce(): Opened & { call: string } {
+  #openOnce(owner: string | undefined): Opened & { call: string } {
     const { kernel } = this.#loop;
     const opened = kernel.open(this.#settings.path);
     if (opened.status !== Status.SUCCESS) return { ...opened, call: "CreateFileW" };
     const { handle } = opened;
-    const status = kernel.keepMessages(handle);
-    if (status === Status.SUCCESS || status === Status.INVALID_PARAMETER) {
-      return { ...opened, call: "CreateFileW" };
-    }
+    const refusal = (owner === undefined ? undefined : this.#checkOwner(handle, owner)) ??
+      this.#keepMessages(handle);
+    if (refusal === undefined) return { ...opened, call: "CreateFileW" };
     kernel.close(handle);
-    return { status, handle, call: "SetNamedPipeHandleState" };
+    if (refusal instanceof Error) throw refusal;
+    return { ...refusal, handle };
+  }
+
+  /** Without this, messages that wait to be read run together. */
+  #keepMessages(handle: Handle): Refusal | undefined {
+    const status = this.#loop.kernel.keepMessages(handle);
+    // A pipe of bytes can not keep messages apart, and is read as it comes.
+    return status === Status.SUCCESS || status === Status.INVALID_PARAMETER
+      ? undefined
+      : { status, call: "SetNamedPipeHandleState" };
+  }
+
+  /** The SID of who must own the pipe. */
+  #expectedOwner(): string | undefined {
+    const { server, path } = this.#settings;
+    if (server !== "current-user") return server?.sid;
+    const { status, call, text } = this.#loop.kernel.ownUser();
+    if (status === Status.SUCCESS) return text;
+    throw systemError("Cannot find out the user for", call, path, status);
+  }
+
+  /** Who makes a pipe can not give it to another user: only a very privileged program can. */
+  #checkOwner(handle: Handle, expected: string): Refusal | Error | undefined {
+    const { status, call, text } = this.#loop.kernel.owner(handle);
+    if (status !== Status.SUCCESS) return { status, call };
+    if (text === expected) return undefined;
+    return new Deno.errors.PermissionDenied(
+      `Cannot connect to "${this.#settings.path}": it is owned by ${text}, and not by ${expected}`,
+    );
   }
 
   /** Whether it is worth another attempt: also when the server ended the connection at once. */

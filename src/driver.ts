@@ -13,7 +13,7 @@ import { Deadline } from "./deadlines.ts";
 import { systemError } from "./errors.ts";
 import { type Answerer, rejected, ServerClient, ServerExchange } from "./exchange.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./instance.ts";
-import { type Handle, isEnd, Lane, Status } from "./kernel.ts";
+import { type Handle, isEnd, isShortage, Lane, Status } from "./kernel.ts";
 import { type Fault, MessageReader } from "./message_reader.ts";
 import { LAST_WRITE_TIMEOUT, type ServerSettings } from "./options.ts";
 import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
@@ -34,9 +34,10 @@ import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
  * - `"replyTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.replyTimeout}.
  * - `"responderTimeout"`: an exchange was not settled within
  *   {@linkcode ExchangesOptions.responderTimeout}.
+ * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} did not let it in.
  * - `"error"`: a call to Windows failed, or what the client sent can not be used.
  *
- * For `"error"` and all limits, the hook gets an error that says more.
+ * For `"error"`, `"unauthorized"` and all limits, the hook gets an error that says more.
  */
 export type DisconnectReason =
   | "client"
@@ -48,6 +49,7 @@ export type DisconnectReason =
   | "idleTimeout"
   | "replyTimeout"
   | "responderTimeout"
+  | "unauthorized"
   | "error";
 
 /** The server that an instance belongs to. */
@@ -64,6 +66,12 @@ export interface Host {
   admit(processId: number): boolean;
   /** A connection that counted is over. */
   discount(processId: number): void;
+  /** Whether the program decides about each client. */
+  readonly authorizes: boolean;
+  /** Asks the program whether to let a client in. */
+  authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void;
+  /** The name of an account. */
+  accountName(sid: string): Promise<string>;
   /** The instance listens no longer: a client has come, or it was cancelled, or failed. */
   listened(instance: PipeInstance, status: number): void;
   /** A request to answer. */
@@ -143,6 +151,8 @@ export class PipeInstance implements Completer, Answerer {
   /** Bytes of the budget that the request takes. */
   #requestBytes = 0;
   #process: number | undefined = undefined;
+  /** The first request of the client has been read. */
+  #introduced = false;
   #idling = false;
   readonly #idle = new Deadline(() => this.#idledOut());
   readonly #answer = new Deadline(() => this.#timeOut("responderTimeout"));
@@ -171,9 +181,10 @@ export class PipeInstance implements Completer, Answerer {
     return this.#client !== undefined;
   }
 
-  /** Whether an exchange of it is open, or something is being written. */
+  /** Whether a request of it is being looked at or answered, or something is being written. */
   get busy(): boolean {
-    return this.#exchange !== undefined || this.#outgoing.length > 0;
+    return this.#exchange !== undefined || this.#outgoing.length > 0 ||
+      this.#state.name === "authorizing";
   }
 
   /** Waits for a client. */
@@ -204,9 +215,10 @@ export class PipeInstance implements Completer, Answerer {
     this.#raise("evict");
   }
 
-  /** A request that was read ahead is not served any more. */
+  /** A request that was read ahead, or whose client is not admitted yet, is not served any more. */
   #dropHeld(): void {
-    if (this.#held !== undefined && !this.#in.expected) this.#host.dropped();
+    const held = this.#held !== undefined && !this.#in.expected;
+    if (held || this.#state.name === "authorizing") this.#host.dropped();
   }
 
   get #ending(): boolean {
@@ -244,7 +256,26 @@ export class PipeInstance implements Completer, Answerer {
     if (this.#state.name === "closing" && event !== "ended" && event !== "cancelled") {
       this.#host.dropped();
     }
-    this.#raise(event);
+    const first = event === "message" && this.#state.name === "reading" && !this.#introduced;
+    if (first) this.#introduce();
+    else this.#raise(event);
+  }
+
+  /**
+   * What the first request tells besides itself: who sent it. Windows keeps the identity of the
+   * last message that was read, so it is asked before anything else is read.
+   */
+  #introduce(): void {
+    if (this.#host.settings.identifies) {
+      const identified = this.#loop.kernel.identify(this.#handle);
+      if (isShortage(identified.status)) {
+        this.#held = "message";
+        return this.#loop.repeat(this.#in);
+      }
+      this.#client?.identify(identified);
+    }
+    this.#introduced = true;
+    this.#raise(this.#host.authorizes ? "introduction" : "message");
   }
 
   /** See {@linkcode Answerer}. */
@@ -330,6 +361,8 @@ export class PipeInstance implements Completer, Answerer {
         return this.#loop.cancel(this.#out);
       case "welcome":
         return this.#welcome();
+      case "authorize":
+        return this.#authorize();
       case "hand":
         return this.#hand();
       case "hold":
@@ -409,17 +442,44 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #welcome(): void {
-    if (this.#host.settings.maxPerProcess !== Infinity) this.#count();
-    this.#client = new ServerClient(this.#host.nextClientId(), (client) => {
-      if (client === this.#client) this.finish("responder", true);
+    const { path, settings } = this.#host;
+    const processId = this.#loop.kernel.clientProcess(this.#handle);
+    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
+    this.#client = new ServerClient(this.#host.nextClientId(), {
+      path,
+      processId,
+      sessionId: this.#loop.kernel.clientSession(this.#handle),
+      identifies: settings.identifies,
+      accountName: (sid) => this.#host.accountName(sid),
+      close: (client) => {
+        if (client === this.#client) this.finish("responder", true);
+      },
     });
   }
 
-  #count(): void {
-    const process = this.#loop.kernel.clientProcess(this.#handle);
-    if (process === 0) return;
+  #count(process: number): void {
     if (this.#host.admit(process)) this.#process = process;
     else this.#notices.push(() => this.evict("maxPerProcess", tooMany(this.#host, process)));
+  }
+
+  #authorize(): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    this.#loop.deadlines.set(this.#answer, this.#host.settings.responderTimeout);
+    this.#notices.push(() => {
+      this.#host.authorize(client, (yes, error) => {
+        // It may come late: the instance may have another client by now.
+        if (client === this.#client && this.#state.name === "authorizing") {
+          this.#decided(yes, error);
+        }
+      });
+    });
+  }
+
+  #decided(admitted: boolean, cause: unknown): void {
+    this.#loop.deadlines.lift(this.#answer);
+    if (!admitted) this.#blame("unauthorized", refused(this.#host, cause));
+    this.#raise(admitted ? "admitted" : "refused");
   }
 
   #hand(): void {
@@ -608,6 +668,7 @@ export class PipeInstance implements Completer, Answerer {
     if (this.#process !== undefined) this.#host.discount(this.#process);
     this.#process = undefined;
     this.#client = undefined;
+    this.#introduced = false;
     this.#letGo();
     this.#loop.deadlines.lift(this.#unread);
     this.#loop.deadlines.lift(this.#idle);
@@ -629,6 +690,13 @@ function timedOut({ path, settings }: Host, limit: TimeLimit): Error {
   const time = settings[limit] === Infinity ? LAST_WRITE_TIMEOUT : settings[limit];
   return new Deno.errors.TimedOut(
     `Cannot go on with a client of "${path}": ${what[limit]} within ${time} ms (${limit})`,
+  );
+}
+
+function refused({ path }: Host, cause: unknown): Error {
+  return new Deno.errors.PermissionDenied(
+    `Cannot admit a client of "${path}": it was not authorized`,
+    { cause },
   );
 }
 

@@ -15,6 +15,7 @@ const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]
   [87, ["ERROR_INVALID_PARAMETER", "a parameter is wrong"]],
   [109, ["ERROR_BROKEN_PIPE", "the other end was closed"]],
   [121, ["ERROR_SEM_TIMEOUT", "the time ran out"]],
+  [122, ["ERROR_INSUFFICIENT_BUFFER", "there is more to tell than fits"]],
   [123, ["ERROR_INVALID_NAME", "the name is malformed"]],
   [230, ["ERROR_BAD_PIPE", "the pipe is in a state that does not allow it"]],
   [231, ["ERROR_PIPE_BUSY", "all instances are busy"]],
@@ -24,6 +25,11 @@ const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]
   [535, ["ERROR_PIPE_CONNECTED", "a client is already connected"]],
   [536, ["ERROR_PIPE_LISTENING", "no client is connected yet"]],
   [995, ["ERROR_OPERATION_ABORTED", "the operation was cancelled"]],
+  [1336, ["ERROR_INVALID_ACL", "the access control list is invalid"]],
+  [1337, ["ERROR_INVALID_SID", "the SID is invalid"]],
+  [1338, ["ERROR_INVALID_SECURITY_DESCR", "the security descriptor is invalid"]],
+  [1347, ["ERROR_CANT_OPEN_ANONYMOUS", "the client is anonymous"]],
+  [1368, ["ERROR_CANNOT_IMPERSONATE", "the client does not let itself be identified"]],
   [1450, ["ERROR_NO_SYSTEM_RESOURCES", "there are not enough system resources"]],
   [1784, ["ERROR_INVALID_USER_BUFFER", "the buffer can not be used"]],
   [1816, ["ERROR_NOT_ENOUGH_QUOTA", "the quota is used up"]],
@@ -116,11 +122,17 @@ export function systemError(action: string, call: string, path: string, status: 
   return Class === null ? cause : new Class(cause.message, { cause });
 }
 
-/** The error of a name that somebody else has. */
-export function nameTaken(call: string, path: string, status: number): Error {
+/** The error of a name that somebody else has: the process, if that is known. */
+export function nameTaken(
+  call: string,
+  path: string,
+  status: number,
+  process: number | undefined,
+): Error {
   const action = "Cannot listen on";
   const init = { code: status, call, path };
-  return new Deno.errors.AddrInUse(describe(action, init, "another server has the name"), {
+  const holder = process === undefined ? "another server" : `process ${process}`;
+  return new Deno.errors.AddrInUse(describe(action, init, `${holder} has the name`), {
     cause: new WindowsError(action, init),
   });
 }

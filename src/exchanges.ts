@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { PipeAccess } from "./access.ts";
 import type { DisconnectReason } from "./driver.ts";
 import type { Exchange, PipeClient, ServerExchange } from "./exchange.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
@@ -104,11 +105,39 @@ export interface ExchangesOptions {
   replyTimeout?: number | undefined;
   /**
    * Milliseconds, from 1, from the moment when the program gets an exchange until it must have
-   * settled it. Otherwise the exchange's signal aborts and the connection is ended.
+   * settled it. Otherwise the exchange's signal aborts and the connection is ended. The same time
+   * is given to `authorize`.
    *
    * @default {Infinity}
    */
   responderTimeout?: number | undefined;
+  /**
+   * Who may open the pipe. See {@linkcode PipeAccess}; `lpSecurityAttributes` of
+   * `CreateNamedPipeW`. What is in force can be read in {@linkcode PipeServer.security}.
+   *
+   * @default {"current-user"}
+   */
+  access?: PipeAccess | undefined;
+  /**
+   * Whether clients of other machines are taken, within what `access` allows; otherwise all
+   * instances are created with `PIPE_REJECT_REMOTE_CLIENTS`. Refused together with
+   * `access: "local-users"`.
+   *
+   * @default {false}
+   */
+  remote?: boolean | undefined;
+  /**
+   * Decides about each client, once, when its first request has been read and before anything of
+   * it is handed out: by {@linkcode PipeClient.user}, for example. `false`, a throw and a rejection
+   * end the connection, and the request with it; what is thrown is reported on the console.
+   *
+   * Nothing is read meanwhile, so a client that leaves is noticed when the decision has been made.
+   * {@linkcode ExchangesOptions.responderTimeout} holds for the decision too.
+   *
+   * @param client The connection to decide about.
+   * @returns Whether the client is let in.
+   */
+  authorize?: ((client: PipeClient) => boolean | Promise<boolean>) | undefined;
   /**
    * Stops the server at once when it aborts: exchange signals abort, what Windows has taken stays
    * readable for the clients, everything is closed. Aborted beforehand: the server never listens.
@@ -159,10 +188,13 @@ export interface ExchangesOptions {
  * @throws {TypeError} If the name can not be used or an option has a wrong type.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.NotSupported} From `next()`, if this is not Windows.
- * @throws {Deno.errors.NotCapable} From `next()`, without `--allow-ffi` or
- *   `--allow-ffi=C:\Windows\System32\kernel32.dll`.
- * @throws {Deno.errors.AddrInUse} From `next()`, if there is a pipe of this name.
- * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed.
+ * @throws {Deno.errors.NotCapable} From `next()`, without `--allow-ffi`, or
+ *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
+ *   second is not needed with `access: "system-default"` and no `authorize`.
+ * @throws {Deno.errors.AddrInUse} From `next()`, if there is a pipe of this name; the message tells
+ *   whose, where Windows does.
+ * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed, or
+ *   `access.sddl` keeps this user from creating more than one instance.
  * @throws {WindowsError} From `next()`, if something else prevents listening, or if it can not go
  *   on.
  *
@@ -293,7 +325,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
       return undefined;
     }
     try {
-      this.#loop = this.#open(this.#settings.path);
+      this.#loop = this.#open(this.#settings.path, this.#settings.identifies);
       // Known before it listens: its hooks may use the generator.
       this.#server = new Server(this.#loop, this.#settings, this.#options, this);
       this.#server.open();

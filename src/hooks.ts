@@ -23,6 +23,34 @@ export function callHook<A extends unknown[]>(
   }
 }
 
+/**
+ * Asks a hook for a yes or a no, and tells the answer at once if the hook gives it at once. What it
+ * throws is reported and counts as a no, and so does whatever is neither.
+ */
+export function askHook<A extends unknown[]>(
+  name: string,
+  hook: (...args: A) => unknown,
+  answered: (yes: boolean, error?: unknown) => void,
+  ...args: A
+): void {
+  const settle = (answer: unknown) => {
+    if (typeof answer === "boolean") return answered(answer);
+    fail(new TypeError(`Cannot use the result of "${name}": must be a boolean, was ${answer}`));
+  };
+  const fail = (error: unknown) => {
+    report(error);
+    answered(false, error);
+  };
+  let result: unknown;
+  try {
+    result = hook(...args);
+  } catch (error) {
+    return fail(error);
+  }
+  if (isThenable(result)) result.then(settle, fail);
+  else settle(result);
+}
+
 /** Whether a value is to be awaited. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value &&

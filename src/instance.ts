@@ -7,6 +7,7 @@
  * | idle        | nothing                    | there is none                                      |
  * | connecting  | a listen                   | has not come yet                                   |
  * | reading     | a read                     | owes a request (`rest`: the rest of a long one)    |
+ * | authorizing | nothing                    | has sent its first request, and may be refused     |
  * | answering   | a read ahead, a write, none| waits for the responder                            |
  * | writing     | a write, perhaps a read    | gets the last message of an answer                 |
  * | ended       | nothing                    | has left; its last exchange is not taken yet       |
@@ -45,6 +46,7 @@ export type State =
   | { readonly name: "idle" }
   | { readonly name: "connecting" }
   | { readonly name: "reading"; readonly rest: boolean; readonly gone: boolean }
+  | { readonly name: "authorizing"; readonly gone: boolean }
   | { readonly name: "answering"; readonly ahead: Ahead; readonly out: Out }
   | { readonly name: "writing"; readonly ahead: Ahead }
   | { readonly name: "ended" }
@@ -70,6 +72,11 @@ export type Event =
   /** The read is over: a whole message, or the first piece of a long one. */
   | "message"
   | "partial"
+  /** The read is over: a whole message, the first of a client that has to be admitted. */
+  | "introduction"
+  /** The program lets the client in, or does not. */
+  | "admitted"
+  | "refused"
   /** The read is over: the client has left, we cancelled it, or what came can not be used. */
   | "ended"
   | "cancelled"
@@ -101,6 +108,8 @@ export type Command =
   | "cancelOut"
   /** A client has come. */
   | "welcome"
+  /** Ask the program whether to let the client in. */
+  | "authorize"
   /** Give the request to the server. */
   | "hand"
   /** Keep the read's result, or let it come again in the next turn. */
@@ -133,6 +142,7 @@ const OUT = ["free", "busy", "gone"] as const;
 const READING = NO_YES.map((rest) =>
   NO_YES.map((gone): State => ({ name: "reading", rest, gone }))
 );
+const AUTHORIZING = NO_YES.map((gone): State => ({ name: "authorizing", gone }));
 const ANSWERING = AHEAD.map((ahead) =>
   OUT.map((out): State => ({ name: "answering", ahead, out }))
 );
@@ -157,6 +167,7 @@ export const STATES: readonly State[] = [
   IDLE,
   CONNECTING,
   ...READING.flat(),
+  ...AUTHORIZING,
   ...ANSWERING.flat(),
   ...WRITING,
   ENDED,
@@ -172,6 +183,9 @@ export const EVENTS: readonly Event[] = [
   "listenFailed",
   "message",
   "partial",
+  "introduction",
+  "admitted",
+  "refused",
   "ended",
   "cancelled",
   "broken",
@@ -192,6 +206,10 @@ function pick(states: readonly State[] | undefined, index: number): State {
 
 function reading(rest: boolean, gone: boolean): State {
   return pick(READING[Number(rest)], Number(gone));
+}
+
+function authorizing(gone: boolean): State {
+  return pick(AUTHORIZING, Number(gone));
 }
 
 function answering(ahead: Ahead, out: Out): State {
@@ -222,6 +240,11 @@ function finish(reads: boolean, writes: boolean, ...commands: Command[]): Step {
 
 function evict(reads: boolean, writes: boolean, ...commands: Command[]): Step {
   return finish(reads, writes, ...commands, "disconnect", ...(writes ? CANCEL_OUT : []));
+}
+
+/** A request goes to the server, which may answer it. */
+function hand(gone: boolean): Step {
+  return to(answering("none", gone ? "gone" : "free"), "hand");
 }
 
 const CANCEL_IN: readonly Command[] = ["cancelIn"];
@@ -278,7 +301,9 @@ function fromReading(
   const { rest, gone } = state;
   switch (event) {
     case "message":
-      return to(answering("none", gone ? "gone" : "free"), "hand");
+      return hand(gone);
+    case "introduction":
+      return to(authorizing(gone), "authorize");
     case "partial":
       if (rest) return undefined;
       // What is there of the last request is read, and nothing of it waited for.
@@ -297,6 +322,25 @@ function fromReading(
       return finish(true, false);
     case "evict":
       return evict(true, false);
+    default:
+      return undefined;
+  }
+}
+
+function fromAuthorizing(
+  state: State & { name: "authorizing" },
+  event: Event,
+): Step | undefined {
+  switch (event) {
+    case "admitted":
+      return hand(state.gone);
+    case "refused":
+    case "finish":
+      return finish(false, false);
+    case "drain":
+      return to(state);
+    case "evict":
+      return evict(false, false);
     default:
       return undefined;
   }
@@ -445,6 +489,8 @@ function decide(state: State, event: Event, last: boolean): Step | undefined {
       return fromConnecting(event);
     case "reading":
       return fromReading(state, event, last);
+    case "authorizing":
+      return fromAuthorizing(state, event);
     case "answering":
       return fromAnswering(state, event, last);
     case "writing":

@@ -5,35 +5,41 @@
  * @module
  */
 
-import { KernelError } from "../ffi/kernel32.ts";
+import { KernelError } from "../ffi/library.ts";
 import { WindowsKernel } from "../ffi/windows_kernel.ts";
 import { systemError } from "./errors.ts";
 import { WaitLoop } from "./wait_loop.ts";
 
-/** Gives the loop that servers and clients run on; the path is for errors. */
-export type OpenLoop = (path: string) => WaitLoop;
+/**
+ * Gives the loop that servers and clients run on. The path is for errors, and `identifies` says
+ * whether users and access rights will be asked about.
+ */
+export type OpenLoop = (path: string, identifies: boolean) => WaitLoop;
 
-let isolateLoop: WaitLoop | undefined;
+let isolate: { readonly kernel: WindowsKernel; readonly loop: WaitLoop } | undefined;
 
 /**
  * The isolate's loop, which goes away with its last user.
  *
  * @throws {Deno.errors.NotSupported} If this is not Windows.
- * @throws {Deno.errors.NotCapable} If the permission to use kernel32 is missing.
+ * @throws {Deno.errors.NotCapable} If the permission to use kernel32 is missing, or advapi32, if
+ *   that is needed.
  * @throws {WindowsError} If Windows is short of what the loop needs.
  */
-export function openLoop(path: string): WaitLoop {
+export function openLoop(path: string, identifies: boolean): WaitLoop {
   if (Deno.build.os !== "windows") {
     throw new Deno.errors.NotSupported(
       `Cannot use named pipes: they are a part of Windows, and this is ${Deno.build.os}`,
     );
   }
-  return isolateLoop ??= new WaitLoop(openKernel(path), () => isolateLoop = undefined);
-}
-
-function openKernel(path: string): WindowsKernel {
   try {
-    return new WindowsKernel();
+    if (isolate === undefined) {
+      const kernel = new WindowsKernel({ security: identifies });
+      isolate = { kernel, loop: new WaitLoop(kernel, () => isolate = undefined) };
+    } else if (identifies) {
+      isolate.kernel.openSecurity();
+    }
+    return isolate.loop;
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     throw systemError("Cannot use", error.call, path, error.code);

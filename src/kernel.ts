@@ -39,6 +39,8 @@ export const Status = {
   INVALID_PARAMETER: 87,
   /** The other end is closed, and all that it wrote was read. */
   BROKEN: 109,
+  /** What was asked for is longer than the memory given for it. */
+  INSUFFICIENT_BUFFER: 122,
   /** The pipe's name is malformed. */
   INVALID_NAME: 123,
   /** No instance of the pipe is free, or the name has all its instances. */
@@ -134,6 +136,13 @@ export interface PipeSpec {
   readonly writeBufferSize: number;
   /** Milliseconds that a client's WaitNamedPipe waits by default. */
   readonly waitTimeout: number;
+  /**
+   * The security descriptor of the name, in SDDL, which {@linkcode Kernel.acceptsSecurity} has
+   * accepted. Undefined: what the system gives by default. Only the first instance's word counts.
+   */
+  readonly security: string | undefined;
+  /** Whether clients of other machines are taken. */
+  readonly remote: boolean;
 }
 
 /** A call that makes a handle: `handle` has a meaning only with {@linkcode Status.SUCCESS}. */
@@ -149,6 +158,32 @@ export interface Peeked {
   readonly left: number;
 }
 
+/** What a call about users or access rights told: `text` has a meaning only with SUCCESS. */
+export interface Told {
+  readonly status: number;
+  /** The Windows function that failed, or was the last. */
+  readonly call: string;
+  readonly text: string;
+}
+
+/** Who a client is, by its own token. */
+export interface Identity {
+  /** The security identifier of its user, `S-1-…`. */
+  readonly sid: string;
+  /** The last number of the SID of its integrity level. */
+  readonly integrity: number;
+  /** Whether it runs with the rights of an administrator. */
+  readonly elevated: boolean;
+}
+
+/** What {@linkcode Kernel.identify} found: `identity` is there only with SUCCESS. */
+export interface Identified {
+  readonly status: number;
+  /** The Windows function that failed, or was the last. */
+  readonly call: string;
+  readonly identity: Identity | undefined;
+}
+
 /** A timer that {@linkcode Kernel.startTimer} started. */
 export type Timer = number;
 
@@ -158,8 +193,8 @@ export type Timer = number;
  */
 export interface Kernel {
   /**
-   * Creates an instance of a message pipe that refuses remote clients. It takes clients from now
-   * on, before anything listens. With `first`, the name must not exist: ACCESS_DENIED or BUSY.
+   * Creates an instance of a message pipe. It takes clients from now on, before anything listens.
+   * With `first`, the name must not exist: ACCESS_DENIED or BUSY.
    */
   create(pipe: PipeSpec, first: boolean): Opened;
 
@@ -191,8 +226,41 @@ export interface Kernel {
   /** How much of the message at the head of the pipe is unread. */
   peek(handle: Handle): Peeked;
 
-  /** The process that is at the client's end; 0 if the system does not tell. */
-  clientProcess(handle: Handle): number;
+  /** The process that is at the client's end; undefined if the system does not tell. */
+  clientProcess(handle: Handle): number | undefined;
+
+  /** The session that this process is in; undefined if the system does not tell. */
+  clientSession(handle: Handle): number | undefined;
+
+  /**
+   * The process that serves a name; undefined if the system does not tell. To ask takes an
+   * instance of that server for a moment, as a client that comes and goes.
+   */
+  serverProcess(path: string): number | undefined;
+
+  /** The SID of the user that this process runs as. */
+  ownUser(): Told;
+
+  /** Whether a security descriptor, in SDDL, can be used. If so it is kept for `create`. */
+  acceptsSecurity(sddl: string): number;
+
+  /** The security descriptor that is in force for an open pipe, in SDDL. */
+  security(handle: Handle): Told;
+
+  /** The SID of the owner of an open pipe. */
+  owner(handle: Handle): Told;
+
+  /**
+   * Who the client is that wrote the last message that was read. Between the read and this, nothing
+   * may be submitted.
+   */
+  identify(handle: Handle): Identified;
+
+  /**
+   * The name of an account, `DOMAIN\\name`, asked off this thread, and perhaps of other machines;
+   * undefined if it has none or the system does not tell.
+   */
+  accountName(sid: string): Promise<string | undefined>;
 
   /** Throws the client out: both ends see it at once, and what is unread is destroyed. */
   disconnect(handle: Handle): number;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { PipeAccess } from "./access.ts";
+
 const PREFIX = "\\\\.\\pipe\\";
 const LOCAL_PREFIX = /^\\\\\.\\pipe\\/i;
 /** Windows takes names of up to 256 characters, prefix included. */
@@ -37,6 +39,9 @@ export interface RawServerOptions {
   readonly idleTimeout?: number | undefined;
   readonly replyTimeout?: number | undefined;
   readonly responderTimeout?: number | undefined;
+  readonly access?: PipeAccess | undefined;
+  readonly remote?: boolean | undefined;
+  readonly authorize?: unknown;
 }
 
 /** Options of a server, checked and complete. */
@@ -53,6 +58,10 @@ export interface ServerSettings {
   readonly idleTimeout: number;
   readonly replyTimeout: number;
   readonly responderTimeout: number;
+  readonly access: PipeAccess;
+  readonly remote: boolean;
+  /** Whether the server asks Windows about users, its own and its clients'. */
+  readonly identifies: boolean;
 }
 
 /** Options of a client, before they are checked. */
@@ -61,6 +70,7 @@ export interface RawClientOptions {
   readonly timeout?: number | undefined;
   readonly missing?: "wait" | "fail" | undefined;
   readonly maxMessage?: number | undefined;
+  readonly server?: "current-user" | { readonly sid: string } | undefined;
 }
 
 /** Options of a client, checked and complete. */
@@ -69,12 +79,16 @@ export interface ClientSettings {
   readonly timeout: number;
   readonly missing: "wait" | "fail";
   readonly maxMessage: number;
+  /** Who must own the pipe: this process's user, or the user with this SID; undefined: anybody. */
+  readonly server: "current-user" | { readonly sid: string } | undefined;
 }
 
 /** Checks a server's options and fills in the defaults. */
 export function serverSettings(options: RawServerOptions): Readonly<ServerSettings> {
   requireObject("options", options);
   const instances = integer("instances", options.instances, 1, 65_000, 4);
+  const access = accessOf(options.access);
+  optionalFunction("authorize", options.authorize);
   return Object.freeze({
     path: serverPath(options.path),
     instances,
@@ -88,6 +102,9 @@ export function serverSettings(options: RawServerOptions): Readonly<ServerSettin
     idleTimeout: limit("idleTimeout", options.idleTimeout, 1),
     replyTimeout: limit("replyTimeout", options.replyTimeout, 1, 30_000),
     responderTimeout: limit("responderTimeout", options.responderTimeout, 1),
+    access,
+    remote: remoteOf(options.remote, access),
+    identifies: access !== "system-default" || options.authorize !== undefined,
   });
 }
 
@@ -103,7 +120,55 @@ export function clientSettings(options: RawClientOptions): Readonly<ClientSettin
     timeout: milliseconds("timeout", options.timeout, 5_000),
     missing,
     maxMessage: integer("maxMessage", options.maxMessage, 0, LONGEST_MESSAGE, 16 * MIB),
+    server: ownerOf(options.server),
   });
+}
+
+function accessOf(access: unknown = "current-user"): PipeAccess {
+  if (access === "current-user" || access === "local-users" || access === "system-default") {
+    return access;
+  }
+  if (typeof access === "object" && access !== null && "sddl" in access) {
+    const { sddl } = access;
+    if (typeof sddl === "string" && sddl !== "" && !sddl.includes("\0")) {
+      return Object.freeze({ sddl });
+    }
+    throw new TypeError(
+      `Cannot use "access.sddl": must be a security descriptor, was ${show(sddl)}`,
+    );
+  }
+  throw new TypeError(
+    'Cannot use "access": must be "current-user", "local-users", "system-default" or { sddl }, ' +
+      `was ${show(access)}`,
+  );
+}
+
+function remoteOf(remote: unknown, access: PipeAccess): boolean {
+  if (remote === undefined || remote === false) return false;
+  if (remote !== true) {
+    throw new TypeError(`Cannot use "remote": must be a boolean, was ${show(remote)}`);
+  }
+  if (access === "local-users") {
+    throw new TypeError('Cannot use "remote": access "local-users" refuses who is not here');
+  }
+  return true;
+}
+
+/** The shape of a SID; what Windows knows of it is another matter. */
+const SID = /^S-1-(?:0x[0-9a-f]{12}|\d{1,10})(?:-\d{1,10}){1,15}$/i;
+
+function ownerOf(server: unknown): ClientSettings["server"] {
+  if (server === undefined || server === "current-user") return server;
+  if (typeof server === "object" && server !== null && "sid" in server) {
+    const { sid } = server;
+    if (typeof sid === "string" && SID.test(sid)) {
+      return Object.freeze({ sid: `S${sid.slice(1).toLowerCase()}` });
+    }
+    throw new TypeError(`Cannot use "server.sid": must be a SID, "S-1-…", was ${show(sid)}`);
+  }
+  throw new TypeError(
+    `Cannot use "server": must be "current-user" or { sid }, was ${show(server)}`,
+  );
 }
 
 /** Checks how many responders may work at once. */

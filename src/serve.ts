@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { PipeSecurity } from "./access.ts";
 import type { Exchange, ServerExchange } from "./exchange.ts";
 import { checkHooks, type ExchangesOptions, onAbort } from "./exchanges.ts";
 import { callHook, isThenable, report } from "./hooks.ts";
@@ -63,6 +64,11 @@ export interface PipeServer extends AsyncDisposable {
   /** The full name of the pipe, `\\.\pipe\…`. */
   readonly path: string;
   /**
+   * Who may open the pipe: what is in force, read back from Windows when the server began to
+   * listen. Undefined if it never listened, because its signal was aborted beforehand.
+   */
+  readonly security: PipeSecurity | undefined;
+  /**
    * Resolves when the server has ended and everything is closed. Rejects when it can listen no
    * longer; that needs no handler.
    */
@@ -92,10 +98,13 @@ export interface PipeServer extends AsyncDisposable {
  * @throws {TypeError} If the name can not be used or an option has a wrong type.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.NotSupported} If this is not Windows.
- * @throws {Deno.errors.NotCapable} Without `--allow-ffi` or
- *   `--allow-ffi=C:\Windows\System32\kernel32.dll`.
- * @throws {Deno.errors.AddrInUse} If there is a pipe of this name.
- * @throws {Deno.errors.PermissionDenied} If the name is not allowed.
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
+ *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
+ *   second is not needed with `access: "system-default"` and no `authorize`.
+ * @throws {Deno.errors.AddrInUse} If there is a pipe of this name; the message tells whose, where
+ *   Windows does.
+ * @throws {Deno.errors.PermissionDenied} If the name is not allowed, or `access.sddl` keeps this
+ *   user from creating more than one instance.
  * @throws {WindowsError} If something else prevents listening.
  *
  * @example One reply for each request
@@ -130,7 +139,7 @@ export function serveOn(open: OpenLoop, options: ServeOptions, responder: Respon
   requireFunction("responder", responder);
   const limit = concurrencyLimit(options.concurrency);
   if (signal?.aborted) return new NeverServed(settings.path);
-  const loop = open(settings.path);
+  const loop = open(settings.path, settings.identifies);
   const responders = new Responders(loop, responder, options.onError, limit);
   const server = new Server(loop, settings, options, responders);
   responders.onIdle = () => server.endIfDone();
@@ -141,11 +150,13 @@ export function serveOn(open: OpenLoop, options: ServeOptions, responder: Respon
 
 class Serving implements PipeServer {
   readonly path: string;
+  readonly security: PipeSecurity;
   readonly finished: Promise<void>;
   readonly #server: Server;
 
   constructor(server: Server) {
     this.path = server.path;
+    this.security = server.security;
     this.finished = server.finished;
     this.#server = server;
   }
@@ -162,6 +173,7 @@ class Serving implements PipeServer {
 /** The server of a signal that was aborted beforehand. */
 class NeverServed implements PipeServer {
   readonly path: string;
+  readonly security = undefined;
   readonly finished: Promise<void> = Promise.resolve();
 
   constructor(path: string) {

@@ -4,13 +4,15 @@
  * @module
  */
 
+import { descriptor, type PipeSecurity } from "./access.ts";
+import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";
 import { Deadline } from "./deadlines.ts";
 import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
-import { nameTaken, systemError } from "./errors.ts";
+import { nameTaken, systemError, WindowsError } from "./errors.ts";
 import type { PipeClient, ServerClient, ServerExchange } from "./exchange.ts";
-import { callHook } from "./hooks.ts";
-import { isShortage, Status, type Timer } from "./kernel.ts";
+import { askHook, callHook } from "./hooks.ts";
+import { isShortage, type PipeSpec, Status, type Timer } from "./kernel.ts";
 import type { ServerSettings } from "./options.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
 
@@ -20,6 +22,8 @@ const LONGEST_PAUSE = 1_000;
 
 /** How long cancelled listens and reads may still take when the time has run out, in milliseconds. */
 const GRACE = 1_000;
+
+const CONVERT = "ConvertStringSecurityDescriptorToSecurityDescriptorW";
 
 /** What a shutdown came to. */
 export interface ShutdownReport {
@@ -31,8 +35,9 @@ export interface ShutdownReport {
   readonly dropped: number;
 }
 
-/** What a server tells its user. */
+/** What a server asks and tells its user. */
 export interface ServerHooks {
+  readonly authorize?: ((client: PipeClient) => boolean | Promise<boolean>) | undefined;
   readonly onListen?: ((address: { path: string }) => void) | undefined;
   readonly onDisconnect?:
     | ((client: PipeClient, reason: DisconnectReason, error?: unknown) => void)
@@ -59,6 +64,10 @@ export class Server implements Host, LoopUser {
   readonly budget: Budget;
   readonly #hooks: ServerHooks;
   readonly #sink: Sink;
+  readonly #accounts: AccountNames;
+  /** What instances are created with. */
+  #spec: PipeSpec;
+  #sddl: string | undefined = undefined;
   readonly #instances = new Set<PipeInstance>();
   readonly #ids: boolean[] = [];
   readonly #ended = Promise.withResolvers<void>();
@@ -86,6 +95,8 @@ export class Server implements Host, LoopUser {
     this.#loop = loop;
     this.settings = settings;
     this.budget = new Budget(settings.maxBuffered);
+    this.#accounts = new AccountNames(loop.kernel, loop.deadlines, this.path);
+    this.#spec = { ...settings, security: undefined };
     this.#hooks = hooks;
     this.#sink = sink;
     this.finished = this.#ended.promise;
@@ -97,18 +108,30 @@ export class Server implements Host, LoopUser {
     const { kernel } = this.#loop;
     this.#loop.enter(this);
     const handles: bigint[] = [];
-    while (handles.length < this.settings.instances) {
-      const { status, handle } = kernel.create(this.settings, handles.length === 0);
-      if (status !== Status.SUCCESS) {
-        const error = this.#creationError(status, handles.length === 0);
-        for (const created of handles) kernel.close(created);
-        this.#loop.leave(this);
-        throw error;
+    try {
+      this.#spec = { ...this.settings, security: this.#descriptor() };
+      while (handles.length < this.settings.instances) {
+        const { status, handle } = kernel.create(this.#spec, handles.length === 0);
+        if (status !== Status.SUCCESS) throw this.#creationError(status, handles.length === 0);
+        handles.push(handle);
       }
-      handles.push(handle);
+    } catch (error) {
+      for (const created of handles) kernel.close(created);
+      this.#loop.leave(this);
+      throw error;
     }
+    this.#readSecurity(handles[0]);
     for (const handle of handles) this.#add(handle);
     callHook(this.#hooks.onListen, { path: this.path });
+  }
+
+  /** What is in force, as the first instance told when it was created. */
+  get security(): PipeSecurity {
+    return Object.freeze({
+      sddl: this.#sddl,
+      firstInstance: true,
+      remote: this.settings.remote,
+    });
   }
 
   /** Takes no new clients, lets open exchanges finish, and ends; evicts the rest at the timeout. */
@@ -161,6 +184,21 @@ export class Server implements Host, LoopUser {
     const connections = this.#processes.get(processId) ?? 0;
     if (connections > 1) this.#processes.set(processId, connections - 1);
     else this.#processes.delete(processId);
+  }
+
+  /** See {@linkcode Host}. */
+  get authorizes(): boolean {
+    return this.#hooks.authorize !== undefined;
+  }
+
+  /** See {@linkcode Host}. */
+  authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void {
+    askHook("authorize", (asked) => this.#hooks.authorize?.(asked), answered, client);
+  }
+
+  /** See {@linkcode Host}. */
+  accountName(sid: string): Promise<string> {
+    return this.#accounts.of(sid);
   }
 
   /** See {@linkcode Host}. */
@@ -257,7 +295,7 @@ export class Server implements Host, LoopUser {
       this.#listening < instances && this.#count < maxInstances
     ) {
       const first = this.#instances.size === 0;
-      const { status, handle } = this.#loop.kernel.create(this.settings, first);
+      const { status, handle } = this.#loop.kernel.create(this.#spec, first);
       if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
       this.#add(handle);
     }
@@ -269,11 +307,43 @@ export class Server implements Host, LoopUser {
     else this.#retryLater();
   }
 
+  /** The security descriptor that the user's words mean; undefined: what Windows gives. */
+  #descriptor(): string | undefined {
+    const { access } = this.settings;
+    if (access === "system-default") return undefined;
+    const { kernel } = this.#loop;
+    const { status, call, text } = kernel.ownUser();
+    if (status !== Status.SUCCESS) {
+      throw systemError("Cannot find out the user for", call, this.path, status);
+    }
+    const sddl = descriptor(access, text);
+    if (sddl === undefined) return undefined;
+    const accepted = kernel.acceptsSecurity(sddl);
+    if (accepted === Status.SUCCESS) return sddl;
+    if (isShortage(accepted)) {
+      throw systemError("Cannot listen on", CONVERT, this.path, accepted);
+    }
+    throw new TypeError(`Cannot use "access.sddl" "${sddl}": Windows does not understand it`, {
+      cause: new WindowsError("Cannot listen on", {
+        code: Math.max(0, accepted),
+        call: CONVERT,
+        path: this.path,
+      }),
+    });
+  }
+
+  #readSecurity(handle: bigint | undefined): void {
+    if (handle === undefined || this.#spec.security === undefined) return;
+    const { status, text } = this.#loop.kernel.security(handle);
+    if (status === Status.SUCCESS) this.#sddl = text;
+  }
+
   #creationError(status: number, first: boolean): Error {
+    const { kernel } = this.#loop;
     const taken = first && (status === Status.BUSY ||
-      status === Status.ACCESS_DENIED && this.#loop.kernel.exists(this.path));
+      status === Status.ACCESS_DENIED && kernel.exists(this.path));
     return taken
-      ? nameTaken("CreateNamedPipeW", this.path, status)
+      ? nameTaken("CreateNamedPipeW", this.path, status, kernel.serverProcess(this.path))
       : systemError("Cannot listen on", "CreateNamedPipeW", this.path, status);
   }
 
@@ -329,6 +399,7 @@ export class Server implements Host, LoopUser {
     if (this.#leaving) return;
     this.#leaving = true;
     this.#loop.deadlines.lift(this.#deadline);
+    this.#accounts.close();
     this.#loop.leave(this).then(() => {
       if (this.#error === undefined) this.#ended.resolve();
       else this.#ended.reject(this.#error);

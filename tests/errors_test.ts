@@ -119,7 +119,7 @@ Deno.test("nameTaken() is AddrInUse, whichever way Windows says it", () => {
     [231, "ERROR_PIPE_BUSY", "all instances are busy"],
   ] as const;
   for (const [code, symbol, text] of rows) {
-    const error = nameTaken("CreateNamedPipeW", PATH, code);
+    const error = nameTaken("CreateNamedPipeW", PATH, code, undefined);
     assertError(
       error,
       Deno.errors.AddrInUse,

@@ -37,6 +37,7 @@ connecting
 
 reading
   message                               -> answering, ahead none, free: hand
+  introduction                          -> authorizing: authorize
   partial                               -> reading rest: readRest
   partial (last)                        -> reading rest: readRest cancelIn
   ended                                 -> idle: recycle
@@ -49,6 +50,7 @@ reading
 
 reading rest
   message                               -> answering, ahead none, free: hand
+  introduction                          -> authorizing: authorize
   ended                                 -> idle: recycle
   cancelled                             -> closed: retire
   broken                                -> closed: disconnect retire
@@ -59,6 +61,7 @@ reading rest
 
 reading gone
   message                               -> answering, ahead none, gone: hand
+  introduction                          -> authorizing gone: authorize
   partial                               -> reading rest gone: readRest
   partial (last)                        -> reading rest gone: readRest cancelIn
   ended                                 -> idle: recycle
@@ -71,6 +74,7 @@ reading gone
 
 reading rest gone
   message                               -> answering, ahead none, gone: hand
+  introduction                          -> authorizing gone: authorize
   ended                                 -> idle: recycle
   cancelled                             -> closed: retire
   broken                                -> closed: disconnect retire
@@ -78,6 +82,18 @@ reading rest gone
   drain                                 -> reading rest gone: cancelIn
   finish                                -> closing reads: cancelIn
   evict                                 -> closing reads: disconnect cancelIn
+
+authorizing
+  admitted                              -> answering, ahead none, free: hand
+  refused, finish                       -> closed: retire
+  drain                                 -> authorizing
+  evict                                 -> closed: disconnect retire
+
+authorizing gone
+  admitted                              -> answering, ahead none, gone: hand
+  refused, finish                       -> closed: retire
+  drain                                 -> authorizing gone
+  evict                                 -> closed: disconnect retire
 
 answering, ahead none, free
   sent                                  -> answering, ahead none, busy: write
@@ -240,6 +256,8 @@ function nameOf(state: State): string {
   switch (state.name) {
     case "reading":
       return words("reading", state.rest && "rest", state.gone && "gone");
+    case "authorizing":
+      return words("authorizing", state.gone && "gone");
     case "answering":
       return `answering, ahead ${state.ahead}, ${state.out}`;
     case "writing":
@@ -302,7 +320,7 @@ Deno.test("the table has a row for every state, and no other", () => {
   assertEquals(new Set(STATES).size, STATES.length);
   assertEquals(new Set(EVENTS).size, EVENTS.length);
   const numbers = [STATES.length, EVENTS.length];
-  assertEquals(numbers, [24, 18]);
+  assertEquals(numbers, [26, 21]);
 });
 
 Deno.test("the parser of the table refuses what it does not understand", () => {
@@ -361,8 +379,8 @@ interface World {
   readonly outcome: "message" | "partial";
   /** A write is in flight. */
   readonly out: boolean;
-  /** The exchange that the responder has. */
-  readonly exchange: "none" | "open" | "lost";
+  /** The exchange that the responder has, or that waits for its client to be admitted. */
+  readonly exchange: "none" | "asked" | "open" | "lost";
   /** Whether the instance has a client. */
   readonly client: boolean;
   readonly handle: "open" | "closed";
@@ -408,6 +426,8 @@ function completions(world: World): Event[] {
   if (world.in === "readRest") events.push("message", "ended", "cancelled", "broken");
   if (world.in === "kept message") events.push("message");
   if (world.in === "kept partial") events.push("partial");
+  const first = world.in === "read" || world.in === "readRest";
+  if (first && world.state.name === "reading") events.push("introduction");
   if (world.out) events.push("written", "unwritten");
   return events;
 }
@@ -419,7 +439,8 @@ function possible(world: World): Event[] {
   if (world.exchange === "open") events.push("sent", "replied", "settled");
   // The user lets go of an exchange that is lost.
   if (world.exchange === "lost") events.push("settled");
-  if (world.exchange !== "none") events.push("turned");
+  if (world.exchange === "open" || world.exchange === "lost") events.push("turned");
+  if (world.exchange === "asked") events.push("admitted", "refused");
   events.push("finish", "evict");
   if (world.last) events.push("drain");
   return events;
@@ -431,6 +452,8 @@ function happen(world: World, event: Event): World {
     case "message":
     case "partial":
       return { ...world, in: "nothing", cancelled: false, outcome: event };
+    case "introduction":
+      return { ...world, in: "nothing", cancelled: false, outcome: "message" };
     case "connected":
     case "connectedGone":
     case "listenFailed":
@@ -443,6 +466,7 @@ function happen(world: World, event: Event): World {
       return { ...world, out: false };
     case "replied":
     case "settled":
+    case "refused":
       return { ...world, exchange: "none" };
     case "drain":
       return { ...world, drained: true };
@@ -490,9 +514,19 @@ function execute(before: World, world: World, command: Command): World {
     case "welcome":
       demand(!world.client, "a second client");
       return { ...world, client: true };
+    case "authorize":
+      demand(world.exchange === "none", "a client is asked about with an exchange open");
+      return { ...world, exchange: "asked" };
     case "hand":
-      demand(before.state.name === "reading", `a request is handed from "${before.state.name}"`);
-      demand(world.exchange === "none", "a second open exchange");
+      demand(
+        before.state.name === "reading" || before.state.name === "authorizing",
+        `a request is handed from "${before.state.name}"`,
+      );
+      demand(world.exchange !== "open" && world.exchange !== "lost", "a second open exchange");
+      demand(
+        (before.state.name === "authorizing") === (world.exchange === "asked"),
+        "a request is handed over whose client was not admitted",
+      );
       return { ...world, exchange: before.state.gone ? "lost" : "open" };
     case "lose":
       return { ...world, exchange: world.exchange === "open" ? "lost" : world.exchange };
@@ -521,6 +555,7 @@ function inspect(world: World): void {
     idle: [false, false],
     connecting: [true, false],
     reading: [true, false],
+    authorizing: [false, false],
     answering: state.name === "answering" ? [state.ahead === "reading", state.out === "busy"] : [],
     writing: state.name === "writing" ? [state.ahead === "reading", true] : [],
     ended: [false, false],
@@ -542,6 +577,10 @@ function inspect(world: World): void {
   } else {
     demand(world.exchange !== "open", `an open exchange in "${nameOf(state)}"`);
   }
+  demand(
+    (state.name === "authorizing") === (world.exchange === "asked"),
+    `the exchange is ${world.exchange} in "${nameOf(state)}"`,
+  );
   demand(
     (state === FINAL) === (world.handle === "closed"),
     `the handle is ${world.handle} in "${nameOf(state)}"`,
@@ -644,7 +683,13 @@ Deno.test("drain ends an instance when its exchanges are settled and written", (
     for (let steps = 0; now.state !== FINAL && steps < 20; steps++) {
       const open = now.exchange !== "none" && now.state.name !== "closing";
       const [first = "finish"] = completions(now);
-      const event: Event = open ? "settled" : now.cancelled ? endOf(now) : first;
+      const event: Event = now.exchange === "asked"
+        ? "admitted"
+        : open
+        ? "settled"
+        : now.cancelled
+        ? endOf(now)
+        : first;
       // What comes after the end of a client: the server has no use for the instance.
       now = follow(transition, now, now.state.name === "idle" ? "finish" : event);
     }
@@ -656,14 +701,16 @@ function endOf(world: World): Event {
   return world.in === "listen" ? "listenFailed" : "cancelled";
 }
 
-Deno.test("a request is handed over from reading only, and whole (I4)", () => {
+Deno.test("a request is handed over when it is read, or its client admitted, and whole (I4)", () => {
+  const pairs = new Set<string>();
   for (const state of STATES) {
     for (const event of EVENTS) {
       const step = transition(state, event, false);
       if (!step?.commands.includes("hand")) continue;
-      assertEquals([state.name, event], ["reading", "message"]);
+      pairs.add(`${state.name} + ${event}`);
     }
   }
+  assertEquals([...pairs], ["reading + message", "authorizing + admitted"]);
 });
 
 Deno.test("nothing is sent and nothing settled where no exchange is open", () => {
@@ -673,7 +720,7 @@ Deno.test("nothing is sent and nothing settled where no exchange is open", () =>
       assertEquals(transition(state, event, false) !== undefined, open, nameOf(state));
     }
   }
-  for (const name of ["idle", "connecting", "reading", "writing"]) {
+  for (const name of ["idle", "connecting", "reading", "authorizing", "writing"]) {
     for (const state of STATES.filter((state) => state.name === name)) {
       assertEquals(transition(state, "settled", false), undefined, nameOf(state));
     }
@@ -739,6 +786,12 @@ Deno.test("the model finds mistakes", () => {
     [withMistake("answering, ahead none, free", "replied", [], "reading"), "what is in flight"],
     [withMistake("writing, ahead held", "written", [], "reading"), "what is in flight"],
     [withMistake("reading", "ended", [], "closed"), "the handle is open"],
+    [withMistake("reading", "introduction", ["authorize", "hand"]), "was not admitted"],
+    [
+      withMistake("authorizing", "refused", ["hand"], "answering, ahead none, free"),
+      "not admitted",
+    ],
+    [withMistake("authorizing", "drain", ["read"]), "what is in flight"],
     [(...args) => args[1] === "unwritten" ? undefined : transition(...args), "not provided for"],
   ];
   for (const [machine, words] of mistakes) {

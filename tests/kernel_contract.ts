@@ -176,6 +176,8 @@ class Bench {
       readBufferSize: ROOM,
       writeBufferSize: ROOM,
       waitTimeout: 50,
+      security: undefined,
+      remote: false,
       ...sizes,
     };
   }

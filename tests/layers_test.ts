@@ -10,35 +10,45 @@ import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@st
 const TABLE = `
 src/kernel.ts             ->
 src/errors.ts             ->
-src/options.ts            ->
+src/access.ts             ->
+src/options.ts            -> src/access.ts
 src/hooks.ts              ->
 src/instance.ts           ->
 src/budget.ts             ->
-ffi/kernel32.ts           ->
+ffi/library.ts            ->
 ffi/structs.ts            ->
-ffi/slab.ts               -> ffi/kernel32.ts ffi/structs.ts
-ffi/windows_kernel.ts     -> ffi/kernel32.ts ffi/slab.ts ffi/structs.ts src/kernel.ts node:timers
+ffi/sid.ts                ->
+ffi/last_error.ts         -> src/kernel.ts
+ffi/kernel32.ts           -> ffi/library.ts
+ffi/advapi32.ts           -> ffi/kernel32.ts ffi/library.ts
+ffi/slab.ts               -> ffi/kernel32.ts ffi/library.ts ffi/structs.ts
+ffi/security.ts           -> ffi/advapi32.ts ffi/kernel32.ts ffi/last_error.ts ffi/library.ts
+                             ffi/sid.ts ffi/slab.ts ffi/structs.ts src/kernel.ts
+ffi/windows_kernel.ts     -> ffi/advapi32.ts ffi/kernel32.ts ffi/last_error.ts ffi/library.ts
+                             ffi/security.ts ffi/slab.ts ffi/structs.ts src/kernel.ts node:timers
 src/message.ts            -> src/options.ts
 src/deadlines.ts          -> src/kernel.ts
+src/account_names.ts      -> src/deadlines.ts src/kernel.ts
 src/wait_loop.ts          -> src/deadlines.ts src/kernel.ts
 src/message_reader.ts     -> src/kernel.ts src/wait_loop.ts
-src/exchange.ts           -> src/message.ts
+src/exchange.ts           -> src/access.ts src/errors.ts src/kernel.ts src/message.ts
 src/driver.ts             -> src/budget.ts src/deadlines.ts src/errors.ts src/exchange.ts
                              src/instance.ts src/kernel.ts src/message_reader.ts src/options.ts
                              src/wait_loop.ts
-src/server.ts             -> src/budget.ts src/deadlines.ts src/driver.ts src/errors.ts
+src/server.ts             -> src/access.ts src/account_names.ts src/budget.ts src/deadlines.ts
+                             src/driver.ts src/errors.ts
                              src/exchange.ts src/hooks.ts src/kernel.ts src/options.ts
                              src/wait_loop.ts
-src/isolate.ts            -> ffi/kernel32.ts ffi/windows_kernel.ts src/errors.ts src/wait_loop.ts
-src/exchanges.ts          -> src/driver.ts src/exchange.ts src/isolate.ts src/options.ts
+src/isolate.ts            -> ffi/library.ts ffi/windows_kernel.ts src/errors.ts src/wait_loop.ts
+src/exchanges.ts          -> src/access.ts src/driver.ts src/exchange.ts src/isolate.ts src/options.ts
                              src/server.ts src/wait_loop.ts
-src/serve.ts              -> src/exchange.ts src/exchanges.ts src/hooks.ts src/isolate.ts
+src/serve.ts              -> src/access.ts src/exchange.ts src/exchanges.ts src/hooks.ts src/isolate.ts
                              src/message.ts src/options.ts src/server.ts src/wait_loop.ts
 src/client_connection.ts  -> src/errors.ts src/kernel.ts src/message.ts src/message_reader.ts
                              src/options.ts src/wait_loop.ts
 src/client.ts             -> src/client_connection.ts src/errors.ts src/isolate.ts src/kernel.ts
                              src/message.ts src/options.ts src/wait_loop.ts
-mod.ts                    -> src/client.ts src/client_connection.ts src/driver.ts src/errors.ts
+mod.ts                    -> src/access.ts src/client.ts src/client_connection.ts src/driver.ts src/errors.ts
                              src/exchange.ts src/exchanges.ts src/message.ts src/serve.ts
                              src/server.ts
 `;
@@ -282,9 +292,11 @@ Deno.test("only src/isolate.ts reaches the FFI, which knows of src only the seam
     return from === "mod.ts" ? [] : others.map((to) => `${from} -> ${to}`);
   });
   assertEquals(crossing.toSorted(), [
+    "ffi/last_error.ts -> src/kernel.ts",
+    "ffi/security.ts -> src/kernel.ts",
     "ffi/windows_kernel.ts -> node:timers",
     "ffi/windows_kernel.ts -> src/kernel.ts",
-    "src/isolate.ts -> ffi/kernel32.ts",
+    "src/isolate.ts -> ffi/library.ts",
     "src/isolate.ts -> ffi/windows_kernel.ts",
   ]);
 });

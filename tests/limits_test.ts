@@ -932,17 +932,6 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "maxPerProcess asks the system for nothing when there is none",
-  inWorld(async (world) => {
-    const asked = mock.method(world.kernel, "clientProcess");
-    const server = world.serve(respond);
-    for (let i = 0; i < 10; i++) (await arrived(world, SELF)).close();
-    assertEquals(asked.mock.callCount(), 0);
-    await server.shutdown();
-  }),
-);
-
 // maxInstances
 
 Deno.test(

@@ -8,6 +8,7 @@
 import { setImmediate } from "node:timers";
 import {
   type Handle,
+  type Identified,
   type Kernel,
   Lane,
   type Opened,
@@ -15,6 +16,7 @@ import {
   type PipeSpec,
   Status,
   type Timer,
+  type Told,
 } from "../src/kernel.ts";
 import { Clock } from "./memory/clock.ts";
 import { type Decisions, type Failing, plain, type Submission } from "./memory/decisions.ts";
@@ -29,6 +31,12 @@ export { MemorySystem } from "./memory/system.ts";
 
 /** What memory holds that is nobody's to read: in flight, or released. */
 export const POISON = 0xdb;
+
+/** The session that every process is in. */
+const SESSION = 1;
+
+/** As much of the grammar of security descriptors as is needed to tell one from nonsense. */
+const SDDL = /^(?:O:[\w-]+)?(?:G:[\w-]+)?D:[A-Z]*(?:\([^()]*\))*(?:S:.*)?$/;
 
 /** What a kernel still holds. */
 export interface Leftovers {
@@ -80,6 +88,8 @@ interface Flight extends InFlight {
 
 interface Open {
   readonly end: End;
+  /** A message was read, and nothing was submitted since: its writer can be identified (55). */
+  identifiable: boolean;
   /** What is in flight, by lane. */
   readonly flights: [Flight | undefined, Flight | undefined];
 }
@@ -116,6 +126,9 @@ export class MemoryKernel implements Kernel {
   holdWaits = false;
   /** The process that it belongs to. */
   readonly process: number;
+  /** Tells the names of accounts; a test may take its time. */
+  accounts: (sid: string) => Promise<string | undefined> = (sid) =>
+    Promise.resolve(`TEST\\${sid.slice(sid.lastIndexOf("-") + 1)}`);
   /** The first breach of the contract, even if its error was caught. */
   breach: Error | undefined = undefined;
 
@@ -125,6 +138,7 @@ export class MemoryKernel implements Kernel {
   readonly #slots = new Map<number, Slot>();
   readonly #pictures: [Set<number>, Set<number>] = [new Set(), new Set()];
   readonly #held: Flight[] = [];
+  readonly #accepted = new Set<string>();
   readonly #failures: { readonly call: Failing; readonly status: number }[] = [];
   readonly #unloads: (() => void)[] = [];
   #nextHandle = 0n;
@@ -142,6 +156,9 @@ export class MemoryKernel implements Kernel {
 
   create(pipe: PipeSpec, first: boolean): Opened {
     this.#running();
+    if (pipe.security !== undefined && !this.#accepted.has(pipe.security)) {
+      this.#breach("a security descriptor that was not accepted");
+    }
     const failure = this.#fails("create");
     if (failure !== undefined) return { status: failure, handle: 0n };
     const { status, end } = this.system.create(pipe.path, {
@@ -149,6 +166,8 @@ export class MemoryKernel implements Kernel {
       most: 255,
       readBufferSize: pipe.readBufferSize,
       writeBufferSize: pipe.writeBufferSize,
+      process: this.process,
+      ...(pipe.security === undefined ? {} : { security: pipe.security }),
     }, first);
     return this.#opened(status, end);
   }
@@ -161,10 +180,71 @@ export class MemoryKernel implements Kernel {
     return this.#opened(status, end);
   }
 
-  clientProcess(handle: Handle): number {
+  clientProcess(handle: Handle): number | undefined {
     const { end } = this.#use(handle);
-    if (this.#fails("clientProcess", handle) !== undefined) return 0;
-    return end instanceof ServerEnd ? end.process : 0;
+    if (this.#fails("clientProcess", handle) !== undefined) return undefined;
+    return end instanceof ServerEnd ? end.process : undefined;
+  }
+
+  clientSession(handle: Handle): number | undefined {
+    const { end } = this.#use(handle);
+    if (this.#fails("clientSession", handle) !== undefined) return undefined;
+    return end instanceof ServerEnd ? SESSION : undefined;
+  }
+
+  serverProcess(path: string): number | undefined {
+    this.#running();
+    if (this.#fails("serverProcess") !== undefined) return undefined;
+    const { end } = this.system.open(path, this.process);
+    end?.close();
+    return end?.terms.process;
+  }
+
+  ownUser(): Told {
+    this.#running();
+    const status = this.#fails("ownUser");
+    if (status !== undefined) return { status, call: "OpenProcessToken", text: "" };
+    const text = this.system.identityOf(this.process).sid;
+    return { status: Status.SUCCESS, call: "GetTokenInformation", text };
+  }
+
+  acceptsSecurity(sddl: string): number {
+    this.#running();
+    const failure = this.#fails("acceptsSecurity");
+    if (failure !== undefined) return failure;
+    if (!SDDL.test(sddl)) return Status.INVALID_PARAMETER;
+    this.#accepted.add(sddl);
+    return Status.SUCCESS;
+  }
+
+  security(handle: Handle): Told {
+    const { end } = this.#use(handle);
+    const status = this.#fails("security", handle) ?? Status.SUCCESS;
+    return { status, call: "GetKernelObjectSecurity", text: end.terms.security ?? "" };
+  }
+
+  owner(handle: Handle): Told {
+    const { end } = this.#use(handle);
+    const status = this.#fails("owner", handle) ?? Status.SUCCESS;
+    const [, named] = /^O:(S-[\d-]+)/.exec(end.terms.security ?? "") ?? [];
+    const text = named ?? this.system.identityOf(end.terms.process ?? 0).sid;
+    return { status, call: "GetKernelObjectSecurity", text };
+  }
+
+  identify(handle: Handle): Identified {
+    const { end, identifiable } = this.#use(handle);
+    const call = "ImpersonateNamedPipeClient";
+    const failure = this.#fails("identify", handle);
+    if (failure !== undefined) return { status: failure, call, identity: undefined };
+    // 55: it is that of the last message read, and nobody knows which after the next read.
+    if (!identifiable) this.#breach("a client is identified without a message just read");
+    const process = end instanceof ServerEnd ? end.process : 0;
+    return { status: Status.SUCCESS, call, identity: this.system.identityOf(process) };
+  }
+
+  accountName(sid: string): Promise<string | undefined> {
+    this.#running();
+    return this.accounts(sid);
   }
 
   keepMessages(handle: Handle): number {
@@ -523,6 +603,7 @@ export class MemoryKernel implements Kernel {
     };
     memory.flights[lane] = flight;
     open.flights[lane] = flight;
+    if (lane === Lane.IN) open.identifiable = false;
     this.#signals.reset(lane);
     const failure = this.#fails(call, handle);
     if (failure === undefined) start(open.end, flight.operation);
@@ -539,6 +620,7 @@ export class MemoryKernel implements Kernel {
       // 2: a synchronous success, and a partial read, leave the event signalled.
       flight.word = truth;
       flight.memory.set(flight.operation.bytes);
+      if (call === "read") open.identifiable = true;
       this.#signals.signal(lane);
     }
     return answer;
@@ -556,6 +638,8 @@ export class MemoryKernel implements Kernel {
 
   #observe(flight: Flight): void {
     flight.inFlight = false;
+    const open = this.#handles.get(flight.handle);
+    if (open !== undefined && flight.call === "read") open.identifiable = moved(flight.word);
     flight.memory.set(flight.operation.bytes);
   }
 
@@ -568,7 +652,8 @@ export class MemoryKernel implements Kernel {
   #opened(status: number, end: End | undefined): Opened {
     if (end === undefined) return { status, handle: 0n };
     this.#nextHandle += 4n;
-    this.#handles.set(this.#nextHandle, { end, flights: [undefined, undefined] });
+    const flights: Open["flights"] = [undefined, undefined];
+    this.#handles.set(this.#nextHandle, { end, identifiable: false, flights });
     return { status, handle: this.#nextHandle };
   }
 

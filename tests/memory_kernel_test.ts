@@ -44,6 +44,8 @@ const SPEC: PipeSpec = {
   readBufferSize: 4096,
   writeBufferSize: 4096,
   waitTimeout: 50,
+  security: undefined,
+  remote: false,
 };
 
 function create(kernel: MemoryKernel, spec: Partial<PipeSpec> = {}): Handle {

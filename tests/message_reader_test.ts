@@ -43,6 +43,8 @@ class Fixture implements Completer, LoopUser, AsyncDisposable {
       readBufferSize: quota,
       writeBufferSize: quota,
       waitTimeout: 50,
+      security: undefined,
+      remote: false,
     };
     const { handle } = kernel.create(spec, true);
     this.client = kernel.system.connect(PATH);

@@ -217,6 +217,9 @@ const SERVER_DEFAULTS: ServerSettings = {
   idleTimeout: Infinity,
   replyTimeout: 30_000,
   responderTimeout: Infinity,
+  access: "current-user",
+  remote: false,
+  identifies: true,
 };
 
 const CLIENT_DEFAULTS: ClientSettings = {
@@ -224,6 +227,7 @@ const CLIENT_DEFAULTS: ClientSettings = {
   timeout: 5_000,
   missing: "wait",
   maxMessage: 16_777_216,
+  server: undefined,
 };
 
 Deno.test("serverSettings() fills in the defaults, and nothing else gets through", () => {
@@ -238,6 +242,80 @@ Deno.test("clientSettings() fills in the defaults, and nothing else gets through
   const absent = Object.fromEntries(Object.keys(CLIENT_DEFAULTS).map((key) => [key, undefined]));
   assertEquals(client({ ...absent, path: "x", first: true, signal: null }), CLIENT_DEFAULTS);
   assert(Object.isFrozen(client({ path: "x" })));
+});
+
+// Access rights
+
+const SDDL = "D:P(A;;FA;;;SY)";
+const SID = "S-1-5-21-1-2-3-1001";
+
+Deno.test("access is one of three words or a descriptor, and remote goes with all but one", () => {
+  for (const access of ["current-user", "local-users", "system-default"] as const) {
+    assertEquals(server({ path: "x", access }).access, access);
+  }
+  const own = server({ path: "x", access: { sddl: SDDL, more: 1 } }).access;
+  assertEquals(own, { sddl: SDDL });
+  assert(Object.isFrozen(own));
+  assertEquals(server({ path: "x", remote: true }).remote, true);
+  assertEquals(server({ path: "x", remote: false, access: "local-users" }).remote, false);
+  assertEquals(server({ path: "x", remote: true, access: { sddl: SDDL } }).remote, true);
+
+  const words = 'must be "current-user", "local-users", "system-default" or { sddl }';
+  const refused: [unknown, string][] = [
+    ["everybody", `Cannot use "access": ${words}, was "everybody"`],
+    [null, `Cannot use "access": ${words}, was null`],
+    [{}, `Cannot use "access": ${words}, was an object`],
+    [{ sddl: "" }, 'Cannot use "access.sddl": must be a security descriptor, was ""'],
+    [{ sddl: "D:\0" }, 'Cannot use "access.sddl": must be a security descriptor, was "D:\0"'],
+    [{ sddl: 5 }, 'Cannot use "access.sddl": must be a security descriptor, was 5'],
+  ];
+  for (const [access, text] of refused) {
+    assertRefused(() => server({ path: "x", access }), TypeError, text);
+  }
+  assertRefused(
+    () => server({ path: "x", remote: "yes" }),
+    TypeError,
+    'Cannot use "remote": must be a boolean, was "yes"',
+  );
+  assertRefused(
+    () => server({ path: "x", remote: true, access: "local-users" }),
+    TypeError,
+    'Cannot use "remote": access "local-users" refuses who is not here',
+  );
+});
+
+Deno.test("users are asked about unless there is nothing to ask", () => {
+  const identifies = (options: object) => server({ path: "x", ...options }).identifies;
+  assertEquals(identifies({ access: "local-users" }), true);
+  assertEquals(identifies({ access: { sddl: SDDL } }), true);
+  assertEquals(identifies({ access: "system-default" }), false);
+  assertEquals(identifies({ access: "system-default", authorize: () => true }), true);
+  assertRefused(
+    () => server({ path: "x", authorize: true }),
+    TypeError,
+    'Cannot use "authorize": must be a function, was true',
+  );
+});
+
+Deno.test("server is this user or a SID", () => {
+  assertEquals(client({ path: "x", server: "current-user" }).server, "current-user");
+  assertEquals(client({ path: "x", server: { sid: SID } }).server, { sid: SID });
+  // As Windows writes them.
+  const odd = client({ path: "x", server: { sid: "s-1-0X0123456789AB-5" } }).server;
+  assertEquals(odd, { sid: "S-1-0x0123456789ab-5" });
+  assert(Object.isFrozen(odd));
+  const words = 'Cannot use "server": must be "current-user" or { sid }';
+  const refused: [unknown, string][] = [
+    ["me", `${words}, was "me"`],
+    [SID, `${words}, was "${SID}"`],
+    [null, `${words}, was null`],
+    [{ sid: "S-2-5" }, 'Cannot use "server.sid": must be a SID, "S-1-…", was "S-2-5"'],
+    [{ sid: "S-1-5" }, 'Cannot use "server.sid": must be a SID, "S-1-…", was "S-1-5"'],
+    [{ sid: 1n }, 'Cannot use "server.sid": must be a SID, "S-1-…", was 1n'],
+  ];
+  for (const [value, text] of refused) {
+    assertRefused(() => client({ path: "x", server: value }), TypeError, text);
+  }
 });
 
 // Numbers

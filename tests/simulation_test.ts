@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { connectOn } from "../src/client.ts";
-import type { Exchange, PipeClient } from "../src/exchange.ts";
+import { type Exchange, type PipeClient, ServerClient } from "../src/exchange.ts";
 import { Lane, Status } from "../src/kernel.ts";
 import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
@@ -106,6 +106,16 @@ Deno.test(
 
 const BEFORE = 1;
 
+/** Where clients come from that nothing is known of. */
+const STRANGER = {
+  path: PATH,
+  processId: undefined,
+  sessionId: undefined,
+  identifies: false,
+  accountName: () => Promise.reject(new Error("test: nobody asks for names here")),
+  close: () => {},
+};
+
 class Told {
   readonly complaints: string[] = [];
   stamp = BEFORE;
@@ -152,7 +162,7 @@ class Told {
 
   client(id: number): PipeClient {
     const known = this.#clients.get(id);
-    const client = known ?? { id, signal: new AbortController().signal, close() {} };
+    const client = known ?? new ServerClient(id, STRANGER);
     this.#clients.set(id, client);
     return client;
   }
@@ -404,7 +414,14 @@ Deno.test("messages say whose they are", () => {
 
 // The simulated kernel itself.
 
-const PIPE = { path: PATH, readBufferSize: 4096, writeBufferSize: 4096, waitTimeout: 50 };
+const PIPE = {
+  path: PATH,
+  readBufferSize: 4096,
+  writeBufferSize: 4096,
+  waitTimeout: 50,
+  security: undefined,
+  remote: false,
+};
 
 function simulated() {
   const complaints: string[] = [];

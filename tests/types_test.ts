@@ -341,6 +341,9 @@ Deno.test("every option may be given as undefined", () => {
       idleTimeout: undefined,
       replyTimeout: undefined,
       responderTimeout: undefined,
+      access: undefined,
+      remote: undefined,
+      authorize: undefined,
       signal: undefined,
       onListen: undefined,
       onDisconnect: undefined,
@@ -349,6 +352,7 @@ Deno.test("every option may be given as undefined", () => {
       timeout: undefined,
       missing: undefined,
       maxMessage: undefined,
+      server: undefined,
       signal: undefined,
     };
     exchanges({ ...server, path: "x" });
@@ -439,6 +443,7 @@ Deno.test("the types of the interface are those that are documented", () => {
       DisconnectReason,
       | ("client" | "responder" | "server" | "shutdown" | "error")
       | ("maxRequest" | "maxPerProcess" | "idleTimeout" | "replyTimeout" | "responderTimeout")
+      | "unauthorized"
     >
   >();
   assertType<
@@ -447,7 +452,7 @@ Deno.test("the types of the interface are those that are documented", () => {
   assertType<Same<Parameters<Responder>, [Uint8Array<ArrayBuffer>, Exchange]>>();
   assertType<Same<keyof ExchangesOptions, keyof typeof SERVER_OPTIONS>>();
   assertType<Same<keyof ServeOptions, keyof typeof SERVER_OPTIONS | "concurrency" | "onError">>();
-  assertType<Same<keyof CallOptions, "timeout" | "missing" | "maxMessage" | "signal">>();
+  assertType<Same<keyof CallOptions, "timeout" | "missing" | "maxMessage" | "server" | "signal">>();
   assertType<Same<keyof ConnectOptions, keyof CallOptions | "path">>();
   assertType<
     Same<
@@ -468,6 +473,9 @@ const SERVER_OPTIONS = {
   waitTimeout: 0,
   maxRequest: 0,
   maxBuffered: 0,
+  access: "",
+  remote: false,
+  authorize: 0,
   maxPerProcess: 0,
   idleTimeout: 0,
   replyTimeout: 0,

@@ -16,6 +16,8 @@ const SPEC: PipeSpec = {
   readBufferSize: 65_536,
   writeBufferSize: 4,
   waitTimeout: 50,
+  security: undefined,
+  remote: false,
 };
 
 const SHORTAGES = [

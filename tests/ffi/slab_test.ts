@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { KernelError } from "../../ffi/kernel32.ts";
+import { KernelError } from "../../ffi/library.ts";
 import {
   type Block,
   blockSize,

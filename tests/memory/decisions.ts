@@ -23,6 +23,13 @@ export type Failing =
   | "keepMessages"
   | "peek"
   | "clientProcess"
+  | "clientSession"
+  | "serverProcess"
+  | "ownUser"
+  | "acceptsSecurity"
+  | "security"
+  | "owner"
+  | "identify"
   | "disconnect"
   | "close";
 

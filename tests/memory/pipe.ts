@@ -223,6 +223,8 @@ export class Channel {
 
 /** What one end of a pipe can be asked. */
 export interface End {
+  /** What the name was created with. */
+  readonly terms: Terms;
   listen(operation: Operation): void;
   read(operation: Operation, size: number): void;
   write(operation: Operation, bytes: Uint8Array): void;
@@ -243,6 +245,10 @@ export interface Terms {
   readonly readBufferSize: number;
   /** Quota of what the server writes (29). */
   readonly writeBufferSize: number;
+  /** The security descriptor, in SDDL: the first one's word counts (54). */
+  readonly security?: string;
+  /** The process that creates it. */
+  readonly process?: number;
 }
 
 class Connection {
@@ -317,12 +323,17 @@ export class ServerEnd implements End {
     return this.#state;
   }
 
+  /** See {@linkcode Name.terms}. */
+  get terms(): Terms {
+    return this.#name.terms;
+  }
+
   /** A client opens this instance. */
   admit(process: number): ClientEnd {
     this.#state = "connected";
     this.#name.listening.delete(this);
     this.#connection = new Connection(this.#terms, process);
-    const client = new ClientEnd(this.#connection, this.#terms.messages, (connection) => {
+    const client = new ClientEnd(this.#connection, this.#name.terms, (connection) => {
       // 18: from here on the instance takes no client until it is disconnected and listens again.
       if (this.#connection === connection && this.#state === "connected") this.#state = "closing";
     });
@@ -412,18 +423,21 @@ export class ServerEnd implements End {
 /** The client's end of a connection. */
 export class ClientEnd implements End {
   readonly #connection: Connection;
+  readonly terms: Terms;
   readonly #messages: boolean;
   readonly #closed: (connection: Connection) => void;
   /** 22: a client begins in byte read mode. */
   #whole = false;
 
+  /** `terms`: those of the name. */
   constructor(
     connection: Connection,
-    messages: boolean,
+    terms: Terms,
     closed: (connection: Connection) => void,
   ) {
     this.#connection = connection;
-    this.#messages = messages;
+    this.terms = terms;
+    this.#messages = terms.messages;
     this.#closed = closed;
   }
 

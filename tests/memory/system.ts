@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Status } from "../../src/kernel.ts";
+import { type Identity, Status } from "../../src/kernel.ts";
 import { type ClientEnd, Name, ServerEnd, type Terms } from "./pipe.ts";
 import { RawClient, RawServer } from "./raw.ts";
 
@@ -28,7 +28,16 @@ export interface RawClientOptions {
   readonly mode?: "message" | "byte";
   /** The process that it is in; one that nobody else is in unless told. */
   readonly process?: number;
+  /** Who that process is; {@linkcode USER} unless told. */
+  readonly identity?: Identity;
 }
+
+/** Who a process is, unless told. */
+export const USER: Identity = {
+  sid: "S-1-5-21-1-2-3-1001",
+  integrity: 0x2000,
+  elevated: false,
+};
 
 function isName(path: string): boolean {
   // 47: the prefix is a must, nearly anything may follow.
@@ -39,11 +48,19 @@ function isName(path: string): boolean {
 /** An in-memory operating system: the namespace `\\.\pipe\`. */
 export class MemorySystem {
   readonly #names = new Map<string, Name>();
+  readonly #identities = new Map<number, Identity>();
   #lastProcess = 0;
 
   /** A number for one more process. */
-  newProcess(): number {
-    return this.#lastProcess += 4;
+  newProcess(identity: Identity = USER): number {
+    this.#lastProcess += 4;
+    this.#identities.set(this.#lastProcess, identity);
+    return this.#lastProcess;
+  }
+
+  /** Who a process is. */
+  identityOf(process: number): Identity {
+    return this.#identities.get(process) ?? USER;
   }
 
   /** CreateNamedPipe. */
@@ -92,7 +109,7 @@ export class MemorySystem {
 
   /** A client for tests. It throws an error with the status when it cannot connect. */
   connect(path: string, options: RawClientOptions = {}): RawClient {
-    const { status, end } = this.open(path, options.process ?? this.newProcess());
+    const { status, end } = this.open(path, options.process ?? this.newProcess(options.identity));
     if (end === undefined) throw new Error(`cannot connect to "${path}": status ${status}`);
     const client = new RawClient(end);
     if (options.mode !== "byte") client.keepMessages(true);

@@ -21,11 +21,16 @@ const SHORTAGES = [
   Status.NOT_ENOUGH_QUOTA,
 ] as const;
 
+/** The client does not let itself be identified, or has no identity. */
+const CANNOT_IMPERSONATE = 1368;
+const CANNOT_OPEN_ANONYMOUS = 1347;
+
 /**
  * The codes with which each call may fail, having done nothing. UNKNOWN is FALSE with the last
- * error 0. That CloseHandle fails on a handle that is open is not a fault of Windows.
+ * error 0. That CloseHandle fails on a handle that is open is not a fault of Windows; and what is
+ * asked once, before a server listens, is for tests of its own.
  */
-export const FAILURES: Readonly<Record<Exclude<Failing, "close">, readonly number[]>> = {
+export const FAILURES: Readonly<Partial<Record<Failing, readonly number[]>>> = {
   create: [...SHORTAGES, Status.ACCESS_DENIED, Status.BUSY, UNHEARD_OF, Status.UNKNOWN],
   open: [...SHORTAGES, Status.BUSY, Status.NOT_FOUND, Status.ACCESS_DENIED, UNHEARD_OF],
   keepMessages: [...SHORTAGES, Status.DISCONNECTED, UNHEARD_OF, Status.UNKNOWN],
@@ -64,6 +69,8 @@ export const FAILURES: Readonly<Record<Exclude<Failing, "close">, readonly numbe
     Status.UNKNOWN,
   ],
   clientProcess: [UNHEARD_OF, Status.UNKNOWN],
+  clientSession: [UNHEARD_OF, Status.UNKNOWN],
+  identify: [...SHORTAGES, CANNOT_IMPERSONATE, CANNOT_OPEN_ANONYMOUS, UNHEARD_OF, Status.UNKNOWN],
   disconnect: [Status.DISCONNECTED, UNHEARD_OF, Status.UNKNOWN],
 };
 
@@ -208,7 +215,7 @@ export const Kind = {
 /** Every kind of fault that there is: each must happen. */
 export function everyKind(): string[] {
   const kinds: string[] = Object.values(Kind);
-  for (const [call, codes] of Object.entries(FAILURES)) {
+  for (const [call, codes = []] of Object.entries(FAILURES)) {
     for (const code of codes) kinds.push(failureKind(call, code));
   }
   for (const [call, codes] of Object.entries(BAD_ENDS)) {
@@ -226,8 +233,17 @@ export function badEndKind(call: string, code: number): string {
   return `${call} ends by itself: ${statusName(code)}`;
 }
 
+/** Calls that are made again later, or that nothing depends on. */
+const WITHOUT_TRACE: readonly Failing[] = [
+  "create",
+  "open",
+  "clientProcess",
+  "clientSession",
+  "identify",
+];
+
 /** Whether a failure must pass without a trace, because the same call is made again later. */
 export function passes(call: Failing, code: number): boolean {
-  if (call === "create" || call === "open" || call === "clientProcess") return true;
+  if (WITHOUT_TRACE.includes(call)) return true;
   return isShortage(code) && call !== "disconnect";
 }

@@ -209,8 +209,8 @@ export class History implements World, Around {
     this.#elsewhere = new Program(this, "other kernel");
   }
 
-  readonly open: OpenLoop = (path) => this.#here.open(path);
-  readonly openElsewhere: OpenLoop = (path) => this.#elsewhere.open(path);
+  readonly open: OpenLoop = (...args) => this.#here.open(...args);
+  readonly openElsewhere: OpenLoop = (...args) => this.#elsewhere.open(...args);
 
   get now(): number {
     return this.#here.time;

@@ -7,6 +7,7 @@
 
 import {
   type Handle,
+  type Identified,
   isEnd,
   isShortage,
   Lane,
@@ -16,6 +17,7 @@ import {
   Status,
 } from "../../src/kernel.ts";
 import {
+  type Failing,
   type InFlight,
   MemoryKernel,
   type MemorySystem,
@@ -101,7 +103,7 @@ export class SimulatedKernel extends MemoryKernel {
     this.manual = true;
     this.decisions.entersWait = () => false;
     this.decisions.fails = (call, handle) =>
-      call === "close" ? undefined : this.#fails(call, handle);
+      FAILURES[call] === undefined ? undefined : this.#fails(call, handle);
     this.decisions.answers = (submission, truth) => this.#answers(submission, truth);
     this.decisions.shows = (submission) => this.#shows(submission);
     this.decisions.cancels = () => {
@@ -134,8 +136,18 @@ export class SimulatedKernel extends MemoryKernel {
     return this.#call("call", () => super.keepMessages(handle));
   }
 
-  override clientProcess(handle: Handle): number {
+  override clientProcess(handle: Handle): number | undefined {
     return this.#call("call", () => super.clientProcess(handle));
+  }
+
+  override clientSession(handle: Handle): number | undefined {
+    return this.#call("call", () => super.clientSession(handle));
+  }
+
+  override identify(handle: Handle): Identified {
+    const identified = this.#call("call", () => super.identify(handle));
+    this.#tell?.(`identify ${handle} → ${statusName(identified.status)}`);
+    return identified;
   }
 
   override listen(handle: Handle, slot: number): number {
@@ -414,12 +426,12 @@ export class SimulatedKernel extends MemoryKernel {
     }
   }
 
-  #fails(call: keyof typeof FAILURES, handle: Handle | undefined): number | undefined {
+  #fails(call: Failing, handle: Handle | undefined): number | undefined {
     // The rest of a long message is seldom read, or its client gone by then: it shall fail often.
     const seldom = this.#goesOn || call === "peek" && this.#hasEnded(handle);
     const tries = seldom ? 4 : 1;
     if (!this.#chance("fails", tries)) return undefined;
-    const code = this.#around.random.some(FAILURES[call]);
+    const code = this.#around.random.some(FAILURES[call] ?? []);
     if (code === undefined) return undefined;
     const ends = isEnd(code) && (call === "read" || call === "write" || call === "peek");
     if (ends && !this.#hasEnded(handle)) return undefined;

@@ -9,7 +9,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { type Kernel32, KERNEL32_PATH, KernelError, openKernel32 } from "../../ffi/kernel32.ts";
+import { type Kernel32, KERNEL32_PATH, openKernel32 } from "../../ffi/kernel32.ts";
+import { KernelError } from "../../ffi/library.ts";
 import { CHUNK_SIZE, MAX_SLOTS, PAGE_SIZE } from "../../ffi/slab.ts";
 import { INVALID_HANDLE_VALUE, OVERLAPPED } from "../../ffi/structs.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";

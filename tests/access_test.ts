@@ -1,0 +1,770 @@
+/**
+ * Who may open a pipe, who is calling and who is let in: on the operating system in memory.
+ *
+ * The numbers are those of the rules on the project's page of facts about Windows.
+ */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { descriptor, type IntegrityLevel, integrityLevel } from "../src/access.ts";
+import { connectOn } from "../src/client.ts";
+import { WindowsError } from "../src/errors.ts";
+import type { PipeClient } from "../src/exchange.ts";
+import { Status } from "../src/kernel.ts";
+import { fate, inWorld, NAME, nextTask, PATH, text, type World } from "./fixture.ts";
+import { USER } from "./memory/system.ts";
+import type { RawClient } from "./memory_kernel.ts";
+
+const SID = "S-1-5-21-1-2-3-1001";
+
+const STRANGER = { sid: "S-1-5-21-9-9-9-500", integrity: 0x1000, elevated: false } as const;
+
+/** A client that sends a message and waits for the answer, if one comes. */
+async function ask(
+  world: World,
+  message: string,
+  client: RawClient = world.connect(),
+): Promise<string | undefined> {
+  await world.idle();
+  client.write(message);
+  const answer = await client.receiveText();
+  client.close();
+  await world.idle();
+  return answer;
+}
+
+// Security descriptors (51 to 54)
+
+Deno.test("descriptor() lets the user and the system in, and names the owner", () => {
+  assertEquals(descriptor("current-user", SID), `O:${SID}D:P(A;;FA;;;${SID})(A;;FA;;;SY)`);
+  assertEquals(descriptor("system-default", SID), undefined);
+  assertEquals(descriptor({ sddl: "D:P()" }, SID), "D:P()");
+});
+
+Deno.test("descriptor() never gives local users the right to create instances (52)", () => {
+  const sddl = descriptor("local-users", SID) ?? "";
+  assertEquals(
+    sddl,
+    `O:${SID}D:P(A;;FA;;;${SID})(A;;FA;;;SY)(D;;FA;;;NU)(A;;0x12019b;;;AU)`,
+  );
+  const [, rights = ""] = /\(A;;(0x[0-9a-f]+);;;AU\)/.exec(sddl) ?? [];
+  const FILE_CREATE_PIPE_INSTANCE = 4;
+  const FILE_GENERIC_READ = 0x120089;
+  const FILE_GENERIC_WRITE = 0x120116;
+  assertEquals(Number(rights) & FILE_CREATE_PIPE_INSTANCE, 0);
+  assertEquals(Number(rights) | FILE_CREATE_PIPE_INSTANCE, FILE_GENERIC_READ | FILE_GENERIC_WRITE);
+});
+
+Deno.test("integrityLevel() names each level, and what lies between two by the lower", () => {
+  const levels: [number, IntegrityLevel][] = [
+    [0, "untrusted"],
+    [0xfff, "untrusted"],
+    [0x1000, "low"],
+    [0x2000, "medium"],
+    [0x2100, "medium"],
+    [0x3000, "high"],
+    [0x4000, "system"],
+    [0x5000, "system"],
+  ];
+  for (const [number, name] of levels) assertEquals(integrityLevel(number), name);
+});
+
+Deno.test(
+  "serve() creates the first instance with the descriptor, and says what is in force",
+  inWorld(async (world) => {
+    const created: (string | undefined)[] = [];
+    const { create } = world.kernel;
+    world.kernel.create = (pipe, first) => {
+      created.push(first ? pipe.security : undefined);
+      assertEquals(pipe.remote, true);
+      return create.call(world.kernel, pipe, first);
+    };
+    const server = world.serve((request) => request, { remote: true, instances: 2 });
+    const own = `O:${USER.sid}D:P(A;;FA;;;${USER.sid})(A;;FA;;;SY)`;
+    assertEquals(created, [own, undefined]);
+    assertEquals(server.security, { sddl: own, firstInstance: true, remote: true });
+    assert(Object.isFrozen(server.security));
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  'access "system-default" asks nothing about users',
+  inWorld(async (world) => {
+    const refuse = () => {
+      throw new Error("test: it was asked about users");
+    };
+    Object.assign(world.kernel, {
+      ownUser: refuse,
+      acceptsSecurity: refuse,
+      security: refuse,
+      identify: refuse,
+    });
+    let asked = false;
+    const server = world.serve((_request, { client }) => {
+      asked = true;
+      const error = assertThrows(() => client.user(), Deno.errors.NotSupported);
+      assertEquals(
+        error.message,
+        `Cannot identify a client of "${PATH}": with access "system-default" this needs "authorize"`,
+      );
+      return "yes";
+    }, { access: "system-default" });
+    assertEquals(server.security, { sddl: undefined, firstInstance: true, remote: false });
+    assertEquals(await ask(world, "?"), "yes");
+    assert(asked);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "serve() refuses a descriptor that Windows does not understand, before anything is created",
+  inWorld(async (world) => {
+    const error = assertThrows(
+      () => world.serve(() => {}, { access: { sddl: "everybody" } }),
+      TypeError,
+      'Cannot use "access.sddl" "everybody": Windows does not understand it',
+    );
+    assert(error.cause instanceof WindowsError);
+    const { code, call, path } = error.cause;
+    assertEquals([code, call, path], [
+      Status.INVALID_PARAMETER,
+      "ConvertStringSecurityDescriptorToSecurityDescriptorW",
+      PATH,
+    ]);
+    assertEquals(world.system.names, []);
+    const generator = world.exchanges({ access: { sddl: "everybody" } });
+    await assertRejects(() => generator.next(), TypeError, "access.sddl");
+  }),
+);
+
+Deno.test(
+  "serve() fails when the system does not tell who its user is, or is short of something",
+  inWorld(async (world) => {
+    world.kernel.failNext("ownUser", Status.ACCESS_DENIED);
+    assertThrows(
+      () => world.serve(() => {}),
+      Deno.errors.PermissionDenied,
+      `Cannot find out the user for "${PATH}": access is denied (OpenProcessToken, error 5)`,
+    );
+    await world.idle();
+    world.kernel.failNext("acceptsSecurity", Status.OUT_OF_MEMORY);
+    assertThrows(() => world.serve(() => {}), WindowsError, "there is not enough memory");
+    await world.idle();
+    // What is in force is told, or not; it holds all the same.
+    world.kernel.failNext("security", Status.ACCESS_DENIED);
+    const server = world.serve(() => {});
+    assertEquals(server.security?.sddl, undefined);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "AddrInUse names the process that has the name, where the system tells it",
+  inWorld(async (world) => {
+    const other = world.system.serve(PATH, { process: 4711 });
+    const message = (holder: string) =>
+      `Cannot listen on "${PATH}": ${holder} has the name (CreateNamedPipeW, error 5)`;
+    assertEquals(
+      assertThrows(() => world.serve(() => {}), Deno.errors.AddrInUse).message,
+      message("process 4711"),
+    );
+    await world.idle();
+    // The question has taken the only instance, which is free no more: so nobody tells.
+    assertEquals(
+      assertThrows(() => world.serve(() => {}), Deno.errors.AddrInUse).message,
+      message("another server"),
+    );
+    other.close();
+    await world.idle();
+  }),
+);
+
+Deno.test(
+  "a server that was never listening has no security to tell",
+  inWorld(async (world) => {
+    const server = world.serve(() => {}, { signal: AbortSignal.abort() });
+    assertEquals(server.security, undefined);
+    await server.finished;
+  }),
+);
+
+// Who is calling (55)
+
+Deno.test(
+  "a client's process, session and user are known, and stay known when it has left",
+  inWorld(async (world) => {
+    let client: PipeClient | undefined;
+    const server = world.serve((request, exchange) => {
+      client = exchange.client;
+      return request;
+    });
+    const process = world.system.newProcess({ sid: "S-1-5-18", integrity: 0x4000, elevated: true });
+    const raw = world.system.connect(PATH, { process });
+    assertEquals(await ask(world, "hello", raw), "hello");
+    assertEquals([client?.processId, client?.sessionId], [process, 1]);
+    // Works destructured, too.
+    const { user } = client ?? {};
+    const known = user?.();
+    assertEquals(known, { sid: "S-1-5-18", integrity: "system", elevated: true });
+    assert(Object.isFrozen(known));
+    assert(user?.() === known);
+    assertEquals(world.reasons, ["client"]);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a client is identified once, by its first request, before anything else is read",
+  inWorld(async (world) => {
+    const order: string[] = [];
+    const { kernel } = world;
+    const { identify, read } = kernel;
+    kernel.identify = (handle) => {
+      order.push("identify");
+      return identify.call(kernel, handle);
+    };
+    kernel.read = (...args) => {
+      order.push("read");
+      return read.apply(kernel, args);
+    };
+    const server = world.serve((request) => `${request.length}`, { readBufferSize: 100_000 });
+    const client = world.connect();
+    await world.idle();
+    client.write(new Uint8Array(20_000));
+    assertEquals(await client.receiveText(), "20000");
+    client.write("again");
+    assertEquals(await client.receiveText(), "5");
+    // The first piece, the rest; then the second request, and one that does not come.
+    assertEquals(order.slice(0, 4), ["read", "read", "identify", "read"]);
+    assertEquals(order.filter((what) => what === "identify").length, 1);
+    client.close();
+    await world.idle();
+    // The next client of the same instance is another one.
+    assertEquals(await ask(world, "hello"), "5");
+    assertEquals(order.filter((what) => what === "identify").length, 2);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a client that can not be identified is served, and user() says why",
+  inWorld(async (world) => {
+    const server = world.serve((_request, { client }) => {
+      const error = assertThrows(() => client.user(), WindowsError);
+      return `${error.call} ${error.code}: ${error.message}`;
+    });
+    world.kernel.failNext("identify", 1368);
+    assertEquals(
+      await ask(world, "?"),
+      'ImpersonateNamedPipeClient 1368: Cannot identify a client of "\\\\.\\pipe\\test": the ' +
+        "client does not let itself be identified (ImpersonateNamedPipeClient, error 1368)",
+    );
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "identifying waits for a shortage to pass, and nothing is read meanwhile",
+  inWorld(async (world) => {
+    const server = world.serve((_request, { client }) => client.user().sid);
+    world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
+    const client = world.connect();
+    await world.idle();
+    client.write("?");
+    const answer = fate(client.receiveText());
+    await world.idle();
+    assertEquals(answer.state, "pending");
+    await world.pass(1);
+    assertEquals(answer.value, USER.sid);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a client that leaves, or is sent away, while identifying waits for a shortage to pass",
+  inWorld(async (world) => {
+    for (const how of ["leaves", "shutdown"] as const) {
+      const served: string[] = [];
+      const server = world.serve((_request, exchange) => void served.push(exchange.text()));
+      world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
+      const client = world.connect();
+      await world.idle();
+      client.write(how);
+      await world.idle();
+      if (how === "leaves") client.close();
+      const ended = server.shutdown({ timeout: 1_000 });
+      await world.pass(1);
+      await world.pass(1_000);
+      await world.pass(1_000);
+      await ended;
+      // The request had been read, so it is served.
+      assertEquals(served, [how]);
+      if (how === "shutdown") client.close();
+    }
+  }),
+);
+
+Deno.test(
+  "user() of a client that sent nothing says so",
+  inWorld(async (world) => {
+    let problem: unknown;
+    const server = world.serve(() => {}, {
+      onDisconnect: (client) => {
+        problem = assertThrows(() => client.user(), Deno.errors.NotFound, "it sent no request");
+        assertEquals(typeof client.processId, "number");
+      },
+    });
+    const client = world.connect();
+    await world.idle();
+    client.close();
+    await world.idle();
+    assert(problem instanceof Deno.errors.NotFound);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "what the system does not tell of a process is undefined",
+  inWorld(async (world) => {
+    const server = world.serve((_request, { client }) => `${client.processId} ${client.sessionId}`);
+    world.kernel.failNext("clientProcess", 1);
+    world.kernel.failNext("clientSession", 1);
+    assertEquals(await ask(world, "?"), "undefined undefined");
+    await server.shutdown();
+  }),
+);
+
+// The names of accounts
+
+Deno.test(
+  "accountName() asks once per SID, one after the other",
+  inWorld(async (world) => {
+    const asked: string[] = [];
+    const answers: ((name: string | undefined) => void)[] = [];
+    world.kernel.accounts = (sid) => {
+      asked.push(sid);
+      return new Promise((resolve) => answers.push(resolve));
+    };
+    const server = world.serve((_request, { client: { accountName } }) => accountName());
+    const first = ask(world, "?");
+    const again = ask(world, "?");
+    const other = ask(world, "?", world.system.connect(PATH, { identity: STRANGER }));
+    await world.idle();
+    assertEquals(asked, [USER.sid]);
+    answers[0]?.("TEST\\user");
+    assertEquals([await first, await again], ["TEST\\user", "TEST\\user"]);
+    await nextTask();
+    assertEquals(asked, [USER.sid, STRANGER.sid]);
+    answers[1]?.("TEST\\stranger");
+    assertEquals(await other, "TEST\\stranger");
+    assertEquals(await ask(world, "?"), "TEST\\user");
+    assertEquals(asked.length, 2);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "accountName() fails where there is no name, after 5,000 ms, and at the end of the server",
+  inWorld(async (world) => {
+    const failures: unknown[] = [];
+    let answer = (_name: string | undefined) => {};
+    let asked = 0;
+    world.kernel.accounts = () => {
+      asked++;
+      return new Promise((resolve) => answer = resolve);
+    };
+    const server = world.serve(async (_request, { client }) => {
+      try {
+        return await client.accountName();
+      } catch (error) {
+        failures.push(error);
+        return "no";
+      }
+    });
+    const none = ask(world, "?");
+    await world.idle();
+    answer(undefined);
+    assertEquals(await none, "no");
+
+    // A failure is not remembered, and a time limit has nothing to wait for afterwards.
+    const late = ask(world, "?");
+    await world.pass(4_999);
+    assertEquals(failures.length, 1);
+    await world.pass(1);
+    assertEquals(await late, "no");
+    // The next waits for the thread that is still held, and is not asked when it has no time left.
+    const behind = ask(world, "?");
+    await world.pass(5_000);
+    assertEquals(await behind, "no");
+    assertEquals(asked, 2);
+    answer("TEST\\too late");
+    assertEquals(
+      await (async () => {
+        const name = ask(world, "?");
+        await world.idle();
+        answer("TEST\\user");
+        return await name;
+      })(),
+      "TEST\\user",
+    );
+
+    const stranger = world.system.connect(PATH, { identity: STRANGER });
+    await world.idle();
+    stranger.write("?");
+    await world.idle();
+    const ended = server.shutdown({ timeout: 0 });
+    await world.pass(0);
+    await ended;
+    await world.idle();
+    stranger.close();
+    answer("TEST\\nobody asks any more");
+
+    const messages = failures.map((error) => error instanceof Error && error.message);
+    const about = `Cannot tell the account of a client of "${PATH}"`;
+    assertEquals(messages, [
+      `${about}: the system knows no name of ${USER.sid}`,
+      `${about}: the system did not tell the name of ${USER.sid} within 5000 ms`,
+      `${about}: the system did not tell the name of ${USER.sid} within 5000 ms`,
+      `${about}: the server has ended`,
+    ]);
+    assert(failures[0] instanceof Deno.errors.NotFound);
+    assert(failures[1] instanceof Deno.errors.TimedOut);
+    assert(failures[3] instanceof Deno.errors.Interrupted);
+  }),
+);
+
+Deno.test(
+  "accountName() fails as user() does, and after the server's end at once",
+  inWorld(async (world) => {
+    let client: PipeClient | undefined;
+    const server = world.serve((_request, exchange) => void (client = exchange.client));
+    world.kernel.failNext("identify", 1347);
+    const raw = world.connect();
+    await world.idle();
+    raw.write("?");
+    await world.idle();
+    await assertRejects(async () => await client?.accountName(), WindowsError, "is anonymous");
+    raw.close();
+    const other = world.connect();
+    await world.idle();
+    other.write("?");
+    await world.idle();
+    other.close();
+    await server.shutdown();
+    await assertRejects(async () => await client?.accountName(), Deno.errors.Interrupted);
+  }),
+);
+
+// Who is let in
+
+Deno.test(
+  "authorize() decides once per client, with its identity, before anything is handed out",
+  inWorld(async (world) => {
+    const order: string[] = [];
+    const server = world.serve((_request, exchange) => {
+      order.push(`served ${exchange.text()}`);
+      return "yes";
+    }, {
+      authorize: (client) => {
+        order.push(`asked about ${client.user().sid}`);
+        return client.user().sid === USER.sid;
+      },
+    });
+    const client = world.connect();
+    await world.idle();
+    for (const message of ["one", "two"]) {
+      client.write(message);
+      assertEquals(await client.receiveText(), "yes");
+    }
+    client.close();
+    await world.idle();
+    const stranger = world.system.connect(PATH, { identity: STRANGER });
+    assertEquals(await ask(world, "three", stranger), undefined);
+    assertEquals(order, [
+      `asked about ${USER.sid}`,
+      "served one",
+      "served two",
+      `asked about ${STRANGER.sid}`,
+    ]);
+    assertEquals(world.reasons, ["client", "unauthorized"]);
+    assertEquals(await ask(world, "four"), "yes");
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "authorize() refuses by false, a throw, a rejection and anything that is no boolean",
+  inWorld(async (world) => {
+    const planted = new Error("planted");
+    const verdicts: [() => unknown, reported: boolean][] = [
+      [() => false, false],
+      [() => Promise.resolve(false), false],
+      [() => {
+        throw planted;
+      }, true],
+      [() => Promise.reject(planted), true],
+      [() => undefined, true],
+      [() => Promise.resolve("yes"), true],
+      [() => 1, true],
+    ];
+    let verdict: () => unknown = () => true;
+    const served: string[] = [];
+    const server = world.serve((_request, exchange) => {
+      served.push(exchange.text());
+      return "yes";
+    }, { authorize: () => verdict() as boolean });
+    for (const [next, reported] of verdicts) {
+      verdict = next;
+      assertEquals(await ask(world, "let me in"), undefined);
+      const { reason, error } = world.ends.at(-1) ?? {};
+      assertEquals(reason, "unauthorized");
+      assert(error instanceof Deno.errors.PermissionDenied);
+      assertEquals(error.message, `Cannot admit a client of "${PATH}": it was not authorized`);
+      assertEquals(error.cause !== undefined, reported);
+      assertEquals(world.reports.splice(0).length, reported ? 1 : 0);
+    }
+    assertEquals(served, []);
+    verdict = () => true;
+    assertEquals(await ask(world, "let me in"), "yes");
+    assertEquals(server.security?.firstInstance, true);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a decision that takes time holds up its own client only",
+  inWorld(async (world) => {
+    const decide = Promise.withResolvers<boolean>();
+    let first = true;
+    const server = world.serve((request) => request, {
+      authorize: () => {
+        if (!first) return true;
+        first = false;
+        return decide.promise;
+      },
+    });
+    const slow = world.connect();
+    await world.idle();
+    slow.write("slow");
+    const answer = fate(slow.receiveText());
+    await world.idle();
+    assertEquals(await ask(world, "quick"), "quick");
+    assertEquals(answer.state, "pending");
+    decide.resolve(true);
+    await world.idle();
+    assertEquals(answer.value, "slow");
+    slow.close();
+    await world.idle();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a decision that comes when its client is gone, and the instance has another, is nobody's",
+  inWorld(async (world) => {
+    const decisions: PromiseWithResolvers<boolean>[] = [];
+    const served: string[] = [];
+    const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
+      instances: 1,
+      maxInstances: 1,
+      responderTimeout: 100,
+      authorize: () => {
+        const decision = Promise.withResolvers<boolean>();
+        decisions.push(decision);
+        return decision.promise;
+      },
+    });
+    for (const name of ["first", "second"]) {
+      const client = world.connect();
+      await world.idle();
+      client.write(name);
+      await world.idle();
+      if (name === "first") await world.pass(100);
+    }
+    // The time of a responder is that of the decision too.
+    assertEquals(world.reasons, ["responderTimeout"]);
+    decisions[0]?.resolve(true);
+    await world.idle();
+    assertEquals(served, []);
+    decisions[1]?.resolve(true);
+    await world.idle();
+    assertEquals(served, ["second"]);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a client that leaves during the decision is noticed after it, and its request served",
+  inWorld(async (world) => {
+    const decision = Promise.withResolvers<boolean>();
+    const served: string[] = [];
+    const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
+      authorize: () => decision.promise,
+    });
+    const client = world.connect();
+    await world.idle();
+    client.write("one way");
+    await world.idle();
+    client.close();
+    await world.idle();
+    assertEquals(world.reasons, []);
+    decision.resolve(true);
+    await world.idle();
+    assertEquals(served, ["one way"]);
+    assertEquals(world.reasons, ["client"]);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a shutdown waits for a decision, and for the answer after it",
+  inWorld(async (world) => {
+    const decision = Promise.withResolvers<boolean>();
+    const server = world.serve((request) => request, { authorize: () => decision.promise });
+    const client = world.connect();
+    await world.idle();
+    client.write("last");
+    await world.idle();
+    const report = fate(server.shutdown());
+    await world.idle();
+    assertEquals(report.state, "pending");
+    decision.resolve(true);
+    await world.idle();
+    assertEquals(report.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    assertEquals(client.readText(), "last");
+    client.close();
+  }),
+);
+
+Deno.test(
+  "a shutdown whose time is up does not wait for a decision any longer",
+  inWorld(async (world) => {
+    for (const stops of [false, true]) {
+      const abort = new AbortController();
+      const decision = Promise.withResolvers<boolean>();
+      const served: string[] = [];
+      const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
+        authorize: () => decision.promise,
+        signal: abort.signal,
+      });
+      const client = world.connect();
+      await world.idle();
+      client.write("too late");
+      await world.idle();
+      if (stops) abort.abort();
+      const report = fate(server.shutdown({ timeout: 50 }));
+      await world.pass(50);
+      assertEquals(report.value?.dropped, 1);
+      assertEquals(report.value?.evicted, stops ? 0 : 1);
+      decision.resolve(true);
+      await world.idle();
+      assertEquals(served, []);
+      assertEquals(world.reasons.at(-1), stops ? "server" : "shutdown");
+      client.close();
+    }
+  }),
+);
+
+Deno.test(
+  "authorize() may end the connection itself, or the server",
+  inWorld(async (world) => {
+    const served: string[] = [];
+    const abort = new AbortController();
+    const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
+      signal: abort.signal,
+      authorize: (client) => {
+        if (client.id === 1) client.close();
+        else abort.abort();
+        return true;
+      },
+    });
+    assertEquals(await ask(world, "one"), undefined);
+    assertEquals(await ask(world, "two"), undefined);
+    await server.finished;
+    assertEquals(served, []);
+    assertEquals(world.reasons, ["responder", "server"]);
+  }),
+);
+
+Deno.test(
+  "exchanges() yields only what was authorized",
+  inWorld(async (world) => {
+    const questions = world.ask({ authorize: (client) => client.id !== 1 });
+    questions.generator.next();
+    await world.idle();
+    assertEquals(await ask(world, "one"), undefined);
+    const client = world.connect();
+    await world.idle();
+    client.write("two");
+    await world.idle();
+    assertEquals(questions.texts, ["two"]);
+    questions.at().reply("yes");
+    assertEquals(await client.receiveText(), "yes");
+    client.close();
+    await questions.end();
+  }),
+);
+
+// Who is serving
+
+Deno.test(
+  "connect() goes on only with a server that its owner is asked for",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request);
+    for (const who of ["current-user", { sid: USER.sid }] as const) {
+      const conn = await connectOn(world.open, { path: NAME, server: who });
+      assertEquals(text(await conn.request("hello")), "hello");
+      await conn.closed();
+    }
+    await assertRejects(
+      () => connectOn(world.open, { path: NAME, server: { sid: STRANGER.sid } }),
+      Deno.errors.PermissionDenied,
+      `Cannot connect to "${PATH}": it is owned by ${USER.sid}, and not by ${STRANGER.sid}`,
+    );
+    await world.idle();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "connect() sends nothing to a false server, and does not try again",
+  inWorld(async (world) => {
+    const process = world.system.newProcess(STRANGER);
+    const squatter = world.system.serve(PATH, { process });
+    await assertRejects(
+      () => connectOn(world.open, { path: NAME, server: "current-user" }),
+      Deno.errors.PermissionDenied,
+      `it is owned by ${STRANGER.sid}, and not by ${USER.sid}`,
+    );
+    assertEquals(squatter.state, "closing");
+    assertEquals(squatter.read(), undefined);
+    squatter.close();
+    await world.idle();
+  }),
+);
+
+Deno.test(
+  "connect() tells why it could not find out, and waits for a shortage to pass",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request);
+    world.kernel.failNext("ownUser", Status.ACCESS_DENIED);
+    await assertRejects(
+      () => connectOn(world.open, { path: NAME, server: "current-user" }),
+      Deno.errors.PermissionDenied,
+      "Cannot find out the user",
+    );
+    world.kernel.failNext("owner", Status.ACCESS_DENIED);
+    await assertRejects(
+      () => connectOn(world.open, { path: NAME, server: "current-user" }),
+      Deno.errors.PermissionDenied,
+      "(GetKernelObjectSecurity, error 5)",
+    );
+    world.kernel.failNext("owner", Status.NO_SYSTEM_RESOURCES);
+    const connecting = connectOn(world.open, { path: NAME, server: "current-user" });
+    await world.pass(1);
+    await (await connecting).closed();
+    await world.idle();
+    await server.shutdown();
+  }),
+);
