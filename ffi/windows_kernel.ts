@@ -24,7 +24,7 @@ import {
   type Timer,
   type Told,
 } from "../src/kernel.ts";
-import { BOTH_LIBRARIES } from "./advapi32.ts";
+import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";
 import { KernelError } from "./library.ts";
@@ -95,8 +95,9 @@ const RECALL_TIME = 20;
 export interface WindowsKernelOptions {
   /** Whether {@linkcode WindowsKernel.openSecurity} is called at once. */
   readonly security?: boolean;
-  /** For tests: the library, which the kernel closes at its end. By default it is opened. */
+  /** For tests: the libraries, which the kernel closes at its end. By default they are opened. */
   readonly kernel32?: Kernel32;
+  readonly advapi32?: Advapi32;
   /** For tests: whether touching a block of memory that was given back is a fault. */
   readonly decommit?: boolean;
 }
@@ -146,6 +147,7 @@ export class WindowsKernel implements Kernel {
   readonly #dwordView = new DataView(this.#dword.buffer);
   readonly #sizes: (bigint | undefined)[] = new Array(KEPT_SIZES + 1);
 
+  readonly #advapi32: Advapi32 | undefined;
   #security: Security | undefined = undefined;
 
   readonly #unloadListeners: (() => void)[] = [];
@@ -164,6 +166,7 @@ export class WindowsKernel implements Kernel {
    * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
    */
   constructor(options: WindowsKernelOptions = {}) {
+    this.#advapi32 = options.advapi32;
     try {
       const library = options.kernel32 ??
         openKernel32(options.security ? BOTH_LIBRARIES : undefined);
@@ -200,7 +203,7 @@ export class WindowsKernel implements Kernel {
    */
   openSecurity(): void {
     if (this.#security !== undefined) return;
-    const security = new Security(this.#calls, this.#slab);
+    const security = new Security(this.#calls, this.#slab, this.#advapi32);
     this.#security = security;
     this.#undo.push(() => security.close());
   }

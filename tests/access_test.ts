@@ -140,20 +140,21 @@ Deno.test(
 Deno.test(
   "serve() fails when the system does not tell who its user is, or is short of something",
   inWorld(async (world) => {
+    // Keeps the kernel, which goes away with its last user.
+    const other = world.serve(() => {}, { path: "other" });
     world.kernel.failNext("ownUser", Status.ACCESS_DENIED);
     assertThrows(
       () => world.serve(() => {}),
       Deno.errors.PermissionDenied,
       `Cannot find out the user for "${PATH}": access is denied (OpenProcessToken, error 5)`,
     );
-    await world.idle();
     world.kernel.failNext("acceptsSecurity", Status.OUT_OF_MEMORY);
     assertThrows(() => world.serve(() => {}), WindowsError, "there is not enough memory");
-    await world.idle();
     // What is in force is told, or not; it holds all the same.
     world.kernel.failNext("security", Status.ACCESS_DENIED);
     const server = world.serve(() => {});
     assertEquals(server.security?.sddl, undefined);
+    await other.shutdown();
     await server.shutdown();
   }),
 );

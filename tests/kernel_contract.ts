@@ -15,6 +15,7 @@ import {
   assertFalse,
   assertGreater,
   assertGreaterOrEqual,
+  assertMatch,
   assertNotEquals,
 } from "@std/assert";
 import { type Handle, type Kernel, Lane, type PipeSpec, Status } from "../src/kernel.ts";
@@ -1010,6 +1011,96 @@ export function testKernelContract(
     assertFalse(stopped);
     kernel.stopTimer(timer);
     assertGreater(kernel.now() + 1, start);
+  });
+
+  // Users and access rights
+
+  const SDDL = "D:P(A;;FA;;;WD)";
+
+  test("ownUser() is a SID, and that of the client at the other end", async (bench) => {
+    const { kernel } = bench;
+    const { status, text } = kernel.ownUser();
+    assertEquals(status, Status.SUCCESS);
+    assertMatch(text, /^S-1-5-[0-9-]+$/);
+    const { server, client } = await bench.pair();
+    await client.writeEnd("hello");
+    assertEquals(await server.readEnd(), Status.SUCCESS);
+    const identified = kernel.identify(server.handle);
+    assertEquals([identified.status, identified.identity?.sid], [Status.SUCCESS, text]);
+    assertEquals(typeof identified.identity?.integrity, "number");
+    assertEquals(typeof identified.identity?.elevated, "boolean");
+  });
+
+  test("identify() knows the writer of a message that was longer than the memory for it (55)", async (bench) => {
+    const { kernel } = bench;
+    const { server, client } = await bench.pair();
+    const write = client.write(new Uint8Array(FIRST_READ + 10));
+    assertEquals(await server.readEnd(), Status.MORE_DATA);
+    assertEquals(await server.readEnd(), Status.SUCCESS);
+    assertEquals(kernel.identify(server.handle).identity?.sid, kernel.ownUser().text);
+    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+  });
+
+  test("both ends of a pipe know its owner and its security descriptor (53)", async (bench) => {
+    const { kernel } = bench;
+    const own = kernel.ownUser().text;
+    const security = `O:${own}${SDDL}`;
+    assertEquals(kernel.acceptsSecurity(security), Status.SUCCESS);
+    // A second time it is known already.
+    assertEquals(kernel.acceptsSecurity(security), Status.SUCCESS);
+    const { status, handle } = kernel.create(bench.spec({ security }), true);
+    assertEquals(status, Status.SUCCESS);
+    const server = bench.side(handle);
+    const accepted = server.accept();
+    const client = bench.client();
+    await accepted;
+    for (const end of [server, client]) {
+      const owner = kernel.owner(end.handle);
+      assertEquals([owner.status, owner.text], [Status.SUCCESS, own]);
+      const inForce = kernel.security(end.handle);
+      assertEquals(inForce.status, Status.SUCCESS);
+      assertEquals(inForce.text.replace(/S:.*$/, ""), security);
+    }
+  });
+
+  test("the first instance's security descriptor is the name's (54)", (bench) => {
+    const { kernel } = bench;
+    const own = kernel.ownUser().text;
+    const security = `O:${own}${SDDL}`;
+    const other = `O:${own}D:P(A;;FA;;;WD)(A;;FA;;;SY)`;
+    for (const sddl of [security, other]) kernel.acceptsSecurity(sddl);
+    const first = bench.side(kernel.create(bench.spec({ security }), true).handle);
+    const second = bench.side(kernel.create(bench.spec({ security: other }), false).handle);
+    for (const { handle } of [first, second]) {
+      assertEquals(kernel.security(handle).text.replace(/S:.*$/, ""), security);
+    }
+  });
+
+  test("a security descriptor that is none is not accepted, and leaves nothing", ({ kernel }) => {
+    for (const sddl of ["nonsense", "D:P(A;;FA;;;WD"]) {
+      assertNotEquals(kernel.acceptsSecurity(sddl), Status.SUCCESS, sddl);
+    }
+  });
+
+  test("the processes at both ends are told, and a question takes an instance for a moment", async (bench) => {
+    const { kernel } = bench;
+    const { server } = await bench.pair();
+    const process = kernel.clientProcess(server.handle);
+    assertGreater(process, 0);
+    assertEquals(typeof kernel.clientSession(server.handle), "number");
+    // Both ends are ours; but no instance is left to ask.
+    assertEquals(kernel.serverProcess(bench.path), undefined);
+    const other = bench.server();
+    assertEquals(kernel.serverProcess(bench.path), process);
+    assertEquals(await other.accept(), Status.NO_DATA);
+    assertEquals(kernel.serverProcess(`${bench.path}-none`), undefined);
+  });
+
+  test("accountName() knows the own user, and nobody of a SID that nobody has", async ({ kernel }) => {
+    const name = await kernel.accountName(kernel.ownUser().text);
+    assertMatch(name ?? "", /^[^\\]+\\[^\\]+$/);
+    assertEquals(await kernel.accountName("S-1-5-21-1-2-3-999999"), undefined);
+    assertEquals(await kernel.accountName("nobody"), undefined);
   });
 
   // The end

@@ -18,6 +18,7 @@ import {
   type Timer,
   type Told,
 } from "../src/kernel.ts";
+import { lastSubauthority } from "../ffi/sid.ts";
 import { Clock } from "./memory/clock.ts";
 import { type Decisions, type Failing, plain, type Submission } from "./memory/decisions.ts";
 import { type End, Operation, ServerEnd } from "./memory/pipe.ts";
@@ -36,7 +37,7 @@ export const POISON = 0xdb;
 const SESSION = 1;
 
 /** As much of the grammar of security descriptors as is needed to tell one from nonsense. */
-const SDDL = /^(?:O:[\w-]+)?(?:G:[\w-]+)?D:[A-Z]*(?:\([^()]*\))*(?:S:.*)?$/;
+const SDDL = /^(?:[OG]:(?:S-[\d-]+|[A-Z]{2}))*D:[A-Z]*(?:\([^()]*\))*(?:S:.*)?$/;
 
 /** What a kernel still holds. */
 export interface Leftovers {
@@ -128,7 +129,7 @@ export class MemoryKernel implements Kernel {
   readonly process: number;
   /** Tells the names of accounts; a test may take its time. */
   accounts: (sid: string) => Promise<string | undefined> = (sid) =>
-    Promise.resolve(`TEST\\${sid.slice(sid.lastIndexOf("-") + 1)}`);
+    Promise.resolve(this.system.knows(sid) ? `TEST\\${lastSubauthority(sid)}` : undefined);
   /** The first breach of the contract, even if its error was caught. */
   breach: Error | undefined = undefined;
 

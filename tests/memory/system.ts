@@ -63,6 +63,11 @@ export class MemorySystem {
     return this.#identities.get(process) ?? USER;
   }
 
+  /** Whether it is the SID of anybody here. */
+  knows(sid: string): boolean {
+    return [...this.#identities.values()].some((identity) => identity.sid === sid);
+  }
+
   /** CreateNamedPipe. */
   create(path: string, terms: Terms, first: boolean): { status: number; end?: ServerEnd } {
     if (!isName(path)) return { status: Status.INVALID_NAME };
@@ -123,6 +128,7 @@ export class MemorySystem {
       most: options.most ?? UNLIMITED,
       readBufferSize: options.readBufferSize ?? 65_536,
       writeBufferSize: options.writeBufferSize ?? 65_536,
+      process: options.process ?? this.newProcess(),
     };
     const { status, end } = this.create(path, terms, options.first ?? false);
     if (end === undefined) throw new Error(`cannot serve "${path}": status ${status}`);

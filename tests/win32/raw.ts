@@ -52,6 +52,8 @@ const GENERIC_WRITE = 0x4000_0000;
 const FILE_WRITE_ATTRIBUTES = 0x100;
 const OPEN_EXISTING = 3;
 const FILE_FLAG_OVERLAPPED = 0x4000_0000;
+const SECURITY_SQOS_PRESENT = 0x0010_0000;
+const SECURITY_ANONYMOUS = 0x0000_0000;
 const FILE_FLAG_FIRST_PIPE_INSTANCE = 0x0008_0000;
 const PIPE_TYPE_MESSAGE = 4;
 const PIPE_READMODE_MESSAGE = 2;
@@ -190,17 +192,20 @@ export interface OpenOptions {
   overlapped?: boolean | undefined;
   /** Switch to PIPE_READMODE_MESSAGE; every client starts in byte mode. @default {false} */
   messageMode?: boolean | undefined;
+  /** SECURITY_ANONYMOUS: the server may not know who the client is. @default {false} */
+  anonymous?: boolean | undefined;
 }
 
 /** CreateFileW, and SetNamedPipeHandleState for `messageMode`. */
 export function openPipe(path: string, options: OpenOptions = {}): Handle {
-  const { access = "duplex", overlapped = false, messageMode = false } = options;
+  const { access = "duplex", overlapped = false, messageMode = false, anonymous = false } = options;
   let desired = 0;
   if (access === "duplex" || access === "read") desired |= GENERIC_READ;
   if (access === "duplex" || access === "write") desired |= GENERIC_WRITE;
   // Without it a client that only reads may not change its read mode.
   if (messageMode && access === "read") desired |= FILE_WRITE_ATTRIBUTES;
-  const flags = overlapped ? FILE_FLAG_OVERLAPPED : 0;
+  const flags = (overlapped ? FILE_FLAG_OVERLAPPED : 0) |
+    (anonymous ? SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS : 0);
   const handle = kernel32.CreateFileW(wide(path), desired >>> 0, 0, 0n, OPEN_EXISTING, flags, 0n);
   if (handle === INVALID_HANDLE_VALUE) throw lastError("CreateFileW", ` for ${path}`);
   if (messageMode) {

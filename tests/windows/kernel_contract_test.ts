@@ -6,7 +6,7 @@ import { isWine } from "../win32/environment.ts";
 // An abandoned kernel keeps its library, which must then not be one that a test has opened.
 const kernel32 = openKernel32();
 
-testKernelContract("WindowsKernel", () => ({ kernel: new WindowsKernel() }), {
+testKernelContract("WindowsKernel", () => ({ kernel: new WindowsKernel({ security: true }) }), {
   ignoresFirst: isWine(),
   makeToAbandon: () => ({
     kernel: new WindowsKernel({ kernel32 }),

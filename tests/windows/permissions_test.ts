@@ -1,6 +1,7 @@
-/** What a server needs, and nothing else: one permission, whole or for one library. */
+/** What a program needs, and nothing else: one permission, whole or for the libraries it opens. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { ADVAPI32_PATH } from "../../ffi/advapi32.ts";
 import { KERNEL32_PATH } from "../../ffi/kernel32.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
@@ -9,6 +10,9 @@ import { newPath, within } from "./support.ts";
 
 const client = await startClient();
 const PRINTED = "exchanges and call\n100000\nlistening\nfinished\n";
+
+const KERNEL32 = "--allow-ffi=C:\\Windows\\System32\\kernel32.dll";
+const BOTH = `${KERNEL32},C:\\Windows\\System32\\advapi32.dll`;
 
 async function answersWith(permission: string): Promise<void> {
   const path = newPath();
@@ -30,20 +34,42 @@ windowsTest("permissions: --allow-ffi is enough", async () => {
   await answersWith("--allow-ffi");
 });
 
-windowsTest("permissions: --allow-ffi for kernel32.dll alone is enough", async () => {
+windowsTest("permissions: --allow-ffi for kernel32.dll and advapi32.dll is enough", async () => {
   assertEquals(KERNEL32_PATH, "C:\\Windows\\System32\\kernel32.dll");
-  await answersWith("--allow-ffi=C:\\Windows\\System32\\kernel32.dll");
+  assertEquals(ADVAPI32_PATH, "C:\\Windows\\System32\\advapi32.dll");
+  await answersWith(BOTH);
 });
 
-windowsTest("permissions: without it the error names the flag", async () => {
+windowsTest("permissions: kernel32.dll alone is enough where nobody asks about users", async () => {
+  const path = newPath();
+  await using program = new Program([
+    ...testProgram("permitted", "--no-prompt", KERNEL32),
+    ...[path, "system-default"],
+  ]);
+  await program.printed("listening");
+  await using pipe = await client.open(path, { messageMode: true });
+  await pipe.write("hello");
+  assertEquals((await pipe.read()).text, "hello");
+  const { code, stdout, stderr } = await within("the end", program.ended);
+  assertEquals([code, stdout.replaceAll("\r", ""), stderr], [0, "listening\nfinished\n", ""]);
+});
+
+windowsTest("permissions: a missing one is named by the exact flag that is enough", async () => {
   const others = ["--allow-read", "--allow-write", "--allow-net", "--allow-env", "--allow-sys"];
   const elsewhere = "--allow-ffi=C:\\Windows\\System32\\user32.dll";
-  for (const flags of [[], [...others, "--allow-run", "--allow-import"], [elsewhere]]) {
-    const args = testProgram("whole_module", "--no-prompt", ...flags);
-    const { code, stderr } = await run([...args, newPath()]);
-    assertEquals(code, 1);
-    assertStringIncludes(stderr, "NotCapable");
-    assertStringIncludes(stderr, "--allow-ffi");
-    assertStringIncludes(stderr, `--allow-ffi=${KERNEL32_PATH}`);
+  const needsBoth = [["current-user"], ["system-default", "authorizes"]];
+  for (const flags of [[], [...others, "--allow-run", "--allow-import"], [elsewhere], [KERNEL32]]) {
+    for (const args of flags.includes(KERNEL32) ? needsBoth : needsBoth.slice(0, 1)) {
+      await isRefused(flags, args, BOTH);
+    }
   }
+  await isRefused([], ["system-default"], KERNEL32);
 });
+
+async function isRefused(flags: string[], args: string[], named: string): Promise<void> {
+  const program = testProgram("permitted", "--no-prompt", ...flags);
+  const { code, stdout, stderr } = await run([...program, newPath(), ...args]);
+  assertEquals([code, stdout], [1, ""], stderr);
+  assertStringIncludes(stderr, "NotCapable");
+  assertStringIncludes(`${stderr.replaceAll("\r", "")}\n`, `--allow-ffi or ${named}\n`);
+}

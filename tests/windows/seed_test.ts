@@ -23,6 +23,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { serve, WindowsError } from "../../mod.ts";
+import { openAdvapi32 } from "../../ffi/advapi32.ts";
 import { openKernel32 } from "../../ffi/kernel32.ts";
 import type { DisconnectReason } from "../../src/driver.ts";
 import type { PipeClient } from "../../src/exchange.ts";
@@ -334,14 +335,14 @@ windowsTest("defect 5: an empty request is a request, and an empty reply a reply
   assertEquals(tap.of("DisconnectNamedPipe"), []);
 });
 
-// A loop that fails keeps its library, which must then not be one that a test has opened.
-const kept = openKernel32();
+// A loop that fails keeps its libraries, which must then not be some that a test has opened.
+const kept = { library: openKernel32(), advapi32: openAdvapi32() };
 
 windowsTest("defect 6: a wait that fails is the server's end, with its reason", async () => {
   const path = newPath();
   let failing = false;
   const tap = new Tap({
-    library: kept,
+    ...kept,
     change: (real) => ({
       parkForMultipleObjects: async (...args) => {
         const index = failing ? 0 : await real.parkForMultipleObjects(...args);

@@ -6,8 +6,9 @@
  */
 
 import { assert, assertRejects } from "@std/assert";
+import type { Advapi32 } from "../../ffi/advapi32.ts";
 import { type Kernel32, openKernel32 } from "../../ffi/kernel32.ts";
-import { WindowsKernel } from "../../ffi/windows_kernel.ts";
+import { WindowsKernel, type WindowsKernelOptions } from "../../ffi/windows_kernel.ts";
 import type { OpenLoop } from "../../src/isolate.ts";
 import type { Timer } from "../../src/kernel.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
@@ -62,8 +63,9 @@ export interface TapOptions {
   change?: ((real: Symbols) => Partial<Symbols>) | undefined;
   /** No timer takes longer than so many milliseconds. */
   hurry?: number | undefined;
-  /** A library that stays open: for loops that are abandoned, and keep theirs. */
+  /** Libraries that stay open: for loops that are abandoned, and keep theirs. */
   library?: Kernel32 | undefined;
+  advapi32?: Advapi32 | undefined;
 }
 
 /** A loop over the real Windows, with every call that matters written down. */
@@ -83,7 +85,7 @@ export class Tap {
   readonly open: OpenLoop;
 
   constructor(
-    { change = () => ({}), hurry = Infinity, library = openKernel32() }: TapOptions = {},
+    { change = () => ({}), hurry = Infinity, library = openKernel32(), advapi32 }: TapOptions = {},
   ) {
     this.real = library.symbols;
     const changed = { ...library.symbols, ...change(library.symbols) };
@@ -91,8 +93,16 @@ export class Tap {
       symbols: { ...changed, ...this.#recorded(changed) },
       close: () => library.close(),
     };
-    const loop = new WaitLoop(new TapKernel(this, kernel32, hurry));
-    this.open = () => loop;
+    const kernel = new TapKernel(
+      this,
+      { kernel32, ...(advapi32 === undefined ? {} : { advapi32 }) },
+      hurry,
+    );
+    const loop = new WaitLoop(kernel);
+    this.open = (_path, identifies) => {
+      if (identifies) kernel.openSecurity();
+      return loop;
+    };
   }
 
   /** The calls of one function so far, of one pipe if a handle is given. */
@@ -157,8 +167,8 @@ class TapKernel extends WindowsKernel {
   readonly #tap: Tap;
   readonly #hurry: number;
 
-  constructor(tap: Tap, kernel32: Kernel32, hurry: number) {
-    super({ kernel32 });
+  constructor(tap: Tap, options: WindowsKernelOptions, hurry: number) {
+    super(options);
     this.#tap = tap;
     this.#hurry = hurry;
   }

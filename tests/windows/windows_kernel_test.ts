@@ -110,6 +110,9 @@ const BAD = 0x7ffff0n;
 const SERVER = 0;
 const CLIENT = 1;
 
+/** What is no matter here. */
+const NO_RIGHTS = { security: undefined, remote: false };
+
 /** A connection in message mode: the server has slot 0, the client slot 1. */
 class Pair {
   readonly path = newPath();
@@ -122,6 +125,7 @@ class Pair {
       readBufferSize: bufferSize,
       writeBufferSize: bufferSize,
       waitTimeout: 50,
+      ...NO_RIGHTS,
     }, true);
     assertEquals(server.status, Status.SUCCESS);
     const client = kernel.open(this.path);
@@ -437,7 +441,7 @@ windowsTest("WindowsKernel calls nothing between a failure and GetLastError", ()
       "CreateNamedPipeW",
       () =>
         kernel.create(
-          { path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 },
+          { ...NO_RIGHTS, path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 },
           false,
         ).status,
     ],
@@ -459,7 +463,7 @@ windowsTest("WindowsKernel calls nothing between a failure and GetLastError", ()
 windowsTest("WindowsKernel: a failure without a reason is UNKNOWN, never a success", () => {
   const tapped = new Tapped(() => ({ GetLastError: () => 0 }));
   const kernel = new WindowsKernel({ kernel32: tapped.library });
-  const pipe = { path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 };
+  const pipe = { ...NO_RIGHTS, path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 };
   assertEquals(kernel.listen(BAD, 0), Status.UNKNOWN);
   assertEquals(kernel.read(BAD, 0, 10), Status.UNKNOWN);
   assertEquals(kernel.write(BAD, 0, bytes(10)), Status.UNKNOWN);

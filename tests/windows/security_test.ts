@@ -1,0 +1,381 @@
+/** Who may connect, who is calling and who is serving: with the security of Windows itself. */
+
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { openAdvapi32 } from "../../ffi/advapi32.ts";
+import { WindowsKernel } from "../../ffi/windows_kernel.ts";
+import { call, connect, type PipeClient, serve } from "../../mod.ts";
+import { serveOn } from "../../src/serve.ts";
+import { WaitLoop } from "../../src/wait_loop.ts";
+import { startClient } from "../win32/client.ts";
+import { windowsTest } from "../win32/environment.ts";
+import { Program, testProgram } from "./program.ts";
+import { newPath, rejectsWith, Tap, within } from "./support.ts";
+
+const client = await startClient();
+const decoder = new TextDecoder();
+
+/** STATUS_FATAL_APP_EXIT, as a process's exit code. */
+const FATAL_APP_EXIT = 0x40000015;
+
+/** The SID of the group of everybody, whom nothing can belong to. */
+const EVERYBODY = "S-1-1-0";
+
+async function ownSid(): Promise<string> {
+  const path = newPath();
+  await using server = serve({ path }, (_request, { client }) => client.user().sid);
+  assert(server.security);
+  return decoder.decode(await call(path, "who am I?"));
+}
+
+windowsTest("security: by default the pipe is the user's own, and nobody else's", async () => {
+  const path = newPath();
+  await using server = serve({ path }, (request) => request);
+  const { sddl, ...others } = server.security ?? {};
+  const own = await ownSid();
+  assertEquals(others, { firstInstance: true, remote: false });
+  // Windows writes the rights that it has made of ours, and perhaps a label.
+  const [owner, ...entries] = sddl?.replace(/S:.*$/, "").split(/D:P|(?=\()/) ?? [];
+  assertEquals(owner?.replace(/G:.*$/, ""), `O:${own}`);
+  assertEquals(
+    entries.filter((entry) => entry !== "").map((entry) => entry.replace("0x1f01ff", "FA")),
+    [`(A;;FA;;;${own})`, "(A;;FA;;;SY)"],
+  );
+});
+
+windowsTest("security: local users are let in, but get no right to serve (52)", async () => {
+  const path = newPath();
+  await using server = serve({ path, access: "local-users", instances: 2 }, (request) => request);
+  const sddl = server.security?.sddl ?? "";
+  assertMatch(sddl, /\(D;;(FA|0x1f01ff);;;NU\)/);
+  assertMatch(sddl, /\(A;;0x12019b;;;AU\)/);
+  // The user's own rights come first: who is logged on over the network must be able to serve.
+  assert(sddl.indexOf(await ownSid()) < sddl.indexOf(";NU)"));
+  assertEquals(decoder.decode(await call(path, "hello")), "hello");
+});
+
+windowsTest("security: a descriptor of one's own is in force", async () => {
+  const path = newPath();
+  const own = await ownSid();
+  const wanted = `D:P(A;;FA;;;${own})(A;;0x12019b;;;BU)`;
+  await using server = serve({ path, access: { sddl: wanted } }, (request) => request);
+  assertMatch(server.security?.sddl ?? "", /\(A;;0x12019b;;;BU\)/);
+  assertEquals(decoder.decode(await call(path, "hello")), "hello");
+});
+
+windowsTest("security: what is no descriptor is refused, and nothing is left", async () => {
+  const path = newPath();
+  assertThrows(
+    () => serve({ path, access: { sddl: "everybody" } }, () => {}),
+    TypeError,
+    'Cannot use "access.sddl" "everybody": Windows does not understand it',
+  );
+  await assertRejects(() => call(path, "hello", { missing: "fail" }), Deno.errors.NotFound);
+});
+
+windowsTest(
+  "security: handles are not inherited, and the first instance alone is described",
+  async () => {
+    const path = newPath();
+    const tap = new Tap();
+    const server = serveOn(tap.open, { path, instances: 3 }, (request) => request);
+    const attributes = tap.of("CreateNamedPipeW").map(({ args }) => args.at(-1));
+    assertEquals(attributes.slice(1), [null, null]);
+    const [first] = attributes;
+    assert(first instanceof Uint8Array);
+    const view = new DataView(first.buffer);
+    // nLength and bInheritHandle
+    assertEquals([view.getUint32(0, true), view.getUint32(16, true)], [24, 0]);
+    await server.shutdown();
+  },
+);
+
+windowsTest("security: remote clients are refused by each instance, or taken by each", async () => {
+  const PIPE_REJECT_REMOTE_CLIENTS = 8;
+  for (const remote of [false, true]) {
+    const tap = new Tap();
+    const server = serveOn(tap.open, { path: newPath(), remote }, (request) => request);
+    const refused = tap.of("CreateNamedPipeW").map(({ args }) =>
+      (Number(args[2]) & PIPE_REJECT_REMOTE_CLIENTS) !== 0
+    );
+    assertEquals(refused, [!remote, !remote, !remote, !remote]);
+    assertEquals(server.security?.remote, remote);
+    await server.shutdown();
+  }
+});
+
+windowsTest(
+  "security: a client of another process is known by process, session and user",
+  async () => {
+    const path = newPath();
+    const clients: PipeClient[] = [];
+    await using server = serve({ path }, (request, exchange) => {
+      clients.push(exchange.client);
+      return request;
+    });
+    {
+      await using pipe = await client.open(path, { messageMode: true });
+      await pipe.write("hello");
+      assertEquals((await pipe.read()).text, "hello");
+    }
+    await server.shutdown();
+    const [known] = clients;
+    assert(known !== undefined && known.processId !== Deno.pid);
+    assertEquals(typeof known.processId, "number");
+    assertEquals(typeof known.sessionId, "number");
+    // It runs as the same user as this process.
+    const { sid, integrity, elevated } = known.user();
+    assertMatch(sid, /^S-1-5-/);
+    assert(["medium", "high", "system"].includes(integrity), integrity);
+    assertEquals(typeof elevated, "boolean");
+  },
+);
+
+windowsTest("security: the name of an account is told, once the SID is known", async () => {
+  const path = newPath();
+  await using server = serve({ path }, (_request, { client }) => client.accountName());
+  const name = decoder.decode(await call(path, "?"));
+  assertMatch(name, /^[^\\]+\\[^\\]+$/);
+  assertEquals(decoder.decode(await call(path, "?")), name);
+  assertEquals(server.security?.firstInstance, true);
+});
+
+windowsTest(
+  "security: a look-up that outlives its server keeps the library, and then lets go",
+  async () => {
+    const advapi32 = openAdvapi32();
+    const { promise: answer, resolve } = Promise.withResolvers<number>();
+    let closed = 0;
+    const kernel = new WindowsKernel({
+      security: true,
+      advapi32: {
+        symbols: { ...advapi32.symbols, LookupAccountSidW: () => answer },
+        close: () => {
+          closed++;
+          advapi32.close();
+        },
+      },
+    });
+    const loop = new WaitLoop(kernel);
+    const path = newPath();
+    const server = serveOn(() => loop, { path }, async (_request, { client }) => {
+      await assertRejects(() => client.accountName(), Deno.errors.Interrupted);
+    });
+    await using conn = await connect({ path });
+    await conn.send("?");
+    const ended = server.shutdown({ timeout: 200 });
+    await within("the shutdown", ended);
+    assertEquals(closed, 0);
+    resolve(0);
+    // The rest of the look-up is a microtask or two.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assertEquals(closed, 1);
+  },
+);
+
+windowsTest(
+  "security: between impersonating and reverting nothing happens but the one call (55)",
+  async () => {
+    const advapi32 = openAdvapi32();
+    const { symbols } = advapi32;
+    const order: string[] = [];
+    const noted =
+      <A extends unknown[], R>(name: string, call: (...args: A) => R) => (...args: A) => {
+        order.push(name);
+        return call(...args);
+      };
+    const tap = new Tap({
+      advapi32: {
+        symbols: {
+          ...symbols,
+          ImpersonateNamedPipeClient: noted("impersonate", symbols.ImpersonateNamedPipeClient),
+          OpenThreadToken: noted("token", symbols.OpenThreadToken),
+          RevertToSelf: noted("revert", symbols.RevertToSelf),
+          GetTokenInformation: noted("information", symbols.GetTokenInformation),
+        },
+        close: () => advapi32.close(),
+      },
+      change: (real) => ({
+        ReadFile: noted("read", real.ReadFile),
+        WriteFile: noted("write", real.WriteFile),
+      }),
+    });
+    const path = newPath();
+    const server = serveOn(tap.open, { path, instances: 1 }, () => {
+      order.push("responder");
+      return "yes";
+    });
+    order.length = 0;
+    {
+      await using pipe = await client.open(path, { messageMode: true });
+      for (let i = 0; i < 2; i++) {
+        await pipe.write("?");
+        assertEquals((await pipe.read()).text, "yes");
+      }
+    }
+    await server.shutdown();
+    const from = order.indexOf("impersonate");
+    assertEquals(order.slice(from, from + 6), [
+      ...["impersonate", "token", "revert", "information", "information", "information"],
+    ]);
+    assertEquals(order.slice(0, from), ["read"]);
+    assertEquals(order[from + 6], "responder");
+    assertEquals(order.filter((what) => what === "impersonate").length, 1);
+  },
+);
+
+windowsTest("security: a thread that can not get its token back reverts all the same", async () => {
+  const advapi32 = openAdvapi32();
+  let reverted = 0;
+  const tap = new Tap({
+    advapi32: {
+      symbols: {
+        ...advapi32.symbols,
+        OpenThreadToken: () => 0,
+        RevertToSelf: () => {
+          reverted++;
+          return advapi32.symbols.RevertToSelf();
+        },
+      },
+      close: () => advapi32.close(),
+    },
+  });
+  const path = newPath();
+  const server = serveOn(tap.open, { path }, (_request, { client }) => {
+    try {
+      return client.user().sid;
+    } catch (error) {
+      return error instanceof Error ? error.message : "?";
+    }
+  });
+  assertMatch(decoder.decode(await call(path, "?")), /^Cannot identify a client .*OpenThreadToken/);
+  assertEquals(reverted, 1);
+  await server.shutdown();
+});
+
+windowsTest("security: a process that can not return to itself ends at once", async () => {
+  const path = newPath();
+  await using program = new Program([...testProgram("cannot_revert", "--allow-ffi"), path]);
+  await program.printed("listening");
+  await using pipe = await client.open(path, { messageMode: true });
+  await pipe.write("who am I?");
+  const { code, stdout, stderr } = await within("the end", program.ended, 30_000);
+  // Neither the responder, nor a hook, nor an exit handler ran as somebody else.
+  assertEquals([code, stdout.trim(), stderr], [FATAL_APP_EXIT, "listening", ""]);
+});
+
+windowsTest("security: authorize() by SID, with a real token", async () => {
+  const own = await ownSid();
+  const path = newPath();
+  const reasons: string[] = [];
+  for (const wanted of [own, EVERYBODY]) {
+    const served: string[] = [];
+    await using server = serve({
+      path,
+      authorize: (client) => client.user().sid === wanted,
+      onDisconnect: (_client, reason) => void reasons.push(reason),
+    }, (request, exchange) => {
+      served.push(exchange.text());
+      return request;
+    });
+    await using pipe = await client.open(path, { messageMode: true });
+    await pipe.write("let me in");
+    if (wanted === own) assertEquals((await pipe.read()).text, "let me in");
+    else await rejectsWith(109, pipe.read());
+    await server.shutdown();
+    assertEquals(served, wanted === own ? ["let me in"] : []);
+  }
+  assertEquals(reasons, ["shutdown", "unauthorized"]);
+});
+
+windowsTest(
+  "security: connect() goes on with the right server, and sends nothing to another",
+  async () => {
+    const path = newPath();
+    const asked: string[] = [];
+      await using server = serve({
+      path,
+      onDisconnect: (_client, reason) => void ends.push(reason),
+    }, (request, exchange) => {
+      asked.push(exchange.text());
+      return request;
+    });
+    const own = await ownSid();
+    assertEquals(decoder.decode(await call(path, "one", { server: "current-user" })), "one");
+    assertEquals(decoder.decode(await call(path, "two", { server: { sid: own } })), "two");
+    await assertRejects(
+      () => call(path, "three", { server: { sid: EVERYBODY } }),
+      Deno.errors.PermissionDenied,
+      `it is owned by ${own}, and not by ${EVERYBODY}`,
+    );
+    await server.shutdown();
+    assertEquals(asked, ["one", "two"]);
+    },
+);
+
+windowsTest.notUnderWine("security: who is not in the descriptor is refused", async () => {
+  const path = newPath();
+  const own = await ownSid();
+  // Full rights for serving, but what a client asks for is denied to the same user.
+  const sddl = `D:P(D;;0x1;;;${own})(A;;FA;;;${own})`;
+  assertThrows(() => serve({ path, access: { sddl } }, () => {}), Deno.errors.PermissionDenied);
+  const alone = serve({ path, access: { sddl }, instances: 1, maxInstances: 1 }, () => {});
+  await assertRejects(() => call(path, "hello"), Deno.errors.PermissionDenied, "error 5");
+  await alone.shutdown();
+});
+
+windowsTest.notUnderWine(
+  "security: a client that is let in can not serve the pipe (52)",
+  async () => {
+    const path = newPath();
+    await using server = serve({
+      path,
+      instances: 1,
+      maxInstances: 1,
+      // The one instance exists; for another, nobody has the right to create it.
+      access: { sddl: "D:P(A;;0x12019b;;;AU)" },
+    }, (request) => request);
+    const tap = new WindowsKernel();
+    const { status } = tap.create({
+      path,
+      readBufferSize: 0,
+      writeBufferSize: 0,
+      waitTimeout: 50,
+      security: undefined,
+      remote: false,
+    }, false);
+    assertEquals(status, 5);
+    tap.dispose();
+    assertEquals(decoder.decode(await call(path, "hello")), "hello");
+    assertEquals(server.security?.firstInstance, true);
+  },
+);
+
+windowsTest.notUnderWine("security: AddrInUse names the process that has the name", async () => {
+  const path = newPath();
+  await using server = serve({ path }, (request) => request);
+  assertThrows(
+    () => serve({ path }, () => {}),
+    Deno.errors.AddrInUse,
+    `process ${Deno.pid} has the name`,
+  );
+  assertEquals(decoder.decode(await call(path, "hello")), "hello");
+  assertEquals(server.path, path);
+});
+
+windowsTest.notUnderWine("security: the identity of an anonymous client is not told", async () => {
+  const path = newPath();
+  await using server = serve({ path, access: "system-default", authorize: () => true }, (
+    _request,
+    { client },
+  ) => {
+    try {
+      return client.user().sid;
+    } catch (error) {
+      return error instanceof Error ? error.message : "?";
+    }
+  });
+  assertEquals(server.security?.sddl, undefined);
+  await using pipe = await client.open(path, { messageMode: true, anonymous: true });
+  await pipe.write("?");
+  assertMatch((await pipe.read()).text, /^Cannot identify a client/);
+});
