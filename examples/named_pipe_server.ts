@@ -1,4 +1,4 @@
-// Permission: --allow-ffi (or --allow-ffi=C:\Windows\System32\kernel32.dll)
+// Permission: --allow-ffi (or --allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll)
 //
 // deno run --allow-ffi examples/named_pipe_server.ts [--path NAME] [--encoding utf-16le]
 //

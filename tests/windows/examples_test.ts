@@ -2,6 +2,8 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { ADVAPI32_PATH } from "../../ffi/advapi32.ts";
+import { KERNEL32_PATH } from "../../ffi/kernel32.ts";
 import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Code } from "../win32/raw.ts";
@@ -10,7 +12,12 @@ import { newPath, rejectsWith, within } from "./support.ts";
 
 const client = await startClient();
 const ROOT = new URL("../../", import.meta.url);
-const EXAMPLES = ["client.ts", "echo_server.ts", "named_pipe_server.ts"] as const;
+const EXAMPLES = [
+  "authenticated_server.ts",
+  "client.ts",
+  "echo_server.ts",
+  "named_pipe_server.ts",
+] as const;
 type Example = typeof EXAMPLES[number];
 
 /** What Microsoft's client sends, and prints when it comes back. */
@@ -74,7 +81,8 @@ async function withEachPermission(
   test: (permission: string, env: Record<string, string>) => Promise<void>,
 ): Promise<void> {
   const permissions = permissionsOf(name);
-  assertEquals(permissions, ["--allow-ffi", "--allow-ffi=C:\\Windows\\System32\\kernel32.dll"]);
+  const libraries = name === "client.ts" ? [KERNEL32_PATH] : [KERNEL32_PATH, ADVAPI32_PATH];
+  assertEquals(permissions, ["--allow-ffi", `--allow-ffi=${libraries}`]);
   for (const permission of permissions) {
     await using cache = new EmptyCache();
     await test(permission, cache.env);
@@ -119,6 +127,7 @@ windowsTest(
       run(example("named_pipe_server.ts", [], "--path", newPath())),
       run(example("echo_server.ts", [], newPath())),
       run(example("client.ts", [], newPath(), "hello")),
+      run(example("authenticated_server.ts", [], newPath())),
     ];
     for (const { code, stderr } of await Promise.all(runs)) {
       assertEquals(code, 1);
@@ -201,15 +210,47 @@ windowsTest("examples: echo_server echoes, and client prints what comes back", a
   });
 });
 
+windowsTest("examples: authenticated_server tells each caller about itself", async () => {
+  await withEachPermission("authenticated_server.ts", async (permission, env) => {
+    const path = newPath();
+    await using server = new Program(
+      example("authenticated_server.ts", [permission], path),
+      { env },
+    );
+    await server.printed("listening");
+    await using pipe = await open(path);
+    await pipe.write("who am I?");
+    const told = JSON.parse((await pipe.read()).text);
+    assertMatch(told.sid, /^S-1-5-/);
+    assertMatch(told.account, /^[^\\]+\\[^\\]+$/);
+    const { integrity, elevated, processId, sessionId } = told;
+    const types = [integrity, elevated, processId, sessionId].map((value) => typeof value);
+    assertEquals(types, ["string", "boolean", "number", "number"]);
+  });
+});
+
+windowsTest("examples: authenticated_server refuses whom it was not told to let in", async () => {
+  const path = newPath();
+  const allowed = ["--allow", "S-1-5-32-544", "--allow", "S-1-1-0"];
+  const args = example("authenticated_server.ts", ["--allow-ffi"], ...allowed, path);
+  await using server = new Program(args);
+  await server.printed("listening");
+  await using pipe = await open(path);
+  await pipe.write("who am I?");
+  await rejectsWith(Code.BROKEN_PIPE, pipe.read());
+  await server.printed("refused process");
+});
+
 windowsTest("examples: the wrong arguments end them with exit code 2", async () => {
   const runs = [
     run(example("echo_server.ts", ["--allow-ffi"])),
     run(example("client.ts", ["--allow-ffi"])),
     run(example("client.ts", ["--allow-ffi"], newPath())),
+    run(example("authenticated_server.ts", ["--allow-ffi"], "--allow")),
   ];
   for (const { code, stdout, stderr } of await Promise.all(runs)) {
     assertEquals([code, stdout], [2, ""]);
-    assertMatch(stderr, /^Usage: \w+\.ts (\[options\] )?PATH/);
+    assertMatch(stderr, /^Usage: \w+\.ts (\[[^\]]+\](\.\.\.)? )?PATH/);
   }
 });
 

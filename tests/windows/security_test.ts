@@ -292,9 +292,8 @@ windowsTest(
   async () => {
     const path = newPath();
     const asked: string[] = [];
-      await using server = serve({
+    await using server = serve({
       path,
-      onDisconnect: (_client, reason) => void ends.push(reason),
     }, (request, exchange) => {
       asked.push(exchange.text());
       return request;
@@ -309,7 +308,7 @@ windowsTest(
     );
     await server.shutdown();
     assertEquals(asked, ["one", "two"]);
-    },
+  },
 );
 
 windowsTest.notUnderWine("security: who is not in the descriptor is refused", async () => {
