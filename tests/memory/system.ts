@@ -40,10 +40,16 @@ function isName(path: string): boolean {
 export class MemorySystem {
   readonly #names = new Map<string, Name>();
   #lastProcess = 0;
+  #connections = 0;
 
   /** A number for one more process. */
   newProcess(): number {
     return this.#lastProcess += 4;
+  }
+
+  /** How many connections came about. */
+  get connections(): number {
+    return this.#connections;
   }
 
   /** CreateNamedPipe. */
@@ -71,6 +77,7 @@ export class MemorySystem {
     // 17: the instance that has been listening for the longest time. 18: or none.
     const [server] = name.listening;
     if (server === undefined) return { status: Status.BUSY };
+    this.#connections++;
     return { status: Status.SUCCESS, end: server.admit(process) };
   }
 

@@ -79,7 +79,7 @@ async function tryAll(folder: string, { mutants, span, say }: Campaign): Promise
 function describe(verdict: Verdict, { from, seeds }: Span): string {
   switch (verdict.name) {
     case "caught":
-      return `caught at seed ${verdict.seed}, a ${verdict.by}: ${shorten(verdict.what)}`;
+      return `caught at ${verdict.at}, a ${verdict.by}: ${shorten(verdict.what)}`;
     case "survived":
       return `survived the seeds ${from} to ${from + seeds - 1}`;
     case "unusable":

@@ -1,10 +1,11 @@
 /**
- * Runs histories of the simulation, one per seed, and says in a line each what it is at: what a
- * trial runs in its copy of the module. Arguments: the first seed, and how many.
+ * Runs the simulation, a contest and then one history per seed, and says in a line each what it is
+ * at: what a trial runs in its copy of the module. Arguments: the first seed, and how many.
  *
  * @module
  */
 
+import { contest } from "../../tests/simulation/contest.ts";
 import { History } from "../../tests/simulation/history.ts";
 
 // deno-lint-ignore no-console
@@ -12,13 +13,19 @@ const say = console.log;
 
 const [from = NaN, seeds = NaN] = Deno.args.map(Number);
 
-say("ready");
-for (let seed = from; seed < from + seeds; seed++) {
-  say(`seed ${seed}`);
-  const { violation } = await new History(seed).run();
-  if (violation === undefined) continue;
+/** Ends the program if there is something to tell. */
+function judge(violation: string | undefined): void {
+  if (violation === undefined) return;
   say(`violation ${JSON.stringify(violation)}`);
   Deno.exit(0);
+}
+
+say("ready");
+say("at the contest");
+judge(await contest(from));
+for (let seed = from; seed < from + seeds; seed++) {
+  say(`at seed ${seed}`);
+  judge((await new History(seed).run()).violation);
 }
 say("done");
 // A planted fault may leave something behind that would keep the program.

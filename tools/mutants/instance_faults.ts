@@ -177,11 +177,6 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "the program's code runs in the middle of a step",
-      text: "if (this.#depth === 0) this.#giveNotice();",
-      replacement: "this.#giveNotice();",
-    },
-    {
       name: "the idle time does not begin anew with a request",
       text: 'const idling = state.name === "reading" && this.#postponed === undefined;',
       replacement: 'const idling = state.name === "reading" || state.name === "answering";',

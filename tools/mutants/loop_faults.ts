@@ -187,10 +187,5 @@ export const LOOP_FAULTS: readonly Mutant[] = [
       text: "if (this.#running.delete(deadline) && this.#running.size === 0) this.#disarm();",
       replacement: "this.#running.delete(deadline);",
     },
-    {
-      name: "a time limit runs out that was lifted at the last moment",
-      text: "if (this.#running.delete(deadline)) deadline.expire();",
-      replacement: "this.#running.delete(deadline);\n      deadline.expire();",
-    },
   ]),
 ];

@@ -23,7 +23,8 @@ export type Verdict =
   | {
     readonly name: "caught";
     readonly by: "violation" | "crash" | "hang";
-    readonly seed: number;
+    /** Where in the simulation. */
+    readonly at: string;
     readonly what: string;
   }
   /** All histories went as they should. */
@@ -91,27 +92,27 @@ async function runHistories(folder: string, { from, seeds }: Span): Promise<Verd
 /** What the lines of a trial come to. */
 class Report {
   #ready = false;
-  #seed = 0;
+  #at = "the beginning";
   #violation: string | undefined = undefined;
   #done = false;
 
   take(line: string): void {
     const [word, rest = ""] = line.split(/ (.*)/s);
     if (word === "ready") this.#ready = true;
-    else if (word === "seed") this.#seed = Number(rest);
+    else if (word === "at") this.#at = rest;
     else if (word === "violation") this.#violation = String(JSON.parse(rest));
     else if (word === "done") this.#done = true;
   }
 
   verdict(code: number, hung: boolean, complaint: string): Verdict {
-    const seed = this.#seed;
+    const at = this.#at;
     if (this.#violation !== undefined) {
-      return { name: "caught", by: "violation", seed, what: this.#violation };
+      return { name: "caught", by: "violation", at, what: this.#violation };
     }
     if (this.#done && code === 0) return { name: "survived" };
     if (!this.#ready) return { name: "unusable", what: `it is no program: ${complaint}` };
-    if (hung) return { name: "caught", by: "hang", seed, what: "the history never ends" };
-    return { name: "caught", by: "crash", seed, what: `exit code ${code}: ${complaint}` };
+    if (hung) return { name: "caught", by: "hang", at, what: "it never ends" };
+    return { name: "caught", by: "crash", at, what: `exit code ${code}: ${complaint}` };
   }
 }
 
