@@ -4,6 +4,7 @@ import { type Exchange, type PipeClient, ServerClient } from "../src/exchange.ts
 import { Lane, Status } from "../src/kernel.ts";
 import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
+import { contest } from "./simulation/contest.ts";
 import { Coverage, holes } from "./simulation/coverage.ts";
 import { Counts, everyKind, noFaults } from "./simulation/faults.ts";
 import { History } from "./simulation/history.ts";
@@ -37,6 +38,10 @@ Deno.test("a seed always tells the same history", async () => {
     assert(tales[0].length > 50);
     assertEquals(tales[0], tales[1]);
   }
+});
+
+Deno.test("who asks at the same moment as others is first now and then", async () => {
+  for (let seed = 1; seed <= 20; seed++) assertEquals(await contest(seed), undefined);
 });
 
 /** Seeds that once showed a mistake of the module, whatever they show by now. */

@@ -50,6 +50,7 @@ export class MemorySystem {
   readonly #names = new Map<string, Name>();
   readonly #identities = new Map<number, Identity>();
   #lastProcess = 0;
+  #connections = 0;
 
   /** A number for one more process. */
   newProcess(identity: Identity = USER): number {
@@ -66,6 +67,11 @@ export class MemorySystem {
   /** Whether it is the SID of anybody here. */
   knows(sid: string): boolean {
     return [...this.#identities.values()].some((identity) => identity.sid === sid);
+  }
+
+  /** How many connections came about. */
+  get connections(): number {
+    return this.#connections;
   }
 
   /** CreateNamedPipe. */
@@ -93,6 +99,7 @@ export class MemorySystem {
     // 17: the instance that has been listening for the longest time. 18: or none.
     const [server] = name.listening;
     if (server === undefined) return { status: Status.BUSY };
+    this.#connections++;
     return { status: Status.SUCCESS, end: server.admit(process) };
   }
 

@@ -36,7 +36,13 @@ const PATIENCE = 30_000;
 
 /** Milliseconds that user code takes, when it takes long, and that it may take in one task. */
 const WORK = 2;
-const LONGEST_TASK = 8;
+const LONGEST_TASK = 4;
+
+/** Milliseconds after which nothing is tried again that failed in a shortage. */
+const LONGEST_RETRY = 1_000;
+
+/** Steps between two looks at whether everybody knows what there is to know. */
+const PEACE_STEPS = 4;
 
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 100;
@@ -115,6 +121,20 @@ class Program {
     if (kernel !== undefined && kernel.leftovers().open > 0) {
       this.#history.violate("I8: handles stay open when the program goes away");
     }
+  }
+
+  /** Time limits run, but nothing will happen when they run out. */
+  get forgetsTime(): boolean {
+    return this.#loop !== undefined && this.#loop.deadlines.size > 0 &&
+      this.kernel?.nextTimer === undefined;
+  }
+
+  /** Every completion was seen, and the program waits. */
+  get isAtPeace(): boolean {
+    const { kernel } = this;
+    if (kernel === undefined || kernel.waitState !== "entered") return false;
+    return kernel.leftovers().turns === 0 && kernel.deliverable().length === 0 &&
+      kernel.late().length === 0;
   }
 
   /** The next wait fails, and with it all that the program has. */
@@ -650,7 +670,34 @@ export class History implements World, Around {
     }
     const retired = this.#retired.at(-1);
     if (retired?.breach !== undefined) this.violate(retired.breach.message);
+    for (const program of [this.#here, this.#elsewhere]) {
+      if (program.forgetsTime) this.violate("I10: time limits run, and there is no timer");
+    }
+    this.#checkInstances();
+    this.#checkPeace();
     this.checkName();
+  }
+
+  #checkInstances(): void {
+    const { maxInstances = Infinity } = this.#plan;
+    const { servers } = this.system.count(this.path);
+    if (servers > maxInstances) this.violate(`${servers} instances are more than ${maxInstances}`);
+  }
+
+  /** In a world without failures, whoever waits knows all that there is to know. */
+  #checkPeace(): void {
+    const { fails, lies, endsBadly } = this.rates;
+    if (fails + lies + endsBadly > 0 || this.#plan.limits.maxBuffered !== undefined) return;
+    if (this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
+    if (this.#server?.serving && this.#here.isAtPeace) this.model.atPeace(this.#server.record);
+  }
+
+  /** Nothing happens until some time limit runs out. */
+  #checkStandstill(): void {
+    const { kernel } = this.#here;
+    if (kernel === undefined || this.#server === undefined || this.#server.over) return;
+    const { nextTimer = Infinity } = kernel;
+    if (nextTimer > kernel.time + LONGEST_RETRY) this.model.atStandstill(this.#server.record);
   }
 
   /** Clients must find the name at all times, or else anyone could take it. */
@@ -707,7 +754,10 @@ export class History implements World, Around {
     for (let i = 0; this.#violation === undefined; i++) {
       await this.#step();
       if (this.#idle < this.#clients.length) continue;
-      if (this.#atRest() && !this.#anyoneActs() && !this.#jump()) return;
+      if (this.#atRest() && !this.#anyoneActs()) {
+        this.#checkStandstill();
+        if (!this.#jump()) return;
+      }
       await drain();
       if (i > PATIENCE) this.violate(`I7: no rest while ${until}`);
     }
@@ -751,6 +801,7 @@ export class History implements World, Around {
       if (!client.done) this.violate(`I7: ${client.name} never got what it waits for`);
     }
     this.#clients.splice(0);
+    this.model.allGone();
     const probes = [0, 1].map((i) => new RawClient(this, i, PROBE));
     this.#clients.push(...probes);
     await this.#rest("probes are served");
@@ -768,11 +819,10 @@ export class History implements World, Around {
     if (!this.#isServing() || this.#server === undefined) return;
     this.model.atRest(this.#server.record);
     const { instances, maxInstances = Infinity } = this.#plan;
-    const { servers, listening } = this.system.count(this.path);
+    const { listening } = this.system.count(this.path);
     if (listening !== Math.min(instances, maxInstances)) {
       this.violate(`I7: ${listening} instances listen instead of ${instances}`);
     }
-    if (servers > maxInstances) this.violate(`${servers} instances are more than ${maxInstances}`);
   }
 
   #endServer(): void {
@@ -791,6 +841,10 @@ export class History implements World, Around {
       this.model.atEnd(this.#server.record);
     }
     this.model.atLast();
+    const { connections } = this.system;
+    if (this.model.sessions.size > connections) {
+      this.violate(`I5: ${this.model.sessions.size} clients came by ${connections} connections`);
+    }
     for (const client of this.#clients) {
       if (!client.done) this.violate(`I8: ${client.name} never ends`);
     }

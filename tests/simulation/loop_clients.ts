@@ -47,6 +47,8 @@ export class LoopClient implements Client {
   #connection: ClientConnection | undefined;
   #link: Link | undefined;
   #finished = false;
+  /** The longest answer that it takes. */
+  #longest = Infinity;
   #abort = new AbortController();
 
   constructor(world: World, number: number, style: Style, elsewhere: boolean) {
@@ -128,6 +130,7 @@ export class LoopClient implements Client {
       missing: random.chance(0.5) ? "wait" as const : "fail" as const,
       ...(this.#style === "takes little" ? { maxMessage: random.pick([0, 100, 5_000]) } : {}),
     };
+    this.#longest = options.maxMessage ?? Infinity;
     if (this.#style === "calls") return await this.#call(options);
     if (this.#style === "aborts connecting") {
       this.#world.pause().then(() => this.#abort.abort(new Error("planted: no patience")));
@@ -213,7 +216,14 @@ export class LoopClient implements Client {
   ): Promise<void> {
     const sent = link.compose(this.#world.requestSize());
     const number = link.sent.length;
-    const answer = await this.#settle(sent, connection.request(sent.bytes, { signal }));
+    const bytes = sent.bytes.slice();
+    const asked = connection.request(bytes, { signal });
+    // It was copied.
+    bytes.fill(0x77);
+    const answer = await this.#settle(sent, asked);
+    if (answer.length > this.#longest) {
+      this.#world.violate(`${this.name} got ${answer.length} B, but takes ${this.#longest}`);
+    }
     this.#world.model.received(link, answer, false);
     if (link.received !== number) {
       this.#world.violate(`${this.name} got answer ${link.received} to request ${number}`);
@@ -222,7 +232,10 @@ export class LoopClient implements Client {
 
   async #send(connection: ClientConnection, link: Link): Promise<void> {
     const sent = link.compose(this.#world.requestSize());
-    await this.#settle(sent, connection.send(sent.bytes));
+    const bytes = sent.bytes.slice();
+    const given = connection.send(bytes);
+    bytes.fill(0x77);
+    await this.#settle(sent, given);
   }
 
   async #settle<T>(sent: Sent, promise: Promise<T>): Promise<T> {

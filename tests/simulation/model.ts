@@ -126,6 +126,8 @@ export class Session {
   open: OpenExchange | undefined = undefined;
   /** When the server's user ended it. */
   closedAt: number | undefined = undefined;
+  /** The same, unless that was because it had ended. */
+  endedAt: number | undefined = undefined;
   /** A limit of the server ended it. */
   limited = false;
   /** How many ends the server has told. */
@@ -192,9 +194,16 @@ export class Model {
   readonly links: Link[] = [];
   readonly sessions = new Map<PipeClient, Session>();
   readonly #surroundings: Surroundings;
+  /** Connections that are over for sure. */
+  #past = 0;
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings;
+  }
+
+  /** All clients that there were are gone, and every server knows. */
+  allGone(): void {
+    this.#past = this.links.length;
   }
 
   /** A client has connected. */
@@ -209,6 +218,9 @@ export class Model {
     const { client, request } = exchange;
     const session = this.#session(client, server);
     session.requests++;
+    if (request.length > server.limits.maxRequest) {
+      this.#violate(`client ${client.id} asks with ${request.length} B, which is too long`);
+    }
     this.#served(session);
     const { open } = session;
     if (open !== undefined && !open.over && !open.exchange.signal.aborted) {
@@ -304,6 +316,44 @@ export class Model {
         if (!session.limited && !hidden) this.#complete(link);
       }
     }
+  }
+
+  /** Nothing happens any more but what time brings: nobody may wait for nothing. */
+  atStandstill(server: ServerRecord): void {
+    if (server.failed) return;
+    const sessions = this.#sessionsOf(server);
+    for (const session of sessions) {
+      const { id, ends, link } = session;
+      if (!server.hooked || ends > 0 || link?.left !== true || link.tainted !== undefined) continue;
+      if (!isAnswering(session)) this.#violate(`I7: client ${id} has left, and is not let go of`);
+    }
+    if (server.shutDownAt === undefined || server.stoppedAt !== undefined) return;
+    if (this.#shutdownTimedOut(server) || sessions.some((session) => this.#isOwed(session))) return;
+    if (this.links.some((link) => link.server === server && link.tainted !== undefined)) return;
+    this.#violate("I8: a shutdown waits for nobody");
+  }
+
+  /** Every completion was seen, and whoever is to look has looked. */
+  atPeace(server: ServerRecord): void {
+    for (const session of this.#sessionsOf(server)) {
+      const { link, open } = session;
+      if (link === undefined || !link.left || link.withdrew || !isAnswering(session)) continue;
+      // After an early request nobody looks.
+      if (link.sent.length !== link.next || open?.exchange.signal.aborted) continue;
+      this.#violate(`the exchange of client ${session.id}, who has left, is not told so`);
+    }
+  }
+
+  #sessionsOf(server: ServerRecord): Session[] {
+    return [...this.sessions.values()].filter((session) => session.server === server);
+  }
+
+  /** Whether a client can still get something. */
+  #isOwed(session: Session): boolean {
+    const { link, answers } = session;
+    if (isAnswering(session)) return true;
+    const given = answers.filter(({ state }) => state !== "rejected").length;
+    return given > (link?.received ?? 0);
   }
 
   /** A server has ended. */
@@ -452,7 +502,7 @@ export class Model {
   }
 
   #unexplained(session: Session, reason: string, error: unknown): string | undefined {
-    const { link, server } = session;
+    const { link, server, endedAt = Infinity } = session;
     const touched = link === undefined
       ? this.#surroundings.tainted || this.links.some((other) => this.#isFaulty(other))
       : link.tainted !== undefined;
@@ -462,9 +512,13 @@ export class Model {
       case "responder":
         return session.closedAt !== undefined ? undefined : "nobody closed it";
       case "server":
-        return server.stoppedAt !== undefined || server.failed ? undefined : "nobody stopped it";
+        if (server.failed) return;
+        if (server.stoppedAt === undefined) return "nobody stopped it";
+        return server.stoppedAt <= endedAt ? undefined : CLOSED_BEFORE;
       case "shutdown":
-        return server.shutDownAt !== undefined ? undefined : "nobody shut it down";
+        if (server.shutDownAt === undefined) return "nobody shut it down";
+        if (endedAt === Infinity) return;
+        return server.shutDownAt + server.shutdownTimeout <= endedAt ? undefined : CLOSED_BEFORE;
       case "error":
         if (touched || link === undefined || this.#isFaulty(link) || server.failed) return;
         return "nothing failed";
@@ -475,6 +529,9 @@ export class Model {
       case "responderTimeout":
         session.limited = true;
         if (limitOf(error) !== reason) return "the error says something else";
+        if (reason === "replyTimeout" && endedAt < Infinity && !this.#isUnread(session, endedAt)) {
+          return CLOSED_BEFORE;
+        }
         return this.#unreached(session, reason);
       default:
         return "there is no such reason";
@@ -492,7 +549,7 @@ export class Model {
       case "maxRequest":
         return this.#isFaulty(link) ? undefined : "no request was too long";
       case "maxPerProcess": {
-        const same = this.links.filter(({ process }) => process === link.process);
+        const same = this.links.slice(this.#past).filter(({ process }) => process === link.process);
         return same.length > limits.maxPerProcess ? undefined : "its process has no others";
       }
       case "idleTimeout": {
@@ -508,10 +565,10 @@ export class Model {
   }
 
   /** Whether a message may be unread for longer than is allowed. */
-  #isUnread({ answers, taken, server }: Session): boolean {
+  #isUnread({ answers, taken, server }: Session, by: number = this.#surroundings.now): boolean {
     const { replyTimeout } = server.limits;
     const time = replyTimeout === Infinity ? LAST_WRITE_TIMEOUT : replyTimeout;
-    return answers.slice(taken).some(({ at }) => at + time <= this.#surroundings.now);
+    return answers.slice(taken).some(({ at }) => at + time <= by);
   }
 
   #isTooLong({ sent }: Link): boolean {
@@ -608,9 +665,9 @@ export class Model {
     }
   }
 
-  /** Whether a request was sent that says whose it is. */
+  /** Whether a request was sent that says whose it is: the first one does, a short one may not. */
   #isAwaited(link: Link): boolean {
-    return link.sent.some(({ state, bytes }) => state === "done" && bytes.length >= IDENTITY);
+    return link.sent[0]?.state === "done";
   }
 
   #unserved(link: Link): void {
@@ -618,6 +675,13 @@ export class Model {
       this.#violate(`I4: the server's user never got anything of ${link.owner}`);
     }
   }
+}
+
+const CLOSED_BEFORE = "its user had closed it before";
+
+/** Whether its user still works on a request. */
+function isAnswering({ open }: Session): boolean {
+  return open !== undefined && !open.over;
 }
 
 /** The limit that an error is about. */

@@ -117,7 +117,12 @@ export class RawClient implements Client {
     if (!tidying) {
       if (random.chance(dies)) return this.#leave("is killed", end, link);
       if (random.chance(leaves)) return this.#leave("leaves", end, link);
-      if (this.#writes.length > 0 && random.chance(withdraws)) return this.#withdraw(link);
+      if (this.#writes.length > 0 && random.chance(withdraws)) {
+        this.#withdraw(link);
+        // Before anybody can ask how long the rest is.
+        if (link.sent.length < requests && random.chance(0.6)) this.#write(end, link);
+        return true;
+      }
       const may = strict ? this.#world.model.satisfied(link) : this.#writes.length < ahead;
       const wants = this.#world.tidying || random.chance(0.6);
       if (may && wants && link.sent.length < requests) return this.#write(end, link);
@@ -178,13 +183,12 @@ export class RawClient implements Client {
     return true;
   }
 
-  #withdraw(link: Link): boolean {
+  #withdraw(link: Link): void {
     const write = this.#world.random.some(this.#writes);
-    if (write === undefined) return false;
+    if (write === undefined) return;
     this.#withdraws(link, write.sent);
     this.#tell(`withdraws ${describe(write.sent.bytes)}`);
     write.operation.cancel();
-    return true;
   }
 
   /** A message of which the server may have read a piece goes away. */

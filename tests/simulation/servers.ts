@@ -14,6 +14,7 @@ import {
   type ServeOptions,
 } from "../../src/serve.ts";
 import type { Message } from "../../src/message.ts";
+import { senderOf } from "./messages.ts";
 import type { Answer, Limits, ServerRecord, Session } from "./model.ts";
 import type { World } from "./world.ts";
 
@@ -246,7 +247,7 @@ class Habits {
     signal.addEventListener("abort", () => {
       this.#world.mayEnd(0.15);
       if (this.#world.random.chance(0.3)) {
-        this.#close(session);
+        this.#closeLate(session);
         exchange.client.close();
       }
       if (this.#isOver(session, exchange)) return;
@@ -315,6 +316,10 @@ class Habits {
         const bytes = session.compose(this.#world.replySize());
         this.#world.model.answers(session, bytes);
         yield bytes;
+        const known = senderOf(bytes) !== undefined && !this.#record.failed;
+        if (known && this.#world.writes(bytes)) {
+          this.#world.violate("a generator is asked for more before its message is taken");
+        }
       }
     } finally {
       if (open !== undefined) open.over = true;
@@ -362,6 +367,12 @@ class Habits {
   }
 
   #close(session: Session): void {
+    session.endedAt ??= this.#world.now;
+    this.#closeLate(session);
+  }
+
+  /** What has ended is closed: that is not the reason. */
+  #closeLate(session: Session): void {
     session.closedAt ??= this.#world.now;
     this.#settle(session);
   }
@@ -428,6 +439,51 @@ function newRecord(world: World, plan: Plan, queues: boolean): ServerRecord {
   };
 }
 
+/** Counts the responders that are at work, and sees who is to be at work at all. */
+class Workers {
+  number = 0;
+  readonly #world: World;
+  readonly #most: number;
+
+  constructor(world: World, most: number) {
+    this.#world = world;
+    this.#most = most;
+  }
+
+  watch(responder: Responder): Responder {
+    return (request, exchange) => {
+      if (++this.number > this.#most) this.#world.violate(`${this.number} responders are at work`);
+      const { aborted, reason } = exchange.signal;
+      if (aborted && reason instanceof Deno.errors.Interrupted) {
+        this.#world.violate(`a responder begins what the server has given up: ${reason}`);
+      }
+      const done = () => this.number--;
+      try {
+        const result = responder(request, exchange);
+        if (result instanceof Promise) result.then(done, done);
+        else if (isGenerated(result)) return this.#watchAll(result);
+        else done();
+        return result;
+      } catch (error) {
+        done();
+        throw error;
+      }
+    };
+  }
+
+  async *#watchAll(messages: AsyncIterable<Message>): AsyncGenerator<Message> {
+    try {
+      yield* messages;
+    } finally {
+      this.number--;
+    }
+  }
+}
+
+function isGenerated(result: ReturnType<Responder>): result is AsyncIterable<Message> {
+  return typeof result === "object" && Symbol.asyncIterator in result;
+}
+
 /** A server made with serve(). */
 export class Serving implements UserServer {
   readonly record: ServerRecord;
@@ -444,12 +500,18 @@ export class Serving implements UserServer {
     this.record = newRecord(world, plan, plan.concurrency !== undefined);
     const onError = world.random.chance(0.5);
     const habits = new Habits(world, this.record, plan.odd, onError);
+    const workers = new Workers(world, plan.concurrency ?? Infinity);
     this.#server = serveOn(world.open, {
       ...optionsOf(world, plan, this.record),
       signal: this.#abort.signal,
       ...(onError ? { onError: habits.onError } : {}),
-    }, habits.respond);
-    this.#server.finished.then(() => this.over = true, (error) => {
+    }, workers.watch(habits.respond));
+    this.#server.finished.then(() => {
+      this.over = true;
+      if (this.#endsInTime && workers.number > 0) {
+        world.violate(`a shutdown has ended while ${workers.number} responders are at work`);
+      }
+    }, (error) => {
       this.over = true;
       if (world.nameLost) this.record.failed = true;
       if (!this.record.failed) world.violate(`finished rejected: ${error}`);
@@ -462,6 +524,13 @@ export class Serving implements UserServer {
 
   get serving(): boolean {
     return !this.#ending && !this.over;
+  }
+
+  /** Whether nothing but a shutdown has ended it, whose time has not run out. */
+  get #endsInTime(): boolean {
+    const { stoppedAt, failed, shutDownAt = Infinity, shutdownTimeout } = this.record;
+    if (stoppedAt !== undefined || failed) return false;
+    return this.#world.now < shutDownAt + shutdownTimeout;
   }
 
   lose(atOnce: boolean): void {

@@ -52,6 +52,8 @@ export interface World {
   late(): Promise<void>;
   /** Something in the user's own code went wrong, as it was meant to. */
   expected(error: unknown): boolean;
+  /** Whether the server's kernel still has a write of these bytes. */
+  writes(bytes: Uint8Array): boolean;
   violate(what: string): void;
   readonly tell: ((what: string) => void) | undefined;
 }

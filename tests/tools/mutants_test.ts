@@ -1,0 +1,100 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { campaign } from "../../tools/mutants/campaign.ts";
+import { FAULTS } from "../../tools/mutants/faults.ts";
+import { type Mutant, mutate, Unusable } from "../../tools/mutants/mutant.ts";
+
+const HERE = new URL("../../", import.meta.url);
+
+const SOUND: Mutant = {
+  name: "nothing is wrong",
+  file: "src/budget.ts",
+  text: "#held = 0;",
+  replacement: "#held = 1 - 1;",
+};
+
+async function attempt(mutant: Mutant, seeds = 2): Promise<{ well: boolean; lines: string[] }> {
+  const lines: string[] = [];
+  const well = await campaign({
+    mutants: [mutant],
+    span: { from: 1, seeds },
+    say: (line) => lines.push(line),
+  });
+  return { well, lines };
+}
+
+Deno.test("each fault fits its file, has a name of its own, and there are enough", async () => {
+  const names = new Set<string>();
+  for (const fault of FAULTS) {
+    const source = await Deno.readTextFile(new URL(fault.file, HERE));
+    assert(mutate(source, fault) !== source, fault.name);
+    names.add(fault.name);
+  }
+  assertEquals(names.size, FAULTS.length);
+  assert(names.size >= 30);
+});
+
+Deno.test("a fault whose text does not occur exactly once is refused", () => {
+  const fault = { ...SOUND, text: "one" };
+  assertThrows(() => mutate("none", { ...fault, text: "two" }), Unusable, "occurs 0 times");
+  assertThrows(() => mutate("one one", fault), Unusable, "occurs 2 times");
+  assertThrows(() => mutate("one", { ...fault, text: "" }), Unusable, "occurs 0 times");
+  assertThrows(() => mutate("one", { ...fault, replacement: "one" }), Unusable, "changes nothing");
+  assertEquals(mutate("no one", { ...fault, replacement: "$& $1" }), "no $& $1");
+});
+
+Deno.test("a fault that is none survives, and that is told", async () => {
+  const { well, lines } = await attempt(SOUND);
+  assertEquals(well, false);
+  assertEquals(lines[0], "the module as it is: survived the seeds 1 to 2");
+  assertMatch(lines[1] ?? "", /^src\/budget\.ts: nothing is wrong: survived the seeds 1 to 2 \(/);
+  assertEquals(lines.slice(2), ["not caught: nothing is wrong", "0 of 1 planted faults caught"]);
+});
+
+Deno.test("a fault that breaks an invariant is caught, in whatever way it shows", async () => {
+  const faults: [string, RegExp][] = [["", /a violation: I8/], [
+    "Deno.exit(3);",
+    /a crash: exit code 3/,
+  ]];
+  for (const [replacement, words] of faults) {
+    const { well, lines } = await attempt({
+      name: "a real one",
+      file: "src/wait_loop.ts",
+      text: "this.kernel.release(slot);",
+      replacement,
+    });
+    assertMatch(lines[1] ?? "", /: a real one: caught at /);
+    assertMatch(lines[1] ?? "", words);
+    assertEquals(lines.at(-1), "1 of 1 planted faults caught");
+    assertEquals(well, true);
+  }
+});
+
+Deno.test("a fault that is no program, or does not fit, is not caught", async () => {
+  const wrong: [Partial<Mutant>, RegExp][] = [
+    [{ replacement: '#held: number = "zero";' }, /CAN NOT BE TRIED: TS2322/],
+    [{ replacement: "#held = ;" }, /CAN NOT BE TRIED: /],
+    [{ text: "nowhere to be found" }, /CAN NOT BE TRIED: its text occurs 0 times/],
+  ];
+  for (const [part, words] of wrong) {
+    const { well, lines } = await attempt({ ...SOUND, ...part });
+    assertMatch(lines[1] ?? "", words);
+    assertEquals(lines.at(-1), "0 of 1 planted faults caught");
+    assertEquals(well, false);
+  }
+});
+
+Deno.test("the task fails when a fault is not caught, and when it is asked for none", async () => {
+  const run = async (...args: string[]) => {
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", fileURLToPath(new URL("tools/mutants.ts", HERE)), ...args],
+      env: { NO_COLOR: "1" },
+    }).output();
+    return { code, last: new TextDecoder().decode(stdout).trim().split("\n").at(-1) };
+  };
+  assertEquals((await run("--only", "no such words")).code, 2);
+  assertEquals((await run("--seeds", "0")).code, 2);
+  // Too few histories for a rare case.
+  const rare = ["--only", "what a client wrote that came and left", "--seeds", "1"];
+  assertEquals(await run(...rare), { code: 1, last: "0 of 1 planted faults caught" });
+});

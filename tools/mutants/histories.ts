@@ -1,0 +1,32 @@
+/**
+ * Runs the simulation, a contest and then one history per seed, and says in a line each what it is
+ * at: what a trial runs in its copy of the module. Arguments: the first seed, and how many.
+ *
+ * @module
+ */
+
+import { contest } from "../../tests/simulation/contest.ts";
+import { History } from "../../tests/simulation/history.ts";
+
+// deno-lint-ignore no-console
+const say = console.log;
+
+const [from = NaN, seeds = NaN] = Deno.args.map(Number);
+
+/** Ends the program if there is something to tell. */
+function judge(violation: string | undefined): void {
+  if (violation === undefined) return;
+  say(`violation ${JSON.stringify(violation)}`);
+  Deno.exit(0);
+}
+
+say("ready");
+say("at the contest");
+judge(await contest(from));
+for (let seed = from; seed < from + seeds; seed++) {
+  say(`at seed ${seed}`);
+  judge((await new History(seed).run()).violation);
+}
+say("done");
+// A planted fault may leave something behind that would keep the program.
+Deno.exit(0);

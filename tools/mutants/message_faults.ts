@@ -1,0 +1,71 @@
+/**
+ * Faults in what becomes of the bytes that are read.
+ *
+ * @module
+ */
+
+import { faultsOf, type Mutant } from "./mutant.ts";
+
+const MORE_DATA =
+  "if (status === Status.MORE_DATA) return this.#readsRest ? this.#mismatch() : this.#measure();";
+
+/** See the module. */
+export const MESSAGE_FAULTS: readonly Mutant[] = faultsOf("src/message_reader.ts", [
+  {
+    name: "234 is taken as a failure",
+    text: MORE_DATA,
+    replacement: "",
+  },
+  {
+    name: "a long message arrives in pieces",
+    text: MORE_DATA,
+    replacement: "if (status === Status.MORE_DATA) return this.#takeWhole();",
+  },
+  {
+    name: "the tail of a long message is dropped",
+    text: "this.#kernel.take(this.#operation.slot, this.#message.subarray(this.#piece));",
+    replacement: "this.#message = this.#message.slice(0, this.#piece);",
+  },
+  {
+    name: "the glue trap is unchecked: a rest of another length",
+    text: "if (this.#transferred !== this.#rest) return this.#mismatch();",
+    replacement: "",
+  },
+  {
+    name: "the glue trap is unchecked: a rest that is gone",
+    text: "if (left === 0) return this.#mismatch();",
+    replacement: "",
+  },
+  {
+    name: "the glue trap is unchecked: a rest that goes on",
+    text: MORE_DATA,
+    replacement:
+      "if (status === Status.MORE_DATA) return this.#readsRest ? this.#joinRest() : this.#measure();",
+  },
+  {
+    name: "an empty message is taken as the end",
+    text: "this.#message = new Uint8Array(this.#transferred);",
+    replacement: 'if (this.#transferred === 0) return "ended";\n' +
+      "    this.#message = new Uint8Array(this.#transferred);",
+  },
+  {
+    name: "the length is taken from an earlier look",
+    text: "return this.#kernel.transferred(Lane.IN, this.#operation.slot);",
+    replacement: "return this.#piece ||= this.#kernel.transferred(Lane.IN, this.#operation.slot);",
+  },
+  {
+    name: "the limit counts the rest of a message only",
+    text: "if (this.#piece + left > this.#longest)",
+    replacement: "if (left > this.#longest)",
+  },
+  {
+    name: "short messages have no limit",
+    text: "if (this.#message.length > this.#longest)",
+    replacement: "if (this.#message.length > 4096)",
+  },
+  {
+    name: "a shortage while measuring ends the connection",
+    text: "if (isShortage(status)) return this.#later();",
+    replacement: "",
+  },
+]);

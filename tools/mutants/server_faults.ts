@@ -1,0 +1,116 @@
+/**
+ * Faults of a server, and of the ways in which a program answers.
+ *
+ * @module
+ */
+
+import { faultsOf, type Mutant } from "./mutant.ts";
+
+/** See the module. */
+export const SERVER_FAULTS: readonly Mutant[] = [
+  ...faultsOf("src/server.ts", [
+    {
+      name: "fewer instances listen than are wanted",
+      text: "this.#listening < instances && this.#count < maxInstances",
+      replacement: "this.#listening < 1 && this.#count < maxInstances",
+    },
+    {
+      name: "there are more instances than are allowed",
+      text: "this.#listening < instances && this.#count < maxInstances",
+      replacement: "this.#listening < instances && maxInstances > 0",
+    },
+    {
+      name: "an instance counts although it is gone",
+      text: "this.#count--;",
+      replacement: "",
+    },
+    {
+      name: "a stop throws everybody out",
+      text: 'instance.finish("server", false);\n    this.endIfDone();',
+      replacement: 'instance.evict("server");\n    this.endIfDone();',
+    },
+    {
+      name: "a server ends before its instances",
+      text: "if (!this.draining || this.#instances.size > 0) return;",
+      replacement: "if (!this.draining) return;",
+    },
+    {
+      name: "a shutdown does not wait for responders",
+      text: 'if (this.#phase === "stopped" || !this.#sink.busy) this.#end();',
+      replacement: "this.#end();",
+    },
+    {
+      name: "the timer of a shutdown outlives it",
+      text: "this.#loop.deadlines.lift(this.#deadline);",
+      replacement: "",
+    },
+    {
+      name: "instances stay when not all could be created",
+      text: "for (const created of handles) kernel.close(created);",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/budget.ts", [
+    {
+      name: "who waits for bytes waits for ever",
+      text: "if (bytes > 0) this.#resume();",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/exchange.ts", [
+    {
+      name: "a late reply goes to the next client: the serial number is unchecked",
+      text: "if (this.#lost !== undefined) return rejected(this.#lost);",
+      replacement: "",
+    },
+    {
+      name: "an answered exchange takes another answer",
+      text: "if (!this.#answered) return;",
+      replacement: "if (!this.#answered || this.#lost === undefined) return;",
+    },
+  ]),
+  ...faultsOf("src/exchanges.ts", [
+    {
+      name: "a loop that waits is not told of the end",
+      text: "for (const waiter of this.#waiters) waiter.resolve({ done: true, value: undefined });",
+      replacement: "",
+    },
+    {
+      name: "nobody knows that an exchange was taken",
+      text: "exchange.take();",
+      replacement: "",
+    },
+    {
+      name: "a queue is emptied in one turn, however long that takes",
+      text: "if (this.#loop?.turnSpent) this.#resumeNextTurn();\n    else this.#resume();",
+      replacement: "this.#resume();",
+    },
+  ]),
+  ...faultsOf("src/serve.ts", [
+    {
+      name: "more responders work at once than are allowed",
+      text: "const free = this.#working < this.#limit && this.#waiting.length === 0;",
+      replacement: "const free = this.#waiting.length === 0;",
+    },
+    {
+      name: "a responder that is done keeps its place",
+      text: "this.#working--;",
+      replacement: "",
+    },
+    {
+      name: "a stopped server begins what has waited",
+      text: "if (!(next.lost instanceof Deno.errors.Interrupted)) return this.#start(next);",
+      replacement: "return this.#start(next);",
+    },
+    {
+      name: "a generator is asked for more before its message is taken",
+      text: "await sent;",
+      replacement: "sent.catch(() => {});",
+    },
+    {
+      name: "a responder that throws leaves its client waiting",
+      text: "exchange.client.close();",
+      replacement: "",
+    },
+  ]),
+];

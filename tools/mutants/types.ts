@@ -1,0 +1,64 @@
+/**
+ * Finds the mutants that are no programs: a fault that the compiler sees proves nothing.
+ *
+ * @module
+ */
+
+import { type Mutant, mutate, Unusable } from "./mutant.ts";
+import { copyTree } from "./tree.ts";
+import { CHILD } from "./trial.ts";
+
+/**
+ * Checks the types of all mutants, side by side in one copy of the module, which takes hardly
+ * longer than to check one.
+ *
+ * @returns Why a mutant can not be tried, for those that can not.
+ */
+export async function findUnusable(
+  folder: string,
+  mutants: readonly Mutant[],
+): Promise<Map<Mutant, string>> {
+  await copyTree(folder);
+  const unusable = new Map<Mutant, string>();
+  const files = new Map<string, Mutant>();
+  for (const [number, mutant] of mutants.entries()) {
+    const source = await Deno.readTextFile(`${folder}/${mutant.file}`);
+    // Where its imports find what they ask for.
+    const file = mutant.file.replace(/[^/]*$/, `mutant_${number}.ts`);
+    try {
+      await Deno.writeTextFile(`${folder}/${file}`, mutate(source, mutant));
+      files.set(file, mutant);
+    } catch (error) {
+      if (!(error instanceof Unusable)) throw error;
+      unusable.set(mutant, error.message);
+    }
+  }
+  await check(folder, files, unusable);
+  return unusable;
+}
+
+async function check(
+  folder: string,
+  files: ReadonlyMap<string, Mutant>,
+  unusable: Map<Mutant, string>,
+): Promise<void> {
+  if (files.size === 0) return;
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["check", "--quiet", ...files.keys()],
+    cwd: folder,
+    env: CHILD,
+    stdin: "null",
+  }).output();
+  if (code === 0) return;
+  const complaints = new TextDecoder().decode(stderr);
+  let found = false;
+  // Each complaint begins with its text and ends with its place.
+  for (const complaint of complaints.split(/\n\n/)) {
+    for (const [file, mutant] of files) {
+      if (!complaint.includes(`/${file}:`)) continue;
+      unusable.set(mutant, complaint.trim().split("\n")[0] ?? complaint);
+      found = true;
+    }
+  }
+  if (!found) throw new Error(`Cannot check the types of the mutants: ${complaints}`);
+}
