@@ -97,7 +97,7 @@ export class Operation {
   /** @internal Whether its result, not its submission, comes again after a shortage. */
   repeats = false;
   /** @internal What it writes, while the system is short of something. */
-  message: Uint8Array | undefined = undefined;
+  message: Uint8Array<ArrayBuffer> | undefined = undefined;
 
   constructor(
     readonly completer: Completer,
@@ -216,7 +216,7 @@ export class WaitLoop {
    * Writes one message, which is copied before this returns. With PENDING, the completer gets the
    * result in a later turn. Anything else is the result: nothing follows.
    */
-  write(operation: Operation, message: Uint8Array): number {
+  write(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
     const status = this.#submitOut(operation, message);
     if (!isShortage(status)) return status;
     operation.message = message.slice();
@@ -278,7 +278,7 @@ export class WaitLoop {
     else if (status !== Status.PENDING) this.finish(operation, status);
   }
 
-  #submitOut(operation: Operation, message: Uint8Array): number {
+  #submitOut(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
     const { handle, slot } = operation;
     return this.#believe(operation, BELIEVED.write, this.kernel.write(handle, slot, message));
   }
