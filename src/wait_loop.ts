@@ -18,6 +18,7 @@
  * @module
  */
 
+import { Backoff } from "./backoff.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   BELIEVED,
@@ -42,8 +43,7 @@ const SHORT_GAP = 0.3;
 const MIN_IDLE_TURNS = 1;
 const MAX_IDLE_TURNS = 256;
 
-/** The first and the longest pause before what the system was short of is asked for again, ms. */
-const FIRST_PAUSE = 1;
+/** The longest pause before what the system was short of is asked for again, in milliseconds. */
 const LONGEST_PAUSE = 1_000;
 
 /** Who gets the result of an operation. */
@@ -141,7 +141,7 @@ export class WaitLoop {
   #idleLimit = MIN_IDLE_TURNS;
   #turnStarted = 0;
   readonly #deferred = new Set<Operation>();
-  #pause = FIRST_PAUSE;
+  readonly #backoff = new Backoff(LONGEST_PAUSE);
   #retry: Timer | undefined = undefined;
   #leavers: (() => void)[] = [];
   #dead = false;
@@ -318,8 +318,7 @@ export class WaitLoop {
     operation.phase = "deferred";
     this.#deferred.add(operation);
     if (this.#retry !== undefined) return;
-    this.#retry = this.kernel.startTimer(this.#pause, () => this.#submitDeferred());
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+    this.#retry = this.kernel.startTimer(this.#backoff.next(), () => this.#submitDeferred());
   }
 
   #submitDeferred(): void {
@@ -332,13 +331,13 @@ export class WaitLoop {
       else this.#writeDeferred(operation);
       operation.repeats = false;
     }
-    if (this.#deferred.size === 0) this.#pause = FIRST_PAUSE;
+    if (this.#deferred.size === 0) this.#backoff.reset();
   }
 
   #stopRetrying(): void {
     if (this.#retry !== undefined) this.kernel.stopTimer(this.#retry);
     this.#retry = undefined;
-    this.#pause = FIRST_PAUSE;
+    this.#backoff.reset();
   }
 
   #writeDeferred(operation: Operation): void {

@@ -14,21 +14,22 @@ src/options.ts            ->
 src/hooks.ts              ->
 src/instance.ts           ->
 src/budget.ts             ->
+src/backoff.ts            ->
 ffi/kernel32.ts           ->
 ffi/structs.ts            ->
 ffi/slab.ts               -> ffi/kernel32.ts ffi/structs.ts
 ffi/windows_kernel.ts     -> ffi/kernel32.ts ffi/slab.ts ffi/structs.ts src/kernel.ts node:timers
 src/message.ts            -> src/options.ts
 src/deadlines.ts          -> src/kernel.ts
-src/wait_loop.ts          -> src/deadlines.ts src/kernel.ts
+src/wait_loop.ts          -> src/backoff.ts src/deadlines.ts src/kernel.ts
 src/message_reader.ts     -> src/kernel.ts src/wait_loop.ts
 src/exchange.ts           -> src/message.ts
 src/driver.ts             -> src/budget.ts src/deadlines.ts src/errors.ts src/exchange.ts
                              src/instance.ts src/kernel.ts src/message_reader.ts src/options.ts
                              src/wait_loop.ts
-src/server.ts             -> src/budget.ts src/deadlines.ts src/driver.ts src/errors.ts
-                             src/exchange.ts src/hooks.ts src/kernel.ts src/options.ts
-                             src/wait_loop.ts
+src/server.ts             -> src/backoff.ts src/budget.ts src/deadlines.ts src/driver.ts
+                             src/errors.ts src/exchange.ts src/hooks.ts src/kernel.ts
+                             src/options.ts src/wait_loop.ts
 src/isolate.ts            -> ffi/kernel32.ts ffi/windows_kernel.ts src/errors.ts src/wait_loop.ts
 src/exchanges.ts          -> src/driver.ts src/exchange.ts src/isolate.ts src/options.ts
                              src/server.ts src/wait_loop.ts
