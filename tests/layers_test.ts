@@ -37,8 +37,8 @@ src/serve.ts              -> src/exchange.ts src/exchanges.ts src/hooks.ts src/i
                              src/message.ts src/options.ts src/server.ts src/wait_loop.ts
 src/client_connection.ts  -> src/errors.ts src/kernel.ts src/message.ts src/message_reader.ts
                              src/options.ts src/wait_loop.ts
-src/client.ts             -> src/client_connection.ts src/errors.ts src/isolate.ts src/kernel.ts
-                             src/message.ts src/options.ts src/wait_loop.ts
+src/client.ts             -> src/backoff.ts src/client_connection.ts src/errors.ts src/isolate.ts
+                             src/kernel.ts src/message.ts src/options.ts src/wait_loop.ts
 mod.ts                    -> src/client.ts src/client_connection.ts src/driver.ts src/errors.ts
                              src/exchange.ts src/exchanges.ts src/message.ts src/serve.ts
                              src/server.ts
