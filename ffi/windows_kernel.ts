@@ -302,7 +302,7 @@ export class WindowsKernel implements Kernel {
   }
 
   /** See {@linkcode Kernel.write}. */
-  write(handle: Handle, slot: number, message: Uint8Array): number {
+  write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number {
     const size = message.byteLength;
     // WriteFile would write the rest of the division, and call it a success.
     if (size > MAX_DWORD) return Status.INVALID_USER_BUFFER;
@@ -316,7 +316,7 @@ export class WindowsKernel implements Kernel {
     if (size > 0) {
       this.#copies++;
       this.#bytesCopied += size;
-      // Any memory of JavaScript will do: it is read before this call ends.
+      // JavaScript memory will do: it is read before this call ends.
       this.#calls.copyIn(block.address, message, this.#size(size));
     }
     this.#submissions++;
@@ -461,7 +461,7 @@ export class WindowsKernel implements Kernel {
   }
 
   /** See {@linkcode Kernel.take}. */
-  take(slot: number, target: Uint8Array): void {
+  take(slot: number, target: Uint8Array<ArrayBuffer>): void {
     const block = this.#readBlocks[slot];
     if (block === undefined) return;
     const size = Math.min(target.byteLength, block.size);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Backoff } from "./backoff.ts";
 import { systemError, timedOut } from "./errors.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
 import { type Handle, isEnd, isShortage, type Opened, Status } from "./kernel.ts";
@@ -12,8 +13,7 @@ import { abortSignal, type ClientSettings, clientSettings } from "./options.ts";
 import { ClientConnection, type PipeConn } from "./client_connection.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
 
-/** The first and the longest pause between two attempts to open a pipe, in milliseconds. */
-const FIRST_PAUSE = 1;
+/** The longest pause between two attempts to open a pipe, in milliseconds. */
 const LONGEST_PAUSE = 50;
 
 /** Options of {@linkcode call}. */
@@ -184,14 +184,14 @@ class Attempt implements LoopUser {
     const { kernel } = this.#loop;
     const owner = this.#expectedOwner();
     const deadline = kernel.now() + this.#settings.timeout;
-    for (let pause = FIRST_PAUSE;; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (const backoff = new Backoff(LONGEST_PAUSE);;) {
       signal?.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
       const { status, handle, call } = this.#openOnce(owner);
       if (status === Status.SUCCESS) return handle;
       const left = deadline - kernel.now();
       if (!this.#passes(status) || left <= 0) throw this.#error(call, status);
-      await this.#pause(Math.min(pause, left), signal);
+      await this.#pause(Math.min(backoff.next(), left), signal);
     }
   }
 

@@ -77,7 +77,7 @@ interface Receiver {
 }
 
 interface Sender {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -187,13 +187,13 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
   }
 
   /** The bytes of a message, which the user can not change any more. */
-  #outgoing(message: Message): Uint8Array {
+  #outgoing(message: Message): Uint8Array<ArrayBuffer> {
     const bytes = encodeMessage(message);
     return typeof message === "string" ? bytes : bytes.slice();
   }
 
   async #exchange(
-    bytes: Uint8Array,
+    bytes: Uint8Array<ArrayBuffer>,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array<ArrayBuffer>> {
     signal?.throwIfAborted();
@@ -217,7 +217,7 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
     }
   }
 
-  #send(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  #send(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal | undefined): Promise<void> {
     const unusable = this.#unusable(signal);
     if (unusable !== undefined) return Promise.reject(unusable.reason);
     const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -92,7 +92,7 @@ export interface Host {
 
 /** A message on its way out. */
 class Outgoing {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly last: boolean;
   /** Bytes of the budget that it takes; its user may have detached the memory since. */
   readonly size: number;
@@ -100,7 +100,7 @@ class Outgoing {
   #error: Error | undefined = undefined;
   #settle: ((error: Error | undefined) => void) | undefined = undefined;
 
-  constructor(bytes: Uint8Array, last: boolean) {
+  constructor(bytes: Uint8Array<ArrayBuffer>, last: boolean) {
     this.bytes = bytes;
     this.last = last;
     this.size = bytes.length;

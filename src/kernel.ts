@@ -214,7 +214,7 @@ export interface Kernel {
   read(handle: Handle, slot: number, size: number): number;
 
   /** Submits: write one message, copied into the slot's memory before this returns. Lane OUT. */
-  write(handle: Handle, slot: number, message: Uint8Array): number;
+  write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number;
 
   /**
    * Asks for the end of one operation. SUCCESS: it was in flight, and its one completion still
@@ -290,7 +290,7 @@ export interface Kernel {
    * Copies what the slot's last read brought, from its first byte, until `target` is full. To be
    * called before the slot's next submission of lane IN.
    */
-  take(slot: number, target: Uint8Array): void;
+  take(slot: number, target: Uint8Array<ArrayBuffer>): void;
 
   /** Gives back the memory of a slot. Nothing of it may be in flight. */
   release(slot: number): void;

@@ -6,6 +6,7 @@
 
 import { descriptor, type PipeSecurity } from "./access.ts";
 import { AccountNames } from "./account_names.ts";
+import { Backoff } from "./backoff.ts";
 import { Budget } from "./budget.ts";
 import { Deadline } from "./deadlines.ts";
 import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
@@ -16,8 +17,7 @@ import { isShortage, type PipeSpec, Status, type Timer } from "./kernel.ts";
 import type { ServerSettings } from "./options.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
 
-/** The first and the longest pause before a further instance is tried again, in milliseconds. */
-const FIRST_PAUSE = 1;
+/** The longest pause before a further instance is tried again, in milliseconds. */
 const LONGEST_PAUSE = 1_000;
 
 /** How long cancelled listens and reads may still take when the time has run out, in milliseconds. */
@@ -80,7 +80,7 @@ export class Server implements Host, LoopUser {
   /** How many connections each process has. */
   readonly #processes = new Map<number, number>();
   #retry: Timer | undefined = undefined;
-  #pause = FIRST_PAUSE;
+  readonly #backoff = new Backoff(LONGEST_PAUSE);
   readonly #deadline = new Deadline(() => this.#timeOut());
   #late = false;
   #settled = 0;
@@ -208,7 +208,7 @@ export class Server implements Host, LoopUser {
       status === Status.NO_DATA;
     if (!came) return this.#retryLater();
     // Only who gets as far as a client has nothing to wait for.
-    this.#pause = FIRST_PAUSE;
+    this.#backoff.reset();
     this.#replenish();
   }
 
@@ -349,11 +349,10 @@ export class Server implements Host, LoopUser {
 
   #retryLater(): void {
     if (this.#phase !== "listening" || this.#retry !== undefined) return;
-    this.#retry = this.#loop.kernel.startTimer(this.#pause, () => {
+    this.#retry = this.#loop.kernel.startTimer(this.#backoff.next(), () => {
       this.#retry = undefined;
       this.#replenish();
     });
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
 
   #stopRetrying(): void {

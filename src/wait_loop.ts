@@ -18,6 +18,7 @@
  * @module
  */
 
+import { Backoff } from "./backoff.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   BELIEVED,
@@ -42,8 +43,7 @@ const SHORT_GAP = 0.3;
 const MIN_IDLE_TURNS = 1;
 const MAX_IDLE_TURNS = 256;
 
-/** The first and the longest pause before what the system was short of is asked for again, ms. */
-const FIRST_PAUSE = 1;
+/** The longest pause before what the system was short of is asked for again, in milliseconds. */
 const LONGEST_PAUSE = 1_000;
 
 /** Who gets the result of an operation. */
@@ -97,7 +97,7 @@ export class Operation {
   /** @internal Whether its result, not its submission, comes again after a shortage. */
   repeats = false;
   /** @internal What it writes, while the system is short of something. */
-  message: Uint8Array | undefined = undefined;
+  message: Uint8Array<ArrayBuffer> | undefined = undefined;
 
   constructor(
     readonly completer: Completer,
@@ -141,7 +141,7 @@ export class WaitLoop {
   #idleLimit = MIN_IDLE_TURNS;
   #turnStarted = 0;
   readonly #deferred = new Set<Operation>();
-  #pause = FIRST_PAUSE;
+  readonly #backoff = new Backoff(LONGEST_PAUSE);
   #retry: Timer | undefined = undefined;
   #leavers: (() => void)[] = [];
   #dead = false;
@@ -216,7 +216,7 @@ export class WaitLoop {
    * Writes one message, which is copied before this returns. With PENDING, the completer gets the
    * result in a later turn. Anything else is the result: nothing follows.
    */
-  write(operation: Operation, message: Uint8Array): number {
+  write(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
     const status = this.#submitOut(operation, message);
     if (!isShortage(status)) return status;
     operation.message = message.slice();
@@ -278,7 +278,7 @@ export class WaitLoop {
     else if (status !== Status.PENDING) this.finish(operation, status);
   }
 
-  #submitOut(operation: Operation, message: Uint8Array): number {
+  #submitOut(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
     const { handle, slot } = operation;
     return this.#believe(operation, BELIEVED.write, this.kernel.write(handle, slot, message));
   }
@@ -318,8 +318,7 @@ export class WaitLoop {
     operation.phase = "deferred";
     this.#deferred.add(operation);
     if (this.#retry !== undefined) return;
-    this.#retry = this.kernel.startTimer(this.#pause, () => this.#submitDeferred());
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+    this.#retry = this.kernel.startTimer(this.#backoff.next(), () => this.#submitDeferred());
   }
 
   #submitDeferred(): void {
@@ -332,13 +331,13 @@ export class WaitLoop {
       else this.#writeDeferred(operation);
       operation.repeats = false;
     }
-    if (this.#deferred.size === 0) this.#pause = FIRST_PAUSE;
+    if (this.#deferred.size === 0) this.#backoff.reset();
   }
 
   #stopRetrying(): void {
     if (this.#retry !== undefined) this.kernel.stopTimer(this.#retry);
     this.#retry = undefined;
-    this.#pause = FIRST_PAUSE;
+    this.#backoff.reset();
   }
 
   #writeDeferred(operation: Operation): void {

@@ -67,7 +67,7 @@ class Side {
     return this.#submitted(Lane.IN, this.#kernel.read(this.handle, this.slot, size));
   }
 
-  write(message: string | Uint8Array): number {
+  write(message: string | Uint8Array<ArrayBuffer>): number {
     const bytes = typeof message === "string" ? encoder.encode(message) : message;
     return this.#submitted(Lane.OUT, this.#kernel.write(this.handle, this.slot, bytes));
   }
@@ -115,7 +115,7 @@ class Side {
   }
 
   /** How a write ends. */
-  async writeEnd(message: string | Uint8Array): Promise<number> {
+  async writeEnd(message: string | Uint8Array<ArrayBuffer>): Promise<number> {
     return await this.end(Lane.OUT, this.write(message));
   }
 
@@ -126,7 +126,7 @@ class Side {
   }
 
   /** Writes one message, which must succeed. */
-  async send(message: string | Uint8Array): Promise<void> {
+  async send(message: string | Uint8Array<ArrayBuffer>): Promise<void> {
     assertEquals(await this.writeEnd(message), Status.SUCCESS);
   }
 
@@ -239,7 +239,7 @@ function assertFails(status: number): void {
   assertNotEquals(status, Status.MORE_DATA);
 }
 
-function bytes(size: number, seed = 1): Uint8Array {
+function bytes(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8) * 7 + seed) & 0xff);
 }
 

@@ -270,7 +270,7 @@ export class MemoryKernel implements Kernel {
     });
   }
 
-  write(handle: Handle, slot: number, message: Uint8Array): number {
+  write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number {
     return this.#submit({ call: "write", handle, slot, lane: Lane.OUT }, 0, (end, operation) => {
       end.write(operation, message);
     });
@@ -342,7 +342,7 @@ export class MemoryKernel implements Kernel {
     return flight.operation.transferred;
   }
 
-  take(slot: number, target: Uint8Array): void {
+  take(slot: number, target: Uint8Array<ArrayBuffer>): void {
     const size = this.transferred(Lane.IN, slot);
     if (target.length > size) this.#breach(`${target.length} bytes are taken of ${size}`);
     target.set(this.#flight(Lane.IN, slot).memory.subarray(0, target.length));

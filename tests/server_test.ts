@@ -419,6 +419,20 @@ for (const status of [Status.NO_SYSTEM_RESOURCES, Status.ACCESS_DENIED, Status.B
       await world.pass(1_000);
       await assertServed(world);
       assertEquals(world.kernel.leftovers().timers, 0);
+      // It has passed: the next time it is tried as soon as the first time.
+      const next = failing(world.kernel, "create", status);
+      const other = world.connect();
+      await world.pass(100);
+      assertEquals(next.times.slice(0, 5).map((time) => time - (next.times[0] ?? 0)), [
+        0,
+        1,
+        3,
+        7,
+        15,
+      ]);
+      next.on = false;
+      await world.pass(1_000);
+      other.close();
       client.close();
       await server.shutdown();
     }),

@@ -53,15 +53,6 @@ const WINDOWS = Deno.build.os === "windows";
 const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
 const sources = `${checkout}/tests/foreign`;
 
-function cache(): string {
-  const home = Deno.env.get("LOCALAPPDATA");
-  if (!WINDOWS) return cacheFolder();
-  const own = Deno.env.get("NAMED_PIPE_CACHE");
-  if (own) return own;
-  if (home) return `${home}\\overlapped-named-pipe`;
-  throw new SetupError("Cannot choose a cache folder: set LOCALAPPDATA or NAMED_PIPE_CACHE");
-}
-
 async function findCompiler(): Promise<string | undefined> {
   if (!WINDOWS) return await findProgram("x86_64-w64-mingw32-gcc");
   for (const folder of (Deno.env.get("PATH") ?? "").split(";")) {
@@ -141,7 +132,7 @@ async function programsInC(folder: string): Promise<string> {
 
 async function main(): Promise<number> {
   try {
-    const folder = cache();
+    const folder = cacheFolder();
     const from = await registry();
     const programs: ForeignPrograms = {
       node: await npmProgram(folder, `node-${NODE.version}`, NODE, from),

@@ -25,8 +25,10 @@ const PROGRESS = 5_000;
 /** What the server may hold more at the end: handles of Deno's own, and garbage. */
 const MORE_HANDLES = 8;
 const MORE_HEAP = 8 * MIB;
-/** Deno's allocator keeps what it has had at the busiest moment. */
-const MORE_BYTES = 96 * MIB;
+/** Compiled code comes with use, and Deno's allocator keeps what it had at the busiest moment. */
+const MORE_BYTES = 48 * MIB;
+/** Halfway both have come: what is left is how full the pages of the allocator happen to be. */
+const MORE_BYTES_SINCE_HALFWAY = 16 * MIB;
 /** What each listening instance may use: its OVERLAPPEDs, and the pages of its next message. */
 const INSTANCE_BYTES = 2 * 4096 + 2 * 32;
 /** What the slab keeps of what nobody uses, of each of its two kinds; and its tables. */
@@ -159,23 +161,37 @@ function figures(state: ServerState): string {
     `use, ${heap} MiB of JavaScript, ${bytes} MiB private`;
 }
 
-/** What is not as it should be. */
-function faults(
-  first: ServerState,
-  last: ServerState,
-  clients: ClientsState,
-  end: ServerState,
-): string[] {
+/** How the server was with nobody connected, at three times. */
+interface Measured {
+  readonly first: ServerState;
+  readonly halfway: ServerState;
+  readonly last: ServerState;
+}
+
+/** What the server holds more and more of. */
+function growth({ first, halfway, last }: Measured): string[] {
   const faults: string[] = [];
-  if (clients.right === 0) faults.push("no reply at all");
-  if (clients.wrong > 0) faults.push(`${clients.wrong} wrong replies`);
-  if (clients.lost.length > 0) faults.push(`${clients.lost.length} lost: ${clients.lost[0]}`);
-  if (!first.atRest || !last.atRest) faults.push("the server did not come to rest");
   if (last.handles > first.handles + MORE_HANDLES) faults.push("more handles");
   if (last.slabInUse > LIMITS.instances * INSTANCE_BYTES) faults.push("the slab is in use");
   if (last.slabBytes > last.slabInUse + SPARE_BYTES) faults.push("the slab holds too much");
   if (last.heapBytes > first.heapBytes + MORE_HEAP) faults.push("more of JavaScript's heap");
   if (last.privateBytes > first.privateBytes + MORE_BYTES) faults.push("more private bytes");
+  if (last.privateBytes > halfway.privateBytes + MORE_BYTES_SINCE_HALFWAY) {
+    faults.push("more private bytes than halfway");
+  }
+  return faults;
+}
+
+/** What is not as it should be. */
+function faults(measured: Measured, clients: ClientsState, end: ServerState): string[] {
+  const { first, halfway, last } = measured;
+  const faults = growth(measured);
+  if (clients.right === 0) faults.push("no reply at all");
+  if (clients.wrong > 0) faults.push(`${clients.wrong} wrong replies`);
+  if (clients.lost.length > 0) faults.push(`${clients.lost.length} lost: ${clients.lost[0]}`);
+  if (![first, halfway, last].every(({ atRest }) => atRest)) {
+    faults.push("the server did not come to rest");
+  }
   for (const reason of EXPECTED) {
     if (last.ends[reason] === undefined) faults.push(`nobody was ended by ${reason}`);
   }
@@ -197,13 +213,17 @@ async function soak(minutes: number, seed: number): Promise<number> {
   const all = new Soak(server, [one, two], [three, four]);
   const time = minutes * 60_000;
   // What grows only once has grown before it is measured.
-  const first = await all.run(Math.min(time / 3, 60_000));
+  const beginning = Math.min(time / 3, 60_000);
+  const first = await all.run(beginning);
   say(`at the beginning: ${figures(first)}`);
-  const last = await all.run(time - Math.min(time / 3, 60_000));
+  const halfway = await all.run((time - beginning) / 2);
+  say(`halfway:          ${figures(halfway)}`);
+  const last = await all.run((time - beginning) / 2);
   const clients = await all.clients();
   const end = await all.shutdown();
   const { busy, killed, surprises } = all.hostility;
   say(`at the beginning: ${figures(first)}`);
+  say(`halfway:          ${figures(halfway)}`);
   say(`at the end:       ${figures(last)}`);
   say(`requests served:  ${last.served}`);
   say(`ends:             ${JSON.stringify(last.ends)}`);
@@ -213,7 +233,7 @@ async function soak(minutes: number, seed: number): Promise<number> {
   );
   say(`last errors lost: ${JSON.stringify(last.doubts)}`);
   for (const error of new Set(last.errors)) say(`error:            ${error}`);
-  const found = faults(first, last, clients, end);
+  const found = faults({ first, halfway, last }, clients, end);
   for (const surprise of new Set(surprises)) found.push(surprise);
   for (const fault of found) say(`FAULT: ${fault}`);
   return found.length === 0 ? 0 : 1;

@@ -1,13 +1,14 @@
 /**
  * Runs the Windows build of Deno: `deno run -A tools/windows.ts test -P tests/windows`.
  *
- * On Windows that is the running Deno. On Linux it is deno.exe under Wine, both set up in a cache
- * folder by the first run. Its arguments, stdin, output, exit code and Ctrl-C are those of Deno.
+ * On Windows that is the running Deno, or a deno.exe of the version that is asked for. On Linux it is
+ * deno.exe under Wine, both set up in a cache folder by the first run. Its arguments, stdin, output,
+ * exit code and Ctrl-C are those of Deno.
  *
  * | variable               | meaning                                                                |
  * | ---------------------- | ---------------------------------------------------------------------- |
  * | `NAMED_PIPE_CACHE`     | cache folder, otherwise `overlapped-named-pipe` in the user's cache     |
- * | `WINDOWS_DENO_VERSION` | another pinned version of deno.exe, see `windows/deno_exe.ts`           |
+ * | `WINDOWS_DENO_VERSION` | another version of deno.exe, see `windows/deno_exe.ts`, or `oldest`     |
  * | `WINEDEBUG`            | Wine's own messages, off (`-all`) unless set                           |
  *
  * What Linux needs is a Wine of version 10 or newer, or Debian or Ubuntu with root or a `sudo` that
@@ -18,7 +19,7 @@
 
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "./windows/cache.ts";
-import { denoExe, source } from "./windows/deno_exe.ts";
+import { denoExe, source, VERSION_VARIABLE } from "./windows/deno_exe.ts";
 import { SetupError } from "./windows/host.ts";
 import { cachedOnly, runtimeVariables, windowsPath } from "./windows/invocation.ts";
 import { packages } from "./windows/packages.ts";
@@ -29,8 +30,14 @@ import { session } from "./windows/session.ts";
 import { whileForwarding } from "./windows/signals.ts";
 import { wine } from "./windows/wine.ts";
 
+/** The running Deno, unless the caller has asked for a version. */
+async function denoHere(): Promise<string> {
+  if (!Deno.env.get(VERSION_VARIABLE)) return Deno.execPath();
+  return await denoExe(cacheFolder(), await source());
+}
+
 async function runHere(args: string[]): Promise<number> {
-  const child = new Deno.Command(Deno.execPath(), { args }).spawn();
+  const child = new Deno.Command(await denoHere(), { args }).spawn();
   // The console tells both processes of a Ctrl-C. Deno decides what it means.
   return await whileForwarding(child, () => {});
 }

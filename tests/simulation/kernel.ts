@@ -166,7 +166,7 @@ export class SimulatedKernel extends MemoryKernel {
     return status;
   }
 
-  override write(handle: Handle, slot: number, message: Uint8Array): number {
+  override write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number {
     this.#writing.set(slot, message.slice());
     const status = this.#call("submission", () => super.write(handle, slot, message));
     this.#tell?.(`write ${handle}, ${describe(message)} → ${statusName(status)}`);

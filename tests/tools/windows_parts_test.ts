@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import { createHash } from "node:crypto";
 import { cacheFolder, makeOnce, tryLock } from "../../tools/windows/cache.ts";
-import { denoExe, pinned, type Source } from "../../tools/windows/deno_exe.ts";
+import { denoExe, OLDEST_VERSION, pinned, type Source } from "../../tools/windows/deno_exe.ts";
 import { lines, parseOsRelease, SetupError } from "../../tools/windows/host.ts";
 import { cachedOnly, windowsPath } from "../../tools/windows/invocation.ts";
 import { Interrupts } from "../../tools/windows/signals.ts";
@@ -50,11 +50,20 @@ Deno.test("windowsPath() is a path on drive Z:", () => {
 });
 
 Deno.test("cacheFolder() prefers the project's variable, then XDG, then the home", () => {
-  const folder = (variables: Record<string, string>) => cacheFolder((name) => variables[name]);
+  const folder = (variables: Record<string, string>) =>
+    cacheFolder((name) => variables[name], false);
   assertEquals(folder({ NAMED_PIPE_CACHE: "/a", XDG_CACHE_HOME: "/b", HOME: "/c" }), "/a");
   assertEquals(folder({ XDG_CACHE_HOME: "/b", HOME: "/c" }), "/b/overlapped-named-pipe");
   assertEquals(folder({ HOME: "/c" }), "/c/.cache/overlapped-named-pipe");
   assertThrows(() => folder({}), SetupError, "NAMED_PIPE_CACHE");
+});
+
+Deno.test("cacheFolder() on Windows prefers the project's variable, then LOCALAPPDATA", () => {
+  const folder = (variables: Record<string, string>) =>
+    cacheFolder((name) => variables[name], true);
+  assertEquals(folder({ NAMED_PIPE_CACHE: "/a", LOCALAPPDATA: "C:\\b", HOME: "/c" }), "/a");
+  assertEquals(folder({ LOCALAPPDATA: "C:\\b", HOME: "/c" }), "C:\\b\\overlapped-named-pipe");
+  assertThrows(() => folder({ HOME: "/c" }), SetupError, "LOCALAPPDATA");
 });
 
 Deno.test("parseWineVersion() reads the major version", () => {
@@ -190,8 +199,17 @@ Deno.test({
 
 Deno.test("pinned() refuses a version whose integrity it does not know", () => {
   assertMatch(pinned().integrity, /^sha512-/);
-  assertEquals(pinned("2.9.4").version, "2.9.4");
-  assertThrows(() => pinned("1.0.0"), SetupError, "one of 2.7.7, 2.9.4, 2.9.5");
+  assertEquals(pinned("2.9.5").version, "2.9.5");
+  assertThrows(() => pinned("1.0.0"), SetupError, "must be oldest or one of 2.7.7, 2.9.5, 2.9.6");
+});
+
+Deno.test("the README promises the oldest version that the tests run on", async () => {
+  assertEquals(pinned("oldest").version, OLDEST_VERSION);
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const promised = [...readme.matchAll(/\bDeno (\d[\d.]*\d) or newer\b/g)].map(([, version]) =>
+    version
+  );
+  assertEquals(promised, [OLDEST_VERSION]);
 });
 
 /** A gzipped tar file like npm's, with a deno.exe that holds `text`. */

@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../../tools/windows/cache.ts";
+import { NEWEST_VERSION } from "../../tools/windows/deno_exe.ts";
 import { exists, lines } from "../../tools/windows/host.ts";
 import { prefixName } from "../../tools/windows/prefix.ts";
 import { IMAGE, wineId } from "../../tools/windows/wine.ts";
@@ -469,7 +470,7 @@ async function onMachineWithWine(
   try {
     const cache = `${folder}/cache`;
     await Deno.mkdir(cache);
-    for (const name of ["deno-2.9.5", "deno-dir"]) {
+    for (const name of [`deno-${NEWEST_VERSION}`, "deno-dir"]) {
       await Deno.symlink(`${real}/${name}`, `${cache}/${name}`);
     }
     await Deno.mkdir(`${folder}/bin`);

@@ -61,6 +61,9 @@ class ServerProcess implements AsyncDisposable {
 
 const CLIENTS = 4;
 
+/** What V8 keeps of compiling what is used much, some 8 MiB in older Denos, comes once. */
+const WARM_UP = 2_000;
+
 windowsTest("10,000 rounds and 10,000 exchanges leave nothing behind", async () => {
   const path = newPath();
   await using client = await startClient();
@@ -85,11 +88,12 @@ windowsTest("10,000 rounds and 10,000 exchanges leave nothing behind", async () 
     }
     return last;
   };
+  await measureAfter(WARM_UP);
   const before = await measured(1_000);
   const first = handles.splice(0);
   for (let i = 0; i < 4; i++) await measureAfter(2_000);
   const after = await measured(1_000);
-  assertEquals(after.exchanges, 10_000);
+  assertEquals(after.exchanges, WARM_UP + 10_000);
   assertEquals(after.memory, before.memory);
   assertLessOrEqual(Math.min(...handles), Math.max(...first) + 2);
   assertLessOrEqual(Math.min(...first), Math.max(...handles) + 2);

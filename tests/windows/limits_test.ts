@@ -12,6 +12,7 @@ import { type DisconnectReason, type Responder, serve, type ServeOptions } from 
 import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Code, Win32Error } from "../win32/raw.ts";
+import { within } from "./support.ts";
 
 const client = await startClient();
 const stranger = await startClient();
@@ -47,12 +48,13 @@ function started(options: Partial<ServeOptions>, responder: Responder = respond)
       else next({ reason, error });
     },
   }, responder);
-  const nextEnd = () =>
-    new Promise<End>((resolve) => {
-      const end = ends.shift();
-      if (end === undefined) waiting.push(resolve);
-      else resolve(end);
-    });
+  const nextEnd = () => {
+    const { promise, resolve } = Promise.withResolvers<End>();
+    const end = ends.shift();
+    if (end === undefined) waiting.push(resolve);
+    else resolve(end);
+    return within("the end of a connection", promise);
+  };
   const open = (from = client): Promise<ClientPipe> =>
     from.open(path, { messageMode: true, wait: 5_000 });
   return {

@@ -43,9 +43,11 @@ windowsTest("300 clients at once are served over one wait, and leave no instance
       reasons.push(reason);
       if (reasons.length === CLIENTS) left.resolve();
     },
-  }, (request, { client }) => {
+  }, async (request, { client }) => {
     connected.add(client);
     most = Math.max(most, connected.size);
+    // Some answers come while the loop waits already, and must not make it wait once more.
+    if (client.id % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     return request;
   });
   await using probe = await probes.open(path);

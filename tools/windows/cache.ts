@@ -1,17 +1,27 @@
 /** The cache folder, and how artefacts get into it whole or not at all. */
 
+import { isAbsolute } from "node:path";
 import { exists, SetupError } from "./host.ts";
 import { log } from "./progress.ts";
 
 /** `$NAMED_PIPE_CACHE`, or a folder of this project in the user's cache. */
-export function cacheFolder(env: (name: string) => string | undefined = Deno.env.get): string {
+export function cacheFolder(
+  env: (name: string) => string | undefined = Deno.env.get,
+  windows = Deno.build.os === "windows",
+): string {
   const own = env("NAMED_PIPE_CACHE");
-  if (own) return own.startsWith("/") ? own : `${Deno.cwd()}/${own}`;
+  if (own) return isAbsolute(own) ? own : `${Deno.cwd()}/${own}`;
+  if (windows) return localFolder(env("LOCALAPPDATA"));
   const xdg = env("XDG_CACHE_HOME");
   if (xdg?.startsWith("/")) return `${xdg}/overlapped-named-pipe`;
   const home = env("HOME");
   if (home) return `${home}/.cache/overlapped-named-pipe`;
   throw new SetupError("Cannot choose a cache folder: set HOME or NAMED_PIPE_CACHE");
+}
+
+function localFolder(local: string | undefined): string {
+  if (local) return `${local}\\overlapped-named-pipe`;
+  throw new SetupError("Cannot choose a cache folder: set LOCALAPPDATA or NAMED_PIPE_CACHE");
 }
 
 /** An exclusive flock(2): the kernel gives it back if this process is killed. */

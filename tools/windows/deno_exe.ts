@@ -4,25 +4,34 @@ import { SetupError } from "./host.ts";
 import { npmProgram, type Registry, registry } from "./npm.ts";
 
 const PACKAGE = "@deno/win32-x64";
-const DEFAULT_VERSION = "2.9.5";
+
+/** What is used unless something else is asked for: the newest there is. */
+export const NEWEST_VERSION = "2.9.6";
+
+/** The oldest that the README promises: the tests need 2.7, and npm has no older build of that. */
+export const OLDEST_VERSION = "2.7.7";
+
+/** The environment variable that asks for a version. */
+export const VERSION_VARIABLE = "WINDOWS_DENO_VERSION";
 
 /** npm's integrity of each version: `npm view @deno/win32-x64@VERSION dist.integrity`. */
 const INTEGRITY: Record<string, string> = {
   "2.7.7":
     "sha512-jUl9jtK6LWDF3emMuN2Y4kXYBa5hC1KKIBqLgrcu4lO+WFNNH7TKrZ7xVq0WWmc4EZmaj35tker96t78belJiQ==",
-  "2.9.4":
-    "sha512-u69MJjnr/4ttQ1a/lMVch57LJJgzplEIDiHepZX+yHOw9Q4FdWinr9Gj0oZ/hpEnTvVtih/CZc3IvYagBqQBag==",
   "2.9.5":
     "sha512-LkcERsH0olOgevg9L9eootSr1U8ydyfnX1bS3mFqU+lGBeTYtlec5b/QF473WUOGVgPlWECrkxi4As5kEaFOzg==",
+  "2.9.6":
+    "sha512-qRGnmVz/Ea6UWPht/S3xFRK17UZ/ls38DSVfgGB17fpASLxPkksqzWUI/BzL9YYoOknYzfc94mySGyInZu/JXw==",
 };
 
-/** The version to use and its integrity. */
-export function pinned(version = DEFAULT_VERSION): { version: string; integrity: string } {
+/** The version to use, which can be called `oldest`, and its integrity. */
+export function pinned(wanted = NEWEST_VERSION): { version: string; integrity: string } {
+  const version = wanted === "oldest" ? OLDEST_VERSION : wanted;
   const integrity = INTEGRITY[version];
   if (integrity === undefined) {
     const known = Object.keys(INTEGRITY).join(", ");
     throw new SetupError(
-      `Cannot use deno.exe ${version}: WINDOWS_DENO_VERSION must be one of ${known}`,
+      `Cannot use deno.exe ${version}: ${VERSION_VARIABLE} must be oldest or one of ${known}`,
     );
   }
   return { version, integrity };
@@ -36,7 +45,7 @@ export interface Source extends Registry {
 
 export async function source(): Promise<Source> {
   return {
-    ...pinned(Deno.env.get("WINDOWS_DENO_VERSION") || undefined),
+    ...pinned(Deno.env.get(VERSION_VARIABLE) || undefined),
     ...await registry(),
   };
 }

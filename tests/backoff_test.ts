@@ -1,0 +1,24 @@
+import { assertEquals } from "@std/assert";
+import { Backoff } from "../src/backoff.ts";
+
+function take(backoff: Backoff, count: number): number[] {
+  return Array.from({ length: count }, () => backoff.next());
+}
+
+Deno.test("Backoff doubles each pause up to the longest", () => {
+  assertEquals(take(new Backoff(50), 8), [1, 2, 4, 8, 16, 32, 50, 50]);
+});
+
+Deno.test("Backoff begins again after a success", () => {
+  const backoff = new Backoff(1_000);
+  take(backoff, 5);
+  backoff.reset();
+  assertEquals(take(backoff, 3), [1, 2, 4]);
+});
+
+Deno.test("Backoff has pauses of its own for each kind of attempt", () => {
+  const one = new Backoff(1_000);
+  const two = new Backoff(1_000);
+  take(one, 3);
+  assertEquals(take(two, 2), [1, 2]);
+});
