@@ -222,7 +222,7 @@ class VisitedKernel extends WindowsKernel {
   readonly statuses: number[] = [];
 
   constructor(path: string, when: "before" | "around" | "after", message?: string) {
-    super();
+    super({ security: true });
     this.#path = path;
     this.#when = when;
     if (message !== undefined) this.#message = new TextEncoder().encode(message);

@@ -29,7 +29,7 @@ windowsTest("300 clients at once are served over one wait, and leave no instance
   const CLIENTS = 300;
   const INSTANCES = 4;
   const path = newPath();
-  const kernel = new CountedKernel();
+  const kernel = new CountedKernel({ security: true });
   const loop = new WaitLoop(kernel);
   const connected = new Set<PipeClient>();
   let most = 0;

@@ -103,7 +103,7 @@ windowsTest(
     );
     for (const { args } of created) {
       assertEquals(args[2], PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_REJECT_REMOTE_CLIENTS);
-      assertEquals(args.slice(3), [PIPE_UNLIMITED_INSTANCES, 65_536, 65_536, 4321, 0n]);
+      assertEquals(args.slice(3, -1), [PIPE_UNLIMITED_INSTANCES, 65_536, 65_536, 4321]);
     }
     const listens = tap.of("ConnectNamedPipe");
     assertEquals(listens.map(({ args }) => args[0]), tap.instances);
@@ -235,14 +235,16 @@ windowsTest("seed: an instance whose client left is disconnected and listens aga
       return request;
     },
   );
+  const [instance, ...others] = tap.instances;
+  // A handle of the same number was closed before there was this one.
+  const before = tap.of("CloseHandle", instance).length;
   for (const text of ["one", "two", "three"]) assertEquals(await call(path, text), text);
   assertEquals(instances, [0, 0, 0]);
-  const [instance, ...others] = tap.instances;
   assertEquals(others, []);
   // It has listened for the fourth when the third was seen to leave, or is about to.
   const listens = tap.of("ConnectNamedPipe", instance).length;
   assertEquals(tap.of("DisconnectNamedPipe", instance).length, listens - 1);
-  assertEquals(tap.of("CloseHandle", instance), []);
+  assertEquals(tap.of("CloseHandle", instance).length, before);
 });
 
 windowsTest("defect 1: the fifth client and the twentieth are served as the first", async () => {
@@ -295,10 +297,10 @@ windowsTest("defect 3: an instance whose client came and left serves the next on
 windowsTest("defect 4: a connect that fails costs its instance, not the server", async () => {
   const path = newPath();
   const closed = Promise.withResolvers<raw.Handle>();
-  const tap = new Tap({
+  const tap: Tap = new Tap({
     change: (real) => ({
       CloseHandle: (handle) => {
-        closed.resolve(BigInt(handle));
+        if (tap.instances.includes(BigInt(handle))) closed.resolve(BigInt(handle));
         return real.CloseHandle(handle);
       },
     }),

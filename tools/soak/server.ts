@@ -76,7 +76,7 @@ function watchDoubts(kernel: WindowsKernel): Record<string, number> {
 }
 
 async function soakServer(path: string): Promise<void> {
-  const kernel = new WindowsKernel();
+  const kernel = new WindowsKernel({ security: true });
   const doubts = watchDoubts(kernel);
   const loop = new WaitLoop(kernel);
   const ends: Partial<Record<DisconnectReason, number>> = {};

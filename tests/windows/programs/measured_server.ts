@@ -17,7 +17,7 @@ export interface Report {
 
 async function main(path: string): Promise<void> {
   const { gc } = globalThis as unknown as { gc: () => void };
-  const kernel = new WindowsKernel();
+  const kernel = new WindowsKernel({ security: true });
   const loop = new WaitLoop(kernel);
   let exchanges = 0;
   let ends = 0;
