@@ -116,7 +116,7 @@ const STRANGER = {
   path: PATH,
   processId: undefined,
   sessionId: undefined,
-  identifies: false,
+  identifies: true,
   accountName: () => Promise.reject(new Error("test: nobody asks for names here")),
   close: () => {},
 };
@@ -146,8 +146,13 @@ class Told {
     failed: false,
     queues: false,
     hooked: true,
+    authorizes: undefined,
   };
   readonly #clients = new Map<number, PipeClient>();
+
+  sidOf(process: number): string {
+    return `S-1-5-21-${process}`;
+  }
 
   writes(bytes: Uint8Array): boolean {
     return this.inFlight.includes(bytes);
@@ -167,7 +172,10 @@ class Told {
 
   client(id: number): PipeClient {
     const known = this.#clients.get(id);
-    const client = known ?? new ServerClient(id, STRANGER);
+    if (known !== undefined) return known;
+    const client = new ServerClient(id, STRANGER);
+    const identity = { sid: this.sidOf(1), integrity: 0, elevated: false };
+    client.identify({ status: Status.SUCCESS, call: "", identity });
     this.#clients.set(id, client);
     return client;
   }

@@ -51,17 +51,19 @@ export class MemorySystem {
   readonly #identities = new Map<number, Identity>();
   #lastProcess = 0;
   #connections = 0;
+  /** Who a process is, unless told. */
+  newIdentity: (process: number) => Identity = () => USER;
 
   /** A number for one more process. */
-  newProcess(identity: Identity = USER): number {
+  newProcess(identity?: Identity): number {
     this.#lastProcess += 4;
-    this.#identities.set(this.#lastProcess, identity);
+    this.#identities.set(this.#lastProcess, identity ?? this.newIdentity(this.#lastProcess));
     return this.#lastProcess;
   }
 
   /** Who a process is. */
   identityOf(process: number): Identity {
-    return this.#identities.get(process) ?? USER;
+    return this.#identities.get(process) ?? this.newIdentity(process);
   }
 
   /** Whether it is the SID of anybody here. */

@@ -11,6 +11,7 @@ import { Status } from "../../src/kernel.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../memory/pipe.ts";
+import { USER } from "../memory/system.ts";
 import { Coverage, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
 import { type Around, SimulatedKernel } from "./kernel.ts";
@@ -187,6 +188,7 @@ export class History implements World, Around {
   constructor(seed: number, trace?: (what: string) => void) {
     this.seed = seed;
     this.tell = trace;
+    this.system.newIdentity = (process) => ({ ...USER, sid: `${USER.sid}-${process}` });
     this.random = new Random(seed);
     this.model = new Model(this);
     const { random } = this;
@@ -206,6 +208,7 @@ export class History implements World, Around {
       hooked: limits !== undefined || random.chance(0.8),
       limits: limits ?? {},
       odd: random.pick([0, 0.5, 1]),
+      authorizes: random.pick([undefined, undefined, "all", "some"]),
     };
     this.#weights = {
       turn: random.pick([1, 5, 20]),
@@ -279,7 +282,7 @@ export class History implements World, Around {
   expected(error: unknown): boolean {
     if (error instanceof Planted) return true;
     if (error instanceof TypeError) {
-      return error.message.startsWith("Cannot answer ");
+      return /^Cannot (answer|use the result of "authorize")/.test(error.message);
     }
     return false;
   }
@@ -353,6 +356,10 @@ export class History implements World, Around {
   }
 
   /** See {@linkcode Surroundings} of the model. */
+  sidOf(process: number): string {
+    return this.system.identityOf(process).sid;
+  }
+
   writes(bytes: Uint8Array): boolean {
     return this.#here.kernel?.writes(bytes) ?? false;
   }
@@ -865,6 +872,7 @@ export class History implements World, Around {
 /** How likely an end follows at once: more in states that last so short that none would else. */
 function haste(state: State): number {
   if (state.name === "reading" && state.rest) return state.gone ? 0.2 : 0.02;
+  if (state.name === "authorizing") return state.gone ? 0.8 : 0;
   const brief = state.name === "closing" && state.writes && (state.reads || state.reuse);
   return brief ? 0.4 : 0;
 }

@@ -9,8 +9,9 @@
  * @module
  */
 
+import { WindowsError } from "../../src/errors.ts";
 import type { Exchange, PipeClient } from "../../src/exchange.ts";
-import { Status } from "../../src/kernel.ts";
+import { isShortage, Status } from "../../src/kernel.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/options.ts";
 import { describe, IDENTITY, replyTo, requestOf, sameBytes, senderOf } from "./messages.ts";
 
@@ -132,6 +133,9 @@ export class Session {
   limited = false;
   /** How many ends the server has told. */
   ends = 0;
+  /** What its server's user said to whether it is let in, and when that was asked. */
+  verdict: "unasked" | "asked" | "admitted" | "refused" = "unasked";
+  askedAt = 0;
 
   /**
    * @param id Its number, which the server gave.
@@ -168,6 +172,8 @@ export interface ServerRecord {
   readonly queues: boolean;
   /** Whether onDisconnect is told. */
   readonly hooked: boolean;
+  /** Whether its user is asked about each client, and may refuse it. */
+  readonly authorizes: "all" | "some" | undefined;
 }
 
 /** Where the model gets its facts from, and where it complains. */
@@ -186,6 +192,8 @@ export interface Surroundings {
   readonly tainted: boolean;
   /** Whether the kernel still has a write of these bytes. */
   writes(bytes: Uint8Array): boolean;
+  /** The SID of the user that a process runs as. */
+  sidOf(process: number): string;
   violate(what: string): void;
 }
 
@@ -213,6 +221,22 @@ export class Model {
     return link;
   }
 
+  /** The server's user is asked whether to let a client in. */
+  asked(client: PipeClient, server: ServerRecord): Session {
+    const session = this.#session(client, server);
+    if (server.authorizes === undefined || session.verdict !== "unasked" || session.requests > 0) {
+      this.#violate(`client ${client.id} is asked about when it should not be`);
+    }
+    session.verdict = "asked";
+    session.askedAt = this.#surroundings.taskBegin;
+    return session;
+  }
+
+  /** What the server's user has decided. */
+  decided(session: Session, admitted: boolean): void {
+    session.verdict = admitted ? "admitted" : "refused";
+  }
+
   /** The server's user gets a request. */
   requested(exchange: Exchange, server: ServerRecord): Session {
     const { client, request } = exchange;
@@ -220,6 +244,9 @@ export class Model {
     session.requests++;
     if (request.length > server.limits.maxRequest) {
       this.#violate(`client ${client.id} asks with ${request.length} B, which is too long`);
+    }
+    if (server.authorizes !== undefined && session.verdict !== "admitted") {
+      this.#violate(`client ${client.id} asks, but it is ${session.verdict}`);
     }
     this.#served(session);
     const { open } = session;
@@ -231,7 +258,21 @@ export class Model {
     if (session.link === undefined) this.#bind(session, request);
     if (session.link === undefined) session.unbound.push(request.slice());
     else this.#consume(session.link, request);
+    this.#identified(session, client);
     return session;
+  }
+
+  /** A client is who its process is, or it is told why nobody knows. */
+  #identified({ link }: Session, client: PipeClient): void {
+    try {
+      const { sid } = client.user();
+      const expected = link === undefined ? sid : this.#surroundings.sidOf(link.process);
+      if (sid !== expected) this.#violate(`client ${client.id} is ${expected}, not ${sid}`);
+    } catch (error) {
+      // What is short is waited for, and anything else is the system's last word.
+      const told = error instanceof WindowsError && !isShortage(error.code);
+      if (!told) this.#violate(`client ${client.id} is not identified: ${error}`);
+    }
   }
 
   /** The server's user is about to give a message: its client may have it before the call ends. */
@@ -305,9 +346,7 @@ export class Model {
       const { session } = link;
       if (link.tainted !== undefined || this.#isFaulty(link) || link.evicted) continue;
       if (session === undefined) {
-        const { idleTimeout, maxPerProcess } = server.limits;
-        const limited = isFinite(Math.min(idleTimeout, maxPerProcess));
-        if (link.server === server && !limited) this.#unserved(link);
+        if (link.server === server && !mayBeRefused(server)) this.#unserved(link);
       } else if (session.server === server && session.closedAt === undefined) {
         // Without its hook, or of who has left, a server does not tell that a limit did the rest.
         const { idleTimeout, responderTimeout } = server.limits;
@@ -522,6 +561,9 @@ export class Model {
       case "error":
         if (touched || link === undefined || this.#isFaulty(link) || server.failed) return;
         return "nothing failed";
+      case "unauthorized":
+        session.limited = true;
+        return session.verdict === "refused" ? undefined : `it is ${session.verdict}`;
       case "maxRequest":
       case "maxPerProcess":
       case "idleTimeout":
@@ -557,6 +599,7 @@ export class Model {
         return asked + limits.idleTimeout <= now ? undefined : "it has asked in time";
       }
       case "responderTimeout":
+        if (session.verdict === "asked" && session.askedAt + limits.responderTimeout <= now) return;
         if (open === undefined) return "nothing was asked";
         return open.at + limits.responderTimeout <= now ? undefined : "there is still time";
       case "replyTimeout":
@@ -677,11 +720,18 @@ export class Model {
   }
 }
 
+/** Whether a server may send a client away of which its user got nothing. */
+function mayBeRefused({ limits, authorizes }: ServerRecord): boolean {
+  const { idleTimeout, maxPerProcess, responderTimeout } = limits;
+  if (isFinite(Math.min(idleTimeout, maxPerProcess))) return true;
+  return authorizes === "some" || authorizes === "all" && isFinite(responderTimeout);
+}
+
 const CLOSED_BEFORE = "its user had closed it before";
 
-/** Whether its user still works on a request. */
-function isAnswering({ open }: Session): boolean {
-  return open !== undefined && !open.over;
+/** Whether its user still works on a request, or on the question whether to let its client in. */
+function isAnswering({ open, verdict, ends }: Session): boolean {
+  return open !== undefined && !open.over || verdict === "asked" && ends === 0;
 }
 
 /** The limit that an error is about. */

@@ -41,6 +41,8 @@ export interface Manners {
   readonly returns: number;
   /** Its second request is longer than what a server takes. */
   readonly tooLong: boolean;
+  /** It comes, asks and leaves at one go, and wants no answer. */
+  readonly hasty: boolean;
 }
 
 const PLAIN: Manners = {
@@ -56,6 +58,7 @@ const PLAIN: Manners = {
   dies: 0,
   returns: 0,
   tooLong: false,
+  hasty: false,
 };
 
 /** The kinds of clients. */
@@ -68,6 +71,7 @@ export const MANNERS: readonly [Manners, ...Manners[]] = [
   { ...PLAIN, name: "slow", strict: false, requests: 5, ahead: 3, readSize: 700, reads: 0.3 },
   { ...PLAIN, name: "write-only", strict: false, requests: 5, ahead: 5, readSize: 0, leaves: 0.15 },
   { ...PLAIN, name: "visiting", requests: 0, leaves: 0.8, returns: 5 },
+  { ...PLAIN, name: "hasty", strict: false, readSize: 0, returns: 6, hasty: true },
   { ...PLAIN, name: "silent", requests: 0 },
   { ...PLAIN, name: "mortal", strict: false, requests: 8, ahead: 3, dies: 0.1, returns: 2 },
   { ...PLAIN, name: "leaving", strict: false, requests: 8, ahead: 2, leaves: 0.1, returns: 3 },
@@ -166,6 +170,10 @@ export class RawClient implements Client {
     this.#end = end;
     this.#link = model.connected(this.name, this.#manners.strict, this.#manners.stream, process);
     this.#world.join(end, this.#link);
+    if (this.#manners.hasty) {
+      this.#write(end, this.#link);
+      return this.#leave("leaves", end, this.#link);
+    }
     return true;
   }
 

@@ -16,6 +16,7 @@ import {
 import type { Message } from "../../src/message.ts";
 import { senderOf } from "./messages.ts";
 import type { Answer, Limits, ServerRecord, Session } from "./model.ts";
+import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
 
 /** An error that is meant to be thrown. */
@@ -39,6 +40,7 @@ export interface Plan {
   readonly writeBufferSize: number;
   readonly concurrency: number | undefined;
   readonly hooked: boolean;
+  readonly authorizes: ServerRecord["authorizes"];
   readonly limits: Partial<Limits> & { readonly maxBuffered?: number };
   /** How likely a responder does something out of the ordinary. */
   readonly odd: number;
@@ -391,6 +393,77 @@ class Habits {
   };
 }
 
+/** How a user decides about a client, when some are refused. */
+const DECISIONS = {
+  yes: 6,
+  laterYes: 4,
+  never: 2,
+  no: 1,
+  laterNo: 1,
+  throws: 1,
+  rejects: 1,
+  notBoolean: 1,
+  closes: 1,
+  ends: 1,
+} as const;
+
+function howToDecide(
+  random: Random,
+  client: PipeClient,
+  record: ServerRecord,
+): keyof typeof DECISIONS {
+  // One that has left is seldom asked about, and shall meet every end of its server.
+  if (client.signal.aborted && random.chance(0.7)) return "never";
+  if (record.authorizes === "some") return random.weighted(DECISIONS) ?? "yes";
+  return random.pick(["yes", "laterYes"]);
+}
+
+/** Whether a client is let in. */
+function decide(
+  world: World,
+  client: PipeClient,
+  record: ServerRecord,
+): boolean | Promise<boolean> {
+  const { random, model } = world;
+  const session = model.asked(client, record);
+  const how = howToDecide(random, client, record);
+  world.tell?.(`client ${client.id} is to be admitted: ${how}`);
+  const now = (admitted: boolean) => {
+    model.decided(session, admitted);
+    return admitted;
+  };
+  switch (how) {
+    case "yes":
+      return now(true);
+    case "no":
+      return now(false);
+    case "laterYes":
+      return world.pause().then(() => now(true));
+    case "never":
+      return world.late().then(() => now(true));
+    case "laterNo":
+      return world.pause().then(() => now(false));
+    case "throws":
+      now(false);
+      throw new Planted("authorize throws");
+    case "rejects":
+      return world.pause().then(() => {
+        now(false);
+        throw new Planted("authorize rejects");
+      });
+    case "notBoolean":
+      now(false);
+      return "yes" as unknown as boolean;
+    case "closes":
+      session.closedAt ??= world.now;
+      client.close();
+      return now(true);
+    case "ends":
+      world.mayEnd(0.5);
+      return now(true);
+  }
+}
+
 /** What a user passes to serve() or exchanges(). */
 function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions {
   return {
@@ -401,6 +474,9 @@ function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions
     writeBufferSize: plan.writeBufferSize,
     concurrency: plan.concurrency,
     ...plan.limits,
+    ...(plan.authorizes === undefined
+      ? {}
+      : { authorize: (client: PipeClient) => decide(world, client, record) }),
     onListen: () => {
       if (world.random.chance(0.1)) throw new Planted("onListen throws");
     },
@@ -436,6 +512,7 @@ function newRecord(world: World, plan: Plan, queues: boolean): ServerRecord {
     },
     queues,
     hooked: plan.hooked,
+    authorizes: plan.authorizes,
   };
 }
 
