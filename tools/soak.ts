@@ -26,9 +26,9 @@ const PROGRESS = 5_000;
 const MORE_HANDLES = 8;
 const MORE_HEAP = 8 * MIB;
 /** Compiled code comes with use, and Deno's allocator keeps what it had at the busiest moment. */
-const MORE_BYTES = 48 * MIB;
+const MORE_BYTES = 24 * MIB;
 /** Halfway both have come: what is left is how full the pages of the allocator happen to be. */
-const MORE_BYTES_SINCE_HALFWAY = 16 * MIB;
+const MORE_BYTES_SINCE_HALFWAY = 12 * MIB;
 /** What each listening instance may use: its OVERLAPPEDs, and the pages of its next message. */
 const INSTANCE_BYTES = 2 * 4096 + 2 * 32;
 /** What the slab keeps of what nobody uses, of each of its two kinds; and its tables. */
