@@ -436,6 +436,7 @@ function simulated() {
     rates,
     counts: new Counts(),
     intrude() {},
+    passBy() {},
     taint() {},
     opened() {},
     measured() {},
