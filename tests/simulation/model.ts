@@ -309,10 +309,8 @@ export class Model {
         const limited = isFinite(Math.min(idleTimeout, maxPerProcess));
         if (link.server === server && !limited) this.#unserved(link);
       } else if (session.server === server && session.closedAt === undefined) {
-        // Without its hook, or of who has left, a server does not tell that a limit did the rest.
-        const { idleTimeout, responderTimeout } = server.limits;
-        const timed = isFinite(Math.min(idleTimeout, responderTimeout));
-        const hidden = !server.hooked || link.left && timed;
+        // Of who has left, a server does not tell that a limit did the rest.
+        const hidden = link.left && isFinite(server.limits.responderTimeout);
         if (!session.limited && !hidden) this.#complete(link);
       }
     }
