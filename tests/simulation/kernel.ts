@@ -163,6 +163,7 @@ export class SimulatedKernel extends MemoryKernel {
     this.#goesOn = size !== FIRST_PIECE;
     const status = this.#call("submission", () => super.read(handle, slot, size));
     this.#goesOn = false;
+    if (status === Status.MORE_DATA) this.#count(Kind.PARTIAL);
     this.#tell?.(`read ${handle}, ${size} → ${statusName(status)}`);
     return status;
   }
@@ -511,6 +512,7 @@ export class SimulatedKernel extends MemoryKernel {
   #completed(flight: InFlight): void {
     this.events++;
     const { status, transferred } = flight.operation;
+    if (status === Status.MORE_DATA) this.#count(Kind.PARTIAL);
     if (flight.call === "read" && status === Status.SUCCESS && flight.cancelled) {
       this.#count(Kind.CANCELLED_DATA);
     }
