@@ -309,8 +309,9 @@ export class Model {
         const limited = isFinite(Math.min(idleTimeout, maxPerProcess));
         if (link.server === server && !limited) this.#unserved(link);
       } else if (session.server === server && session.closedAt === undefined) {
-        // Of who has left, a server does not tell that a limit did the rest.
-        const hidden = link.left && isFinite(server.limits.responderTimeout);
+        // Without its hook, or of who has left, a server does not tell that a limit did the rest.
+        const hidden = !server.hooked && this.#isUnread(session) ||
+          link.left && isFinite(server.limits.responderTimeout);
         if (!session.limited && !hidden) this.#complete(link);
       }
     }
