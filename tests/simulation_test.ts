@@ -249,6 +249,48 @@ Deno.test("the model misses everything of a client that was never served", () =>
   told.complained(/^I4: the server's user never got anything/);
 });
 
+Deno.test("the model does not miss the requests of whom nobody can tell apart", () => {
+  const told = new Told();
+  const [first] = told.link(20, 20).sent;
+  assert(first !== undefined);
+  // Only the first request surely says whose it is.
+  first.state = "unknown";
+  told.model.atRest(told.server);
+  assertEquals(told.complaints, []);
+});
+
+Deno.test("the model sees a request that is longer than is allowed", () => {
+  const told = new Told();
+  told.asked(1, sentBy(told.link(10_001), 0));
+  told.complained(/^client 1 asks with 10001 B, which is too long/);
+});
+
+Deno.test("the model sees who waits for nothing", () => {
+  const told = new Told();
+  const link = told.link(20);
+  const session = told.asked(1, sentBy(link, 0));
+  link.left = true;
+  told.model.atStandstill(told.server);
+  told.complained(/^I7: client 1 has left, and is not let go of/);
+  told.complaints.length = 0;
+  session.ends = 1;
+  told.model.atStandstill(told.server);
+  assertEquals(told.complaints, []);
+  told.model.atStandstill({ ...told.server, shutDownAt: 0 });
+  told.complained(/^I8: a shutdown waits for nobody/);
+});
+
+Deno.test("the model sees an exchange that is not told that its client has left", () => {
+  const told = new Told();
+  const link = told.link(20);
+  told.asked(1, sentBy(link, 0), false);
+  told.model.atPeace(told.server);
+  assertEquals(told.complaints, []);
+  link.left = true;
+  told.model.atPeace(told.server);
+  told.complained(/^the exchange of client 1, who has left, is not told so/);
+});
+
 Deno.test("the model sees a request that comes twice", () => {
   const told = new Told();
   const link = told.link(20, 20);
@@ -444,6 +486,7 @@ function simulated() {
     rates,
     counts: new Counts(),
     intrude() {},
+    passBy() {},
     taint() {},
     opened() {},
     measured() {},

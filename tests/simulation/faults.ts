@@ -199,6 +199,7 @@ export const Kind = {
   DURING_PICTURE: "a completion is seen while a picture is taken",
   BEFORE_LISTEN: "a client is there before the listen (535)",
   GONE_BEFORE_LISTEN: "a client is gone before the listen (232)",
+  PARTIAL: "a read brings a part of its message (234)",
   CANCEL_LATE: "a cancel is not in time",
   CANCELLED_DATA: "a cancelled read brings data",
   STRANDED: "a write pends on after its connection's end",

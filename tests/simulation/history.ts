@@ -10,7 +10,7 @@ import type { OpenLoop } from "../../src/isolate.ts";
 import { Status } from "../../src/kernel.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
-import type { ClientEnd } from "../memory/pipe.ts";
+import { type ClientEnd, Operation } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";
 import { Coverage, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
@@ -44,6 +44,9 @@ const LONGEST_RETRY = 1_000;
 
 /** Steps between two looks at whether everybody knows what there is to know. */
 const PEACE_STEPS = 4;
+
+/** Milliseconds by which a time limit may begin late, since the clock goes on meanwhile. */
+const TIMER_SLACK = 100;
 
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 100;
@@ -379,6 +382,28 @@ export class History implements World, Around {
     for (let i = this.random.between(1, 2); i > 0; i--) this.#actOutside();
   }
 
+  /** See {@linkcode Around}. */
+  passBy(): void {
+    const process = this.system.newProcess();
+    const { end } = this.system.open(this.path, process);
+    if (end === undefined) return;
+    const link = this.model.connected("a passer-by", false, false, process);
+    this.join(end, link);
+    // 15: whoever only asks whether the name exists comes and leaves, too.
+    if (this.random.chance(0.7)) {
+      const sent = link.compose(this.requestSize());
+      const write = new Operation(() => {
+        sent.state = write.status === Status.SUCCESS ? "done" : "withdrawn";
+        sent.at = this.stamp;
+        link.withdrew = sent.state === "withdrawn";
+      });
+      end.write(write, sent.bytes);
+    }
+    link.left = true;
+    end.close();
+    this.tell?.("a passer-by has come and left");
+  }
+
   /** The user's code may end the server, wherever it is. */
   mayEnd(probability: number = 0.002): void {
     if (!this.#started || this.tidying || !this.random.chance(probability)) return;
@@ -696,7 +721,14 @@ export class History implements World, Around {
     const { fails, lies, endsBadly } = this.rates;
     if (fails + lies + endsBadly > 0 || this.#plan.limits.maxBuffered !== undefined) return;
     if (this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
-    if (this.#server?.serving && this.#here.isAtPeace) this.model.atPeace(this.#server.record);
+    const { kernel } = this.#here;
+    if (!this.#server?.serving || kernel === undefined || !this.#here.isAtPeace) return;
+    const { record } = this.#server;
+    this.model.atPeace(record);
+    const due = kernel.nextTimer !== undefined && kernel.nextTimer <= kernel.time;
+    if (!due && kernel.longestWrite > record.limits.replyTimeout + TIMER_SLACK) {
+      this.violate(`I7: a message is unread for ${kernel.longestWrite} ms`);
+    }
   }
 
   /** Nothing happens until some time limit runs out. */

@@ -47,6 +47,8 @@ export interface Around {
   readonly counts: Counts;
   /** Somebody else acts, if the seed wants it. */
   intrude(): void;
+  /** Somebody comes, asks perhaps, and leaves, all at once. */
+  passBy(): void;
   /** A fault touches a connection. */
   taint(end: ClientEnd, why: string): void;
   /** This module opened a client's end. */
@@ -88,7 +90,7 @@ export class SimulatedKernel extends MemoryKernel {
   readonly #stranded: Stranded = new WeakSet();
   readonly #unstranded: Stranded = new WeakSet();
   readonly #tainted = new Map<ServerEnd, string>();
-  readonly #writing = new Map<number, Uint8Array>();
+  readonly #writing = new Map<number, { readonly bytes: Uint8Array; readonly since: number }>();
   /** Turns for which a completion that can be seen has waited. */
   readonly #ages = new Map<InFlight, number>();
   #during: "submission" | "picture" | "call" | undefined;
@@ -116,8 +118,7 @@ export class SimulatedKernel extends MemoryKernel {
 
   override create(pipe: PipeSpec, first: boolean): Opened {
     const opened = this.#call("call", () => super.create(pipe, first));
-    // 15: whoever asks whether the name exists comes and leaves.
-    if (this.#chance("intrudes")) this.system.open(pipe.path).end?.close();
+    if (this.#chance("intrudes")) this.#around.passBy();
     this.#tell?.(`create${first ? " first" : ""} → ${this.#show(opened)}`);
     return opened;
   }
@@ -162,12 +163,13 @@ export class SimulatedKernel extends MemoryKernel {
     this.#goesOn = size !== FIRST_PIECE;
     const status = this.#call("submission", () => super.read(handle, slot, size));
     this.#goesOn = false;
+    if (status === Status.MORE_DATA) this.#count(Kind.PARTIAL);
     this.#tell?.(`read ${handle}, ${size} → ${statusName(status)}`);
     return status;
   }
 
   override write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number {
-    this.#writing.set(slot, message.slice());
+    this.#writing.set(slot, { bytes: message.slice(), since: this.time });
     const status = this.#call("submission", () => super.write(handle, slot, message));
     this.#tell?.(`write ${handle}, ${describe(message)} → ${statusName(status)}`);
     return status;
@@ -299,9 +301,19 @@ export class SimulatedKernel extends MemoryKernel {
   /** Whether a write of these bytes is in flight. */
   writes(bytes: Uint8Array): boolean {
     return this.inFlight().some(({ lane, slot }) => {
-      const written = lane === Lane.OUT ? this.#writing.get(slot) : undefined;
+      const written = lane === Lane.OUT ? this.#writing.get(slot)?.bytes : undefined;
       return written !== undefined && sameBytes(written, bytes);
     });
+  }
+
+  /** For how many milliseconds the server has waited for a client to read. */
+  get longestWrite(): number {
+    const times = this.inFlight().map(({ lane, slot, handle, operation }) => {
+      const pends = lane === Lane.OUT && operation.status === Status.PENDING;
+      if (!pends || !(this.endOf(handle) instanceof ServerEnd)) return 0;
+      return this.time - (this.#writing.get(slot)?.since ?? this.time);
+    });
+    return Math.max(0, ...times);
   }
 
   /** Whether a connection came about on an instance that a fault had touched. */
@@ -500,6 +512,7 @@ export class SimulatedKernel extends MemoryKernel {
   #completed(flight: InFlight): void {
     this.events++;
     const { status, transferred } = flight.operation;
+    if (status === Status.MORE_DATA) this.#count(Kind.PARTIAL);
     if (flight.call === "read" && status === Status.SUCCESS && flight.cancelled) {
       this.#count(Kind.CANCELLED_DATA);
     }

@@ -349,9 +349,8 @@ export class Model {
         if (link.server === server && !mayBeRefused(server)) this.#unserved(link);
       } else if (session.server === server && session.closedAt === undefined) {
         // Without its hook, or of who has left, a server does not tell that a limit did the rest.
-        const { idleTimeout, responderTimeout } = server.limits;
-        const timed = isFinite(Math.min(idleTimeout, responderTimeout));
-        const hidden = !server.hooked || link.left && timed;
+        const hidden = !server.hooked && this.#isUnread(session) ||
+          link.left && isFinite(server.limits.responderTimeout);
         if (!session.limited && !hidden) this.#complete(link);
       }
     }
@@ -509,7 +508,8 @@ export class Model {
     const later = link.sent.slice(at + 1);
     const second = later.findIndex(({ state }) => state !== "withdrawn");
     const next = later[second];
-    if (next === undefined) return false;
+    // An empty one can be told: a rest has at least one byte.
+    if (next === undefined || next.bytes.length === 0) return false;
     if (
       !sameBytes(request.subarray(0, FIRST_PIECE), first.bytes.subarray(0, FIRST_PIECE)) ||
       !sameBytes(request.subarray(FIRST_PIECE), next.bytes)
@@ -586,14 +586,13 @@ export class Model {
     const { limits } = server;
     const { now } = this.#surroundings;
     if (limits[limit] === Infinity && limit !== "replyTimeout") return `there is no ${limit}`;
+    if (limit === "maxPerProcess") {
+      return this.#crowd(link) > limits.maxPerProcess ? undefined : "its process has no others";
+    }
     if (link === undefined) return;
     switch (limit) {
       case "maxRequest":
         return this.#isFaulty(link) ? undefined : "no request was too long";
-      case "maxPerProcess": {
-        const same = this.links.slice(this.#past).filter(({ process }) => process === link.process);
-        return same.length > limits.maxPerProcess ? undefined : "its process has no others";
-      }
       case "idleTimeout": {
         const asked = open?.at ?? 0;
         return asked + limits.idleTimeout <= now ? undefined : "it has asked in time";
@@ -605,6 +604,15 @@ export class Model {
       case "replyTimeout":
         return this.#isUnread(session) ? undefined : "nothing is unread for so long";
     }
+  }
+
+  /** The most connections that its process, or else any, may have. */
+  #crowd(link: Link | undefined): number {
+    const sizes = new Map<number, number>();
+    for (const { process } of this.links.slice(this.#past)) {
+      sizes.set(process, (sizes.get(process) ?? 0) + 1);
+    }
+    return link === undefined ? Math.max(0, ...sizes.values()) : sizes.get(link.process) ?? 0;
   }
 
   /** Whether a message may be unread for longer than is allowed. */

@@ -124,7 +124,8 @@ export class RawClient implements Client {
       if (this.#writes.length > 0 && random.chance(withdraws)) {
         this.#withdraw(link);
         // Before anybody can ask how long the rest is.
-        if (link.sent.length < requests && random.chance(0.6)) this.#write(end, link);
+        const size = random.chance(0.4) ? 0 : this.#world.requestSize();
+        if (link.sent.length < requests && random.chance(0.6)) this.#write(end, link, size);
         return true;
       }
       const may = strict ? this.#world.model.satisfied(link) : this.#writes.length < ahead;
@@ -177,9 +178,9 @@ export class RawClient implements Client {
     return true;
   }
 
-  #write(end: ClientEnd, link: Link): boolean {
+  #write(end: ClientEnd, link: Link, size: number = this.#world.requestSize()): boolean {
     const tooLong = this.#manners.tooLong && link.sent.length === 1;
-    const sent = link.compose(tooLong ? 16 * 1024 * 1024 + 1 : this.#world.requestSize());
+    const sent = link.compose(tooLong ? 16 * 1024 * 1024 + 1 : size);
     const operation = new Operation(() => {
       this.#writes = this.#writes.filter((other) => other.operation !== operation);
       sent.state = operation.status === Status.SUCCESS ? "done" : "withdrawn";
