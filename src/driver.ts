@@ -468,7 +468,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#loop.deadlines.set(this.#answer, this.#host.settings.responderTimeout);
     this.#notices.push(() => {
       this.#host.authorize(client, (yes, error) => {
-        // It may come late: the instance may have another client by now.
+        // It may come late, or twice: there may be another client, or none, by now.
         if (client === this.#client && this.#state.name === "authorizing") {
           this.#decided(yes, error);
         }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ADMISSION_FAULTS } from "./admission_faults.ts";
 import { CLIENT_FAULTS } from "./client_faults.ts";
 import { INSTANCE_FAULTS } from "./instance_faults.ts";
 import { LOOP_FAULTS } from "./loop_faults.ts";
@@ -18,4 +19,5 @@ export const FAULTS: readonly Mutant[] = [
   ...INSTANCE_FAULTS,
   ...SERVER_FAULTS,
   ...CLIENT_FAULTS,
+  ...ADMISSION_FAULTS,
 ];

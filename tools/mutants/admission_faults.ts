@@ -1,0 +1,70 @@
+/**
+ * Faults of who a client is, and whether it is let in.
+ *
+ * @module
+ */
+
+import { faultsOf, type Mutant } from "./mutant.ts";
+
+/** See the module. */
+export const ADMISSION_FAULTS: readonly Mutant[] = [
+  ...faultsOf("src/instance.ts", [
+    {
+      name: "a client that was refused is served",
+      text: 'case "refused":\n    case "finish":\n      return finish(false, false);',
+      replacement: 'case "refused":\n      return hand(state.gone);\n    case "finish":\n' +
+        "      return finish(false, false);",
+    },
+    {
+      name: "a shutdown does not wait for a decision",
+      text: 'case "drain":\n      return to(state);\n    case "evict":\n' +
+        "      return evict(false, false);",
+      replacement: 'case "drain":\n    case "evict":\n      return evict(false, false);',
+    },
+  ]),
+  ...faultsOf("src/driver.ts", [
+    {
+      name: "nobody is asked about a client",
+      text: 'this.#raise(this.#host.authorizes ? "introduction" : "message");',
+      replacement: 'this.#raise("message");',
+    },
+    {
+      name: "a decision that comes late is an event all the same",
+      text: 'if (client === this.#client && this.#state.name === "authorizing") {',
+      replacement: "if (client === this.#client) {",
+    },
+    {
+      name: "the next client passes for the one that was admitted",
+      text: "this.#introduced = false;\n    this.#letGo();",
+      replacement: "this.#letGo();",
+    },
+    {
+      name: "every request is an introduction",
+      text: "    this.#introduced = true;\n",
+      replacement: "",
+    },
+    {
+      name: "a client is asked for after the next read",
+      text: "this.#client?.identify(identified);",
+      replacement: "this.#loop.atNextTurn(\n        () => this.#client?.identify(" +
+        "this.#loop.kernel.identify(this.#handle)),\n      );",
+    },
+    {
+      name: "a shortage costs a client its identity",
+      text: "if (isShortage(identified.status)) {",
+      replacement: "if (isShortage(identified.status) && this.#held !== undefined) {",
+    },
+  ]),
+  ...faultsOf("src/hooks.ts", [
+    {
+      name: "whatever is not no is yes",
+      text: 'if (typeof answer === "boolean") return answered(answer);',
+      replacement: "if (answer !== false) return answered(true);",
+    },
+    {
+      name: "a decision that fails is a yes",
+      text: "answered(false, error);",
+      replacement: "answered(true, error);",
+    },
+  ]),
+];
