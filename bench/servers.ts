@@ -5,24 +5,8 @@
  */
 
 import { foreignPrograms } from "../tests/win32/foreign.ts";
-import { closeHandle, openProcess, privateBytes, processTimes } from "../tests/win32/raw.ts";
-
-/** Every server, and how it is called in what people read. */
-export const SERVERS = {
-  serve: "this module, serve",
-  exchanges: "this module, exchanges",
-  events: "C, events (Microsoft's sample)",
-  port: "C, completion port (the limit)",
-  node: "node.exe, node:net",
-  bun: "bun.exe, node:net",
-  deno: "deno.exe, node:net",
-} as const;
-
-/** A server. */
-export type ServerName = keyof typeof SERVERS;
-
-/** All of them. */
-export const NAMES = Object.keys(SERVERS) as ServerName[];
+import { ProcessMeter } from "./process_meter.ts";
+import type { ServerName } from "./server_names.ts";
 
 /** WaitForMultipleObjects takes no more. */
 const MOST_EVENTS = 64;
@@ -88,7 +72,8 @@ export class RunningServer implements AsyncDisposable {
   readonly name: ServerName;
   readonly path: string;
   readonly #child: Deno.ChildProcess;
-  readonly #process: bigint;
+  /** What it uses. */
+  readonly meter: ProcessMeter;
   readonly #unload = () => this.#kill();
 
   /** Starts it. That it listens is for its clients to find out. */
@@ -98,19 +83,8 @@ export class RunningServer implements AsyncDisposable {
     const [program = "", ...args] = command(name, this.path, needs);
     const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
     this.#child = new Deno.Command(program, { args, ...quiet }).spawn();
-    this.#process = openProcess(this.#child.pid);
+    this.meter = new ProcessMeter(this.#child.pid, this.path);
     addEventListener("unload", this.#unload);
-  }
-
-  /** The processor time that it has used so far, in milliseconds. */
-  get processorMs(): number {
-    const { kernel, user } = processTimes(this.#process);
-    return kernel + user;
-  }
-
-  /** The memory that it has for itself, in bytes. */
-  get privateBytes(): number {
-    return privateBytes(this.#process);
   }
 
   #kill(): void {
@@ -125,7 +99,7 @@ export class RunningServer implements AsyncDisposable {
     removeEventListener("unload", this.#unload);
     this.#kill();
     await this.#child.status;
-    closeHandle(this.#process);
+    this.meter[Symbol.dispose]();
   }
 }
 

@@ -120,15 +120,19 @@ async function programsInC(folder: string, artefact: string, from: string): Prom
   for (const name of names.sort()) {
     hash.update(`\0${name}\0`).update(await Deno.readFile(`${sources}/${name}`));
   }
-  return await makeOnce(folder, `${artefact}-c-${hash.digest("hex").slice(0, 16)}`, async (part) => {
-    const gcc = await compiler(folder);
-    await Deno.mkdir(part);
-    for (const name of names) {
-      if (!name.endsWith(".c")) continue;
-      const exe = `${part}/${name.replace(/c$/, "exe")}`;
-      await runOrFail(gcc, [...COMPILER_FLAGS, "-o", exe, `${sources}/${name}`]);
-    }
-  });
+  return await makeOnce(
+    folder,
+    `${artefact}-c-${hash.digest("hex").slice(0, 16)}`,
+    async (part) => {
+      const gcc = await compiler(folder);
+      await Deno.mkdir(part);
+      for (const name of names) {
+        if (!name.endsWith(".c")) continue;
+        const exe = `${part}/${name.replace(/c$/, "exe")}`;
+        await runOrFail(gcc, [...COMPILER_FLAGS, "-o", exe, `${sources}/${name}`]);
+      }
+    },
+  );
 }
 
 async function main(): Promise<number> {

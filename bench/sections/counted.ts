@@ -1,0 +1,60 @@
+/**
+ * What is counted, not timed: calls, waits and copied bytes for each exchange.
+ *
+ * @module
+ */
+
+import { perExchange, readCounters } from "../counters.ts";
+import { load } from "../load.ts";
+import type { Plan } from "../plan.ts";
+import type { CountedRow } from "../results.ts";
+import type { ServerName } from "../server_names.ts";
+import { RunningServer, type ServerNeeds } from "../servers.ts";
+
+const LOOKS = ["counters", "calls"] as const;
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+async function count(
+  server: ServerName,
+  clients: number,
+  size: number,
+  { warmUp, counted: { measure } }: Plan,
+  look: ServerNeeds["look"],
+): Promise<CountedRow> {
+  await using running = new RunningServer(server, { clients, size, look });
+  const { path } = running;
+  // Compiled code differs from what is not compiled yet, in time though not in number.
+  await load({ path, clients, size, warmUp: 0, measure: warmUp });
+  const loading = load({ path, clients, size, warmUp: 0, measure: measure + 2 * warmUp });
+  await pause(warmUp);
+  const before = readCounters(path);
+  await pause(measure);
+  const after = readCounters(path);
+  await loading;
+  return { server, clients, size, perExchange: perExchange(before, after) };
+}
+
+/** Counts while so many clients ask. Calls by name are counted in runs of their own. */
+export async function countedPart(
+  plan: Plan,
+  progress: (text: string) => void,
+): Promise<CountedRow[]> {
+  const rows: CountedRow[] = [];
+  for (const server of ["serve", "exchanges"] as const) {
+    for (const size of plan.counted.sizes) {
+      for (const clients of plan.counted.clients) {
+        progress(`${server}, ${clients} clients, ${size} bytes`);
+        const [row, calls] = [
+          await count(server, clients, size, plan, LOOKS[0]),
+          await count(server, clients, size, plan, LOOKS[1]),
+        ];
+        const perExchange = { ...row.perExchange, calls: calls.perExchange.calls };
+        rows.push({ ...row, perExchange });
+      }
+    }
+  }
+  return rows;
+}
