@@ -13,6 +13,8 @@ interface Goal {
   readonly least?: number;
   readonly most?: number;
   readonly unit: string;
+  /** How the goal is called, if a connection that comes or goes while counting may blur it. */
+  readonly label?: string;
   /** Digits behind the point. */
   readonly digits: number;
   /** All figures that count; the worst decides. */
@@ -39,6 +41,23 @@ const SMALL = 64;
 
 function ours(rows: readonly Loaded[]): readonly Loaded[] {
   return rows.filter(({ server }) => server === "serve");
+}
+
+/** What an exchange may call, and what comes with a wait. */
+const EXPECTED: readonly string[] = [
+  "ReadFile",
+  "WriteFile",
+  "GetLastError",
+  "copyIn",
+  "copyOut",
+  "parkForMultipleObjects",
+  "ResetEvent",
+  "SetEvent",
+];
+
+function otherCalls(calls: Readonly<Record<string, number>>): number {
+  return Object.entries(calls).filter(([name]) => !EXPECTED.includes(name))
+    .reduce((sum, [, each]) => sum + each, 0);
 }
 
 /** Every goal. */
@@ -77,18 +96,18 @@ const GOALS: readonly Goal[] = [
   {
     figure: "submissions per exchange",
     most: 2.01,
+    label: "2",
     unit: "",
     digits: 2,
     values: ({ counted }) => counted.map(({ perExchange }) => perExchange.submissions),
   },
   {
-    figure: "other system calls per exchange, 8 clients or more",
-    most: 0.05,
+    figure: "other system calls per exchange, those of the waits aside",
+    most: 0.01,
+    label: "0",
     unit: "",
     digits: 3,
-    values: ({ counted }) =>
-      counted.filter(({ clients }) => clients >= LOADED_CLIENTS)
-        .map(({ perExchange }) => perExchange.otherCalls),
+    values: ({ counted }) => counted.map(({ perExchange: { calls } }) => otherCalls(calls)),
   },
   {
     figure: "parked waits per exchange, 8 clients or more",
@@ -154,7 +173,7 @@ const GOALS: readonly Goal[] = [
 ];
 
 function check(goal: Goal, parts: Parts): GoalResult {
-  const { figure, least, most, unit, digits } = goal;
+  const { figure, least, most, unit, digits, label } = goal;
   const values = goal.values(parts);
   const show = (value: number) => `${value.toFixed(digits)}${unit}`;
   const bound = least ?? most ?? NaN;
@@ -166,7 +185,7 @@ function check(goal: Goal, parts: Parts): GoalResult {
     : Math.min(...values);
   return {
     figure,
-    goal: least === undefined ? `≤ ${bound}${unit}` : `≥ ${bound}${unit}`,
+    goal: label ?? `${least === undefined ? "≤" : "≥"} ${bound}${unit}`,
     measured: values.length > 1
       ? `${show(Math.min(...values))} to ${show(Math.max(...values))}`
       : show(value),

@@ -11,6 +11,8 @@ export interface Plan {
   readonly warmUpRounds: number;
   /** How long each load runs before it counts. */
   readonly warmUp: number;
+  /** How long what has just happened may go on. */
+  readonly settle: number;
   readonly throughput: {
     readonly clients: readonly number[];
     readonly sizes: readonly number[];
@@ -39,6 +41,7 @@ export const FULL: Plan = {
   rounds: 7,
   warmUpRounds: 1,
   warmUp: 150,
+  settle: 1_000,
   throughput: { clients: [1, 8, 32, 128], sizes: [64, 4_096, 65_536], measure: 600 },
   counted: { clients: [1, 8, 32, 128], sizes: [64, 4_096, 65_536], measure: 1_500 },
   idle: { clients: 100, measure: 10_000 },
@@ -50,7 +53,7 @@ export const FULL: Plan = {
     many: { clients: 1_000, rest: 1_000 },
     measure: 4_000,
   },
-  trickle: { rest: 10, measure: 2_000 },
+  trickle: { rest: 10, measure: 3_000 },
   large: { clients: 4, size: 1_048_576, measure: 800 },
 };
 
@@ -59,7 +62,8 @@ export const SMOKE: Plan = {
   rounds: 1,
   warmUpRounds: 0,
   warmUp: 50,
-  throughput: { clients: [1, 8], sizes: [64], measure: 100 },
+  settle: 100,
+  throughput: { clients: [8], sizes: [64], measure: 100 },
   counted: { clients: [8], sizes: [65_536], measure: 150 },
   idle: { clients: 4, measure: 100 },
   memory: { clients: [4, 8] },

@@ -10,63 +10,65 @@ import type { IdleRow, MemoryRow } from "../results.ts";
 import { SERVER_NAMES, type ServerName } from "../server_names.ts";
 import { canServe, RunningServer } from "../servers.ts";
 
-/** How long what has just happened may go on, in milliseconds. */
-const SETTLE = 1_000;
-
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** A server that has answered once, and how many are still connected. */
-async function settled(
-  name: ServerName,
-  clients: number,
-  stack: AsyncDisposableStack,
-): Promise<RunningServer> {
-  const server = stack.use(new RunningServer(name, { clients: Math.max(clients, 1), size: 64 }));
-  if (clients > 0) stack.use(await SilentClients.connect(server.path, clients));
-  else await (await SilentClients.connect(server.path, 1))[Symbol.asyncDispose]();
+/** A server that has answered once. */
+async function started(name: ServerName, clients: number): Promise<RunningServer> {
+  const most = canServe(name, clients) ? clients : 1;
+  const server = new RunningServer(name, { clients: most, size: 64 });
+  await (await SilentClients.connect(server.path, 1))[Symbol.asyncDispose]();
   return server;
 }
 
-/** The processor time of all servers at rest, measured at the same time. */
-export async function idlePart(plan: Plan): Promise<IdleRow[]> {
-  const rows: IdleRow[] = [];
-  for (const clients of [0, plan.idle.clients]) {
-    await using stack = new AsyncDisposableStack();
-    const servers: RunningServer[] = [];
-    for (const name of SERVER_NAMES) {
-      if (name === "deno" && clients > 0 || !canServe(name, clients)) continue;
-      servers.push(await settled(name, clients, stack));
-    }
-    await pause(SETTLE);
-    const before = servers.map(({ meter }) => meter.processorMs);
-    const began = performance.now();
-    await pause(plan.idle.measure);
-    const ofMs = performance.now() - began;
-    for (const [i, { name: server, meter }] of servers.entries()) {
-      rows.push({ server, clients, processorMs: meter.processorMs - (before[i] ?? NaN), ofMs });
-    }
-  }
-  return rows;
+/** The processor time of servers at rest, measured at the same time. */
+async function rest(
+  servers: readonly RunningServer[],
+  clients: number,
+  { settle, idle: { measure } }: Plan,
+): Promise<IdleRow[]> {
+  await pause(settle);
+  const before = servers.map(({ meter }) => meter.processorMs);
+  const began = performance.now();
+  await pause(measure);
+  const ofMs = performance.now() - began;
+  return servers.map(({ name: server, meter }, i) => ({
+    server,
+    clients,
+    processorMs: meter.processorMs - (before[i] ?? NaN),
+    ofMs,
+  }));
 }
 
-async function memoryOf(
-  server: ServerName,
-  { memory: { clients } }: Plan,
-): Promise<MemoryRow> {
-  const bytes: number[] = [];
-  for (const count of [0, ...clients]) {
-    await using stack = new AsyncDisposableStack();
-    const { meter } = await settled(server, count, stack);
-    await pause(SETTLE);
-    bytes.push(meter.privateBytes);
+/** The processor time of all servers, first without clients, then with silent ones. */
+export async function idlePart(plan: Plan): Promise<IdleRow[]> {
+  const { clients } = plan.idle;
+  await using stack = new AsyncDisposableStack();
+  const servers: RunningServer[] = [];
+  for (const name of SERVER_NAMES) servers.push(stack.use(await started(name, clients)));
+  const empty = await rest(servers, 0, plan);
+  const able = servers.filter(({ name }) => name !== "deno" && canServe(name, clients));
+  for (const { path } of able) stack.use(await SilentClients.connect(path, clients));
+  return [...empty, ...await rest(able, clients, plan)];
+}
+
+/** The memory of one server as silent clients come. */
+async function memoryOf(server: ServerName, { memory, settle }: Plan): Promise<MemoryRow> {
+  const most = Math.max(...memory.clients);
+  await using stack = new AsyncDisposableStack();
+  const { path, meter } = stack.use(await started(server, most));
+  await pause(settle);
+  const empty = meter.privateBytes;
+  const filled: MemoryRow["filled"][number][] = [];
+  let connected = 0;
+  for (const clients of memory.clients) {
+    stack.use(await SilentClients.connect(path, clients - connected));
+    connected = clients;
+    await pause(settle);
+    const bytes = meter.privateBytes;
+    filled.push({ clients, bytes, perClient: (bytes - empty) / clients });
   }
-  const [empty = NaN, ...rest] = bytes;
-  const filled = clients.map((count, i) => {
-    const all = rest[i] ?? NaN;
-    return { clients: count, bytes: all, perClient: (all - empty) / count };
-  });
   return { server, empty, filled };
 }
 

@@ -21,15 +21,15 @@ async function count(
   server: ServerName,
   clients: number,
   size: number,
-  { warmUp, counted: { measure } }: Plan,
+  { settle, counted: { measure } }: Plan,
   look: ServerNeeds["look"],
 ): Promise<CountedRow> {
   await using running = new RunningServer(server, { clients, size, look });
   const { path } = running;
   // Compiled code differs from what is not compiled yet, in time though not in number.
-  await load({ path, clients, size, warmUp: 0, measure: warmUp });
-  const loading = load({ path, clients, size, warmUp: 0, measure: measure + 2 * warmUp });
-  await pause(warmUp);
+  await load({ path, clients, size, warmUp: 0, measure: settle });
+  const loading = load({ path, clients, size, warmUp: 0, measure: measure + 2 * settle });
+  await pause(settle);
   const before = readCounters(path);
   await pause(measure);
   const after = readCounters(path);
