@@ -5,7 +5,6 @@
  */
 
 import type { WindowsKernelCounters } from "../ffi/windows_kernel.ts";
-import { closeHandle, openPipe, read, write } from "../tests/win32/raw.ts";
 
 /** What it has done so far. */
 export interface Counted extends WindowsKernelCounters {
@@ -24,17 +23,6 @@ export interface PerExchange {
   readonly bytesCopied: number;
   readonly otherCalls: number;
   readonly calls: Readonly<Record<string, number>>;
-}
-
-/** Asks a server that was started to be looked at. */
-export function readCounters(path: string): Counted {
-  const pipe = openPipe(path, { messageMode: true });
-  try {
-    write(pipe, new Uint8Array(1));
-    return JSON.parse(new TextDecoder().decode(read(pipe, 65_536).bytes));
-  } finally {
-    closeHandle(pipe);
-  }
 }
 
 /** The difference of two looks, for each exchange between them. */

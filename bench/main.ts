@@ -12,9 +12,12 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { removeAll } from "../tools/windows/cache.ts";
+import { exists } from "../tools/windows/host.ts";
 import { checkGoals } from "./goals.ts";
 import type { GoalResult, Results } from "./results.ts";
+import { FULL, SMOKE } from "./plan.ts";
 import { writeReport } from "./report.ts";
+import { tracedPart } from "./traced.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
 const PART_NAMES = [
@@ -27,6 +30,7 @@ const PART_NAMES = [
   "resting",
   "trickle",
   "large",
+  "traced",
 ] as const;
 
 async function run(...args: string[]): Promise<void> {
@@ -62,6 +66,15 @@ function faults({ throughput, growth, resting, large }: Results): string[] {
   );
 }
 
+/** What is measured from outside the system that the others are measured in. */
+async function trace(smoke: boolean, folder: string, only: readonly string[]): Promise<void> {
+  const file = `${folder}/traced.json`;
+  if (only.length > 0 ? !only.includes("traced") : await exists(file)) return;
+  const plan = smoke || Deno.build.os === "windows" ? SMOKE : FULL;
+  const rows = await tracedPart(plan, (text) => console.log(`traced: ${text}`));
+  await Deno.writeTextFile(file, JSON.stringify(rows, null, 1));
+}
+
 /** Without goals, and where nobody looks, if it was only to see whether it works. */
 async function report(results: Results, smoke: boolean, folder: string): Promise<void> {
   if (smoke) {
@@ -82,6 +95,7 @@ async function bench(smoke: boolean, resume: boolean, only: readonly string[]): 
   await run("run", "-A", "tools/foreign.ts");
   const measure = ["run", "-A", "bench/measure.ts", folder, plan, ...only];
   await run("run", "-A", "tools/windows.ts", ...measure);
+  await trace(smoke, folder, only);
   const results = await gather(folder);
   await report(results, smoke, folder);
   const found = faults(results);

@@ -33,6 +33,8 @@ export interface Plan {
     readonly measure: number;
   };
   readonly trickle: { readonly rest: number; readonly measure: number };
+  /** Clients of the servers whose calls are traced. */
+  readonly traced: { readonly clients: readonly number[]; readonly measure: number };
   readonly large: { readonly clients: number; readonly size: number; readonly measure: number };
 }
 
@@ -54,6 +56,7 @@ export const FULL: Plan = {
     measure: 4_000,
   },
   trickle: { rest: 10, measure: 3_000 },
+  traced: { clients: [1, 8], measure: 1_000 },
   large: { clients: 4, size: 1_048_576, measure: 800 },
 };
 
@@ -71,5 +74,6 @@ export const SMOKE: Plan = {
   growth: { clients: [1, 4], measure: 50 },
   resting: { few: { clients: 4, rest: 10 }, many: { clients: 8, rest: 20 }, measure: 200 },
   trickle: { rest: 10, measure: 100 },
+  traced: { clients: [], measure: 0 },
   large: { clients: 2, size: 1_048_576, measure: 100 },
 };

@@ -51,7 +51,12 @@ function rows({ throughput }: Results): Record<string, unknown>[] {
 
 function specification(results: Results): TopLevelSpec {
   const { date, system } = results.environment;
-  const y = { field: "server", sort: Object.values(SERVER_TITLES), title: null } as const;
+  const y = {
+    field: "server",
+    sort: Object.values(SERVER_TITLES),
+    title: null,
+    axis: { labelLimit: 300 },
+  } as const;
   const x = { type: "quantitative", title: "exchanges per second" } as const;
   const kinds = Object.keys(KIND_COLOURS);
   return {
@@ -109,7 +114,6 @@ function specification(results: Results): TopLevelSpec {
         gridColor: RULE.day,
         domainColor: RULE.day,
         tickColor: RULE.day,
-        labelLimit: 240,
       },
       header: { labelColor: TEXT.day, labelFontWeight: "bold", labelAnchor: "start" },
       legend: { labelColor: TEXT.day },

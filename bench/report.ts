@@ -6,6 +6,7 @@
  */
 
 import { plot } from "./plot.ts";
+import { withPart } from "./readme.ts";
 import type { Compared, CountedRow, Loaded, Results } from "./results.ts";
 import { SERVER_NAMES, SERVER_TITLES, type ServerName } from "./server_names.ts";
 import type { Spread } from "./statistics.ts";
@@ -231,7 +232,7 @@ function otherSections({ growth, resting, trickle, large, plan }: Results): stri
 }
 
 function tracedSections({ traced }: Results): string[] {
-  if (traced === undefined) return [];
+  if (traced.length === 0) return [];
   return [
     "## Requests of the Wine server",
     "Under Wine, the Wine server stands in for the system's kernel. Its requests for each exchange " +
@@ -270,28 +271,16 @@ function results(all: Results): string {
   ].join("\n\n") + "\n";
 }
 
-const BEGIN = "<!-- bench -->";
-const END = "<!-- /bench -->";
-
 function readmePart(all: Results): string {
   const { clients } = all.plan.throughput;
   const small = all.throughput.loaded.filter(({ size }) => size === 64);
   return [
-    BEGIN,
     "![Exchanges per second, side by side](bench/results.svg)",
     "Exchanges of 64 bytes per second, medians of interleaved rounds:",
     byClients(small, clients, perSecond),
     where(all),
     goalTable(all),
-    END,
   ].join("\n\n");
-}
-
-/** Replaces what is between the marks. */
-export function withPart(readme: string, part: string): string {
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin === -1 || end < begin) throw new Error(`The README has no ${BEGIN} with its end`);
-  return readme.slice(0, begin) + part + readme.slice(end + END.length);
 }
 
 /** Writes everything into a folder, and the README's part into the README beside it. */

@@ -112,6 +112,8 @@ export interface Parts {
   readonly resting: { readonly few: readonly Loaded[]; readonly many: readonly Loaded[] };
   readonly trickle: readonly TrickleRow[];
   readonly large: SideBySide;
+  /** Empty where there is no Wine. */
+  readonly traced: readonly TracedRow[];
 }
 
 /** Where it was measured. */
@@ -137,6 +139,5 @@ export interface GoalResult {
 export interface Results extends Parts {
   readonly environment: Environment;
   readonly plan: Plan;
-  readonly traced?: readonly TracedRow[] | undefined;
   readonly goals: readonly GoalResult[];
 }

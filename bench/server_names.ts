@@ -8,8 +8,8 @@
 export const SERVER_TITLES = {
   serve: "this module, serve",
   exchanges: "this module, exchanges",
-  events: "C, events (Microsoft's sample)",
-  port: "C, completion port (the limit)",
+  events: "C, Microsoft's sample",
+  port: "C, completion port",
   node: "node.exe, node:net",
   bun: "bun.exe, node:net",
   deno: "deno.exe, node:net",

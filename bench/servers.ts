@@ -72,6 +72,7 @@ export class RunningServer implements AsyncDisposable {
   readonly name: ServerName;
   readonly path: string;
   readonly #child: Deno.ChildProcess;
+  readonly processId: number;
   /** What it uses. */
   readonly meter: ProcessMeter;
   readonly #unload = () => this.#kill();
@@ -83,7 +84,8 @@ export class RunningServer implements AsyncDisposable {
     const [program = "", ...args] = command(name, this.path, needs);
     const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
     this.#child = new Deno.Command(program, { args, ...quiet }).spawn();
-    this.meter = new ProcessMeter(this.#child.pid, this.path);
+    this.processId = this.#child.pid;
+    this.meter = new ProcessMeter(this.processId, this.path);
     addEventListener("unload", this.#unload);
   }
 

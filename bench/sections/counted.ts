@@ -4,7 +4,8 @@
  * @module
  */
 
-import { perExchange, readCounters } from "../counters.ts";
+import { closeHandle, openPipe, read, write } from "../../tests/win32/raw.ts";
+import { type Counted, perExchange } from "../counters.ts";
 import { load } from "../load.ts";
 import type { Plan } from "../plan.ts";
 import type { CountedRow } from "../results.ts";
@@ -15,6 +16,17 @@ const LOOKS = ["counters", "calls"] as const;
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Asks a server that was started to be looked at. */
+function readCounters(path: string): Counted {
+  const pipe = openPipe(path, { messageMode: true });
+  try {
+    write(pipe, new Uint8Array(1));
+    return JSON.parse(new TextDecoder().decode(read(pipe, 65_536).bytes));
+  } finally {
+    closeHandle(pipe);
+  }
 }
 
 async function count(
