@@ -8,7 +8,7 @@
  */
 
 import { load } from "./load.ts";
-import { type ServerName } from "./server_names.ts";
+import type { ServerName } from "./server_names.ts";
 import { RunningServer } from "./servers.ts";
 
 /** Slow as it is while all is written down. */
