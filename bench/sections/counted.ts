@@ -4,9 +4,10 @@
  * @module
  */
 
-import { closeHandle, openPipe, read, write } from "../../tests/win32/raw.ts";
+import { closeHandle, read, write } from "../../tests/win32/raw.ts";
 import { type Counted, perExchange } from "../counters.ts";
 import { load } from "../load.ts";
+import { opened } from "../opened.ts";
 import type { Plan } from "../plan.ts";
 import type { CountedRow } from "../results.ts";
 import type { ServerName } from "../server_names.ts";
@@ -19,8 +20,8 @@ function pause(milliseconds: number): Promise<void> {
 }
 
 /** Asks a server that was started to be looked at. */
-function readCounters(path: string): Counted {
-  const pipe = openPipe(path, { messageMode: true });
+async function readCounters(path: string): Promise<Counted> {
+  const pipe = await opened(path, { messageMode: true });
   try {
     write(pipe, new Uint8Array(1));
     return JSON.parse(new TextDecoder().decode(read(pipe, 65_536).bytes));
@@ -42,9 +43,9 @@ async function count(
   await load({ path, clients, size, warmUp: 0, measure: settle });
   const loading = load({ path, clients, size, warmUp: 0, measure: measure + 2 * settle });
   await pause(settle);
-  const before = readCounters(path);
+  const before = await readCounters(path);
   await pause(measure);
-  const after = readCounters(path);
+  const after = await readCounters(path);
   await loading;
   return { server, clients, size, perExchange: perExchange(before, after) };
 }

@@ -4,26 +4,13 @@
  * @module
  */
 
-import { closeHandle, Code, openPipe, read, Win32Error, write } from "../../tests/win32/raw.ts";
+import { closeHandle, read, write } from "../../tests/win32/raw.ts";
+import { opened } from "../opened.ts";
 import type { Plan } from "../plan.ts";
 import type { StartRow } from "../results.ts";
 import { SERVER_NAMES, type ServerName } from "../server_names.ts";
 import { RunningServer } from "../servers.ts";
 import { rotated, spread } from "../statistics.ts";
-
-const NOT_YET: readonly number[] = [Code.FILE_NOT_FOUND, Code.PIPE_BUSY];
-
-/** Opens the pipe as soon as there is one. */
-async function opened(path: string): Promise<bigint> {
-  for (;;) {
-    try {
-      return openPipe(path);
-    } catch (error) {
-      if (!(error instanceof Win32Error && NOT_YET.includes(error.code))) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
 
 async function firstExchange(name: ServerName): Promise<number> {
   const began = performance.now();
