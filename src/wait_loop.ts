@@ -39,8 +39,7 @@ const TURN_LIMIT = 1;
 /** A pause of so many milliseconds is better spent in turns than in a wait on another thread. */
 const SHORT_GAP = 0.3;
 
-/** The least and the most turns in which nothing completes before the loop waits. */
-const MIN_IDLE_TURNS = 1;
+/** The most turns in which nothing completes before the loop waits. */
 const MAX_IDLE_TURNS = 256;
 
 /** The longest pause before what the system was short of is asked for again, in milliseconds. */
@@ -138,7 +137,8 @@ export class WaitLoop {
   #waiting: "nothing" | "arrivals" | "arrivals and drained" = "nothing";
   #lastCompletion = 0;
   #idleTurns = 0;
-  #idleLimit = MIN_IDLE_TURNS;
+  /** How many of them there are before the loop waits. */
+  #idleLimit = 1;
   #turnStarted = 0;
   readonly #deferred = new Set<Operation>();
   readonly #backoff = new Backoff(LONGEST_PAUSE);
@@ -386,6 +386,7 @@ export class WaitLoop {
     const called = this.#callBack();
     if (this.#roundPlace === this.#round.length) this.#beginRound();
     if (this.#handOut() || called) {
+      if (this.#idleTurns > 0) this.#learn(true);
       this.#idleTurns = 0;
       this.#lastCompletion = this.#turnStarted;
     } else {
@@ -487,16 +488,20 @@ export class WaitLoop {
     this.#waiting = "nothing";
     if (this.#dead) return;
     if (!returned) return this.#fail(this.kernel.waitStatus(drained));
-    this.#learn(this.kernel.now() - this.#lastCompletion);
+    this.#learn(this.kernel.now() - this.#lastCompletion < SHORT_GAP);
     this.#idleTurns = 0;
     if (!this.#turnQueued) this.#turn();
   }
 
-  /** After a short gap a few more turns would have been quicker; in a long one they cost more. */
-  #learn(gap: number): void {
-    this.#idleLimit = gap < SHORT_GAP
-      ? Math.min(this.#idleLimit * 2, MAX_IDLE_TURNS)
-      : Math.max(this.#idleLimit >> 1, MIN_IDLE_TURNS);
+  /**
+   * Turns pay off when something completes meanwhile, or would have soon after; in a long pause
+   * they cost more. One long pause among many short ones, as on a busy machine, changes little, and
+   * one in two makes the loop wait at once.
+   */
+  #learn(short: boolean): void {
+    this.#idleLimit = short
+      ? Math.min(Math.max(this.#idleLimit * 2, 1), MAX_IDLE_TURNS)
+      : this.#idleLimit >> 2;
   }
 
   /** The last user has left: nothing is in flight, so only the wait may have to return. */
