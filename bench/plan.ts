@@ -17,6 +17,8 @@ export interface Plan {
     readonly clients: readonly number[];
     readonly sizes: readonly number[];
     readonly measure: number;
+    /** So much longer for each client, or few exchanges of each would look like unfairness. */
+    readonly measureMore: number;
   };
   readonly counted: {
     readonly clients: readonly number[];
@@ -44,7 +46,12 @@ export const FULL: Plan = {
   warmUpRounds: 1,
   warmUp: 150,
   settle: 1_000,
-  throughput: { clients: [1, 8, 32, 128], sizes: [64, 4_096, 65_536], measure: 600 },
+  throughput: {
+    clients: [1, 8, 32, 128],
+    sizes: [64, 4_096, 65_536],
+    measure: 600,
+    measureMore: 7,
+  },
   counted: { clients: [1, 8, 32, 128], sizes: [64, 4_096, 65_536], measure: 1_500 },
   idle: { clients: 100, measure: 10_000 },
   memory: { clients: [100, 1_000] },
@@ -66,7 +73,7 @@ export const SMOKE: Plan = {
   warmUpRounds: 0,
   warmUp: 50,
   settle: 100,
-  throughput: { clients: [8], sizes: [64], measure: 100 },
+  throughput: { clients: [8], sizes: [64], measure: 100, measureMore: 0 },
   counted: { clients: [8], sizes: [65_536], measure: 150 },
   idle: { clients: 4, measure: 100 },
   memory: { clients: [4, 8] },

@@ -13,6 +13,9 @@ import type { CountedRow } from "../results.ts";
 import type { ServerName } from "../server_names.ts";
 import { RunningServer, type ServerNeeds } from "../servers.ts";
 
+/** Milliseconds that a client takes at most to connect, beside all others. */
+const CONNECTING = 10;
+
 const LOOKS = ["counters", "calls"] as const;
 
 function pause(milliseconds: number): Promise<void> {
@@ -39,10 +42,12 @@ async function count(
 ): Promise<CountedRow> {
   await using running = new RunningServer(server, { clients, size, look });
   const { path } = running;
+  // Who still connects would be counted, too.
+  const calm = settle + clients * CONNECTING;
   // Compiled code differs from what is not compiled yet, in time though not in number.
-  await load({ path, clients, size, warmUp: 0, measure: settle });
-  const loading = load({ path, clients, size, warmUp: 0, measure: measure + 2 * settle });
-  await pause(settle);
+  await load({ path, clients, size, warmUp: 0, measure: calm });
+  const loading = load({ path, clients, size, warmUp: 0, measure: measure + 2 * calm });
+  await pause(calm);
   const before = await readCounters(path);
   await pause(measure);
   const after = await readCounters(path);

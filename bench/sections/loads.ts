@@ -14,8 +14,9 @@ type Progress = (text: string) => void;
 /** All servers, with so many clients and messages so long. Those for more clients are new ones. */
 export async function throughputPart(plan: Plan, progress: Progress): Promise<SideBySide> {
   const parts: SideBySide[] = [];
-  const { clients, sizes, measure } = plan.throughput;
+  const { clients, sizes, ...times } = plan.throughput;
   for (const count of clients) {
+    const measure = times.measure + count * times.measureMore;
     const shapes = sizes.map((size) => ({ clients: count, size, measure }));
     parts.push(await sideBySide(SERVER_NAMES, shapes, plan, progress));
   }
