@@ -8,7 +8,7 @@ import { openKernel32 } from "../ffi/kernel32.ts";
 import { WindowsKernel } from "../ffi/windows_kernel.ts";
 import { type Answerer, ServerClient, ServerExchange } from "../src/exchange.ts";
 import { type Event, INITIAL, transition } from "../src/instance.ts";
-import { Lane } from "../src/kernel.ts";
+import { Lane, type PipeSpec } from "../src/kernel.ts";
 import { type Completer, Operation, WaitLoop } from "../src/wait_loop.ts";
 
 const WINDOWS = Deno.build.os === "windows";
@@ -38,7 +38,14 @@ Deno.bench("state machine, the three steps of an exchange", { group: "exchange" 
 
 const done = Promise.resolve();
 const answerer: Answerer = { answer: () => done, settle() {}, progressed() {} };
-const client = new ServerClient(1, () => {});
+const client = new ServerClient(1, {
+  path: "\\\\.\\pipe\\bench",
+  processId: undefined,
+  sessionId: undefined,
+  identifies: false,
+  accountName: (sid) => Promise.resolve(sid),
+  close() {},
+});
 const request = new Uint8Array(64);
 const instance = { id: 0 };
 
@@ -95,7 +102,14 @@ class Sweeping implements Completer {
   constructor(operations: number) {
     this.#loop.enter({ failed() {}, abandoned() {} });
     const path = `\\\\.\\pipe\\bench-sweep-${crypto.randomUUID()}`;
-    const pipe = { path, readBufferSize: 4_096, writeBufferSize: 4_096, waitTimeout: 50 };
+    const pipe: PipeSpec = {
+      path,
+      readBufferSize: 4_096,
+      writeBufferSize: 4_096,
+      waitTimeout: 50,
+      security: undefined,
+      remote: false,
+    };
     for (let i = 0; i < operations; i++) {
       const { status, handle } = this.#kernel.create(pipe, i === 0);
       if (status !== 0) throw new Error(`CreateNamedPipeW failed with error ${status}`);
