@@ -35,7 +35,7 @@ export const PAGE_SIZE = 4096;
 export const CHUNK_SIZE = 65_536;
 
 /** How many bytes of blocks nobody uses are kept, for each of the two kinds of blocks. */
-export const KEPT_BYTES = 1_048_576;
+export const KEPT_BYTES = 4_194_304;
 
 const BLOCKS_PER_CHUNK = CHUNK_SIZE / PAGE_SIZE;
 const KEPT_CHUNKS = KEPT_BYTES / CHUNK_SIZE;

@@ -168,7 +168,8 @@ export class PipeInstance implements Completer, Answerer {
     this.#slot = loop.takeSlot();
     this.#in = new Operation(this, handle, Lane.IN, this.#slot);
     this.#out = new Operation(this, handle, Lane.OUT, this.#slot);
-    this.#reader = new MessageReader(loop, this.#in, host.settings.maxRequest);
+    const { maxRequest, readBufferSize } = host.settings;
+    this.#reader = new MessageReader(loop, this.#in, maxRequest, readBufferSize);
   }
 
   /** Its state: for tests and diagnosis. */
@@ -442,6 +443,7 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #welcome(): void {
+    this.#reader.begin();
     const { path, settings } = this.#host;
     const processId = this.#loop.kernel.clientProcess(this.#handle);
     if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);

@@ -7,8 +7,11 @@
 import { isEnd, isShortage, type Kernel, Lane, Status } from "./kernel.ts";
 import type { Operation, WaitLoop } from "./wait_loop.ts";
 
-/** Bytes of the first read of each message: what an idle connection holds. */
+/** Bytes of the first read of a connection, and of each when its messages are short. */
 const FIRST_READ = 4096;
+
+/** Bytes of a first read at most, where nothing else is said. */
+const LONGEST_FIRST_READ = 65_536;
 
 /**
  * What became of a read. With "broken", `fault` says why what came can not be used; with "later",
@@ -28,6 +31,8 @@ export interface Fault {
 
 /**
  * One message at a time: a first read, and if the message is longer, exactly one more for the rest.
+ * The first read is as long as the last messages were, within a limit: it is what a connection
+ * holds while its client is silent.
  *
  * Between the two the writer may withdraw the rest and write another message, which the second read
  * would take for the end of the first. Therefore the length of the rest is asked at once, and a
@@ -38,6 +43,8 @@ export class MessageReader {
   readonly #kernel: Kernel;
   readonly #operation: Operation;
   readonly #longest: number;
+  readonly #longestFirst: number;
+  #first = FIRST_READ;
   #message: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   /** Bytes of the first piece, which stays in the slot's memory until the rest is read. */
   #piece = 0;
@@ -45,11 +52,23 @@ export class MessageReader {
   #readsRest = false;
   #fault: Fault | undefined = undefined;
 
-  constructor(loop: WaitLoop, operation: Operation, longest: number) {
+  /** @param longestFirst Bytes that a connection may hold while its client is silent. */
+  constructor(
+    loop: WaitLoop,
+    operation: Operation,
+    longest: number,
+    longestFirst: number = LONGEST_FIRST_READ,
+  ) {
     this.#loop = loop;
     this.#kernel = loop.kernel;
     this.#operation = operation;
     this.#longest = longest;
+    this.#longestFirst = Math.max(longestFirst, FIRST_READ);
+  }
+
+  /** A new connection begins: nothing is known of its messages. */
+  begin(): void {
+    this.#first = FIRST_READ;
   }
 
   /** Why the last read was "broken". */
@@ -66,7 +85,7 @@ export class MessageReader {
   readFirst(): void {
     this.#readsRest = false;
     this.#rest = 0;
-    this.#loop.read(this.#operation, FIRST_READ);
+    this.#loop.read(this.#operation, this.#first);
   }
 
   /** Submits the one read for the rest, after "partial". */
@@ -91,6 +110,9 @@ export class MessageReader {
   takeMessage(): Uint8Array<ArrayBuffer> {
     const message = this.#message;
     this.#message = EMPTY;
+    // Half at most at once, so that a short message among long ones does not cost them two reads.
+    const length = Math.max(message.length, this.#first >> 1, FIRST_READ);
+    this.#first = Math.min(length, this.#longestFirst);
     return message;
   }
 

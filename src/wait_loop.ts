@@ -37,10 +37,9 @@ const LISTEN = -1;
 const TURN_LIMIT = 1;
 
 /** A pause of so many milliseconds is better spent in turns than in a wait on another thread. */
-const SHORT_GAP = 0.3;
+const SHORT_GAP = 0.5;
 
-/** The least and the most turns in which nothing completes before the loop waits. */
-const MIN_IDLE_TURNS = 1;
+/** The most turns in which nothing completes before the loop waits. */
 const MAX_IDLE_TURNS = 256;
 
 /** The longest pause before what the system was short of is asked for again, in milliseconds. */
@@ -138,7 +137,8 @@ export class WaitLoop {
   #waiting: "nothing" | "arrivals" | "arrivals and drained" = "nothing";
   #lastCompletion = 0;
   #idleTurns = 0;
-  #idleLimit = MIN_IDLE_TURNS;
+  /** How many of them there are before the loop waits. */
+  #idleLimit = 1;
   #turnStarted = 0;
   readonly #deferred = new Set<Operation>();
   readonly #backoff = new Backoff(LONGEST_PAUSE);
@@ -380,12 +380,16 @@ export class WaitLoop {
     return false;
   }
 
-  #turn(): void {
+  /** @param waited Milliseconds since something last completed, if the wait has just returned. */
+  #turn(waited?: number): void {
     if (this.#dead) return;
     this.#turnStarted = this.kernel.now();
     const called = this.#callBack();
     if (this.#roundPlace === this.#round.length) this.#beginRound();
-    if (this.#handOut() || called) {
+    const over = this.#handOut();
+    if (over > 0 || called) {
+      if (waited !== undefined) this.#learn(waited < SHORT_GAP || over > 1);
+      else if (this.#idleTurns > 0) this.#learn(true);
       this.#idleTurns = 0;
       this.#lastCompletion = this.#turnStarted;
     } else {
@@ -453,7 +457,7 @@ export class WaitLoop {
     round.length = kept;
   }
 
-  #handOut(): boolean {
+  #handOut(): number {
     const begin = this.#roundPlace;
     while (this.#roundPlace < this.#round.length) {
       const operation = this.#round[this.#roundPlace++];
@@ -462,7 +466,7 @@ export class WaitLoop {
       operation.completer.completed(operation);
       if (this.turnSpent) break;
     }
-    return this.#roundPlace > begin;
+    return this.#roundPlace - begin;
   }
 
   /** What comes after a turn: another, the wait, or the end. */
@@ -487,16 +491,20 @@ export class WaitLoop {
     this.#waiting = "nothing";
     if (this.#dead) return;
     if (!returned) return this.#fail(this.kernel.waitStatus(drained));
-    this.#learn(this.kernel.now() - this.#lastCompletion);
     this.#idleTurns = 0;
-    if (!this.#turnQueued) this.#turn();
+    if (!this.#turnQueued) this.#turn(this.kernel.now() - this.#lastCompletion);
   }
 
-  /** After a short gap a few more turns would have been quicker; in a long one they cost more. */
-  #learn(gap: number): void {
-    this.#idleLimit = gap < SHORT_GAP
-      ? Math.min(this.#idleLimit * 2, MAX_IDLE_TURNS)
-      : Math.max(this.#idleLimit >> 1, MIN_IDLE_TURNS);
+  /**
+   * Turns pay off when something completes meanwhile. A wait would have been better spent in turns
+   * if it was short, or if more than one operation was over when it returned: then several clients
+   * are at work, and only the way back from the other thread was long. One long pause among many
+   * short ones, as on a busy machine, changes little; several make the loop wait at once.
+   */
+  #learn(paid: boolean): void {
+    this.#idleLimit = paid
+      ? Math.min(Math.max(this.#idleLimit * 2, 1), MAX_IDLE_TURNS)
+      : this.#idleLimit >> 2;
   }
 
   /** The last user has left: nothing is in flight, so only the wait may have to return. */

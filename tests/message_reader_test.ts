@@ -20,6 +20,8 @@ interface Terms {
   quota?: number;
   /** The longest message. */
   longest?: number;
+  /** The longest first read. */
+  longestFirst?: number;
 }
 
 /** The server's end of a connection with a reader, and the client's end. */
@@ -34,7 +36,7 @@ class Fixture implements Completer, LoopUser, AsyncDisposable {
   #completions = 0;
   #waiters: (() => void)[] = [];
 
-  constructor({ quota = 65_536, longest = 16 * MIB }: Terms = {}) {
+  constructor({ quota = 65_536, longest = 16 * MIB, longestFirst }: Terms = {}) {
     const { kernel, loop } = this;
     loop.enter(this);
     const slot = loop.takeSlot();
@@ -55,7 +57,7 @@ class Fixture implements Completer, LoopUser, AsyncDisposable {
       return read(...args);
     });
     this.operation = new Operation(this, handle, Lane.IN, slot);
-    this.reader = new MessageReader(loop, this.operation, longest);
+    this.reader = new MessageReader(loop, this.operation, longest, longestFirst);
   }
 
   completed(): void {
@@ -162,6 +164,38 @@ const LENGTHS: [length: number, reads: number[]][] = [
   [65_537, [FIRST, 65_537 - FIRST]],
   [16 * MIB, [FIRST, 16 * MIB - FIRST]],
 ];
+
+/** The lengths of messages, and how large the first read of each is. */
+const FIRST_READS: [limit: number, messages: [length: number, first: number][]][] = [
+  // As long as the last message, up to the limit.
+  [65_536, [[65_536, FIRST], [65_536, 65_536], [65_536, 65_536]]],
+  [65_536, [[70_000, FIRST], [70_000, 65_536]]],
+  [20_000, [[65_536, FIRST], [65_536, 20_000]]],
+  // A short message among long ones does not cost them two reads; several do.
+  [65_536, [[10_000, FIRST], [10, 10_000], [5_000, 5_000], [10, 5_000], [0, FIRST], [10, FIRST]]],
+  // However small the limit is, a read takes what a connection holds anyway.
+  [0, [[65_536, FIRST], [65_536, FIRST]]],
+];
+
+for (const [limit, messages] of FIRST_READS) {
+  const lengths = messages.map(([length]) => length).join(", ");
+  Deno.test(`MessageReader reads at first what the last messages had, to ${limit}: ${lengths}`, async () => {
+    await using fixture = new Fixture({ longestFirst: limit });
+    const firsts: number[] = [];
+    for (const [length] of messages) {
+      fixture.sizes.length = 0;
+      fixture.client.write(bytes(length));
+      assertSame(await fixture.message(), bytes(length));
+      firsts.push(fixture.sizes[0] ?? 0);
+    }
+    assertEquals(firsts, messages.map(([, first]) => first));
+    fixture.reader.begin();
+    fixture.sizes.length = 0;
+    fixture.client.write("next");
+    await fixture.message();
+    assertEquals(fixture.sizes, [FIRST]);
+  });
+}
 
 for (const [length, reads] of LENGTHS) {
   Deno.test(`MessageReader reads ${length} bytes by reading ${reads.join(", then ")}`, async () => {

@@ -489,6 +489,69 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "WaitLoop looks longer when several operations were over after a wait, however long it was",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const pairs = [bench.pair(), bench.pair()];
+    for (const [side] of pairs) {
+      side.then = () => loop.read(side.in, 10);
+      loop.read(side.in, 10);
+    }
+    await bench.turns();
+    let turns = 0;
+    for (let i = 0; i < 6; i++) {
+      await kernel.advance(5);
+      for (const [, client] of pairs) client.write("x");
+      assert(kernel.returnWait());
+      turns = await bench.turns();
+    }
+    assertGreater(turns, 16);
+  }),
+);
+
+Deno.test(
+  "WaitLoop looks longer when something completes while it looks, long waits between aside",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const [side, client] = bench.pair();
+    side.then = () => loop.read(side.in, 10);
+    loop.read(side.in, 10);
+    await bench.turns();
+
+    /** Has a message come when the loop has waited for so long. */
+    async function turnsAfter(milliseconds: number): Promise<number> {
+      await kernel.advance(milliseconds);
+      client.write("x");
+      assert(kernel.returnWait());
+      return await bench.turns();
+    }
+
+    for (let i = 0; i < 4; i++) await turnsAfter(0);
+    let turns = 0;
+    for (let i = 0; i < 6; i++) {
+      turns = await turnsAfter(5);
+      assertGreater(turns, 2);
+      await kernel.advance(0);
+      client.write("x");
+      assert(kernel.returnWait());
+      // Two turns in which nothing completes, again and again.
+      for (let paid = 0; paid < 6; paid++) {
+        for (let j = 0; j < 3; j++) {
+          await nextTask();
+          assertEquals(kernel.runTurn(), 1);
+        }
+        client.write("x");
+      }
+      await bench.turns();
+    }
+    turns = await turnsAfter(5);
+    assertGreater(turns, 16);
+  }),
+);
+
 // What can not be believed
 
 for (const status of [Status.UNKNOWN, STRANGE]) {

@@ -1,10 +1,10 @@
 /**
- * Gets the programs that the tests meet as clients and servers which are not ours:
- * `deno run -A tools/foreign.ts`, before `tests/windows/foreign_clients_test.ts`.
+ * Gets the programs that the tests and the benchmark meet as clients and servers which are not
+ * ours: `deno run -A tools/foreign.ts`, before `tests/windows/foreign_clients_test.ts`.
  *
  * - node.exe and bun.exe, from npm;
- * - the programs in C of `tests/foreign`, built with MinGW-w64: one that is there, else, on Debian
- *   or Ubuntu with root or a `sudo` that asks for no password, Debian's.
+ * - the programs in C of `tests/foreign` and `bench/native`, built with MinGW-w64: one that is
+ *   there, else, on Debian or Ubuntu with root or a `sudo` that asks for no password, Debian's.
  *
  * They are kept in the cache folder of `windows.ts`. Where they are is written to
  * `.cache/foreign.json`, which is how the tests find them. A second run has nothing to do.
@@ -23,8 +23,9 @@ import { log, withProgress } from "./windows/progress.ts";
 export interface ForeignPrograms {
   node: string;
   bun: string;
-  /** The folder of the programs in C. */
+  /** The folders of the programs in C: those of the tests, and those of the benchmark. */
   c: string;
+  bench: string;
 }
 
 const NODE = {
@@ -51,7 +52,6 @@ const COMPILER_FLAGS = ["-O2", "-Wall", "-Wextra", "-s"];
 const WINDOWS = Deno.build.os === "windows";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
-const sources = `${checkout}/tests/foreign`;
 
 async function findCompiler(): Promise<string | undefined> {
   if (!WINDOWS) return await findProgram("x86_64-w64-mingw32-gcc");
@@ -109,8 +109,9 @@ async function runOrFail(
   );
 }
 
-/** The folder of the programs in C, built from the sources as they are now. */
-async function programsInC(folder: string): Promise<string> {
+/** The folder of the programs in C, built from the sources of a folder as they are now. */
+async function programsInC(folder: string, artefact: string, from: string): Promise<string> {
+  const sources = `${checkout}/${from}`;
   const names: string[] = [];
   for await (const { name } of Deno.readDir(sources)) {
     if (/\.[ch]$/.test(name)) names.push(name);
@@ -119,15 +120,19 @@ async function programsInC(folder: string): Promise<string> {
   for (const name of names.sort()) {
     hash.update(`\0${name}\0`).update(await Deno.readFile(`${sources}/${name}`));
   }
-  return await makeOnce(folder, `foreign-c-${hash.digest("hex").slice(0, 16)}`, async (part) => {
-    const gcc = await compiler(folder);
-    await Deno.mkdir(part);
-    for (const name of names) {
-      if (!name.endsWith(".c")) continue;
-      const exe = `${part}/${name.replace(/c$/, "exe")}`;
-      await runOrFail(gcc, [...COMPILER_FLAGS, "-o", exe, `${sources}/${name}`]);
-    }
-  });
+  return await makeOnce(
+    folder,
+    `${artefact}-c-${hash.digest("hex").slice(0, 16)}`,
+    async (part) => {
+      const gcc = await compiler(folder);
+      await Deno.mkdir(part);
+      for (const name of names) {
+        if (!name.endsWith(".c")) continue;
+        const exe = `${part}/${name.replace(/c$/, "exe")}`;
+        await runOrFail(gcc, [...COMPILER_FLAGS, "-o", exe, `${sources}/${name}`]);
+      }
+    },
+  );
 }
 
 async function main(): Promise<number> {
@@ -137,7 +142,8 @@ async function main(): Promise<number> {
     const programs: ForeignPrograms = {
       node: await npmProgram(folder, `node-${NODE.version}`, NODE, from),
       bun: await npmProgram(folder, `bun-${BUN.version}`, BUN, from),
-      c: await programsInC(folder),
+      c: await programsInC(folder, "foreign", "tests/foreign"),
+      bench: await programsInC(folder, "bench", "bench/native"),
     };
     await Deno.mkdir(`${checkout}/.cache`, { recursive: true });
     await Deno.writeTextFile(`${checkout}/.cache/foreign.json`, JSON.stringify(programs, null, 2));

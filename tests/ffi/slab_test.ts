@@ -201,9 +201,9 @@ Deno.test("Slab.take() carves pages from a chunk and gives none twice", () => {
 Deno.test("Slab.give() keeps a bounded number of pages", () => {
   const { slab, memory } = newSlab();
   for (let round = 0; round < 3; round++) {
-    const blocks = Array.from({ length: 1000 }, () => take(slab, 1));
+    const blocks = Array.from({ length: 3000 }, () => take(slab, 1));
     // Neither in the order in which they were taken, nor in its reverse.
-    for (let i = 0; i < 1000; i++) slab.give(blocks[i * 7 % 1000] as Block);
+    for (let i = 0; i < 3000; i++) slab.give(blocks[i * 7 % 3000] as Block);
     assertEquals(slab.usage, {
       reserved: TABLES + KEPT_BYTES,
       committed: KEPT_BYTES,

@@ -37,7 +37,6 @@ import {
   statusName,
 } from "./faults.ts";
 import { describe, sameBytes } from "./messages.ts";
-import { FIRST_PIECE } from "./model.ts";
 import type { Random } from "./random.ts";
 
 /** What a kernel has around it. */
@@ -96,6 +95,8 @@ export class SimulatedKernel extends MemoryKernel {
   #during: "submission" | "picture" | "call" | undefined;
   #actedSinceDispatch = false;
   #waitFails = false;
+  /** Whose message was measured: what is read next is the rest of it. */
+  readonly #measured = new Set<Handle>();
   #goesOn = false;
 
   constructor(name: string, system: MemorySystem, around: Around) {
@@ -160,7 +161,7 @@ export class SimulatedKernel extends MemoryKernel {
   }
 
   override read(handle: Handle, slot: number, size: number): number {
-    this.#goesOn = size !== FIRST_PIECE;
+    this.#goesOn = this.#measured.delete(handle);
     const status = this.#call("submission", () => super.read(handle, slot, size));
     this.#goesOn = false;
     if (status === Status.MORE_DATA) this.#count(Kind.PARTIAL);
@@ -193,6 +194,7 @@ export class SimulatedKernel extends MemoryKernel {
     const end = this.endOf(handle);
     const peeked = super.peek(handle);
     if (end instanceof ServerEnd && end.client !== undefined) this.#around.measured(end.client);
+    if (peeked.status === Status.SUCCESS) this.#measured.add(handle);
     this.#intrude("call");
     this.events++;
     this.#tell?.(`peek ${handle} → ${statusName(peeked.status)}, ${peeked.left} left`);

@@ -15,7 +15,7 @@ import { isShortage, Status } from "../../src/kernel.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/options.ts";
 import { describe, IDENTITY, replyTo, requestOf, sameBytes, senderOf } from "./messages.ts";
 
-/** Bytes of a long message that a server reads before it asks for the rest. */
+/** Bytes of a long message that a server reads at least before it asks for the rest. */
 export const FIRST_PIECE = 4096;
 
 /** What became of a request. */
@@ -510,11 +510,13 @@ export class Model {
     const next = later[second];
     // An empty one can be told: a rest has at least one byte.
     if (next === undefined || next.bytes.length === 0) return false;
+    const piece = request.length - next.bytes.length;
     if (
-      !sameBytes(request.subarray(0, FIRST_PIECE), first.bytes.subarray(0, FIRST_PIECE)) ||
-      !sameBytes(request.subarray(FIRST_PIECE), next.bytes)
+      piece < FIRST_PIECE || piece >= first.bytes.length ||
+      !sameBytes(request.subarray(0, piece), first.bytes.subarray(0, piece)) ||
+      !sameBytes(request.subarray(piece), next.bytes)
     ) return false;
-    const asLong = next.bytes.length === first.bytes.length - FIRST_PIECE;
+    const asLong = next.bytes.length === first.bytes.length - piece;
     const before = first.at < link.measured;
     if (!asLong && !before) return false;
     link.next = at + second + 2;

@@ -5,36 +5,15 @@
 
 import { assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { call, connect, type PipeConn, serve } from "../../mod.ts";
-import type { ForeignPrograms } from "../../tools/foreign.ts";
 import { patternBytes, patternMismatch } from "../win32/client.ts";
-import { isWine, windowsTest } from "../win32/environment.ts";
+import { windowsTest } from "../win32/environment.ts";
+import { foreignPrograms } from "../win32/foreign.ts";
 import { newPath, within } from "./support.ts";
 
 const CHECKOUT = new URL("../../", import.meta.url);
 
 /** How long a foreign program may take. */
 const LIMIT = 90_000;
-
-async function readPrograms(): Promise<ForeignPrograms> {
-  const text = await Deno.readTextFile(new URL(".cache/foreign.json", CHECKOUT));
-  const windows = (path: string) => path.startsWith("/") ? `Z:${path.replaceAll("/", "\\")}` : path;
-  return JSON.parse(text, (_, value) => typeof value === "string" ? windows(value) : value);
-}
-
-async function foreignPrograms(): Promise<ForeignPrograms> {
-  // Under Wine nothing can be downloaded or built: there the tool has run before.
-  if (!isWine()) {
-    const { success } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", new URL("tools/foreign.ts", CHECKOUT).href],
-    }).output();
-    if (!success) throw new Error("tools/foreign.ts failed: run it to see why");
-  }
-  try {
-    return await readPrograms();
-  } catch (cause) {
-    throw new Error("Run `deno run -A tools/foreign.ts` first", { cause });
-  }
-}
 
 const programs = await foreignPrograms();
 

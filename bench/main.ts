@@ -1,0 +1,132 @@
+/**
+ * `deno task bench`: this module side by side with other servers.
+ *
+ * - nothing: measures everything, about 20 minutes, and writes `results.json` and what the README
+ *   shows of it. A measurement that was broken off goes on with `--resume`.
+ * - `--only PART,PART`: measures these parts again, and keeps the others of the last measurement.
+ * - `--smoke`: whether all this works, in some seconds. Writes nothing that is shown.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { removeAll } from "../tools/windows/cache.ts";
+import { exists } from "../tools/windows/host.ts";
+import { checkGoals } from "./goals.ts";
+import type { GoalResult, Results } from "./results.ts";
+import { FULL, SMOKE } from "./plan.ts";
+import { writeReport } from "./report.ts";
+import { tracedPart } from "./traced.ts";
+
+const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
+const PART_NAMES = [
+  "throughput",
+  "counted",
+  "idle",
+  "memory",
+  "start",
+  "growth",
+  "resting",
+  "trickle",
+  "large",
+  "traced",
+] as const;
+
+async function run(...args: string[]): Promise<void> {
+  const { code } = await new Deno.Command(Deno.execPath(), { args, cwd: checkout }).spawn().status;
+  if (code !== 0) Deno.exit(code);
+}
+
+async function readPart(folder: string, name: string): Promise<unknown> {
+  return JSON.parse(await Deno.readTextFile(`${folder}/${name}.json`));
+}
+
+async function gather(folder: string): Promise<Results> {
+  const names = ["environment", "plan", ...PART_NAMES];
+  const entries = await Promise.all(
+    names.map(async (name) => [name, await readPart(folder, name)] as const),
+  );
+  const parts = Object.fromEntries(entries) as unknown as Results;
+  return { ...parts, goals: checkGoals(parts) };
+}
+
+function show({ figure, goal, measured, reached }: GoalResult): string {
+  return `${reached ? "reached" : "MISSED "}  ${figure}: ${measured} (${goal})`;
+}
+
+/** What went wrong under the loads. Deno's `node:net` is known to leave clients out. */
+function faults({ throughput, growth, resting, large }: Results): string[] {
+  const rows = [throughput.loaded, growth.loaded, resting.few, resting.many, large.loaded].flat();
+  return rows.filter(({ server, failures, connected, clients }) =>
+    server !== "deno" && (failures > 0 || connected < clients)
+  ).map(({ server, clients, size, connected, failures, failure }) =>
+    `${server}, ${clients} clients, ${size} bytes: ${connected} connected, ${failures} failures` +
+    (failure === undefined ? "" : ` (${failure})`)
+  );
+}
+
+/** What is measured from outside the system that the others are measured in. */
+async function trace(smoke: boolean, folder: string, only: readonly string[]): Promise<void> {
+  const file = `${folder}/traced.json`;
+  if (only.length > 0 ? !only.includes("traced") : await exists(file)) return;
+  const plan = smoke || Deno.build.os === "windows" ? SMOKE : FULL;
+  const rows = await tracedPart(plan, (text) => console.log(`traced: ${text}`));
+  await Deno.writeTextFile(file, JSON.stringify(rows, null, 1));
+}
+
+/** Without goals, and where nobody looks, if it was only to see whether it works. */
+async function report(results: Results, smoke: boolean, folder: string): Promise<void> {
+  if (smoke) {
+    await Deno.copyFile(`${checkout}/README.md`, `${folder}/README.md`);
+    return await writeReport(results, folder, `${folder}/README.md`);
+  }
+  const shown = `${checkout}/bench`;
+  await writeReport(results, shown, `${checkout}/README.md`);
+  await run("fmt", "--quiet", `${shown}/results.json`, `${shown}/RESULTS.md`, "README.md");
+  for (const goal of results.goals) console.log(show(goal));
+}
+
+async function bench(smoke: boolean, resume: boolean, only: readonly string[]): Promise<number> {
+  const plan = smoke ? "smoke" : "full";
+  const folder = `${checkout}/.cache/bench/${plan}`;
+  if (!resume && only.length === 0) await removeAll(folder);
+  await Deno.mkdir(folder, { recursive: true });
+  await run("run", "-A", "tools/foreign.ts");
+  const measure = ["run", "-A", "bench/measure.ts", folder, plan, ...only];
+  await run("run", "-A", "tools/windows.ts", ...measure);
+  await trace(smoke, folder, only);
+  const results = await gather(folder);
+  await report(results, smoke, folder);
+  const found = faults(results);
+  for (const fault of found) console.log(`FAULT: ${fault}`);
+  return found.length === 0 ? 0 : 1;
+}
+
+function refuse(reason: string): never {
+  console.error(`${reason}\nUsage: bench [--smoke] [--resume] [--only PART,PART]`);
+  Deno.exit(2);
+}
+
+function parse(): { smoke: boolean; resume: boolean; only: string[] } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        smoke: { type: "boolean", default: false },
+        resume: { type: "boolean", default: false },
+        only: { type: "string" },
+      },
+    });
+    const only = values.only?.split(",") ?? [];
+    const unknown = only.find((name) => !(PART_NAMES as readonly string[]).includes(name));
+    if (unknown !== undefined) refuse(`Cannot measure "${unknown}": use ${PART_NAMES.join(", ")}`);
+    return { ...values, only };
+  } catch (error) {
+    return refuse(`${error instanceof Error ? error.message : error}`);
+  }
+}
+
+if (import.meta.main) {
+  const { smoke, resume, only } = parse();
+  Deno.exitCode = await bench(smoke, resume, only);
+}

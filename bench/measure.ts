@@ -1,0 +1,64 @@
+/**
+ * Measures everything, in the Windows build of Deno: `measure.ts FOLDER full|smoke [PART ...]`.
+ *
+ * Each part that is done is a file of the folder, so that a measurement which was broken off can
+ * go on. Started by `main.ts`.
+ *
+ * @module
+ */
+
+import { environment } from "./environment.ts";
+import { FULL, type Plan, SMOKE } from "./plan.ts";
+import type { Parts } from "./results.ts";
+import { idlePart, memoryPart } from "./sections/at_rest.ts";
+import { countedPart } from "./sections/counted.ts";
+import { growthPart, largePart, restingPart, throughputPart } from "./sections/loads.ts";
+import { startPart } from "./sections/start.ts";
+import { tricklePart } from "./sections/trickle.ts";
+
+type Progress = (text: string) => void;
+
+/** What is measured in here; `traced.ts` needs a system of its own for each server. */
+type Inner = Omit<Parts, "traced">;
+
+const PARTS: { [Name in keyof Inner]: (plan: Plan, progress: Progress) => Promise<Inner[Name]> } = {
+  start: startPart,
+  idle: idlePart,
+  memory: memoryPart,
+  counted: countedPart,
+  trickle: tricklePart,
+  large: largePart,
+  growth: growthPart,
+  resting: restingPart,
+  throughput: throughputPart,
+};
+
+async function save(file: string, value: unknown): Promise<void> {
+  await Deno.writeTextFile(`${file}.part`, JSON.stringify(value, null, 1));
+  await Deno.rename(`${file}.part`, file);
+}
+
+async function isDone(file: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(file)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+async function measure(folder: string, plan: Plan, wanted: readonly string[]): Promise<void> {
+  await save(`${folder}/plan.json`, plan);
+  await save(`${folder}/environment.json`, await environment());
+  for (const [name, part] of Object.entries(PARTS)) {
+    const file = `${folder}/${name}.json`;
+    if (wanted.length > 0 ? !wanted.includes(name) : await isDone(file)) continue;
+    const began = performance.now();
+    await save(file, await part(plan, (text) => console.log(`${name}: ${text}`)));
+    console.log(`${name}: ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+  }
+}
+
+if (import.meta.main) {
+  const [folder = ".", plan, ...wanted] = Deno.args;
+  await measure(folder, plan === "smoke" ? SMOKE : FULL, wanted);
+}

@@ -1,0 +1,86 @@
+/**
+ * What is measured, how long and how often.
+ *
+ * @module
+ */
+
+/** Times are in milliseconds. */
+export interface Plan {
+  /** Rounds that count, and rounds before them that do not. */
+  readonly rounds: number;
+  readonly warmUpRounds: number;
+  /** How long each load runs before it counts. */
+  readonly warmUp: number;
+  /** How long what has just happened may go on. */
+  readonly settle: number;
+  readonly throughput: {
+    readonly clients: readonly number[];
+    readonly sizes: readonly number[];
+    readonly measure: number;
+    /** So much longer for each client, or few exchanges of each would look like unfairness. */
+    readonly measureMore: number;
+  };
+  readonly counted: {
+    readonly clients: readonly number[];
+    readonly sizes: readonly number[];
+    readonly measure: number;
+  };
+  readonly idle: { readonly clients: number; readonly measure: number };
+  readonly memory: { readonly clients: readonly number[] };
+  readonly start: { readonly rounds: number };
+  readonly growth: { readonly clients: readonly number[]; readonly measure: number };
+  readonly resting: {
+    readonly few: { readonly clients: number; readonly rest: number };
+    readonly many: { readonly clients: number; readonly rest: number };
+    readonly measure: number;
+  };
+  readonly trickle: { readonly rest: number; readonly measure: number };
+  /** Clients of the servers whose calls are traced. */
+  readonly traced: { readonly clients: readonly number[]; readonly measure: number };
+  readonly large: { readonly clients: number; readonly size: number; readonly measure: number };
+}
+
+/** The measurement whose results are shown: about 20 minutes. */
+export const FULL: Plan = {
+  rounds: 7,
+  warmUpRounds: 1,
+  warmUp: 150,
+  settle: 1_000,
+  throughput: {
+    clients: [1, 8, 32, 128],
+    sizes: [64, 4_096, 65_536],
+    measure: 600,
+    measureMore: 7,
+  },
+  counted: { clients: [1, 8, 32, 128], sizes: [64, 4_096, 65_536], measure: 1_500 },
+  idle: { clients: 100, measure: 10_000 },
+  memory: { clients: [100, 1_000] },
+  start: { rounds: 7 },
+  growth: { clients: [1, 10, 100, 1_000], measure: 800 },
+  resting: {
+    few: { clients: 100, rest: 100 },
+    many: { clients: 1_000, rest: 1_000 },
+    measure: 4_000,
+  },
+  trickle: { rest: 10, measure: 3_000 },
+  traced: { clients: [1, 8], measure: 1_000 },
+  large: { clients: 4, size: 1_048_576, measure: 800 },
+};
+
+/** Whether the benchmark itself works: some seconds, and no figure of it means anything. */
+export const SMOKE: Plan = {
+  rounds: 1,
+  warmUpRounds: 0,
+  warmUp: 50,
+  settle: 100,
+  throughput: { clients: [8], sizes: [64], measure: 100, measureMore: 0 },
+  counted: { clients: [8], sizes: [65_536], measure: 150 },
+  idle: { clients: 4, measure: 100 },
+  memory: { clients: [4, 8] },
+  start: { rounds: 1 },
+  growth: { clients: [1, 4], measure: 50 },
+  resting: { few: { clients: 4, rest: 10 }, many: { clients: 8, rest: 20 }, measure: 200 },
+  trickle: { rest: 10, measure: 100 },
+  traced: { clients: [], measure: 0 },
+  large: { clients: 2, size: 1_048_576, measure: 100 },
+};

@@ -1,0 +1,293 @@
+/**
+ * What people read of the results: `results.json`, `RESULTS.md`, `results.svg`, and a part of the
+ * README.
+ *
+ * @module
+ */
+
+import { plot } from "./plot.ts";
+import { withPart } from "./readme.ts";
+import type { Compared, CountedRow, Loaded, Results } from "./results.ts";
+import { SERVER_NAMES, SERVER_TITLES, type ServerName } from "./server_names.ts";
+import type { Spread } from "./statistics.ts";
+import { type Cell, table } from "./table.ts";
+
+const KIB = 1_024;
+const MIB = KIB * KIB;
+
+function bytes(size: number): string {
+  if (size >= MIB) return `${size / MIB} MiB`;
+  return size >= KIB ? `${size / KIB} KiB` : `${size} B`;
+}
+
+function whole(figure: number): string {
+  return Number.isFinite(figure) ? Math.round(figure).toLocaleString("en-US") : "-";
+}
+
+function range({ median, min, max }: Spread, digits: number): string {
+  return `${median.toFixed(digits)} (${min.toFixed(digits)} to ${max.toFixed(digits)})`;
+}
+
+function where({ environment: { date, system, processors, versions } }: Results): string {
+  const { deno, node, bun } = versions;
+  return `Measured ${system} on ${processors} processors, ${date}, with Deno ${deno}, Node ${node} ` +
+    `and Bun ${bun}.`;
+}
+
+function goalTable({ goals }: Results): string {
+  return table(
+    ["figure", "goal", "measured", "reached"],
+    goals.map(({ figure, goal, measured, reached }) => [
+      figure,
+      goal,
+      measured,
+      reached ? "yes" : "**no**",
+    ]),
+  );
+}
+
+/** A cell for what one server did: a figure, or why there is none. */
+function loadedCell(
+  row: Loaded | undefined,
+  figure: (row: Loaded) => string,
+): Cell {
+  if (row === undefined) return "-";
+  if (row.connected < row.clients) return `${row.connected} of ${row.clients} connected`;
+  return figure(row);
+}
+
+/** One line for each server, one column for each number of clients. */
+function byClients(
+  rows: readonly Loaded[],
+  clients: readonly number[],
+  figure: (row: Loaded) => string,
+): string {
+  const names = SERVER_NAMES.filter((name) => rows.some(({ server }) => server === name));
+  const find = (name: ServerName, count: number) =>
+    rows.find((row) => row.server === name && row.clients === count);
+  return table(
+    ["server", ...clients.map((count) => `${whole(count)} ${count === 1 ? "client" : "clients"}`)],
+    names.map((name) => [
+      SERVER_TITLES[name],
+      ...clients.map((count) => loadedCell(find(name, count), figure)),
+    ]),
+  );
+}
+
+function perSecond({ exchangesPerSecond }: Loaded): string {
+  return whole(exchangesPerSecond.median);
+}
+
+function ratioTable(compared: readonly Compared[], clients: readonly number[]): string {
+  const names = SERVER_NAMES.filter((name) => compared.some(({ to }) => to === name));
+  return table(
+    ["serve over", ...clients.map((count) => `${whole(count)}`)],
+    names.map((name) => [
+      SERVER_TITLES[name],
+      ...clients.map((count) => {
+        const row = compared.find(({ to, clients }) => to === name && clients === count);
+        return row === undefined ? "-" : range(row.exchangesPerSecond, 2);
+      }),
+    ]),
+  );
+}
+
+function throughputSections({ throughput, plan }: Results): string[] {
+  const { clients, sizes } = plan.throughput;
+  return sizes.flatMap((size) => {
+    const rows = throughput.loaded.filter((row) => row.size === size);
+    const compared = throughput.compared.filter((row) => row.size === size);
+    return [
+      `## ${bytes(size)}`,
+      "Exchanges per second, medians:",
+      byClients(rows, clients, perSecond),
+      "The module's `serve` over the others, medians of the ratios of each round (and their range), " +
+      "by clients:",
+      ratioTable(compared, clients),
+      "Microseconds of an exchange, p50 / p99:",
+      byClients(rows, clients, ({ p50, p99 }) => `${whole(p50.median)} / ${whole(p99.median)}`),
+      "Exchanges of the slowest client over those of the fastest:",
+      byClients(rows, clients, ({ fairness }) => fairness.median.toFixed(2)),
+      "Processor time of the server for each exchange, in microseconds, and in parentheses that of " +
+      "the load:",
+      byClients(
+        rows,
+        clients,
+        (row) => `${whole(row.serverProcessor.median)} (${whole(row.loadProcessor.median)})`,
+      ),
+    ];
+  });
+}
+
+const NOT_SUBMITTED = ["ConnectNamedPipe", "ReadFile", "WriteFile"];
+
+function callList({ perExchange: { calls } }: CountedRow): string {
+  return Object.entries(calls)
+    .filter(([name, each]) => !NOT_SUBMITTED.includes(name) && each >= 0.005)
+    .map(([name, each]) => `${name} ${each.toFixed(2)}`).join(", ");
+}
+
+function countedTable({ counted }: Results): string {
+  return table(
+    ["server", "clients", "size", "submissions", "parked waits", "bytes copied", "other calls"],
+    counted.map((row) => [
+      row.server,
+      whole(row.clients),
+      bytes(row.size),
+      row.perExchange.submissions.toFixed(3),
+      row.perExchange.waits.toFixed(4),
+      whole(row.perExchange.bytesCopied),
+      callList(row),
+    ]),
+  );
+}
+
+function restSections({ idle, memory, start }: Results): string[] {
+  return [
+    "## At rest",
+    "Processor time in milliseconds, of all servers at the same time:",
+    table(
+      ["server", "clients", "milliseconds", "measured for"],
+      idle.map(({ server, clients, processorMs, ofMs }) => [
+        SERVER_TITLES[server],
+        whole(clients),
+        processorMs.toFixed(1),
+        `${(ofMs / 1_000).toFixed(1)} s`,
+      ]),
+    ),
+    "Private memory:",
+    table(
+      ["server", "clients", "MiB", "KiB for each client"],
+      memory.flatMap(({ server, empty, filled }) => [
+        [SERVER_TITLES[server], "0", (empty / MIB).toFixed(1), "-"],
+        ...filled.map(({ clients, bytes, perClient }) => [
+          SERVER_TITLES[server],
+          whole(clients),
+          (bytes / MIB).toFixed(1),
+          (perClient / KIB).toFixed(1),
+        ]),
+      ]),
+    ),
+    "From the start of the process to the first reply, in milliseconds:",
+    table(
+      ["server", "milliseconds"],
+      start.map(({ server, firstExchange }) => [SERVER_TITLES[server], range(firstExchange, 0)]),
+    ),
+  ];
+}
+
+function restingRows({ few, many }: Results["resting"]): Cell[][] {
+  return [...few, ...many].map((row) => [
+    SERVER_TITLES[row.server],
+    whole(row.clients),
+    perSecond(row),
+    `${whole(row.p50.median)} / ${whole(row.p99.median)}`,
+    whole(row.least),
+    whole(row.serverProcessor.median),
+  ]);
+}
+
+function otherSections({ growth, resting, trickle, large, plan }: Results): string[] {
+  const { few, many } = plan.resting;
+  return [
+    "## More and more clients",
+    "Processor time of the server for each exchange of 64 bytes, in microseconds, and exchanges " +
+    "per second:",
+    byClients(
+      growth.loaded,
+      plan.growth.clients,
+      (row) => `${whole(row.serverProcessor.median)}, ${perSecond(row)}/s`,
+    ),
+    "## Clients that rest",
+    `${whole(few.clients)} clients that rest ${few.rest} ms after each reply, and ` +
+    `${whole(many.clients)} that rest ${many.rest} ms:`,
+    table(
+      ["server", "clients", "exchanges/s", "p50 / p99, µs", "least of a client", "processor, µs"],
+      restingRows(resting),
+    ),
+    "## One connection, 100 exchanges per second",
+    table(
+      ["server", "exchanges/s", "processor, ms in 1 s", "serve over it"],
+      trickle.map(({ server, exchangesPerSecond, processor, ratio }) => [
+        SERVER_TITLES[server],
+        exchangesPerSecond.toFixed(0),
+        range(processor, 1),
+        range(ratio, 2),
+      ]),
+    ),
+    `## ${bytes(plan.large.size)}`,
+    `${plan.large.clients} clients:`,
+    table(
+      ["server", "MiB/s in each direction", "serve over it"],
+      large.loaded.map(({ server, exchangesPerSecond, size }) => {
+        const row = large.compared.find(({ to }) => to === server);
+        return [
+          SERVER_TITLES[server],
+          whole(exchangesPerSecond.median * size / MIB),
+          row === undefined ? "-" : range(row.exchangesPerSecond, 2),
+        ];
+      }),
+    ),
+  ];
+}
+
+function tracedSections({ traced }: Results): string[] {
+  if (traced.length === 0) return [];
+  return [
+    "## Requests of the Wine server",
+    "Under Wine, the Wine server stands in for the system's kernel. Its requests for each exchange " +
+    "of 64 bytes, by the server's process alone:",
+    table(
+      ["server", "clients", "requests", "of which"],
+      traced.map(({ server, clients, requests, byName }) => [
+        SERVER_TITLES[server],
+        whole(clients),
+        requests.toFixed(2),
+        Object.entries(byName).map(([name, each]) => `${name} ${each.toFixed(2)}`).join(", "),
+      ]),
+    ),
+  ];
+}
+
+function results(all: Results): string {
+  return [
+    "<!-- Written by `deno task bench`. -->",
+    "# This module side by side with other servers",
+    `${where(all)} All servers echo for the same load: one thread in C, clients in closed loops. ` +
+    `${all.plan.rounds} rounds, one server after the other in an order that rotates; ` +
+    `${all.plan.warmUpRounds} more before them are left out. Under Wine every call costs a request ` +
+    "of another process, so figures are for comparison only: the same command on Windows tells " +
+    "yours.",
+    "Microsoft's sample is rebuilt as an echo server with one instance for each client, up to the " +
+    "64 that it can have. Deno's `node:net` accepts four connections in its life.",
+    "![Exchanges per second](results.svg)",
+    goalTable(all),
+    ...throughputSections(all),
+    "## Counted for each exchange",
+    countedTable(all),
+    ...tracedSections(all),
+    ...restSections(all),
+    ...otherSections(all),
+  ].join("\n\n") + "\n";
+}
+
+function readmePart(all: Results): string {
+  const { clients } = all.plan.throughput;
+  const small = all.throughput.loaded.filter(({ size }) => size === 64);
+  return [
+    "![Exchanges per second, side by side](bench/results.svg)",
+    "Exchanges of 64 bytes per second, medians of interleaved rounds:",
+    byClients(small, clients, perSecond),
+    where(all),
+    goalTable(all),
+  ].join("\n\n");
+}
+
+/** Writes everything into a folder, and the README's part into the README beside it. */
+export async function writeReport(all: Results, folder: string, readme: string): Promise<void> {
+  await Deno.writeTextFile(`${folder}/results.json`, JSON.stringify(all, null, 2) + "\n");
+  await Deno.writeTextFile(`${folder}/results.svg`, await plot(all));
+  await Deno.writeTextFile(`${folder}/RESULTS.md`, results(all));
+  const text = await Deno.readTextFile(readme);
+  await Deno.writeTextFile(readme, withPart(text, readmePart(all)));
+}

@@ -1,0 +1,49 @@
+/**
+ * The parts that compare servers under load.
+ *
+ * @module
+ */
+
+import type { Plan } from "../plan.ts";
+import type { Parts, SideBySide } from "../results.ts";
+import { SERVER_NAMES } from "../server_names.ts";
+import { sideBySide, together } from "./side_by_side.ts";
+
+type Progress = (text: string) => void;
+
+/** All servers, with so many clients and messages so long. Those for more clients are new ones. */
+export async function throughputPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  const parts: SideBySide[] = [];
+  const { clients, sizes, ...times } = plan.throughput;
+  for (const count of clients) {
+    const measure = times.measure + count * times.measureMore;
+    const shapes = sizes.map((size) => ({ clients: count, size, measure }));
+    parts.push(await sideBySide(SERVER_NAMES, shapes, plan, progress));
+  }
+  return together(parts);
+}
+
+/** What an exchange costs as clients grow, in servers that keep running. */
+export async function growthPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  const { clients, measure } = plan.growth;
+  const shapes = clients.map((count) => ({ clients: count, size: 64, measure }));
+  return await sideBySide(["serve", "port", "node", "bun"], shapes, plan, progress);
+}
+
+/** Few clients that ask often, and many that ask seldom. */
+export async function restingPart(plan: Plan, progress: Progress): Promise<Parts["resting"]> {
+  const { few, many, measure } = plan.resting;
+  const shapes = [{ ...few, size: 64, measure }, { ...many, size: 64, measure }];
+  const once = { ...plan, rounds: Math.min(plan.rounds, 3), warmUp: many.rest };
+  const { loaded } = await sideBySide(["serve", "port", "node"], shapes, once, progress);
+  return {
+    few: loaded.filter(({ clients }) => clients === few.clients),
+    many: loaded.filter(({ clients }) => clients === many.clients),
+  };
+}
+
+/** Long messages. */
+export async function largePart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  const names = ["serve", "events", "port", "node", "bun"] as const;
+  return await sideBySide(names, [plan.large], plan, progress);
+}

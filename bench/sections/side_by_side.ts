@@ -1,0 +1,132 @@
+/**
+ * Servers under the same load, one after the other in each round, in an order that rotates.
+ *
+ * @module
+ */
+
+import { load, type LoadOptions, type LoadReport } from "../load.ts";
+import type { Plan } from "../plan.ts";
+import type { Compared, Loaded, SideBySide } from "../results.ts";
+import type { ServerName } from "../server_names.ts";
+import { DENO_NET_CLIENTS, RunningServer, RunningServers, type ServerNeeds } from "../servers.ts";
+import { fairness, ratio, rotated, spread } from "../statistics.ts";
+
+/** What the clients do; each server has a path of its own. */
+export type Shape = Omit<LoadOptions, "path" | "warmUp">;
+
+interface Sample extends LoadReport {
+  readonly serverProcessor: number;
+}
+
+/** How long one whose clients can not all connect is tried, in milliseconds. */
+const PATIENCE = 3_000;
+
+/** What a server has to be able to do for several loads. */
+export function needs(shapes: readonly Shape[]): ServerNeeds {
+  return {
+    clients: Math.max(...shapes.map(({ clients }) => clients)),
+    size: Math.max(...shapes.map(({ size }) => size)),
+  };
+}
+
+async function measure(server: RunningServer, shape: Shape, warmUp: number): Promise<Sample> {
+  const before = server.meter.processorMs;
+  const report = await load({ ...shape, warmUp, path: server.path });
+  const used = server.meter.processorMs - before;
+  return { ...report, serverProcessor: 1_000 * used / report.all };
+}
+
+/**
+ * Deno's server by `node:net` takes four clients in its life: each measurement has one of its own,
+ * and if there are more clients, one tells enough.
+ */
+async function measureDenoNet(shape: Shape, { rounds, warmUp }: Plan): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  const times = shape.clients > DENO_NET_CLIENTS ? 1 : rounds;
+  for (let round = 0; round < times; round++) {
+    await using server = new RunningServer("deno", shape);
+    samples.push(await measure(server, { ...shape, connect: PATIENCE }, warmUp));
+  }
+  return samples;
+}
+
+function summary(server: ServerName, shape: Shape, samples: readonly Sample[]): Loaded {
+  const of = (figure: (sample: Sample) => number) => spread(samples.map(figure));
+  return {
+    server,
+    clients: shape.clients,
+    size: shape.size,
+    connected: Math.min(...samples.map(({ connected }) => connected)),
+    exchangesPerSecond: of(({ exchanges, seconds }) => exchanges / seconds),
+    p50: of(({ p50 }) => p50),
+    p99: of(({ p99 }) => p99),
+    fairness: of(({ counts }) => fairness(counts)),
+    least: Math.min(...samples.flatMap(({ counts }) => counts)),
+    serverProcessor: of(({ serverProcessor }) => serverProcessor),
+    loadProcessor: of(({ processorMs, exchanges }) => 1_000 * processorMs / exchanges),
+    failures: samples.reduce((sum, { failures }) => sum + failures, 0),
+    failure: samples.find(({ failure }) => failure !== undefined)?.failure,
+  };
+}
+
+function compare(loaded: readonly Loaded[]): Compared[] {
+  const compared: Compared[] = [];
+  const ours = loaded.find(({ server }) => server === "serve");
+  for (const { server, clients, size, exchangesPerSecond: theirs } of loaded) {
+    if (ours === undefined || server === "serve" || server === "deno") continue;
+    const quotients = ratio(ours.exchangesPerSecond.rounds, theirs.rounds);
+    compared.push({ to: server, clients, size, exchangesPerSecond: quotients });
+  }
+  return compared;
+}
+
+/** Measures some servers, which run all the time, under one load after the other. */
+export async function sideBySide(
+  names: readonly ServerName[],
+  shapes: readonly Shape[],
+  plan: Plan,
+  progress: (text: string) => void,
+): Promise<SideBySide> {
+  await using running = new RunningServers(
+    names.filter((name) => name !== "deno"),
+    needs(shapes),
+  );
+  const loaded: Loaded[] = [];
+  const compared: Compared[] = [];
+  for (const shape of shapes) {
+    progress(`${shape.clients} clients, ${shape.size} bytes`);
+    const rows = await underOneLoad(running.list, shape, plan);
+    compared.push(...compare(rows));
+    loaded.push(...rows);
+    if (names.includes("deno")) {
+      loaded.push(summary("deno", shape, await measureDenoNet(shape, plan)));
+    }
+  }
+  return { loaded, compared };
+}
+
+async function underOneLoad(
+  servers: readonly RunningServer[],
+  shape: Shape,
+  plan: Plan,
+): Promise<Loaded[]> {
+  const samples = new Map<ServerName, Sample[]>();
+  for (let round = -plan.warmUpRounds; round < plan.rounds; round++) {
+    for (const server of rotated(servers, round + plan.warmUpRounds)) {
+      const sample = await measure(server, shape, plan.warmUp);
+      if (round < 0) continue;
+      const kept = samples.get(server.name);
+      if (kept === undefined) samples.set(server.name, [sample]);
+      else kept.push(sample);
+    }
+  }
+  return servers.map(({ name }) => summary(name, shape, samples.get(name) ?? []));
+}
+
+/** Several measurements as one. */
+export function together(parts: readonly SideBySide[]): SideBySide {
+  return {
+    loaded: parts.flatMap(({ loaded }) => loaded),
+    compared: parts.flatMap(({ compared }) => compared),
+  };
+}

@@ -1,0 +1,120 @@
+/**
+ * The echo servers that are compared, as processes.
+ *
+ * @module
+ */
+
+import { foreignPrograms } from "../tests/win32/foreign.ts";
+import { ProcessMeter } from "./process_meter.ts";
+import type { ServerName } from "./server_names.ts";
+
+/** WaitForMultipleObjects takes no more. */
+const MOST_EVENTS = 64;
+
+/** Deno's server by `node:net` has so many instances, and makes no more. */
+export const DENO_NET_CLIENTS = 4;
+
+const programs = await foreignPrograms();
+
+/** What it has to cope with. */
+export interface ServerNeeds {
+  /** Clients at once. */
+  readonly clients: number;
+  /** Bytes of a message at most. */
+  readonly size: number;
+  /** Whether it is asked what it has done: see `ours.ts`. */
+  readonly look?: "counters" | "calls" | undefined;
+}
+
+/** Whether it can serve so many clients at all. */
+export function canServe(name: ServerName, clients: number): boolean {
+  return name !== "events" || clients <= MOST_EVENTS;
+}
+
+function script(name: string): string {
+  return decodeURIComponent(new URL(`servers/${name}`, import.meta.url).pathname.slice(1));
+}
+
+function deno(...args: string[]): string[] {
+  const flags = ["--quiet", "--no-config", "--no-lock", "--cached-only", "--no-check"];
+  return [Deno.execPath(), "run", "-A", ...flags, ...args];
+}
+
+function command(name: ServerName, path: string, { clients, size, look }: ServerNeeds): string[] {
+  switch (name) {
+    case "serve":
+    case "exchanges":
+      return deno(script("ours.ts"), path, name, ...(look === undefined ? [] : [look]));
+    case "events":
+      return [`${programs.bench}\\events.exe`, path, `${clients}`, `${size}`];
+    case "port":
+      return [`${programs.bench}\\completion_port.exe`, path, `${clients}`, `${size}`];
+    case "node":
+      return [programs.node, script("net_echo.mjs"), path];
+    case "bun":
+      return [programs.bun, script("net_echo.mjs"), path];
+    case "deno":
+      return deno(script("net_echo.mjs"), path);
+  }
+}
+
+/** The program that makes the load. */
+export const LOAD = `${programs.bench}\\load.exe`;
+
+/** What `node.exe --version` and the like say. */
+export async function versionOf(name: "node" | "bun"): Promise<string> {
+  const { stdout } = await new Deno.Command(programs[name], { args: ["--version"] }).output();
+  return new TextDecoder().decode(stdout).trim().replace(/^v/, "");
+}
+
+/** A server that runs. */
+export class RunningServer implements AsyncDisposable {
+  readonly name: ServerName;
+  readonly path: string;
+  readonly #child: Deno.ChildProcess;
+  readonly processId: number;
+  /** What it uses. */
+  readonly meter: ProcessMeter;
+  readonly #unload = () => this.#kill();
+
+  /** Starts it. That it listens is for its clients to find out. */
+  constructor(name: ServerName, needs: ServerNeeds) {
+    this.name = name;
+    this.path = `\\\\.\\pipe\\bench-${name}-${crypto.randomUUID()}`;
+    const [program = "", ...args] = command(name, this.path, needs);
+    const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
+    this.#child = new Deno.Command(program, { args, ...quiet }).spawn();
+    this.processId = this.#child.pid;
+    this.meter = new ProcessMeter(this.processId, this.path);
+    addEventListener("unload", this.#unload);
+  }
+
+  #kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    removeEventListener("unload", this.#unload);
+    this.#kill();
+    await this.#child.status;
+    this.meter[Symbol.dispose]();
+  }
+}
+
+/** Several servers at once. */
+export class RunningServers implements AsyncDisposable {
+  readonly list: readonly RunningServer[];
+
+  constructor(names: readonly ServerName[], needs: ServerNeeds) {
+    this.list = names.filter((name) => canServe(name, needs.clients))
+      .map((name) => new RunningServer(name, needs));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.list) await server[Symbol.asyncDispose]();
+  }
+}

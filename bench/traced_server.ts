@@ -1,0 +1,42 @@
+/**
+ * One server under a steady load, in a system whose calls are traced: see `traced.ts`. Makes two
+ * marks in the trace, between which nothing comes or goes.
+ *
+ * Arguments: the server, how many clients, milliseconds between the marks. Prints its process id.
+ *
+ * @module
+ */
+
+import { load } from "./load.ts";
+import type { ServerName } from "./server_names.ts";
+import { RunningServer } from "./servers.ts";
+
+/** Slow as it is while all is written down. */
+const SETTLE = 1_500;
+
+const { symbols: kernel32 } = Deno.dlopen("C:\\Windows\\System32\\kernel32.dll", {
+  // (lpEventAttributes, bManualReset, bInitialState, lpName)
+  CreateEventA: { parameters: ["usize", "i32", "i32", "buffer"], result: "usize" },
+  CloseHandle: { parameters: ["usize"], result: "i32" },
+});
+
+function mark(name: string): void {
+  kernel32.CloseHandle(kernel32.CreateEventA(0n, 1, 0, new TextEncoder().encode(`${name}\0`)));
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+const [name, clients, measure] = Deno.args;
+const needs = { clients: Number(clients), size: 64 };
+await using server = new RunningServer(name as ServerName, needs);
+console.log(`pid ${server.processId}`);
+const time = Number(measure);
+await load({ ...needs, path: server.path, warmUp: 0, measure: SETTLE });
+const loading = load({ ...needs, path: server.path, warmUp: 0, measure: 2 * SETTLE + time });
+await pause(SETTLE);
+mark("bench-begin");
+await pause(time);
+mark("bench-end");
+await loading;
