@@ -72,7 +72,8 @@ export interface ExchangesOptions {
    * How many bytes of requests and replies the server holds for all clients together, from 1.
    * Beyond that it reads no further requests until some are answered; nobody is disconnected, and
    * a client that leaves meanwhile is noticed when it is answered. A single message that is larger
-   * than this is taken when nothing else is held.
+   * than this is taken when nothing else is held. Besides this, each client costs the memory of one
+   * read: 4,096 bytes, or as much as its last messages were long, but no more than `readBufferSize`.
    *
    * @default {268435456}
    */
