@@ -361,7 +361,9 @@ export class Model {
     if (server.failed) return;
     const sessions = this.#sessionsOf(server);
     for (const session of sessions) {
-      const { id, ends, link } = session;
+      const { id, ends, link, closedAt } = session;
+      // A connection that the server ends itself may wait for its last message.
+      if (closedAt !== undefined || server.stoppedAt !== undefined) continue;
       if (!server.hooked || ends > 0 || link?.left !== true || link.tainted !== undefined) continue;
       if (!isAnswering(session)) this.#violate(`I7: client ${id} has left, and is not let go of`);
     }
