@@ -376,11 +376,16 @@ export class Model {
   /** Every completion was seen, and whoever is to look has looked. */
   atPeace(server: ServerRecord): void {
     for (const session of this.#sessionsOf(server)) {
-      const { link, open } = session;
-      if (link === undefined || !link.left || link.withdrew || !isAnswering(session)) continue;
+      const { id, link, open, closedAt, ends } = session;
+      if (link === undefined || !link.left || link.withdrew) continue;
       // After an early request nobody looks.
-      if (link.sent.length !== link.next || open?.exchange.signal.aborted) continue;
-      this.#violate(`the exchange of client ${session.id}, who has left, is not told so`);
+      if (link.sent.length !== link.next) continue;
+      if (!isAnswering(session)) {
+        const isKept = server.hooked && ends === 0 && closedAt === undefined;
+        if (isKept) this.#violate(`I7: client ${id} has left, and is not let go of`);
+      } else if (!open?.exchange.signal.aborted) {
+        this.#violate(`the exchange of client ${id}, who has left, is not told so`);
+      }
     }
   }
 
