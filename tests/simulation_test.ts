@@ -13,6 +13,7 @@ import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
 import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
 import { Random } from "./simulation/random.ts";
 import { simulate } from "./simulation/run.ts";
+import { stranded } from "./simulation/stranded.ts";
 
 Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
   const lines: string[] = [];
@@ -42,6 +43,10 @@ Deno.test("a seed always tells the same history", async () => {
 
 Deno.test("who asks at the same moment as others is first now and then", async () => {
   for (let seed = 1; seed <= 20; seed++) assertEquals(await contest(seed), undefined);
+});
+
+Deno.test("an instance takes its next client though a write to the last one pends on", async () => {
+  assertEquals(await stranded(), undefined);
 });
 
 /** Seeds that once showed a mistake of the module, whatever they show by now. */

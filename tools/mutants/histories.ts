@@ -1,5 +1,5 @@
 /**
- * Runs the simulation, a contest and then one history per seed, and says in a line each what it is
+ * Runs the simulation, its scenarios and then one history per seed, and says in a line each what it is
  * at: what a trial runs in its copy of the module. Arguments: the first seed, and how many.
  *
  * @module
@@ -7,6 +7,7 @@
 
 import { contest } from "../../tests/simulation/contest.ts";
 import { History } from "../../tests/simulation/history.ts";
+import { stranded } from "../../tests/simulation/stranded.ts";
 
 // deno-lint-ignore no-console
 const say = console.log;
@@ -23,6 +24,8 @@ function judge(violation: string | undefined): void {
 say("ready");
 say("at the contest");
 judge(await contest(from));
+say("at the stranded write");
+judge(await stranded());
 for (let seed = from; seed < from + seeds; seed++) {
   say(`at seed ${seed}`);
   judge((await new History(seed).run()).violation);

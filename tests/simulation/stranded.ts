@@ -1,0 +1,73 @@
+/**
+ * A write that pends on after its client has left, until it is cancelled: whether closing ends such
+ * a write is unknown (28), so nobody may rely on it. The instance must take its next client without
+ * any time limit (I7).
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import { type Handle, Lane, Status } from "../../src/kernel.ts";
+import { serveOn } from "../../src/serve.ts";
+import { WaitLoop } from "../../src/wait_loop.ts";
+import { type InFlight, MemoryKernel } from "../memory_kernel.ts";
+
+const PATH = "\\\\.\\pipe\\stranded";
+
+/** Tasks in which everything must come to rest. */
+const PATIENCE = 300;
+
+/** Nothing but a cancel ends a write. */
+class StrandingKernel extends MemoryKernel {
+  constructor() {
+    super();
+    this.decisions.shows = (submission) => {
+      const { lane, operation } = submission as InFlight;
+      return lane === Lane.IN || operation.status === Status.SUCCESS;
+    };
+  }
+
+  override cancel(handle: Handle, lane: Lane, slot: number): number {
+    const status = super.cancel(handle, lane, slot);
+    for (const flight of [...this.held]) {
+      if (flight.lane === lane && flight.slot === slot) this.deliver(flight);
+    }
+    return status;
+  }
+}
+
+/** Says what should not have happened, if anything did. */
+export async function stranded(): Promise<string | undefined> {
+  const kernel = new StrandingKernel();
+  const loop = new WaitLoop(kernel);
+  const server = serveOn(() => loop, {
+    path: PATH,
+    instances: 1,
+    maxInstances: 1,
+    writeBufferSize: 1,
+  }, async (_request, { send, signal }) => {
+    await send("more than fits").catch(() => {});
+    if (!signal.aborted) throw new Error("a message was taken that nobody has read");
+  });
+  const client = kernel.system.connect(PATH);
+  client.write("a question");
+  // The write pends, and the next request is read ahead.
+  if (!await comes(() => kernel.inFlight().length === 2)) return "the server does not read ahead";
+  client.close();
+  if (!await comes(() => kernel.system.count(PATH).listening === 1)) {
+    return "I7: an instance waits for the write to a client that has left";
+  }
+  server.shutdown();
+  return await comes(() => kernel.system.names.length === 0)
+    ? undefined
+    : "I8: the server of a stranded write never ends";
+}
+
+/** Whether something comes about, without any time passing. */
+async function comes(about: () => boolean): Promise<boolean> {
+  for (let i = 0; i < PATIENCE; i++) {
+    if (about()) return true;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  return about();
+}
