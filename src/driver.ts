@@ -470,10 +470,8 @@ export class PipeInstance implements Completer, Answerer {
     this.#loop.deadlines.set(this.#answer, this.#host.settings.responderTimeout);
     this.#notices.push(() => {
       this.#host.authorize(client, (yes, error) => {
-        // It may come late, or twice: there may be another client, or none, by now.
-        if (client === this.#client && this.#state.name === "authorizing") {
-          this.#decided(yes, error);
-        }
+        // It may come late: then the client is gone, and the instance with it.
+        if (client === this.#client) this.#decided(yes, error);
       });
     });
   }

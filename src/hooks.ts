@@ -47,7 +47,8 @@ export function askHook<A extends unknown[]>(
   } catch (error) {
     return fail(error);
   }
-  if (isThenable(result)) result.then(settle, fail);
+  // What is no promise of JavaScript's own may answer twice.
+  if (isThenable(result)) Promise.resolve(result).then(settle, fail);
   else settle(result);
 }
 

@@ -534,6 +534,23 @@ Deno.test(
 );
 
 Deno.test(
+  "a decision counts once, even if what gives it answers twice",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request, {
+      authorize: () => ({
+        then(settle: (yes: boolean) => void) {
+          settle(true);
+          settle(false);
+        },
+      } as unknown as Promise<boolean>),
+    });
+    assertEquals(await ask(world, "hello"), "hello");
+    assertEquals(world.reasons, ["client"]);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
   "a decision that takes time holds up its own client only",
   inWorld(async (world) => {
     const decide = Promise.withResolvers<boolean>();

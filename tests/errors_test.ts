@@ -7,6 +7,7 @@ import {
   assertNotEquals,
   assertRejects,
   assertStrictEquals,
+  assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { callOn, connectOn } from "../src/client.ts";
@@ -120,6 +121,7 @@ Deno.test("nameTaken() is AddrInUse, whichever way Windows says it", () => {
   ] as const;
   for (const [code, symbol, text] of rows) {
     const error = nameTaken("CreateNamedPipeW", PATH, code, undefined);
+    assertStringIncludes(nameTaken("X", PATH, code, 12).message, ": process 12 has the name (X");
     assertError(
       error,
       Deno.errors.AddrInUse,
@@ -186,11 +188,11 @@ function listenError(status: number): unknown {
 
 Deno.test("serve() on a name that somebody has throws AddrInUse", async () => {
   const { system, open } = machine();
-  const other = system.serve(PATH);
+  const other = system.serve(PATH, { process: 4711 });
   assertError(
     assertThrows(() => serveOn(open, { path: "x" }, () => {})),
     Deno.errors.AddrInUse,
-    `Cannot listen on "${PATH}": another server has the name (${CREATE}, error 5)`,
+    `Cannot listen on "${PATH}": process 4711 has the name (${CREATE}, error 5)`,
     { code: 5, symbol: "ERROR_ACCESS_DENIED", call: CREATE },
   );
   other.close();

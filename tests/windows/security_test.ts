@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { openAdvapi32 } from "../../ffi/advapi32.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { call, connect, type PipeClient, serve } from "../../mod.ts";
+import { connectOn } from "../../src/client.ts";
 import { serveOn } from "../../src/serve.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
 import { startClient } from "../win32/client.ts";
@@ -310,6 +311,26 @@ windowsTest(
     assertEquals(asked, ["one", "two"]);
   },
 );
+
+windowsTest("security: a client lets itself be identified, and nothing more", async () => {
+  const SECURITY_SQOS_PRESENT = 0x0010_0000;
+  const SECURITY_IDENTIFICATION = 0x0001_0000;
+  const path = newPath();
+  await using server = serve({ path }, (request) => request);
+  const flags: number[] = [];
+  const tap = new Tap({
+    change: (real) => ({
+      CreateFileW: (...args) => {
+        flags.push(args[5] & 0x001f_0000);
+        return real.CreateFileW(...args);
+      },
+    }),
+  });
+  await using conn = await connectOn(tap.open, { path });
+  assertEquals(decoder.decode(await conn.request("hello")), "hello");
+  assertEquals(flags, [SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION]);
+  assertEquals(server.path, path);
+});
 
 windowsTest.notUnderWine("security: who is not in the descriptor is refused", async () => {
   const path = newPath();

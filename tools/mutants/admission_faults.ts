@@ -29,9 +29,9 @@ export const ADMISSION_FAULTS: readonly Mutant[] = [
       replacement: 'this.#raise("message");',
     },
     {
-      name: "a decision that comes late is an event all the same",
-      text: 'if (client === this.#client && this.#state.name === "authorizing") {',
-      replacement: "if (client === this.#client) {",
+      name: "a decision that comes late is taken all the same",
+      text: "if (client === this.#client) this.#decided(yes, error);",
+      replacement: "this.#decided(yes, error);",
     },
     {
       name: "the next client passes for the one that was admitted",
