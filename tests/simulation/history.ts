@@ -187,6 +187,8 @@ export class History implements World, Around {
   #endSoon = false;
   /** Whether user code can find its server. */
   #started = false;
+  /** Whether anything fails, be it only at first: what was short then may be waited for now. */
+  readonly #rough: boolean;
 
   constructor(seed: number, trace?: (what: string) => void) {
     this.seed = seed;
@@ -196,6 +198,8 @@ export class History implements World, Around {
     this.model = new Model(this);
     const { random } = this;
     this.rates = someFaults(random);
+    const { fails, lies, endsBadly } = this.rates;
+    this.#rough = fails + lies + endsBadly > 0;
     this.quotas = {
       read: random.pick([65_536, 4096, 64, 1, 0]),
       write: random.pick([65_536, 4096, 64, 64, 0]),
@@ -718,8 +722,7 @@ export class History implements World, Around {
 
   /** In a world without failures, whoever waits knows all that there is to know. */
   #checkPeace(): void {
-    const { fails, lies, endsBadly } = this.rates;
-    if (fails + lies + endsBadly > 0 || this.#plan.limits.maxBuffered !== undefined) return;
+    if (this.#rough || this.#plan.limits.maxBuffered !== undefined) return;
     if (this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
     const { kernel } = this.#here;
     if (!this.#server?.serving || kernel === undefined || !this.#here.isAtPeace) return;
