@@ -164,6 +164,8 @@ export class History implements World, Around {
   taskBegin = 0;
   tidying = false;
 
+  /** Calls fail, at least until everybody tidies up. */
+  readonly #rough: boolean;
   readonly #weights: Weights;
   readonly #plan: Plan;
   readonly #here: Program;
@@ -226,7 +228,8 @@ export class History implements World, Around {
       timer: random.pick([1, 10]),
       program: random.pick([0.3, 5]),
       client: random.pick([3, 10, 30]),
-      time: 0.5,
+      // The more time passes, the sooner a loop waits instead of taking turns.
+      time: random.pick([0.5, 0.5, 5]),
       jump: random.pick([0, 0.02, 0.2]),
       badEnd: 1,
       wake: 1,

@@ -92,6 +92,8 @@ export class SimulatedKernel extends MemoryKernel {
   readonly #writing = new Map<number, { readonly bytes: Uint8Array; readonly since: number }>();
   /** Turns for which a completion that can be seen has waited. */
   readonly #ages = new Map<InFlight, number>();
+  /** Handles whose last write was refused for a shortage. */
+  readonly #short = new Set<Handle>();
   #during: "submission" | "picture" | "call" | undefined;
   #actedSinceDispatch = false;
   #waitFails = false;
@@ -443,7 +445,9 @@ export class SimulatedKernel extends MemoryKernel {
   #fails(call: Failing, handle: Handle | undefined): number | undefined {
     // The rest of a long message is seldom read, or its client gone by then: it shall fail often.
     const seldom = this.#goesOn || call === "peek" && this.#hasEnded(handle);
-    const tries = seldom ? 4 : 1;
+    // A shortage seldom passes at once.
+    const goesOn = call === "write" && handle !== undefined && this.#short.delete(handle);
+    const tries = seldom || goesOn ? 4 : 1;
     if (!this.#chance("fails", tries)) return undefined;
     const code = this.#around.random.some(FAILURES[call] ?? []);
     if (code === undefined) return undefined;
@@ -453,6 +457,7 @@ export class SimulatedKernel extends MemoryKernel {
     this.#count(kind);
     if (call === "create") this.#around.instanceLost();
     if (!passes(call, code)) this.#taint(handle, kind, call);
+    if (call === "write" && handle !== undefined && isShortage(code)) this.#short.add(handle);
     return code;
   }
 
