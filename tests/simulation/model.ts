@@ -349,8 +349,9 @@ export class Model {
         if (link.server === server && !mayBeRefused(server)) this.#unserved(link);
       } else if (session.server === server && session.closedAt === undefined) {
         // Without its hook, or of who has left, a server does not tell that a limit did the rest.
-        const hidden = !server.hooked && this.#isUnread(session) ||
-          link.left && isFinite(server.limits.responderTimeout);
+        const { idleTimeout, responderTimeout } = server.limits;
+        const timed = isFinite(Math.min(idleTimeout, responderTimeout));
+        const hidden = !server.hooked && this.#isUnread(session) || link.left && timed;
         if (!session.limited && !hidden) this.#complete(link);
       }
     }
