@@ -164,8 +164,6 @@ export class History implements World, Around {
   taskBegin = 0;
   tidying = false;
 
-  /** Calls fail, at least until everybody tidies up. */
-  readonly #rough: boolean;
   readonly #weights: Weights;
   readonly #plan: Plan;
   readonly #here: Program;
