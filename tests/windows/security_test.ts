@@ -7,6 +7,7 @@ import { call, connect, type PipeClient, serve } from "../../mod.ts";
 import { connectOn } from "../../src/client.ts";
 import { serveOn } from "../../src/serve.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
+import { rightsIn } from "../kernel_contract.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Program, testProgram } from "./program.ts";
@@ -34,23 +35,18 @@ windowsTest("security: by default the pipe is the user's own, and nobody else's"
   const { sddl, ...others } = server.security ?? {};
   const own = await ownSid();
   assertEquals(others, { firstInstance: true, remote: false });
-  // Windows writes the rights that it has made of ours, and perhaps a label.
-  const [owner, ...entries] = sddl?.replace(/S:.*$/, "").split(/D:P|(?=\()/) ?? [];
-  assertEquals(owner?.replace(/G:.*$/, ""), `O:${own}`);
-  assertEquals(
-    entries.filter((entry) => entry !== "").map((entry) => entry.replace("0x1f01ff", "FA")),
-    [`(A;;FA;;;${own})`, "(A;;FA;;;SY)"],
-  );
+  assertEquals(rightsIn(sddl ?? "", own), `O:${own}D:P(A;;FA;;;${own})(A;;FA;;;SY)`);
 });
 
 windowsTest("security: local users are let in, but get no right to serve (52)", async () => {
   const path = newPath();
   await using server = serve({ path, access: "local-users", instances: 2 }, (request) => request);
-  const sddl = server.security?.sddl ?? "";
-  assertMatch(sddl, /\(D;;(FA|0x1f01ff);;;NU\)/);
-  assertMatch(sddl, /\(A;;0x12019b;;;AU\)/);
+  const own = await ownSid();
   // The user's own rights come first: who is logged on over the network must be able to serve.
-  assert(sddl.indexOf(await ownSid()) < sddl.indexOf(";NU)"));
+  assertEquals(
+    rightsIn(server.security?.sddl ?? "", own),
+    `O:${own}D:P(A;;FA;;;${own})(A;;FA;;;SY)(D;;FA;;;NU)(A;;0x12019b;;;AU)`,
+  );
   assertEquals(decoder.decode(await call(path, "hello")), "hello");
 });
 
