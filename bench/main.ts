@@ -39,7 +39,10 @@ async function run(...args: string[]): Promise<void> {
 }
 
 async function readPart(folder: string, name: string): Promise<unknown> {
-  return JSON.parse(await Deno.readTextFile(`${folder}/${name}.json`));
+  const file = `${folder}/${name}.json`;
+  if (await exists(file)) return JSON.parse(await Deno.readTextFile(file));
+  console.error(`Cannot report: "${name}" is not measured yet. --resume measures what is missing`);
+  Deno.exit(1);
 }
 
 async function gather(folder: string): Promise<Results> {
