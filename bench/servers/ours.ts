@@ -39,7 +39,10 @@ async function timed(path: string, kind: string): Promise<void> {
 async function counted(path: string, kind: string, byName: boolean): Promise<void> {
   const calls: Record<string, number> = {};
   const library = openKernel32();
-  const kernel = new WindowsKernel({ kernel32: byName ? counting(library, calls) : library });
+  const kernel = new WindowsKernel({
+    security: true,
+    kernel32: byName ? counting(library, calls) : library,
+  });
   const loop = new WaitLoop(kernel);
   let answered = 0;
   const answer = (request: Uint8Array<ArrayBuffer>): string | Uint8Array<ArrayBuffer> => {
