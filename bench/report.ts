@@ -279,7 +279,6 @@ function readmePart(all: Results): string {
     "Exchanges of 64 bytes per second, medians of interleaved rounds:",
     byClients(small, clients, perSecond),
     where(all),
-    goalTable(all),
   ].join("\n\n");
 }
 
