@@ -60,6 +60,8 @@ export interface Host {
   readonly budget: Budget;
   /** No further request is wanted. */
   readonly draining: boolean;
+  /** Whether requests wait only because the turn was too short for them. */
+  readonly resuming: boolean;
   /** A number for a new connection. */
   nextClientId(): number;
   /** Whether a process may have one more connection, which then counts. */
@@ -499,7 +501,10 @@ export class PipeInstance implements Completer, Answerer {
 
   /** The responder is still at work when the next turn begins: read ahead. */
   #turned(exchange: ServerExchange): void {
-    if (this.#exchange === exchange) this.#raise("turned");
+    if (this.#exchange !== exchange) return;
+    if (exchange.taken || !this.#host.resuming) return this.#raise("turned");
+    // Nobody is at work on it, and somebody will be in this turn or the next.
+    this.#loop.atNextTurn(() => this.#turned(exchange));
   }
 
   get #clientGone(): boolean {

@@ -314,6 +314,11 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
   }
 
   /** See {@linkcode Sink}. */
+  get resuming(): boolean {
+    return this.#resuming;
+  }
+
+  /** See {@linkcode Sink}. */
   deliver(exchange: ServerExchange): void {
     this.#queue.push(exchange);
     this.#resume();

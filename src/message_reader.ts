@@ -93,7 +93,7 @@ export class MessageReader {
     this.#message = new Uint8Array(this.#piece + this.#rest);
     this.#kernel.take(this.#operation.slot, this.#message.subarray(0, this.#piece));
     this.#readsRest = true;
-    this.#loop.read(this.#operation, this.#rest);
+    this.#loop.readNow(this.#operation, this.#rest);
   }
 
   /** What the read that is over brought. To be called once, in the task that learns of it. */

@@ -194,6 +194,8 @@ class Responders implements Sink {
   readonly #responder: Responder;
   readonly #onError: ServeOptions["onError"];
   readonly #limit: number;
+  /** See {@linkcode Sink}. What waits here waits for a responder, not for a turn. */
+  readonly resuming = false;
   #working = 0;
   /** At most one exchange per instance. */
   readonly #waiting: ServerExchange[] = [];

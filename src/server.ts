@@ -48,6 +48,8 @@ export interface ServerHooks {
 export interface Sink {
   /** Whether somebody still works on an exchange; a shutdown waits for that. */
   readonly busy: boolean;
+  /** Whether exchanges wait only because the turn was too short for them. */
+  readonly resuming: boolean;
   /** A request: to be taken, answered and finished. */
   deliver(exchange: ServerExchange): void;
 }
@@ -164,6 +166,11 @@ export class Server implements Host, LoopUser {
   /** See {@linkcode Host}. */
   get draining(): boolean {
     return this.#phase !== "listening";
+  }
+
+  /** See {@linkcode Host}. */
+  get resuming(): boolean {
+    return this.#sink.resuming;
   }
 
   /** See {@linkcode Host}. */

@@ -12,6 +12,10 @@
  * waits for more than one exchange of each of the others. Turns are tasks of their own, so that the
  * program's timers and I/O run however busy the clients are.
  *
+ * **A read is submitted in the round after the one that asked for it.** Meanwhile the others are
+ * served, and a busy client has sent its next request: then the read is over at once, and nothing
+ * has to be signalled, looked up or waited for.
+ *
  * **The loop waits** (one call for all pipes, on another thread) after some turns in which nothing
  * completed; how many depends on how soon the last waits returned.
  *
@@ -74,6 +78,8 @@ export interface Observer {
 type Phase =
   /** Nothing to look for. */
   | "resting"
+  /** A read that is submitted in the next round. */
+  | "asked"
   /** Windows has it. */
   | "inFlight"
   /** The system is short of something; it is submitted again later. */
@@ -122,8 +128,8 @@ export class WaitLoop {
   /** The time limits of all its users. */
   readonly deadlines: Deadlines;
   readonly #inFlight: readonly [Operation[], Operation[]] = [[], []];
-  /** Over since the last round; handed out in the next. */
-  #finished: Operation[] = [];
+  /** What the next round begins with: results, and reads that are asked for. */
+  #next: Operation[] = [];
   /** This round, and how much of it has been handed out. */
   #round: Operation[] = [];
   #roundPlace = 0;
@@ -205,8 +211,19 @@ export class WaitLoop {
     this.#submitIn(operation);
   }
 
-  /** Reads one message of at most `size` bytes. The completer gets the result in a later turn. */
+  /**
+   * Reads one message of at most `size` bytes, from the next round on. The completer gets the
+   * result in a later turn.
+   */
   read(operation: Operation, size: number): void {
+    operation.size = size;
+    operation.cancelled = false;
+    operation.phase = "asked";
+    this.#putNext(operation);
+  }
+
+  /** {@linkcode read} at once: what is known to be there, and had better not be swapped. */
+  readNow(operation: Operation, size: number): void {
     operation.size = size;
     operation.cancelled = false;
     this.#submitIn(operation);
@@ -228,8 +245,7 @@ export class WaitLoop {
   finish(operation: Operation, status: number): void {
     operation.status = status;
     operation.phase = "due";
-    this.#finished.push(operation);
-    this.#queueTurn();
+    this.#putNext(operation);
   }
 
   /** Hands the result of an operation that is over out once more, when a shortage may have passed. */
@@ -238,9 +254,14 @@ export class WaitLoop {
     this.#defer(operation);
   }
 
-  /** Asks for the end of an operation, which its completer is then told, whatever it is. */
+  /**
+   * Asks for the end of an operation, which its completer is then told, whatever it is. What the
+   * client has sent by then is read.
+   */
   cancel(operation: Operation): void {
     operation.cancelled = true;
+    // Its place in the round is passed over, unless it is over at once.
+    if (operation.phase === "asked") this.#begin(operation);
     if (operation.phase === "inFlight") {
       this.kernel.cancel(operation.handle, operation.lane, operation.slot);
     } else if (operation.phase === "deferred") {
@@ -269,13 +290,26 @@ export class WaitLoop {
     return this.kernel.now() - this.#turnStarted > TURN_LIMIT;
   }
 
+  #putNext(operation: Operation): void {
+    this.#next.push(operation);
+    this.#queueTurn();
+  }
+
   #submitIn(operation: Operation): void {
+    this.#begin(operation);
+    if (operation.phase === "due") this.#putNext(operation);
+  }
+
+  /** Submits a listen or a read, which is due if it is over at once. */
+  #begin(operation: Operation): void {
     const { handle, slot, size } = operation;
     const status = size === LISTEN
       ? this.#believe(operation, BELIEVED.listen, this.kernel.listen(handle, slot))
       : this.#believe(operation, BELIEVED.read, this.kernel.read(handle, slot, size));
-    if (isShortage(status)) this.#defer(operation);
-    else if (status !== Status.PENDING) this.finish(operation, status);
+    if (status === Status.PENDING) return;
+    if (isShortage(status)) return this.#defer(operation);
+    operation.status = status;
+    operation.phase = "due";
   }
 
   #submitOut(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
@@ -392,6 +426,8 @@ export class WaitLoop {
       else if (this.#idleTurns > 0) this.#learn(true);
       this.#idleTurns = 0;
       this.#lastCompletion = this.#turnStarted;
+      // The microtasks that were queued have as much time again.
+      this.#turnStarted = this.kernel.now();
     } else {
       this.#idleTurns++;
     }
@@ -414,8 +450,8 @@ export class WaitLoop {
 
   /** Collects what is over, in an order that begins with somebody else each time. */
   #beginRound(): void {
-    const round = this.#finished;
-    this.#finished = [];
+    const round = this.#next;
+    this.#next = [];
     for (const lane of [Lane.OUT, Lane.IN] as const) {
       const operations = this.#inFlight[lane];
       const count = operations.length;
@@ -457,22 +493,27 @@ export class WaitLoop {
     round.length = kept;
   }
 
+  /** Goes on with the round, and tells how many operations were over. */
   #handOut(): number {
-    const begin = this.#roundPlace;
+    let over = 0;
     while (this.#roundPlace < this.#round.length) {
       const operation = this.#round[this.#roundPlace++];
       if (operation === undefined) continue;
-      operation.phase = "resting";
-      operation.completer.completed(operation);
+      if (operation.phase === "asked") this.#begin(operation);
+      if (operation.phase === "due") {
+        over++;
+        operation.phase = "resting";
+        operation.completer.completed(operation);
+      }
       if (this.turnSpent) break;
     }
-    return this.#roundPlace - begin;
+    return over;
   }
 
   /** What comes after a turn: another, the wait, or the end. */
   #goOn(): void {
     if (this.#users.size === 0) return this.#end();
-    const unfinished = this.#roundPlace < this.#round.length || this.#finished.length > 0 ||
+    const unfinished = this.#roundPlace < this.#round.length || this.#next.length > 0 ||
       this.#turnCallbacks.length > 0;
     if (unfinished || this.#idleTurns < this.#idleLimit) this.#queueTurn();
     else if (this.#waiting === "nothing" && !this.#turnQueued) this.#wait();

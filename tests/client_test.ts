@@ -877,6 +877,7 @@ Deno.test(
     const [conn, server] = await connected(world);
     world.kernel.holdCompletions = true;
     const received = fate(conn.receive());
+    await world.idle();
     server.write("in time");
     conn.close();
     const disposed = fate(conn[Symbol.asyncDispose]());

@@ -627,6 +627,43 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "nothing is read ahead for an exchange that waits only for the next turn",
+  inWorld(async (world) => {
+    const { kernel } = world;
+    let now = 0;
+    mock.method(kernel, "now", () => now);
+    const generator = world.exchanges({ instances: 20 });
+    const first = generator.next();
+    const clients = Array.from({ length: 20 }, () => world.connect());
+    await world.idle();
+    const answered = new Set<number>();
+    const early: number[] = [];
+    const write = kernel.write.bind(kernel);
+    mock.method(kernel, "write", (...args: Parameters<typeof write>) => {
+      answered.add(args[1]);
+      return write(...args);
+    });
+    const read = kernel.read.bind(kernel);
+    mock.method(kernel, "read", (...args: Parameters<typeof read>) => {
+      if (!answered.has(args[1])) early.push(args[1]);
+      return read(...args);
+    });
+    for (const client of clients) client.write("x");
+    // Each exchange takes more of the thread than a turn has.
+    for (let next = await first, left = 20; left > 0; left--) {
+      now += 2;
+      next.value?.reply("y");
+      if (left > 1) next = await generator.next();
+    }
+    await world.idle();
+    assertEquals(answered.size, 20);
+    assertEquals(early, []);
+    for (const client of clients) client.close();
+    await generator.return();
+  }),
+);
+
 // The end
 
 for (const how of ["return()", "throw()", "await using"] as const) {

@@ -162,13 +162,31 @@ for (const late of ["that pends", "that fails", "that is over at once"]) {
       await bench.idle();
       assertEquals(kernel.waitState, "dispatched");
       client.write("hello");
-      loop.read(other.in, 100);
+      loop.readNow(other.in, 100);
       kernel.enterWait();
       await bench.idle();
       assertEquals(waiting.got, [Status.SUCCESS]);
     }),
   );
 }
+
+Deno.test(
+  "WaitLoop forgets no write whose signal was erased by another write that pends",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [waiting, client] = bench.pair();
+    const [other] = bench.pair();
+    kernel.holdWaits = true;
+    assertEquals(loop.write(waiting.out, LONG), Status.PENDING);
+    await bench.idle();
+    assertEquals(kernel.waitState, "dispatched");
+    client.read();
+    assertEquals(loop.write(other.out, LONG), Status.PENDING);
+    kernel.enterWait();
+    await bench.idle();
+    assertEquals(waiting.got, [Status.SUCCESS]);
+  }),
+);
 
 Deno.test(
   "WaitLoop forgets nobody in a hundred rounds of late submissions and late waits",
@@ -184,7 +202,7 @@ Deno.test(
       loop.cancel(other.in);
       await Promise.resolve();
       // Not the same task, nor the same microtask, as the completion.
-      if (!other.in.expected) loop.read(other.in, 10);
+      if (!other.in.expected) loop.readNow(other.in, 10);
       kernel.enterWait();
       await bench.idle();
       kernel.enterWait();
@@ -364,7 +382,7 @@ Deno.test(
     const firsts = new Set<number | undefined>();
     for (const [side] of pairs) {
       side.then = () => first.push(side.slot);
-      loop.read(side.in, 10);
+      loop.readNow(side.in, 10);
     }
     for (let round = 0; round < 16; round++) {
       first = [];
@@ -373,7 +391,7 @@ Deno.test(
       kernel.runTurn();
       assertEquals(first.length, 4);
       firsts.add(first[0]);
-      for (const [side] of pairs) loop.read(side.in, 10);
+      for (const [side] of pairs) loop.readNow(side.in, 10);
       await nextTask();
     }
     assertEquals(firsts.size, 4);
@@ -552,6 +570,103 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "WaitLoop gives the microtasks of a turn as much time as the turn",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    let now = 0;
+    mock.method(kernel, "now", () => now);
+    const [side, client] = bench.pair();
+    client.write("x");
+    const spent: boolean[] = [];
+    side.then = () => {
+      now += 1.5;
+      spent.push(loop.turnSpent);
+      queueMicrotask(() => {
+        spent.push(loop.turnSpent);
+        now += 1.5;
+        spent.push(loop.turnSpent);
+      });
+    };
+    loop.read(side.in, 10);
+    kernel.runTurn();
+    await nextTask();
+    assertEquals(spent, [true, false, true]);
+  }),
+);
+
+// Reads wait for the next round
+
+Deno.test(
+  "WaitLoop.read() is submitted in the next turn, which hands it out if it is over at once",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const [busy, client] = bench.pair();
+    const [silent] = bench.pair();
+    loop.read(busy.in, 10);
+    loop.read(silent.in, 10);
+    await nextTask();
+    assertEquals(loop.operations, 0);
+    assert(busy.in.expected);
+    client.write("x");
+    kernel.runTurn();
+    assertEquals(busy.got, [Status.SUCCESS]);
+    assertEquals(loop.operations, 1);
+    assert(silent.in.expected);
+  }),
+);
+
+Deno.test(
+  "WaitLoop.read() is handed out once a round, however much is there",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const [side, client] = bench.pair();
+    for (let i = 0; i < 3; i++) client.write("x");
+    side.then = () => loop.read(side.in, 10);
+    loop.read(side.in, 10);
+    for (let turn = 1; turn <= 3; turn++) {
+      kernel.runTurn();
+      await nextTask();
+      assertEquals(side.got.length, turn);
+    }
+  }),
+);
+
+Deno.test(
+  "WaitLoop.cancel() of a read that is not submitted yet still reads what is there",
+  inBench(async (bench) => {
+    const { loop } = bench;
+    const [silent] = bench.pair();
+    const [busy, client] = bench.pair();
+    client.write("before the cancel");
+    loop.read(silent.in, 100);
+    loop.read(busy.in, 100);
+    loop.cancel(silent.in);
+    loop.cancel(busy.in);
+    assertEquals([...silent.got, ...busy.got], []);
+    await bench.idle();
+    assertEquals(silent.got, [Status.CANCELLED]);
+    assertEquals(busy.got, [Status.SUCCESS]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop.cancel() of a read that is not submitted yet ends it when the system is short",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.decisions.fails = (call) => call === "read" ? Status.OUT_OF_MEMORY : undefined;
+    const [side] = bench.pair();
+    loop.read(side.in, 10);
+    loop.cancel(side.in);
+    assertEquals(kernel.leftovers().timers, 0);
+    await bench.idle();
+    assertEquals(side.got, [Status.CANCELLED]);
+  }),
+);
+
 // What can not be believed
 
 for (const status of [Status.UNKNOWN, STRANGE]) {
@@ -562,7 +677,7 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
       kernel.decisions.answers = () => status;
       const [reading] = bench.pair();
       const listening = bench.side();
-      loop.read(reading.in, 10);
+      loop.readNow(reading.in, 10);
       loop.listen(listening.in);
       assertEquals(loop.write(reading.out, LONG), Status.PENDING);
       assertEquals(loop.operations, 3);
@@ -681,7 +796,7 @@ Deno.test(
       kernel.status(Lane.IN, side.slot);
       return Status.NO_SYSTEM_RESOURCES;
     });
-    loop.read(side.in, 10);
+    loop.readNow(side.in, 10);
     client.write("lost");
     client.write("kept");
     await bench.idle();
@@ -704,7 +819,7 @@ Deno.test(
       tries.push(kernel.now());
       return short ? Status.NO_SYSTEM_RESOURCES : undefined;
     };
-    loop.read(side.in, 10);
+    loop.readNow(side.in, 10);
     await kernel.advance(5_000);
     const pauses = tries.slice(1).map((time, i) => time - (tries[i] ?? 0));
     assertEquals(pauses.slice(0, 4), [1, 2, 4, 8]);
@@ -717,7 +832,7 @@ Deno.test(
     assertEquals(side.got, [Status.SUCCESS]);
     short = true;
     tries.length = 0;
-    loop.read(side.in, 10);
+    loop.readNow(side.in, 10);
     await kernel.advance(1);
     assertEquals(tries.length, 2);
   }),
@@ -750,8 +865,8 @@ Deno.test(
     const [idle] = bench.pair();
     const [late, client] = bench.pair();
     kernel.holdCompletions = true;
-    loop.read(idle.in, 10);
-    loop.read(late.in, 10);
+    loop.readNow(idle.in, 10);
+    loop.readNow(late.in, 10);
     client.write("before the cancel");
     loop.cancel(idle.in);
     loop.cancel(late.in);

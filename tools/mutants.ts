@@ -13,7 +13,7 @@ import { campaign } from "./mutants/campaign.ts";
 import { FAULTS } from "./mutants/faults.ts";
 
 /** Histories that each fault may need; nearly all need a few dozen. */
-const SEEDS = 3_000;
+const SEEDS = 5_000;
 
 // deno-lint-ignore no-console
 const say = console.log;

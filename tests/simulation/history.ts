@@ -205,7 +205,7 @@ export class History implements World, Around {
     this.#blurred = this.rates.blurs > 0;
     this.quotas = {
       read: random.pick([65_536, 4096, 64, 1, 0]),
-      write: random.pick([65_536, 4096, 64, 64, 0]),
+      write: random.pick([65_536, 4096, 64, 64, 0, 0]),
     };
     const instances = random.between(1, 3);
     const limits = random.chance(0.4) ? someLimits(random) : undefined;
@@ -223,7 +223,7 @@ export class History implements World, Around {
     this.#weights = {
       turn: random.pick([1, 5, 20]),
       waitReturns: random.pick([1, 10]),
-      waitBegins: random.pick([0.3, 10]),
+      waitBegins: random.pick([0.1, 10]),
       completion: random.pick([0.3, 3, 20]),
       cancel: random.pick([0.3, 5]),
       timer: random.pick([1, 10]),

@@ -79,13 +79,28 @@ export const LOOP_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "a read is served in the turn in which it was submitted",
-      text: "else if (status !== Status.PENDING) this.finish(operation, status);",
-      replacement: "else if (status !== Status.PENDING) {\n" +
-        "      operation.status = status;\n" +
-        '      operation.phase = "resting";\n' +
-        "      operation.completer.completed(operation);\n" +
-        "    }",
+      name: "a read is served in the turn in which it was asked for",
+      text: 'operation.phase = "asked";\n    this.#putNext(operation);',
+      replacement: "this.#begin(operation);\n" +
+        '    if (operation.phase !== "due") return;\n' +
+        '    operation.phase = "resting";\n' +
+        "    operation.completer.completed(operation);",
+    },
+    {
+      name: "a read that was asked for has no turn",
+      text: 'operation.phase = "asked";\n    this.#putNext(operation);',
+      replacement: 'operation.phase = "asked";\n    this.#next.push(operation);',
+    },
+    {
+      name: "a cancel forgets a read that was asked for",
+      text: "// Its place in the round is passed over, unless it is over at once.\n" +
+        '    if (operation.phase === "asked") this.#begin(operation);',
+      replacement: 'if (operation.phase === "asked") operation.phase = "resting";',
+    },
+    {
+      name: "what was asked for is taken for over when it is submitted",
+      text: 'if (operation.phase === "due") {',
+      replacement: 'if (operation.phase !== "resting") {',
     },
     {
       name: "turns follow each other without the event loop",
@@ -136,13 +151,13 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a write is tried only twice in a shortage",
-      text: "if (isShortage(status)) return this.#defer(operation);",
-      replacement: "",
+      text: "if (isShortage(status)) return this.#defer(operation);\n    operation.message",
+      replacement: "operation.message",
     },
     {
       name: "a shortage ends a read",
-      text: "if (isShortage(status)) this.#defer(operation);",
-      replacement: "if (isShortage(status)) this.finish(operation, status);",
+      text: "if (isShortage(status)) return this.#defer(operation);\n    operation.status",
+      replacement: "operation.status",
     },
     {
       name: "the loop goes away while it waits",
