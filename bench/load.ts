@@ -34,8 +34,6 @@ export interface LoadReport {
   readonly p99: number;
   /** Processor time of the load itself while it measured, in milliseconds. */
   readonly processorMs: number;
-  /** The one thread of the load. */
-  readonly thread: number;
   /** Clients that had no reply, or a wrong one, and the first reason. */
   readonly failures: number;
   readonly failure?: string;

@@ -1,7 +1,7 @@
 /**
  * `deno task bench`: this module side by side with other servers.
  *
- * - nothing: measures everything, about 20 minutes, and writes `results.json` and what the README
+ * - nothing: measures everything, about 30 minutes, and writes `results.json` and what the README
  *   shows of it. A measurement that was broken off goes on with `--resume`.
  * - `--only PART,PART`: measures these parts again, and keeps the others of the last measurement.
  * - `--smoke`: whether all this works, in some seconds. Writes nothing that is shown.

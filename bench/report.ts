@@ -253,7 +253,9 @@ function results(all: Results): string {
   return [
     "<!-- Written by `deno task bench`. -->",
     "# This module side by side with other servers",
-    `${where(all)} All servers echo for the same load: one thread in C, clients in closed loops. ` +
+    `${
+      where(all)
+    } All servers echo for the same load: clients in closed loops, by a program in C. ` +
     `${all.plan.rounds} rounds, one server after the other in an order that rotates; ` +
     `${all.plan.warmUpRounds} more before them are left out. Under Wine every call costs a request ` +
     "of another process, so figures are for comparison only: the same command on Windows tells " +

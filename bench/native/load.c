@@ -1,8 +1,8 @@
-/* The load: clients of an echo server in closed loops, all on one thread, with one event.
+/* The load: clients of an echo server in closed loops, shared out among a few threads.
  *
- * It has to be cheaper than any server, so it makes no call but the two submissions of an exchange:
- * what has completed is seen in the OVERLAPPEDs, and it waits only when nothing has. Replies are
- * counted in bytes, since servers of byte pipes may send them in pieces.
+ * It has to be faster than any server, so it makes no call but the two submissions of an exchange:
+ * what has completed is seen in the OVERLAPPEDs, and a thread waits only when nothing has. Replies
+ * are counted in bytes, since servers of byte pipes may send them in pieces.
  *
  * Arguments: the pipe; how many clients; bytes of a message; milliseconds to warm up and to measure;
  * milliseconds that a client rests after each reply; milliseconds to connect within. With nothing
@@ -21,6 +21,8 @@
 /* How long the last replies are waited for. */
 #define DRAIN_MS 2000.0
 #define NEVER INFINITY
+/* As many as keep the servers busy; more only get into each other's way. */
+#define MOST_THREADS 2
 
 typedef enum { RESTING, EXCHANGING, FAILED } Phase;
 
@@ -36,19 +38,22 @@ typedef struct {
     unsigned char *reply;
 } Client;
 
-static Client *clients;
-static int connected;
+/* What one thread drives, and what came of it. */
+typedef struct {
+    Client *clients;
+    int count;
+    HANDLE event;
+    float *latencies;
+    size_t measured, capacity, all;
+    int failures;
+    DWORD first_error;
+    const char *first_failure;
+} Team;
+
 static DWORD size;
 static double rest;
 static unsigned char *message;
-static HANDLE event;
-
-static float *latencies;
-static size_t measured, capacity, all;
 static double measures_from = NEVER, measures_until = NEVER;
-static int failures;
-static DWORD first_error;
-static const char *first_failure;
 
 static double now(void)
 {
@@ -69,23 +74,29 @@ static void *allocate(void *memory, size_t bytes)
     return memory;
 }
 
-static void failed(Client *client, const char *call, DWORD error)
+static void note_failure(Team *team, const char *call, DWORD error)
+{
+    if (team->failures++ > 0) return;
+    team->first_failure = call;
+    team->first_error = error;
+}
+
+static void failed(Team *team, Client *client, const char *call, DWORD error)
 {
     client->phase = FAILED;
     client->reading = client->writing = FALSE;
-    if (failures++ > 0) return;
-    first_failure = call;
-    first_error = error;
+    note_failure(team, call, error);
 }
 
-static void record(Client *client, double ended)
+static void record(Team *team, Client *client, double ended)
 {
+    team->all++;
     if (ended < measures_from || ended >= measures_until) return;
-    if (measured == capacity) {
-        capacity = capacity == 0 ? 4096 : 2 * capacity;
-        latencies = allocate(latencies, capacity * sizeof *latencies);
+    if (team->measured == team->capacity) {
+        team->capacity = team->capacity == 0 ? 4096 : 2 * team->capacity;
+        team->latencies = allocate(team->latencies, team->capacity * sizeof *team->latencies);
     }
-    latencies[measured++] = (float)(1000.0 * (ended - client->began));
+    team->latencies[team->measured++] = (float)(1000.0 * (ended - client->began));
     client->counted++;
 }
 
@@ -95,28 +106,27 @@ static BOOL over(const OVERLAPPED *operation)
     return *(volatile const ULONG_PTR *)&operation->Internal != STATUS_IN_FLIGHT;
 }
 
-static void read_on(Client *client);
+static void read_on(Team *team, Client *client);
 
-static void received(Client *client, DWORD bytes)
+static void received(Team *team, Client *client, DWORD bytes)
 {
     client->received += bytes;
     if (client->received < size) {
-        read_on(client);
+        read_on(team, client);
         return;
     }
     if (client->received > size || memcmp(client->reply, message, size) != 0) {
-        failed(client, "compare", 0);
+        failed(team, client, "compare", 0);
         return;
     }
     client->phase = RESTING;
     double ended = now();
-    all++;
-    record(client, ended);
+    record(team, client, ended);
     client->due = ended + rest;
 }
 
 /* What is over at once is left to the next sweep, so that nobody is served twice before others. */
-static void read_on(Client *client)
+static void read_on(Team *team, Client *client)
 {
     HANDLE keep = client->read.hEvent;
     memset(&client->read, 0, sizeof client->read);
@@ -126,10 +136,10 @@ static void read_on(Client *client)
                  &client->read)) return;
     DWORD error = GetLastError();
     if (error == ERROR_MORE_DATA) client->read.Internal = STATUS_MORE_DATA;
-    else if (error != ERROR_IO_PENDING) failed(client, "ReadFile", error);
+    else if (error != ERROR_IO_PENDING) failed(team, client, "ReadFile", error);
 }
 
-static void begin(Client *client)
+static void begin(Team *team, Client *client)
 {
     HANDLE keep = client->write.hEvent;
     memset(&client->write, 0, sizeof client->write);
@@ -140,65 +150,65 @@ static void begin(Client *client)
     if (!WriteFile(client->pipe, message, size, NULL, &client->write)) {
         DWORD error = GetLastError();
         if (error != ERROR_IO_PENDING) {
-            failed(client, "WriteFile", error);
+            failed(team, client, "WriteFile", error);
             return;
         }
         client->writing = TRUE;
     }
-    read_on(client);
+    read_on(team, client);
 }
 
 /* Goes on with a client whose operations are over, if it is to. */
-static BOOL advance(Client *client, double time, BOOL begins)
+static BOOL advance(Team *team, Client *client, double time, BOOL begins)
 {
     BOOL moved = FALSE;
     if (client->writing && over(&client->write)) {
         client->writing = FALSE;
         moved = TRUE;
-        if (client->write.Internal != 0) failed(client, "WriteFile", client->write.Internal);
+        if (client->write.Internal != 0) failed(team, client, "WriteFile", client->write.Internal);
     }
     if (client->reading && over(&client->read)) {
         ULONG_PTR status = client->read.Internal & 0xffffffff;
         client->reading = FALSE;
         moved = TRUE;
-        if (status == 0 || status == STATUS_MORE_DATA) received(client, client->read.InternalHigh);
-        else failed(client, "ReadFile", status);
+        if (status == 0 || status == STATUS_MORE_DATA) received(team, client, client->read.InternalHigh);
+        else failed(team, client, "ReadFile", status);
     }
     if (begins && client->phase == RESTING && !client->writing && client->due <= time) {
-        begin(client);
+        begin(team, client);
         moved = TRUE;
     }
     return moved;
 }
 
-static void drive(double until, BOOL begins)
+static void drive(Team *team, double until, BOOL begins)
 {
     for (double time = now(); time < until; time = now()) {
         BOOL moved = FALSE;
         double next = until;
         int open = 0;
-        for (int i = 0; i < connected; i++) {
-            Client *client = &clients[i];
-            moved |= advance(client, time, begins);
+        for (int i = 0; i < team->count; i++) {
+            Client *client = &team->clients[i];
+            moved |= advance(team, client, time, begins);
             open += client->phase == EXCHANGING;
             if (begins && client->phase == RESTING && client->due < next) next = client->due;
         }
         if (!begins && open == 0) return;
         if (moved) continue;
         /* Whatever completes after this makes the wait return, and what has before is seen here. */
-        ResetEvent(event);
-        for (int i = 0; i < connected && !moved; i++) {
-            Client *client = &clients[i];
+        ResetEvent(team->event);
+        for (int i = 0; i < team->count && !moved; i++) {
+            Client *client = &team->clients[i];
             moved = (client->reading && over(&client->read)) ||
                     (client->writing && over(&client->write));
         }
         if (moved) continue;
         double pause = next - now();
-        if (pause > 0) WaitForSingleObject(event, (DWORD)ceil(pause));
+        if (pause > 0) WaitForSingleObject(team->event, (DWORD)ceil(pause));
     }
 }
 
-static BOOL connect_one(Client *client, const char *path, double deadline)
+static BOOL connect_one(Team *team, Client *client, const char *path, double deadline)
 {
     for (;;) {
         client->pipe = CreateFileA(path, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
@@ -206,15 +216,12 @@ static BOOL connect_one(Client *client, const char *path, double deadline)
         if (client->pipe != INVALID_HANDLE_VALUE) break;
         DWORD error = GetLastError();
         if ((error != ERROR_PIPE_BUSY && error != ERROR_FILE_NOT_FOUND) || now() > deadline) {
-            if (failures++ == 0) {
-                first_failure = "CreateFile";
-                first_error = error;
-            }
+            note_failure(team, "CreateFile", error);
             return FALSE;
         }
         Sleep(1);
     }
-    client->read.hEvent = client->write.hEvent = event;
+    client->read.hEvent = client->write.hEvent = team->event;
     client->reply = allocate(NULL, size);
     return TRUE;
 }
@@ -225,11 +232,11 @@ static int ascending(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static double percentile(double share)
+static double percentile(const Team *all, double share)
 {
-    if (measured == 0) return 0;
-    size_t rank = (size_t)ceil(share * (double)measured);
-    return latencies[rank == 0 ? 0 : rank - 1];
+    if (all->measured == 0) return 0;
+    size_t rank = (size_t)ceil(share * (double)all->measured);
+    return all->latencies[rank == 0 ? 0 : rank - 1];
 }
 
 static double processor_ms(void)
@@ -241,17 +248,44 @@ static double processor_ms(void)
     return (double)hundreds / 10000.0;
 }
 
-static void report(double seconds, double processor)
+/* Adds what came of another team. */
+static void merge(Team *into, const Team *team)
 {
-    qsort(latencies, measured, sizeof *latencies, ascending);
-    printf("{\"connected\":%d,\"exchanges\":%u,\"seconds\":%.6f,\"p50\":%.1f,\"p99\":%.1f,",
-           connected, (unsigned)measured, seconds, percentile(0.5), percentile(0.99));
-    printf("\"processorMs\":%.1f,\"thread\":%lu,\"all\":%u,\"failures\":%d,", processor,
-           GetCurrentThreadId(), (unsigned)all, failures);
-    if (failures > 0) printf("\"failure\":\"%s: %#lx\",", first_failure, first_error);
+    size_t measured = into->measured + team->measured;
+    into->latencies = allocate(into->latencies, (measured + 1) * sizeof *into->latencies);
+    for (size_t i = 0; i < team->measured; i++)
+        into->latencies[into->measured + i] = team->latencies[i];
+    into->measured = into->capacity = measured;
+    into->all += team->all;
+    if (into->failures == 0) {
+        into->first_failure = team->first_failure;
+        into->first_error = team->first_error;
+    }
+    into->failures += team->failures;
+}
+
+static void report(Team *teams, int count, double seconds, double processor)
+{
+    Team *all = &teams[0];
+    for (int i = 1; i < count; i++) merge(all, &teams[i]);
+    qsort(all->latencies, all->measured, sizeof *all->latencies, ascending);
+    printf("{\"exchanges\":%u,\"seconds\":%.6f,\"p50\":%.1f,\"p99\":%.1f,",
+           (unsigned)all->measured, seconds, percentile(all, 0.5), percentile(all, 0.99));
+    printf("\"processorMs\":%.1f,\"all\":%u,\"failures\":%d,", processor, (unsigned)all->all,
+           all->failures);
+    if (all->failures > 0)
+        printf("\"failure\":\"%s: %#lx\",", all->first_failure, all->first_error);
+    const char *separator = "";
+    int connected = 0;
     printf("\"counts\":[");
-    for (int i = 0; i < connected; i++) printf(i == 0 ? "%u" : ",%u", clients[i].counted);
-    printf("]}\n");
+    for (int t = 0; t < count; t++) {
+        for (int i = 0; i < teams[t].count; i++) {
+            printf("%s%u", separator, teams[t].clients[i].counted);
+            separator = ",";
+        }
+        connected += teams[t].count;
+    }
+    printf("],\"connected\":%d}\n", connected);
     fflush(stdout);
 }
 
@@ -264,6 +298,27 @@ static void refine_timers(void)
     if (begin_period != NULL) begin_period(1);
 }
 
+/* Drives one team from the beginning to the end. */
+static DWORD WINAPI work(void *argument)
+{
+    Team *team = argument;
+    drive(team, measures_from, TRUE);
+    drive(team, measures_until, TRUE);
+    drive(team, now() + DRAIN_MS, FALSE);
+    return 0;
+}
+
+/* One exchange each, and then silence until stdin ends. */
+static void stay(Team *team)
+{
+    double began = measures_from = now();
+    rest = NEVER;
+    for (int i = 0; i < team->count; i++) begin(team, &team->clients[i]);
+    drive(team, now() + DRAIN_MS, FALSE);
+    report(team, 1, (now() - began) / 1000.0, processor_ms());
+    while (getchar() != EOF) continue;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 8) return 2;
@@ -274,31 +329,43 @@ int main(int argc, char **argv)
     double deadline = now() + atof(argv[7]);
 
     refine_timers();
-    event = CreateEventA(NULL, TRUE, FALSE, NULL);
     message = allocate(NULL, size);
     for (DWORD i = 0; i < size; i++) message[i] = (unsigned char)(i * 31 + i / 251);
-    clients = allocate(NULL, (size_t)wanted * sizeof *clients);
-    memset(clients, 0, (size_t)wanted * sizeof *clients);
-    while (connected < wanted && connect_one(&clients[connected], argv[1], deadline)) connected++;
 
-    double began = now();
-    for (int i = 0; i < connected; i++) clients[i].due = began + rest * i / connected;
+    Team teams[MOST_THREADS] = { 0 };
+    HANDLE threads[MOST_THREADS];
+    int count = measure == 0 || wanted < MOST_THREADS ? 1 : MOST_THREADS;
+    for (int t = 0; t < count; t++) {
+        Team *team = &teams[t];
+        int share = wanted * (t + 1) / count - wanted * t / count;
+        team->event = CreateEventA(NULL, TRUE, FALSE, NULL);
+        team->clients = allocate(NULL, (size_t)share * sizeof *team->clients);
+        memset(team->clients, 0, (size_t)share * sizeof *team->clients);
+        while (team->count < share &&
+               connect_one(team, &team->clients[team->count], argv[1], deadline)) team->count++;
+    }
     if (measure == 0) {
-        measures_from = began;
-        rest = NEVER;
-        for (int i = 0; i < connected; i++) begin(&clients[i]);
-        drive(now() + DRAIN_MS, FALSE);
-        report((now() - began) / 1000.0, processor_ms());
-        while (getchar() != EOF) continue;
+        stay(teams);
         return 0;
     }
-    drive(began + warm_up, TRUE);
-    double processor = processor_ms();
-    measures_from = now();
+    double began = now();
+    measures_from = began + warm_up;
     measures_until = measures_from + measure;
-    drive(measures_until, TRUE);
+    for (int t = 0, place = 0; t < count; t++) {
+        for (int i = 0; i < teams[t].count; i++)
+            teams[t].clients[i].due = began + rest * place++ / wanted;
+    }
+    for (int t = 1; t < count; t++) {
+        threads[t] = CreateThread(NULL, 0, work, &teams[t], 0, NULL);
+        if (threads[t] == NULL) return 1;
+    }
+
+    drive(&teams[0], measures_from, TRUE);
+    double processor = processor_ms();
+    drive(&teams[0], measures_until, TRUE);
     processor = processor_ms() - processor;
-    drive(now() + DRAIN_MS, FALSE);
-    report(measure / 1000.0, processor);
+    drive(&teams[0], now() + DRAIN_MS, FALSE);
+    for (int t = 1; t < count; t++) WaitForSingleObject(threads[t], INFINITE);
+    report(teams, count, measure / 1000.0, processor);
     return 0;
 }

@@ -37,7 +37,7 @@ async function count(
   server: ServerName,
   clients: number,
   size: number,
-  { settle, counted: { measure } }: Plan,
+  { settle, counted: { measure, measureMore } }: Plan,
   look: ServerNeeds["look"],
 ): Promise<CountedRow> {
   await using running = new RunningServer(server, { clients, size, look });
@@ -46,10 +46,11 @@ async function count(
   const calm = settle + clients * CONNECTING;
   // Compiled code differs from what is not compiled yet, in time though not in number.
   await load({ path, clients, size, warmUp: 0, measure: calm });
-  const loading = load({ path, clients, size, warmUp: 0, measure: measure + 2 * calm });
+  const time = measure + clients * measureMore;
+  const loading = load({ path, clients, size, warmUp: 0, measure: time + 2 * calm });
   await pause(calm);
   const before = await readCounters(path);
-  await pause(measure);
+  await pause(time);
   const after = await readCounters(path);
   await loading;
   return { server, clients, size, perExchange: perExchange(before, after) };
