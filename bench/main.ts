@@ -86,7 +86,8 @@ async function report(results: Results, smoke: boolean, folder: string): Promise
   }
   const shown = `${checkout}/bench`;
   await writeReport(results, shown, `${checkout}/README.md`);
-  await run("fmt", "--quiet", `${shown}/results.json`, `${shown}/RESULTS.md`, "README.md");
+  const files = ["results.json", "results.svg", "RESULTS.md"].map((name) => `${shown}/${name}`);
+  await run("fmt", "--quiet", ...files, "README.md");
   for (const goal of results.goals) console.log(show(goal));
 }
 
