@@ -450,8 +450,7 @@ export class WaitLoop {
 
   /** Collects what is over, in an order that begins with somebody else each time. */
   #beginRound(): void {
-    const round = this.#next;
-    this.#next = [];
+    const round: Operation[] = [];
     for (const lane of [Lane.OUT, Lane.IN] as const) {
       const operations = this.#inFlight[lane];
       const count = operations.length;
@@ -467,6 +466,9 @@ export class WaitLoop {
       }
       this.#collect(round, first);
     }
+    // Last, since their clients were served in the round before.
+    round.push(...this.#next);
+    this.#next = [];
     this.#rotation = (this.#rotation + 1) % 0x4000_0000;
     this.#round = round;
     this.#roundPlace = 0;

@@ -636,6 +636,31 @@ Deno.test(
 );
 
 Deno.test(
+  "WaitLoop serves nobody twice while another waits",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    const order: string[] = [];
+    const [rare, rareClient] = bench.pair();
+    rare.then = () => order.push("rare");
+    loop.readNow(rare.in, 10);
+    const [busy, busyClient] = bench.pair();
+    for (let i = 0; i < 3; i++) busyClient.write("x");
+    busy.then = () => {
+      order.push("busy");
+      if (busy.got.length === 1) rareClient.write("x");
+      loop.read(busy.in, 10);
+    };
+    loop.read(busy.in, 10);
+    for (let turn = 1; turn <= 3; turn++) {
+      kernel.runTurn();
+      await nextTask();
+    }
+    assertEquals(order, ["busy", "rare", "busy", "busy"]);
+  }),
+);
+
+Deno.test(
   "WaitLoop.cancel() of a read that is not submitted yet still reads what is there",
   inBench(async (bench) => {
     const { loop } = bench;
