@@ -52,6 +52,13 @@ function command(options: LoadOptions): Deno.Command {
   });
 }
 
+/** Refuses a report of clients that were not all served: what else was measured means little. */
+export function allServed(report: LoadReport, clients: number): LoadReport {
+  const { connected, failures, failure = "" } = report;
+  if (connected === clients && failures === 0) return report;
+  throw new Error(`${connected} of ${clients} clients connected, ${failures} failures ${failure}`);
+}
+
 async function firstLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stream.pipeThrough(new TextDecoderStream())) {
@@ -65,17 +72,16 @@ async function firstLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promi
 /** Clients that have made one exchange each, and stay connected. */
 export class SilentClients implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
-  readonly report: LoadReport;
 
-  private constructor(child: Deno.ChildProcess, report: LoadReport) {
+  private constructor(child: Deno.ChildProcess) {
     this.#child = child;
-    this.report = report;
   }
 
   /** Connects them. */
   static async connect(path: string, clients: number): Promise<SilentClients> {
     const child = command({ path, clients, size: 64, warmUp: 0, measure: 0 }).spawn();
-    return new SilentClients(child, JSON.parse(await firstLine(child.stdout)));
+    allServed(JSON.parse(await firstLine(child.stdout)), clients);
+    return new SilentClients(child);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

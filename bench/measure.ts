@@ -46,9 +46,19 @@ async function isDone(file: string): Promise<boolean> {
   }
 }
 
+/** Saves what holds for all parts, and refuses to mix parts for which something else holds. */
+async function saveShared(file: string, value: object): Promise<void> {
+  if (!await isDone(file)) return await save(file, value);
+  const withoutDate = (of: object) => JSON.stringify({ ...of, date: undefined });
+  if (withoutDate(JSON.parse(await Deno.readTextFile(file))) === withoutDate(value)) return;
+  throw new Error(
+    `The other parts were measured otherwise, see ${file}: measure all of them again`,
+  );
+}
+
 async function measure(folder: string, plan: Plan, wanted: readonly string[]): Promise<void> {
-  await save(`${folder}/plan.json`, plan);
-  await save(`${folder}/environment.json`, await environment());
+  await saveShared(`${folder}/plan.json`, plan);
+  await saveShared(`${folder}/environment.json`, await environment());
   for (const [name, part] of Object.entries(PARTS)) {
     const file = `${folder}/${name}.json`;
     if (wanted.length > 0 ? !wanted.includes(name) : await isDone(file)) continue;

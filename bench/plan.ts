@@ -38,7 +38,12 @@ export interface Plan {
   };
   readonly trickle: { readonly rest: number; readonly measure: number };
   /** Clients of the servers whose calls are traced. */
-  readonly traced: { readonly clients: readonly number[]; readonly measure: number };
+  readonly traced: {
+    readonly clients: readonly number[];
+    /** Before and after what is measured. */
+    readonly settle: number;
+    readonly measure: number;
+  };
   readonly large: { readonly clients: number; readonly size: number; readonly measure: number };
 }
 
@@ -70,7 +75,7 @@ export const FULL: Plan = {
     measure: 4_000,
   },
   trickle: { rest: 10, measure: 3_000 },
-  traced: { clients: [1, 8], measure: 1_000 },
+  traced: { clients: [1, 8], settle: 1_500, measure: 1_000 },
   large: { clients: 4, size: 1_048_576, measure: 800 },
 };
 
@@ -88,6 +93,6 @@ export const SMOKE: Plan = {
   growth: { clients: [1, 4], measure: 50 },
   resting: { few: { clients: 4, rest: 10 }, many: { clients: 8, rest: 20 }, measure: 200 },
   trickle: { rest: 10, measure: 100 },
-  traced: { clients: [], measure: 0 },
+  traced: { clients: [1], settle: 300, measure: 200 },
   large: { clients: 2, size: 1_048_576, measure: 100 },
 };

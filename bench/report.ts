@@ -256,12 +256,12 @@ function results(all: Results): string {
     `${
       where(all)
     } All servers echo for the same load: clients in closed loops, by a program in C. ` +
-    `${all.plan.rounds} rounds, one server after the other in an order that rotates; ` +
-    `${all.plan.warmUpRounds} more before them are left out. Under Wine every call costs a request ` +
-    "of another process, so figures are for comparison only: the same command on Windows tells " +
-    "yours.",
+    `${all.plan.rounds} rounds, one server after the other in an order that rotates, after ` +
+    `${all.plan.warmUpRounds} to warm up. Under Wine every system call is a request to another ` +
+    "process, so figures are for comparison only: the same command on Windows tells yours.",
     "Microsoft's sample is rebuilt as an echo server with one instance for each client, up to the " +
-    "64 that it can have. Deno's `node:net` accepts four connections in its life.",
+    "64 that it can have. Deno's `node:net` accepts four connections in its life, and then no more: " +
+    "each of its measurements is made after those of the others, and has a server of its own.",
     "![Exchanges per second](results.svg)",
     goalTable(all),
     ...throughputSections(all),
@@ -277,10 +277,10 @@ function readmePart(all: Results): string {
   const { clients } = all.plan.throughput;
   const small = all.throughput.loaded.filter(({ size }) => size === 64);
   return [
+    where(all),
     "![Exchanges per second, side by side](bench/results.svg)",
     "Exchanges of 64 bytes per second, medians of interleaved rounds:",
     byClients(small, clients, perSecond),
-    where(all),
   ].join("\n\n");
 }
 

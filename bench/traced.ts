@@ -23,8 +23,12 @@ function lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<
   return stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
 }
 
-async function trace(server: ServerName, clients: number, measure: number): Promise<TracedRow> {
-  const program = ["bench/traced_server.ts", server, `${clients}`, `${measure}`];
+async function trace(
+  server: ServerName,
+  clients: number,
+  { traced: { settle, measure } }: Plan,
+): Promise<TracedRow> {
+  const program = ["bench/traced_server.ts", server, `${clients}`, `${settle}`, `${measure}`];
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "tools/windows.ts", "run", "-A", ...program],
     cwd: checkout,
@@ -39,10 +43,11 @@ async function trace(server: ServerName, clients: number, measure: number): Prom
     // Nothing of it is kept: it is long, and shows the whole environment.
     readAll(child.stderr, (line) => reader.line(line)),
   ]);
-  await child.status;
+  const { success } = await child.status;
   const { all, byName } = reader.of(processId);
   // An echo server writes once for each exchange.
-  const exchanges = byName.get("write") ?? NaN;
+  const exchanges = byName.get("write") ?? 0;
+  if (!success || exchanges === 0) throw new Error(`Cannot trace ${server}: no exchange was seen`);
   const frequent = [...byName].map(([name, count]) => [name, count / exchanges] as const)
     .filter(([, each]) => each >= RARE).toSorted(([, a], [, b]) => b - a);
   return { server, clients, requests: all / exchanges, byName: Object.fromEntries(frequent) };
@@ -66,14 +71,14 @@ async function readAll(
 
 /** Traces each server in a system of its own. */
 export async function tracedPart(
-  { traced: { clients, measure } }: Plan,
+  plan: Plan,
   progress: (text: string) => void,
 ): Promise<TracedRow[]> {
   const rows: TracedRow[] = [];
-  for (const count of clients) {
+  for (const count of plan.traced.clients) {
     for (const server of SERVERS) {
       progress(`${server}, ${count} clients`);
-      rows.push(await trace(server, count, measure));
+      rows.push(await trace(server, count, plan));
     }
   }
   return rows;

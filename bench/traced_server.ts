@@ -2,7 +2,8 @@
  * One server under a steady load, in a system whose calls are traced: see `traced.ts`. Makes two
  * marks in the trace, between which nothing comes or goes.
  *
- * Arguments: the server, how many clients, milliseconds between the marks. Prints its process id.
+ * Arguments: the server, how many clients, milliseconds before and after the marks, and between
+ * them. Prints its process id.
  *
  * @module
  */
@@ -10,9 +11,6 @@
 import { load } from "./load.ts";
 import type { ServerName } from "./server_names.ts";
 import { RunningServer } from "./servers.ts";
-
-/** Slow as it is while all is written down. */
-const SETTLE = 1_500;
 
 const { symbols: kernel32 } = Deno.dlopen("C:\\Windows\\System32\\kernel32.dll", {
   // (lpEventAttributes, bManualReset, bInitialState, lpName)
@@ -28,14 +26,14 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-const [name, clients, measure] = Deno.args;
+const [name, clients, before, between] = Deno.args;
 const needs = { clients: Number(clients), size: 64 };
 await using server = new RunningServer(name as ServerName, needs);
 console.log(`pid ${server.processId}`);
-const time = Number(measure);
-await load({ ...needs, path: server.path, warmUp: 0, measure: SETTLE });
-const loading = load({ ...needs, path: server.path, warmUp: 0, measure: 2 * SETTLE + time });
-await pause(SETTLE);
+const [settle, time] = [Number(before), Number(between)];
+await load({ ...needs, path: server.path, warmUp: 0, measure: settle });
+const loading = load({ ...needs, path: server.path, warmUp: 0, measure: 2 * settle + time });
+await pause(settle);
 mark("bench-begin");
 await pause(time);
 mark("bench-end");

@@ -29,7 +29,8 @@ typedef enum { RESTING, EXCHANGING, FAILED } Phase;
 typedef struct {
     HANDLE pipe;
     OVERLAPPED read, write;
-    BOOL reading, writing;
+    /* Whether a reply is asked for; whether Windows has the read, and the write. */
+    BOOL wanting, reading, writing;
     Phase phase;
     DWORD received;
     /* When the request was sent; when the next one is due. */
@@ -84,7 +85,7 @@ static void note_failure(Team *team, const char *call, DWORD error)
 static void failed(Team *team, Client *client, const char *call, DWORD error)
 {
     client->phase = FAILED;
-    client->reading = client->writing = FALSE;
+    client->wanting = client->reading = client->writing = FALSE;
     note_failure(team, call, error);
 }
 
@@ -106,13 +107,11 @@ static BOOL over(const OVERLAPPED *operation)
     return *(volatile const ULONG_PTR *)&operation->Internal != STATUS_IN_FLIGHT;
 }
 
-static void read_on(Team *team, Client *client);
-
 static void received(Team *team, Client *client, DWORD bytes)
 {
     client->received += bytes;
     if (client->received < size) {
-        read_on(team, client);
+        client->wanting = TRUE;
         return;
     }
     if (client->received > size || memcmp(client->reply, message, size) != 0) {
@@ -125,12 +124,13 @@ static void received(Team *team, Client *client, DWORD bytes)
     client->due = ended + rest;
 }
 
-/* What is over at once is left to the next sweep, so that nobody is served twice before others. */
+/* Asks for the reply in the sweep after the request, when it may be there. */
 static void read_on(Team *team, Client *client)
 {
     HANDLE keep = client->read.hEvent;
     memset(&client->read, 0, sizeof client->read);
     client->read.hEvent = keep;
+    client->wanting = FALSE;
     client->reading = TRUE;
     if (ReadFile(client->pipe, client->reply + client->received, size - client->received, NULL,
                  &client->read)) return;
@@ -155,7 +155,7 @@ static void begin(Team *team, Client *client)
         }
         client->writing = TRUE;
     }
-    read_on(team, client);
+    client->wanting = TRUE;
 }
 
 /* Goes on with a client whose operations are over, if it is to. */
@@ -166,6 +166,10 @@ static BOOL advance(Team *team, Client *client, double time, BOOL begins)
         client->writing = FALSE;
         moved = TRUE;
         if (client->write.Internal != 0) failed(team, client, "WriteFile", client->write.Internal);
+    }
+    if (client->wanting) {
+        read_on(team, client);
+        moved = TRUE;
     }
     if (client->reading && over(&client->read)) {
         ULONG_PTR status = client->read.Internal & 0xffffffff;
@@ -205,6 +209,16 @@ static void drive(Team *team, double until, BOOL begins)
         if (moved) continue;
         double pause = next - now();
         if (pause > 0) WaitForSingleObject(team->event, (DWORD)ceil(pause));
+    }
+}
+
+/* Waits for the last replies, and takes note of those that do not come. */
+static void drain(Team *team)
+{
+    drive(team, now() + DRAIN_MS, FALSE);
+    for (int i = 0; i < team->count; i++) {
+        Client *client = &team->clients[i];
+        if (client->phase == EXCHANGING) failed(team, client, "reply", WAIT_TIMEOUT);
     }
 }
 
@@ -304,7 +318,7 @@ static DWORD WINAPI work(void *argument)
     Team *team = argument;
     drive(team, measures_from, TRUE);
     drive(team, measures_until, TRUE);
-    drive(team, now() + DRAIN_MS, FALSE);
+    drain(team);
     return 0;
 }
 
@@ -314,7 +328,7 @@ static void stay(Team *team)
     double began = measures_from = now();
     rest = NEVER;
     for (int i = 0; i < team->count; i++) begin(team, &team->clients[i]);
-    drive(team, now() + DRAIN_MS, FALSE);
+    drain(team);
     report(team, 1, (now() - began) / 1000.0, processor_ms());
     while (getchar() != EOF) continue;
 }
@@ -364,7 +378,7 @@ int main(int argc, char **argv)
     double processor = processor_ms();
     drive(&teams[0], measures_until, TRUE);
     processor = processor_ms() - processor;
-    drive(&teams[0], now() + DRAIN_MS, FALSE);
+    drain(&teams[0]);
     for (int t = 1; t < count; t++) WaitForSingleObject(threads[t], INFINITE);
     report(teams, count, measure / 1000.0, processor);
     return 0;

@@ -53,13 +53,21 @@ export async function idlePart(plan: Plan): Promise<IdleRow[]> {
   return [...empty, ...await rest(able, clients, plan)];
 }
 
+/** The memory of one server that has no clients. */
+async function memoryAtFirst(server: ServerName, settle: number): Promise<number> {
+  await using running = await started(server, 1);
+  await pause(settle);
+  return running.meter.privateBytes;
+}
+
 /** The memory of one server as silent clients come. */
 async function memoryOf(server: ServerName, { memory, settle }: Plan): Promise<MemoryRow> {
   const most = Math.max(...memory.clients);
   await using stack = new AsyncDisposableStack();
   const { path, meter } = stack.use(await started(server, most));
   await pause(settle);
-  const empty = meter.privateBytes;
+  // The one in C has all its instances from the beginning.
+  const empty = server === "port" ? await memoryAtFirst(server, settle) : meter.privateBytes;
   const filled: MemoryRow["filled"][number][] = [];
   let connected = 0;
   for (const clients of memory.clients) {

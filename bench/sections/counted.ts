@@ -6,7 +6,7 @@
 
 import { closeHandle, read, write } from "../../tests/win32/raw.ts";
 import { type Counted, perExchange } from "../counters.ts";
-import { load } from "../load.ts";
+import { allServed, load } from "../load.ts";
 import { opened } from "../opened.ts";
 import type { Plan } from "../plan.ts";
 import type { CountedRow } from "../results.ts";
@@ -45,14 +45,14 @@ async function count(
   // Who still connects would be counted, too.
   const calm = settle + clients * CONNECTING;
   // Compiled code differs from what is not compiled yet, in time though not in number.
-  await load({ path, clients, size, warmUp: 0, measure: calm });
+  allServed(await load({ path, clients, size, warmUp: 0, measure: calm }), clients);
   const time = measure + clients * measureMore;
   const loading = load({ path, clients, size, warmUp: 0, measure: time + 2 * calm });
   await pause(calm);
   const before = await readCounters(path);
   await pause(time);
   const after = await readCounters(path);
-  await loading;
+  allServed(await loading, clients);
   return { server, clients, size, perExchange: perExchange(before, after) };
 }
 

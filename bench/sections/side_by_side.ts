@@ -38,14 +38,14 @@ async function measure(server: RunningServer, shape: Shape, warmUp: number): Pro
 
 /**
  * Deno's server by `node:net` takes four clients in its life: each measurement has one of its own,
- * and if there are more clients, one tells enough.
+ * which gets warm for as long as it is measured, and if there are more clients, one tells enough.
  */
-async function measureDenoNet(shape: Shape, { rounds, warmUp }: Plan): Promise<Sample[]> {
+async function measureDenoNet(shape: Shape, { rounds }: Plan): Promise<Sample[]> {
   const samples: Sample[] = [];
   const times = shape.clients > DENO_NET_CLIENTS ? 1 : rounds;
   for (let round = 0; round < times; round++) {
     await using server = new RunningServer("deno", shape);
-    samples.push(await measure(server, { ...shape, connect: PATIENCE }, warmUp));
+    samples.push(await measure(server, { ...shape, connect: PATIENCE }, shape.measure));
   }
   return samples;
 }

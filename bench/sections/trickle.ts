@@ -18,6 +18,8 @@ export async function tricklePart(
   const shape = { clients: 1, size: 64, rest, measure };
   const names = ["serve", "exchanges", "events", "port", "node", "bun"] as const;
   const { loaded } = await sideBySide(names, [shape], plan, progress);
+  const failed = loaded.find(({ failures }) => failures > 0);
+  if (failed !== undefined) throw new Error(`${failed.server}: ${failed.failure}`);
   const perSecond = loaded.map(({ server, exchangesPerSecond, serverProcessor }) => {
     const { rounds } = exchangesPerSecond;
     // Microseconds of an exchange by exchanges of a second.
