@@ -17,7 +17,12 @@
  * - `"system-default"`: what Windows gives a pipe by itself. Administrators and the user have all
  *   rights, and everybody, anonymous users included, may read, and so occupy instances.
  * - `{ sddl }`: a security descriptor of your own. It must let the server's own user in with all
- *   rights (`FA`), since every further instance is checked against it.
+ *   rights (`FA`), since every further instance is checked against it. Give clients `0x12019b`, and
+ *   never `GW`, `FW`, `GA` or `FA`: these hold the right to create instances, with which a client
+ *   could serve the pipe itself, and get the next clients.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-security-and-access-rights}
+ * @see {@link https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format}
  */
 export type PipeAccess =
   | "current-user"
@@ -29,7 +34,7 @@ export type PipeAccess =
 export interface PipeSecurity {
   /**
    * Owner and access rights, in SDDL, as Windows told them of the first instance. Undefined with
-   * `access: "system-default"`, since kernel32 alone can not ask, and if Windows did not tell.
+   * `access: "system-default"`, since kernel32 alone cannot ask, and if Windows did not tell.
    */
   readonly sddl: string | undefined;
   /** The name was free: no pipe of somebody else was joined. */

@@ -19,8 +19,8 @@ const LONGEST_PAUSE = 50;
 /** Options of {@linkcode call}. */
 export interface CallOptions {
   /**
-   * Milliseconds that connecting may take: until there is a pipe, and a free instance. 0 tries
-   * once. The answer may take as long as it will: see `signal`.
+   * Milliseconds that connecting may take: until there is a pipe, and a free instance. An integer
+   * from 0, which tries once, or `Infinity`. The answer may take as long as it will: see `signal`.
    *
    * @default {5000}
    */
@@ -40,8 +40,8 @@ export interface CallOptions {
   maxMessage?: number | undefined;
   /**
    * Who must own the pipe: the user that this program runs as, or the one with this SID. Otherwise
-   * connecting fails before a byte is sent: somebody else may have taken the name first, to be told
-   * what is meant for another.
+   * connecting fails before a byte is sent: somebody else may have taken the name, to collect what
+   * is meant for another.
    *
    * A server of this module is always owned by the user that it runs as. One of another make that
    * runs elevated may be owned by the group of administrators (`S-1-5-32-544`) instead.
@@ -66,18 +66,19 @@ export interface ConnectOptions extends CallOptions {
  * Connects to a named pipe as a client.
  *
  * The pipe is opened for reading and writing, and the server may learn who its client is but not
- * act as it (`SECURITY_IDENTIFICATION`). A message pipe keeps messages apart; of a pipe of bytes,
- * as `node:net` makes them, each message received is what was there.
+ * act as it (`SECURITY_IDENTIFICATION`). A message pipe keeps messages apart. From a pipe of bytes,
+ * as `node:net` makes them, each message received is whatever had arrived.
  *
  * **Cancellation:** aborting `signal` gives up connecting. Once connected it has no effect.
  *
  * @param options The name, and what may be changed.
  * @returns The connection.
- * @throws {TypeError} If the name can not be used or an option has a wrong type.
+ * @throws {TypeError} If the name cannot be used or an option has a wrong type.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.NotFound} If there was no pipe of this name, at once with `missing: "fail"`,
  *   else when the time ran out.
  * @throws {Deno.errors.TimedOut} If all instances were busy until the time ran out.
+ * @throws {Deno.errors.BrokenPipe} If the server ended the connection while it was being set up.
  * @throws {Deno.errors.PermissionDenied} If the server does not admit this user, or is not the one
  *   that `server` asks for.
  * @throws {Deno.errors.NotSupported} If this is not Windows.
@@ -85,6 +86,8 @@ export interface ConnectOptions extends CallOptions {
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll`, to which `server` adds
  *   `,C:\Windows\System32\advapi32.dll`.
  * @throws {WindowsError} If something else went wrong.
+ * @throws {unknown} `signal.reason`, when `signal` aborts before it is connected.
+ * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-client}
  *
  * @example Two requests over one connection
  * ```ts
@@ -109,7 +112,7 @@ export async function connect(options: ConnectOptions): Promise<PipeConn> {
  * @param message The request. A string is sent as UTF-8.
  * @param options What may be changed.
  * @returns The answer.
- * @throws {TypeError} If the name can not be used, or an option or the message has a wrong type.
+ * @throws {TypeError} If the name cannot be used, or an option or the message has a wrong type.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection without an answer.
  * @throws {Error} As for {@linkcode connect} and {@linkcode PipeConn.request}.
  *

@@ -11,7 +11,7 @@ import { decodeMessage, encodeMessage, type Message } from "./message.ts";
 
 /** The user that a client runs as, by the token with which it sent its first request. */
 export interface ClientUser {
-  /** The security identifier, `S-1-…`: what to decide by. Names can change hands, these can not. */
+  /** The security identifier, `S-1-…`: what to decide by. Names can change hands, these cannot. */
   readonly sid: string;
   /**
    * How much Windows trusts the client's process: `"low"` and below are sandboxes, such as that of
@@ -45,11 +45,18 @@ export interface PipeClient {
   readonly id: number;
   /**
    * The process at the other end, by `GetNamedPipeClientProcessId`; undefined if Windows does not
-   * tell. For logs and statistics: a client can fool it, and its number is another process's when
-   * it has ended. It says nothing about who the client is: {@linkcode PipeClient.user} does.
+   * tell. For logs and statistics: a client can fool it, and Windows gives the number to another
+   * process once this one has ended. It says nothing about who the client is:
+   * {@linkcode PipeClient.user} does.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientprocessid}
    */
   readonly processId: number | undefined;
-  /** The session of that process, by `GetNamedPipeClientSessionId`; undefined if not told. */
+  /**
+   * The session of that process, by `GetNamedPipeClientSessionId`; undefined if not told.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientsessionid}
+   */
   readonly sessionId: number | undefined;
   /**
    * Aborts when the connection has ended, or nothing can be sent to the client any more. The
@@ -67,7 +74,7 @@ export interface PipeClient {
    * The user that the client runs as. Windows was asked once, when the first request had been read,
    * so that the answer is the same ever after, also when the connection has ended.
    *
-   * The server takes the client's identity for the blink in which it asks, and nothing else runs
+   * The server takes the client's identity for the moment in which it asks, and nothing else runs
    * meanwhile. If it could not get back to its own, the process ends at once (exit code
    * 0x40000015), rather than go on as somebody else.
    *

@@ -16,8 +16,8 @@ import type { WaitLoop } from "./wait_loop.ts";
 export interface ExchangesOptions {
   /**
    * The name of the pipe. A name without a leading slash or backslash (`\` is allowed inside, `/`
-   * is not) becomes `\\.\pipe\name`; `\\.\pipe\…` in any case is kept; `//./pipe/…` is turned. At
-   * most 256 characters in all. Names are not case-sensitive.
+   * is not) becomes `\\.\pipe\name`; `\\.\pipe\…` in any case is kept; `//./pipe/…` gets
+   * backslashes. At most 256 characters in all. Names are not case-sensitive.
    *
    * The name must be free: the first instance is created with `FILE_FLAG_FIRST_PIPE_INSTANCE`, so
    * that nobody else's pipe is joined.
@@ -27,37 +27,45 @@ export interface ExchangesOptions {
   path: string;
   /**
    * How many instances always listen, 1 to 65,000. As clients come, more are created; as they
-   * leave, the number falls back.
+   * leave, the number falls back. Clients that come in a greater burst get `ERROR_PIPE_BUSY` and
+   * have to try again, as {@linkcode connect} and `WaitNamedPipe` do.
    *
    * @default {4}
    */
   instances?: number | undefined;
   /**
-   * How many instances, and so clients, there are at most: an integer from `instances`. Further
-   * clients wait (`ERROR_PIPE_BUSY`) until one leaves. Windows is always given
-   * `PIPE_UNLIMITED_INSTANCES` as `nMaxInstances`, and the server counts.
+   * How many instances, and so clients, there are at most: an integer from `instances`, so that
+   * for fewer than 4 `instances` has to be set too. Further clients get `ERROR_PIPE_BUSY` until one
+   * leaves. Windows is always given `PIPE_UNLIMITED_INSTANCES` as `nMaxInstances`, and the server
+   * counts.
    *
+   * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-instances}
    * @default {Infinity}
    */
   maxInstances?: number | undefined;
   /**
-   * Bytes that Windows holds for each client of what it wrote and the server has not read:
-   * `nInBufferSize` of `CreateNamedPipeW`. A longer request arrives all the same, in one piece.
+   * Bytes that Windows holds for each client of what it wrote and the server has not read, 0 to
+   * 4,294,967,295: `nInBufferSize` of `CreateNamedPipeW`. A longer request arrives all the same, in
+   * one piece.
    *
+   * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-createnamedpipew}
    * @default {65536}
    */
   readBufferSize?: number | undefined;
   /**
-   * Bytes that Windows holds for each client of what the server wrote and it has not read:
-   * `nOutBufferSize` of `CreateNamedPipeW`. A longer reply stays pending until it is read.
+   * Bytes that Windows holds for each client of what the server wrote and it has not read, 0 to
+   * 4,294,967,295: `nOutBufferSize` of `CreateNamedPipeW`. A longer reply stays pending until it is
+   * read.
    *
+   * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-createnamedpipew}
    * @default {65536}
    */
   writeBufferSize?: number | undefined;
   /**
-   * Milliseconds that a client's `WaitNamedPipe` with `NMPWAIT_USE_DEFAULT_WAIT` waits:
-   * `nDefaultTimeOut` of `CreateNamedPipeW`.
+   * Milliseconds that a client's `WaitNamedPipe` with `NMPWAIT_USE_DEFAULT_WAIT` waits, 1 to
+   * 4,294,967,294: `nDefaultTimeOut` of `CreateNamedPipeW`.
    *
+   * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-waitnamedpipew}
    * @default {5000}
    */
   waitTimeout?: number | undefined;
@@ -80,9 +88,10 @@ export interface ExchangesOptions {
   maxBuffered?: number | undefined;
   /**
    * How many connections one process may have, from 1. Further ones are ended at once. Counted by
-   * `GetNamedPipeClientProcessId`, which a client that means to can fool: a guard against mistakes,
-   * not against attacks.
+   * `GetNamedPipeClientProcessId`, which a malicious client can fool: a guard against mistakes, not
+   * against attacks.
    *
+   * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientprocessid}
    * @default {Infinity}
    */
   maxPerProcess?: number | undefined;
@@ -106,8 +115,9 @@ export interface ExchangesOptions {
   replyTimeout?: number | undefined;
   /**
    * Milliseconds, from 1, from the moment when the program gets an exchange until it must have
-   * settled it. Otherwise the exchange's signal aborts and the connection is ended. The same time
-   * is given to `authorize`.
+   * settled it. Otherwise the exchange's signal aborts and the connection is ended. A responder
+   * that goes on all the same keeps its place in {@linkcode ServeOptions.concurrency}. The same
+   * time is given to `authorize`.
    *
    * @default {Infinity}
    */
@@ -124,6 +134,7 @@ export interface ExchangesOptions {
    * instances are created with `PIPE_REJECT_REMOTE_CLIENTS`. Refused together with
    * `access: "local-users"`.
    *
+   * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-type-read-and-wait-modes}
    * @default {false}
    */
   remote?: boolean | undefined;
@@ -154,7 +165,7 @@ export interface ExchangesOptions {
    * Is called at the end of every connection. What it throws is reported on the console.
    *
    * @param client The connection that has ended.
-   * @param reason Who ended it.
+   * @param reason Why it ended.
    * @param error The error, where there was one.
    */
   onDisconnect?:
@@ -167,18 +178,18 @@ export interface ExchangesOptions {
  *
  * Each client has at most one open exchange; those of different clients are yielded side by side.
  * The pipe is a message pipe: a request is one message of a client, of any length up to
- * {@linkcode ExchangesOptions.maxRequest}, and empty messages are requests too. Remote clients are
- * refused.
+ * {@linkcode ExchangesOptions.maxRequest}, and empty messages are requests too. Clients of other
+ * machines are refused, unless {@linkcode ExchangesOptions.remote} is set.
  *
  * Limits end the connection of the one client that exceeds them, and make room for the next:
  * `onDisconnect` is told which one, with an error that says more. `maxInstances` and `maxBuffered`
- * end no connection: they let clients wait.
+ * end no connection: they keep further clients, or further requests, out for a while.
  *
  * The instances come into being at the first `next()`. Leaving the loop ends the server: exchanges
  * that are not settled are dropped, and what is being written may take `replyTimeout` more, or
  * 10,000 ms if that is without end. The generator ends without an error when `signal` aborts.
  *
- * Windows holds every loop of this module in one wait on one thread of Deno's pool for blocking
+ * All pipes of a thread of JavaScript share one wait on one thread of Deno's pool for blocking
  * calls. Blocking calls of your own that fill the pool delay that wait.
  *
  * When a `Worker` is ended with `terminate()`, nothing can be closed: its instances stay until the
@@ -186,7 +197,8 @@ export interface ExchangesOptions {
  *
  * @param options The name, and what may be changed.
  * @returns An async generator that nothing but iterating starts.
- * @throws {TypeError} If the name can not be used or an option has a wrong type.
+ * @throws {TypeError} If the name cannot be used or an option has a wrong type; from `next()`, if
+ *   `access.sddl` is no security descriptor.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.NotSupported} From `next()`, if this is not Windows.
  * @throws {Deno.errors.NotCapable} From `next()`, without `--allow-ffi`, or
@@ -196,7 +208,7 @@ export interface ExchangesOptions {
  *   whose, where Windows does.
  * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed, or
  *   `access.sddl` keeps this user from creating more than one instance.
- * @throws {WindowsError} From `next()`, if something else prevents listening, or if it can not go
+ * @throws {WindowsError} From `next()`, if something else prevents listening, or if it cannot go
  *   on.
  *
  * @example An echo server

@@ -29,7 +29,8 @@ export type Reply = Message | undefined | void;
  * generator, with several messages.
  *
  * An async generator is asked for its next message when Windows has taken the one before, and is
- * returned early when the client leaves. A responder may also use the exchange itself, and then
+ * returned early when the client leaves. Clients that use `TransactNamedPipe` or `CallNamedPipe`
+ * take exactly one message per request. A responder may also use the exchange itself, and then
  * answers with nothing.
  *
  * @param request The message of the client, memory of your own; the same as `exchange.request`.
@@ -43,7 +44,9 @@ export type Responder = (
 /** Options of {@linkcode serve}. */
 export interface ServeOptions extends ExchangesOptions {
   /**
-   * How many responders work at once. Further requests wait, in the order in which they came.
+   * How many responders work at once, from 1. Further requests wait, in the order in which they
+   * came. A responder that goes on after its exchange's signal aborted keeps its place until it
+   * returns: let long work end with the signal.
    *
    * @default {Infinity}
    */
@@ -78,8 +81,9 @@ export interface PipeServer extends AsyncDisposable {
    * everything is closed. What clients have not read yet stays readable for them. Nothing is read
    * ahead any more, so a client that leaves now is noticed when it is answered.
    *
-   * @param options `timeout`: milliseconds after which the rest is thrown out; 10,000 by default.
-   * @returns What it came to. A second call gets the same.
+   * @param options `timeout`: milliseconds after which the rest is thrown out, an integer from 0,
+   *   or `Infinity`; 10,000 by default.
+   * @returns What it came to. A second call gets the same, and its timeout has no effect.
    * @throws {TypeError} If the timeout is no number.
    * @throws {RangeError} If the timeout is negative or no integer.
    */
@@ -95,7 +99,8 @@ export interface PipeServer extends AsyncDisposable {
  * @param responder Answers each request. Requests of one client are answered one after another,
  *   those of different clients side by side.
  * @returns The server. It keeps the program running until it is shut down.
- * @throws {TypeError} If the name can not be used or an option has a wrong type.
+ * @throws {TypeError} If the name cannot be used, an option has a wrong type, or `access.sddl` is
+ *   no security descriptor.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.NotSupported} If this is not Windows.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
