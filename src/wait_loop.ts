@@ -57,13 +57,13 @@ export interface Completer {
 
 /** A pipe server or a client, for as long as it has operations. */
 export interface LoopUser {
-  /** The loop can not go on: nothing completes any more. */
+  /** The loop cannot go on: nothing completes any more. */
   failed(error: WaitFailure): void;
   /** The program goes away: close every handle now, and submit nothing more. */
   abandoned(): void;
 }
 
-/** Why the loop can not go on. */
+/** Why the loop cannot go on. */
 export interface WaitFailure {
   readonly call: string;
   readonly status: number;
@@ -267,6 +267,7 @@ export class WaitLoop {
     } else if (operation.phase === "deferred") {
       this.#deferred.delete(operation);
       operation.repeats = false;
+      operation.message = undefined;
       if (this.#deferred.size === 0) this.#stopRetrying();
       this.finish(operation, Status.CANCELLED);
     }
@@ -317,7 +318,7 @@ export class WaitLoop {
     return this.#believe(operation, BELIEVED.write, this.kernel.write(handle, slot, message));
   }
 
-  /** Takes note of a submission, and finds out the truth when its status can not be believed. */
+  /** Takes note of a submission, and finds out the truth when its status cannot be believed. */
   #believe(operation: Operation, believed: ReadonlySet<number>, status: number): number {
     this.#lookBeforeLong();
     if (believed.has(status)) return status;
@@ -419,7 +420,8 @@ export class WaitLoop {
     if (this.#dead) return;
     this.#turnStarted = this.kernel.now();
     const called = this.#callBack();
-    if (this.#roundPlace === this.#round.length) this.#beginRound();
+    const looks = this.#roundPlace === this.#round.length;
+    if (looks) this.#beginRound();
     const over = this.#handOut();
     if (over > 0 || called) {
       if (waited !== undefined) this.#learn(waited < SHORT_GAP || over > 1);
@@ -431,7 +433,7 @@ export class WaitLoop {
     } else {
       this.#idleTurns++;
     }
-    this.#goOn();
+    this.#goOn(looks);
   }
 
   #callBack(): boolean {
@@ -444,7 +446,7 @@ export class WaitLoop {
       callback();
       if (this.turnSpent) break;
     }
-    this.#turnCallbacks.push(...callbacks.slice(called));
+    this.#turnCallbacks = callbacks.slice(called).concat(this.#turnCallbacks);
     return true;
   }
 
@@ -512,11 +514,14 @@ export class WaitLoop {
     return over;
   }
 
-  /** What comes after a turn: another, the wait, or the end. */
-  #goOn(): void {
+  /**
+   * What comes after a turn: another, the wait, or the end. A turn that has only finished a round
+   * did not look for what has completed, and others rely on it that a turn does.
+   */
+  #goOn(looked: boolean): void {
     if (this.#users.size === 0) return this.#end();
-    const unfinished = this.#roundPlace < this.#round.length || this.#next.length > 0 ||
-      this.#turnCallbacks.length > 0;
+    const unfinished = !looked || this.#roundPlace < this.#round.length ||
+      this.#next.length > 0 || this.#turnCallbacks.length > 0;
     if (unfinished || this.#idleTurns < this.#idleLimit) this.#queueTurn();
     else if (this.#waiting === "nothing" && !this.#turnQueued) this.#wait();
   }

@@ -661,6 +661,72 @@ Deno.test(
 );
 
 Deno.test(
+  "WaitLoop looks again after a turn that only finishes a round, before it relies on the wait",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    let now = 0;
+    mock.method(kernel, "now", () => now);
+    const [first, firstClient] = bench.pair();
+    loop.read(first.in, 10);
+    await bench.idle();
+    // A long pause: from now on the loop waits as soon as nothing is to be done.
+    now += 1_000;
+    kernel.holdWaits = true;
+    firstClient.write("x");
+    await bench.idle();
+    const [forgotten, client] = bench.pair();
+    const pairs = [bench.pair(), bench.pair()];
+    for (const [side] of [[forgotten], ...pairs] as const) loop.readNow(side.in, 10);
+    await bench.idle();
+    assertEquals(kernel.waitState, "dispatched");
+    kernel.manual = true;
+    let handed = 0;
+    for (const [side, other] of pairs) {
+      other.write("x");
+      side.then = () => {
+        if (handed++ > 0) return;
+        client.write("x");
+        // Erases the signal of what the client has just written, and takes the rest of the turn.
+        loop.readNow(first.in, 10);
+        now += 1.5;
+      };
+    }
+    loop.atNextTurn(() => {});
+    for (let turn = 1; turn <= 2; turn++) {
+      kernel.runTurn();
+      await nextTask();
+      assertEquals(handed, turn);
+    }
+    assertEquals(forgotten.got, []);
+    kernel.manual = false;
+    kernel.holdWaits = false;
+    kernel.enterWait();
+    kernel.runTurn();
+    await bench.idle();
+    assertEquals(forgotten.got, [Status.SUCCESS]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop.atNextTurn() calls back in the order of the asking, also after a long turn",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.manual = true;
+    let now = 0;
+    mock.method(kernel, "now", () => now);
+    const order: string[] = [];
+    loop.atNextTurn(() => {
+      order.push("first");
+      now += 1.5;
+      loop.atNextTurn(() => order.push("last"));
+    });
+    loop.atNextTurn(() => order.push("second"));
+    await bench.turns();
+    assertEquals(order, ["first", "second", "last"]);
+  }),
+);
+
+Deno.test(
   "WaitLoop.cancel() of a read that is not submitted yet still reads what is there",
   inBench(async (bench) => {
     const { loop } = bench;
@@ -692,7 +758,7 @@ Deno.test(
   }),
 );
 
-// What can not be believed
+// What cannot be believed
 
 for (const status of [Status.UNKNOWN, STRANGE]) {
   Deno.test(
@@ -763,7 +829,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop takes a result that comes with PENDING (5)",
+  "WaitLoop takes a result that comes with PENDING",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.decisions.answers = () => Status.PENDING;
