@@ -36,7 +36,11 @@ function viewOf(message: unknown): Uint8Array<ArrayBuffer> {
     const type = message === null ? "null" : typeof message;
     throw new TypeError(`Cannot send a message of type ${type}: must be a string or a Uint8Array`);
   }
-  return isPlain(message) ? message : new Uint8Array(message);
+  if (!isPlain(message)) return new Uint8Array(message);
+  // A subclass may do otherwise: `slice()` of a Node.js Buffer does not copy.
+  return Object.getPrototypeOf(message) === Uint8Array.prototype
+    ? message
+    : new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
 }
 
 /** Memory that is shared or resizable is not taken by FFI calls: it is copied first. */

@@ -7,6 +7,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { decodeMessage, encodeMessage } from "../src/message.ts";
 import { LONGEST_MESSAGE } from "../src/options.ts";
 
@@ -64,6 +65,17 @@ Deno.test("bytes in shared or resizable memory are copied, just those of the vie
   }
 });
 
+Deno.test("a Buffer of Node.js is taken as its bytes, which a slice then copies", () => {
+  const buffer = Buffer.from("-one-").subarray(1, 4);
+  const bytes = encodeMessage(buffer);
+  assertStrictEquals(Object.getPrototypeOf(bytes), Uint8Array.prototype);
+  assertEquals(decodeMessage(bytes), "one");
+  const copy = bytes.slice();
+  buffer.write("two");
+  assertEquals(decodeMessage(copy), "one");
+  assertEquals(decodeMessage(bytes), "two");
+});
+
 Deno.test("what is neither a string nor bytes is refused", () => {
   const refused: [value: unknown, type: string][] = [
     [undefined, "undefined"],
@@ -97,16 +109,11 @@ Deno.test("what is neither a string nor bytes is refused", () => {
 Deno.test("a message is at most as long as one write", () => {
   assertEquals(LONGEST_MESSAGE, 2_147_483_647);
   // So much memory is not needed to ask.
-  class Long extends Uint8Array {
-    length_ = 0;
-    override get byteLength(): number {
-      return this.length_;
-    }
-  }
-  const long = new Long(1);
-  long.length_ = LONGEST_MESSAGE;
+  const long = new Uint8Array(1);
+  let length = LONGEST_MESSAGE;
+  Object.defineProperty(long, "byteLength", { get: () => length });
   assertStrictEquals<unknown>(encodeMessage(long), long);
-  long.length_++;
+  length++;
   const error = assertThrows(() => encodeMessage(long), RangeError);
   assertEquals(
     error.message,
