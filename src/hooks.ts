@@ -4,6 +4,8 @@
  * @module
  */
 
+import { show } from "./options.ts";
+
 /** Says on the console what nobody else can be told. */
 export function report(error: unknown): void {
   console.error(error);
@@ -35,20 +37,24 @@ export function askHook<A extends unknown[]>(
 ): void {
   const settle = (answer: unknown) => {
     if (typeof answer === "boolean") return answered(answer);
-    fail(new TypeError(`Cannot use the result of "${name}": must be a boolean, was ${answer}`));
+    fail(
+      new TypeError(`Cannot use the result of "${name}": must be a boolean, was ${show(answer)}`),
+    );
   };
   const fail = (error: unknown) => {
     report(error);
     answered(false, error);
   };
   let result: unknown;
+  let later: boolean;
   try {
     result = hook(...args);
+    later = isThenable(result);
   } catch (error) {
     return fail(error);
   }
   // What is no promise of JavaScript's own may answer twice.
-  if (isThenable(result)) Promise.resolve(result).then(settle, fail);
+  if (later) Promise.resolve(result).then(settle, fail);
   else settle(result);
 }
 

@@ -92,7 +92,7 @@ export function serverSettings(options: RawServerOptions): Readonly<ServerSettin
   return Object.freeze({
     path: serverPath(options.path),
     instances,
-    maxInstances: limit("maxInstances", options.maxInstances, instances),
+    maxInstances: maxInstancesOf(options.maxInstances, instances),
     readBufferSize: integer("readBufferSize", options.readBufferSize, 0, MAX_DWORD, 65_536),
     writeBufferSize: integer("writeBufferSize", options.writeBufferSize, 0, MAX_DWORD, 65_536),
     waitTimeout: integer("waitTimeout", options.waitTimeout, 1, MAX_DWORD - 1, 5_000),
@@ -143,13 +143,23 @@ function accessOf(access: unknown = "current-user"): PipeAccess {
   );
 }
 
+function maxInstancesOf(value: number | undefined, instances: number): number {
+  const most = limit("maxInstances", value, 1);
+  if (most >= instances) return most;
+  throw new RangeError(
+    `Cannot use "maxInstances": must be at least "instances", which is ${instances}, was ${most}`,
+  );
+}
+
 function remoteOf(remote: unknown, access: PipeAccess): boolean {
   if (remote === undefined || remote === false) return false;
   if (remote !== true) {
     throw new TypeError(`Cannot use "remote": must be a boolean, was ${show(remote)}`);
   }
   if (access === "local-users") {
-    throw new TypeError('Cannot use "remote": access "local-users" refuses who is not here');
+    throw new TypeError(
+      'Cannot use "remote": access "local-users" refuses clients of other machines',
+    );
   }
   return true;
 }
@@ -282,7 +292,8 @@ function refusedPath(path: unknown, reason: string): TypeError {
   return new TypeError(`Cannot use "path" ${show(path)}: ${reason}`);
 }
 
-function show(value: unknown): string {
+/** What was given instead of what was asked for, as text that never throws. */
+export function show(value: unknown): string {
   if (typeof value === "string") return `"${value}"`;
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return "a function";

@@ -40,7 +40,7 @@ Deno.test("descriptor() lets the user and the system in, and names the owner", (
   assertEquals(descriptor({ sddl: "D:P()" }, SID), "D:P()");
 });
 
-Deno.test("descriptor() never gives local users the right to create instances (52)", () => {
+Deno.test("descriptor() never gives local users the right to create instances", () => {
   const sddl = descriptor("local-users", SID) ?? "";
   assertEquals(
     sddl,
@@ -146,7 +146,7 @@ Deno.test(
     assertThrows(
       () => world.serve(() => {}),
       Deno.errors.PermissionDenied,
-      `Cannot find out the user for "${PATH}": access is denied (OpenProcessToken, error 5)`,
+      `Cannot determine the current user for "${PATH}": access is denied (OpenProcessToken, error 5)`,
     );
     world.kernel.failNext("acceptsSecurity", Status.OUT_OF_MEMORY);
     assertThrows(() => world.serve(() => {}), WindowsError, "there is not enough memory");
@@ -189,7 +189,7 @@ Deno.test(
   }),
 );
 
-// Who is calling (55)
+// Who is calling
 
 Deno.test(
   "a client's process, session and user are known, and stay known when it has left",
@@ -248,7 +248,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a client that can not be identified is served, and user() says why",
+  "a client that cannot be identified is served, and user() says why",
   inWorld(async (world) => {
     const server = world.serve((_request, { client }) => {
       const error = assertThrows(() => client.user(), WindowsError);
@@ -508,6 +508,14 @@ Deno.test(
       [() => undefined, true],
       [() => Promise.resolve("yes"), true],
       [() => 1, true],
+      [() => Symbol("yes"), true],
+      [() => Object.create(null), true],
+      [() => Promise.resolve(Object.create(null)), true],
+      [() => ({
+        get then() {
+          throw planted;
+        },
+      }), true],
     ];
     let verdict: () => unknown = () => true;
     const served: string[] = [];
@@ -770,7 +778,7 @@ Deno.test(
     await assertRejects(
       () => connectOn(world.open, { path: NAME, server: "current-user" }),
       Deno.errors.PermissionDenied,
-      "Cannot find out the user",
+      "Cannot determine the current user",
     );
     world.kernel.failNext("owner", Status.ACCESS_DENIED);
     await assertRejects(

@@ -12,7 +12,7 @@ src/kernel.ts             ->
 src/errors.ts             ->
 src/access.ts             ->
 src/options.ts            -> src/access.ts
-src/hooks.ts              ->
+src/hooks.ts              -> src/options.ts
 src/instance.ts           ->
 src/budget.ts             ->
 src/backoff.ts            ->
@@ -121,7 +121,7 @@ function scan(source: string): Scanned {
   function take(pattern: RegExp): RegExpExecArray {
     pattern.lastIndex = place;
     const match = pattern.exec(source);
-    if (match === null) throw new Error(`test: can not scan "${source.slice(place, place + 40)}"`);
+    if (match === null) throw new Error(`test: cannot scan "${source.slice(place, place + 40)}"`);
     place = pattern.lastIndex;
     return match;
   }

@@ -177,7 +177,7 @@ Deno.test("a name of another machine is for clients only, and kept as typed", ()
   }
 });
 
-Deno.test("names that can not be used are refused with the reason", () => {
+Deno.test("names that cannot be used are refused with the reason", () => {
   for (const [typed, reason] of REFUSED_NAMES) {
     const text = `Cannot use "path" "${typed}": ${reason}`;
     assertRefused(() => server({ path: typed }), TypeError, text);
@@ -280,7 +280,7 @@ Deno.test("access is one of three words or a descriptor, and remote goes with al
   assertRefused(
     () => server({ path: "x", remote: true, access: "local-users" }),
     TypeError,
-    'Cannot use "remote": access "local-users" refuses who is not here',
+    'Cannot use "remote": access "local-users" refuses clients of other machines',
   );
 });
 
@@ -347,10 +347,10 @@ const NUMBERS: NumberOption[] = [
   },
   {
     name: "maxInstances",
-    check: (maxInstances) => server({ path: "x", maxInstances }).maxInstances,
-    range: "from 4",
-    taken: [4, 5, 255, 256, MAX, Infinity],
-    refused: [3, 1, 0, -1, 2 ** 53],
+    check: (maxInstances) => server({ path: "x", instances: 1, maxInstances }).maxInstances,
+    range: "from 1",
+    taken: [1, 4, 5, 255, 256, MAX, Infinity],
+    refused: [0, -1, 2 ** 53],
     infinity: "taken",
   },
   {
@@ -505,7 +505,7 @@ Deno.test('"maxInstances" begins at the instances', () => {
   assertRefused(
     () => server({ path: "x", instances: 10, maxInstances: 9 }),
     RangeError,
-    'Cannot use "maxInstances": must be an integer from 10, was 9',
+    'Cannot use "maxInstances": must be at least "instances", which is 10, was 9',
   );
 });
 
@@ -594,7 +594,7 @@ const BAD_FOR_SERVERS: Refusal[] = [
   [
     { instances: 2, maxInstances: 1 },
     RangeError,
-    'Cannot use "maxInstances": must be an integer from 2, was 1',
+    'Cannot use "maxInstances": must be at least "instances", which is 2, was 1',
   ],
   [{ maxInstances: null }, TypeError, 'Cannot use "maxInstances": must be a number, was null'],
   [
