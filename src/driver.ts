@@ -35,7 +35,7 @@ import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
  * - `"responderTimeout"`: an exchange was not settled within
  *   {@linkcode ExchangesOptions.responderTimeout}.
  * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} did not let it in.
- * - `"error"`: a call to Windows failed, or what the client sent can not be used.
+ * - `"error"`: a call to Windows failed, or what the client sent cannot be used.
  *
  * For `"error"`, `"unauthorized"` and all limits, the hook gets an error that says more.
  */
@@ -181,7 +181,7 @@ export class PipeInstance implements Completer, Answerer {
 
   /** Whether it has a client that is not known to have left. */
   get connected(): boolean {
-    return this.#client !== undefined;
+    return this.#client !== undefined && this.#reason !== "client";
   }
 
   /** Whether a request of it is being looked at or answered, or something is being written. */

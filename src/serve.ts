@@ -83,7 +83,8 @@ export interface PipeServer extends AsyncDisposable {
    *
    * @param options `timeout`: milliseconds after which the rest is thrown out, an integer from 0,
    *   or `Infinity`; 10,000 by default.
-   * @returns What it came to. A second call gets the same, and its timeout has no effect.
+   * @returns What it came to. A second call gets the same, and its timeout has no effect. Rejects
+   *   as {@linkcode PipeServer.finished} does; that needs no handler.
    * @throws {TypeError} If the timeout is no number.
    * @throws {RangeError} If the timeout is negative or no integer.
    */

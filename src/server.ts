@@ -87,8 +87,10 @@ export class Server implements Host, LoopUser {
   #late = false;
   #settled = 0;
   #settledBefore = 0;
-  #evicted = 0;
+  /** Instances whose clients were thrown out. */
+  readonly #evicted = new Set<PipeInstance>();
   #dropped = 0;
+  #report: Promise<ShutdownReport> | undefined = undefined;
   #error: Error | undefined = undefined;
   #leaving = false;
 
@@ -146,11 +148,16 @@ export class Server implements Host, LoopUser {
       for (const instance of [...this.#instances]) instance.drain();
       this.endIfDone();
     }
-    return this.finished.then(() => ({
-      exchanges: this.#settled - this.#settledBefore,
-      evicted: this.#evicted,
-      dropped: this.#dropped,
-    }));
+    if (this.#report === undefined) {
+      this.#report = this.finished.then(() => ({
+        exchanges: this.#settled - this.#settledBefore,
+        evicted: this.#evicted.size,
+        dropped: this.#dropped,
+      }));
+      // It may be dropped, as `finished` may.
+      this.#report.catch(() => {});
+    }
+    return this.#report;
   }
 
   /** Ends now: waits only for what is being written. */
@@ -321,7 +328,7 @@ export class Server implements Host, LoopUser {
     const { kernel } = this.#loop;
     const { status, call, text } = kernel.ownUser();
     if (status !== Status.SUCCESS) {
-      throw systemError("Cannot find out the user for", call, this.path, status);
+      throw systemError("Cannot determine the current user for", call, this.path, status);
     }
     const sddl = descriptor(access, text);
     if (sddl === undefined) return undefined;
@@ -383,14 +390,14 @@ export class Server implements Host, LoopUser {
     if (!late) this.#loop.deadlines.set(this.#deadline, GRACE);
     for (const instance of [...this.#instances]) {
       const { connected, busy } = instance;
-      if (connected && (busy || late)) this.#evicted++;
+      if (connected && (busy || late)) this.#evicted.add(instance);
       if (connected && !busy && !late) instance.finish("shutdown", true);
       else instance.evict("shutdown");
     }
     this.endIfDone();
   }
 
-  /** The server can not listen any more, and says so when everything is closed. */
+  /** The server cannot listen any more, and says so when everything is closed. */
   #giveUp(error: Error): void {
     this.#error ??= error;
     this.#phase = "stopped";

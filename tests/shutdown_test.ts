@@ -1,6 +1,6 @@
 /** How a server ends without losing anything: what tests of its parts do not show. */
 
-import { assert, assertEquals, assertFalse, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertRejects, assertStrictEquals } from "@std/assert";
 import { mock } from "node:test";
 import { Status } from "../src/kernel.ts";
 import type { PipeServer } from "../src/serve.ts";
@@ -217,7 +217,7 @@ Deno.test(
 );
 
 Deno.test(
-  "shutdown() throws out whose read can not be cancelled, a second after its timeout",
+  "shutdown() throws out whose read cannot be cancelled, a second after its timeout",
   inWorld(async (world) => {
     const server = world.serve((request) => request);
     const client = await arrived(world);
@@ -230,6 +230,59 @@ Deno.test(
     await world.pass(1);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
     assertEquals(client.ended, Status.DISCONNECTED);
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() counts whom it throws out once, however long that takes",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request, { writeBufferSize: 0 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    world.kernel.decisions.cancels = () => false;
+    const shutdown = fate(server.shutdown({ timeout: 500 }));
+    await world.pass(1_500);
+    client.close();
+    await world.idle();
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+  }),
+);
+
+Deno.test(
+  "shutdown() throws out nobody who has left by himself",
+  inWorld(async (world) => {
+    let send: (message: string) => Promise<void> = () => Promise.resolve();
+    const server = world.serve((_request, exchange) => {
+      send = exchange.send;
+      return workshop().responder();
+    });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const shutdown = fate(server.shutdown({ timeout: 500 }));
+    client.close();
+    await world.idle();
+    await assertRejects(() => send("for nobody"), Deno.errors.BrokenPipe);
+    await world.pass(500);
+    assertEquals(shutdown.value, NOTHING);
+    assertEquals(world.reasons, ["client"]);
+  }),
+);
+
+Deno.test(
+  "shutdown() of a server that has failed rejects as it has, and may be dropped",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request);
+    await world.idle();
+    world.abandonMemory();
+    world.kernel.decisions.failsWait = () => 6;
+    const client = world.connect();
+    await world.idle();
+    const error = await assertRejects(() => server.finished);
+    void server.shutdown();
+    assertStrictEquals(await assertRejects(() => server.shutdown()), error);
     client.close();
   }),
 );
