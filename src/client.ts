@@ -168,7 +168,7 @@ export async function callOn(
   }
 }
 
-/** Why a pipe that was opened can not be used. */
+/** Why a pipe that was opened cannot be used. */
 type Refusal = { readonly status: number; readonly call: string };
 
 /** One attempt after the other, with pauses, until a pipe is open or there is no hope. */
@@ -223,7 +223,7 @@ class Attempt implements LoopUser {
   /** Without this, messages that wait to be read run together. */
   #keepMessages(handle: Handle): Refusal | undefined {
     const status = this.#loop.kernel.keepMessages(handle);
-    // A pipe of bytes can not keep messages apart, and is read as it comes.
+    // A pipe of bytes cannot keep messages apart, and is read as it comes.
     return status === Status.SUCCESS || status === Status.INVALID_PARAMETER
       ? undefined
       : { status, call: "SetNamedPipeHandleState" };
@@ -235,10 +235,10 @@ class Attempt implements LoopUser {
     if (server !== "current-user") return server?.sid;
     const { status, call, text } = this.#loop.kernel.ownUser();
     if (status === Status.SUCCESS) return text;
-    throw systemError("Cannot find out the user for", call, path, status);
+    throw systemError("Cannot determine the current user for", call, path, status);
   }
 
-  /** Who makes a pipe can not give it to another user: only a very privileged program can. */
+  /** Who makes a pipe cannot give it to another user: only a very privileged program can. */
   #checkOwner(handle: Handle, expected: string): Refusal | Error | undefined {
     const { status, call, text } = this.#loop.kernel.owner(handle);
     if (status !== Status.SUCCESS) return { status, call };

@@ -186,7 +186,7 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
     this.#abandon(this.#closedError());
   }
 
-  /** The bytes of a message, which the user can not change any more. */
+  /** The bytes of a message, which the user cannot change any more. */
   #outgoing(message: Message): Uint8Array<ArrayBuffer> {
     const bytes = encodeMessage(message);
     return typeof message === "string" ? bytes : bytes.slice();

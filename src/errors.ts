@@ -31,7 +31,7 @@ const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]
   [1347, ["ERROR_CANT_OPEN_ANONYMOUS", "the client is anonymous"]],
   [1368, ["ERROR_CANNOT_IMPERSONATE", "the client does not let itself be identified"]],
   [1450, ["ERROR_NO_SYSTEM_RESOURCES", "there are not enough system resources"]],
-  [1784, ["ERROR_INVALID_USER_BUFFER", "the buffer can not be used"]],
+  [1784, ["ERROR_INVALID_USER_BUFFER", "the buffer cannot be used"]],
   [1816, ["ERROR_NOT_ENOUGH_QUOTA", "the quota is used up"]],
 ]);
 

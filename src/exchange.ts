@@ -123,8 +123,9 @@ export interface Exchange {
    * Aborts when the client is gone or the server stops while the exchange is open.
    *
    * While a responder is at work, one more message of the client is read ahead. Until it comes, a
-   * client that leaves is noticed at once; after it, only when this exchange is answered. A request
-   * whose client had left before it was read is yielded with a signal that is aborted already.
+   * client that leaves is noticed at once; after it, only when this exchange is answered. The
+   * request of a client that has left already is yielded all the same: its signal is aborted if that
+   * is known by then, and aborts as soon as it is.
    */
   readonly signal: AbortSignal;
   /** The request, decoded as UTF-8. */
@@ -255,7 +256,7 @@ export class ServerClient implements PipeClient {
     return Object.freeze({ sid, integrity: integrityLevel(integrity), elevated });
   }
 
-  /** The client can not be answered any more. Runs the user's abort listeners. */
+  /** The client cannot be answered any more. Runs the user's abort listeners. */
   lose(reason: Error): void {
     this.#signal.abort(reason);
   }

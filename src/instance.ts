@@ -77,7 +77,7 @@ export type Event =
   /** The program lets the client in, or does not. */
   | "admitted"
   | "refused"
-  /** The read is over: the client has left, we cancelled it, or what came can not be used. */
+  /** The read is over: the client has left, we cancelled it, or what came cannot be used. */
   | "ended"
   | "cancelled"
   | "broken"
@@ -85,7 +85,7 @@ export type Event =
   | "sent"
   | "replied"
   | "settled"
-  /** All that was to be written is written, or it can not be. */
+  /** All that was to be written is written, or it cannot be. */
   | "written"
   | "unwritten"
   /** A turn begins, and the responder is still at work. */
@@ -115,7 +115,7 @@ export type Command =
   /** Keep the read's result, or let it come again in the next turn. */
   | "hold"
   | "unhold"
-  /** The client can not be answered any more: settle the open exchange, abort the signals. */
+  /** The client cannot be answered any more: settle the open exchange, abort the signals. */
   | "lose"
   /** Throw the client out, now. */
   | "disconnect"
@@ -524,7 +524,7 @@ const LAST_STEPS = tabulate(true);
  * What an event leads to.
  *
  * @param last No request after this one is wanted: the server is shutting down.
- * @returns `undefined` where the event can not happen in that state.
+ * @returns `undefined` where the event cannot happen in that state.
  */
 export function transition(state: State, event: Event, last: boolean): Step | undefined {
   return (last ? LAST_STEPS : STEPS).get(state)?.get(event);

@@ -198,10 +198,10 @@ export interface Kernel {
    */
   create(pipe: PipeSpec, first: boolean): Opened;
 
-  /** Opens the client's end of a pipe, in byte read mode: NOT_FOUND or BUSY when it can not now. */
+  /** Opens the client's end of a pipe, in byte read mode: NOT_FOUND or BUSY when it cannot now. */
   open(path: string): Opened;
 
-  /** Makes reads of a client's end keep messages apart; INVALID_PARAMETER when the pipe can not. */
+  /** Makes reads of a client's end keep messages apart; INVALID_PARAMETER when the pipe cannot. */
   keepMessages(handle: Handle): number;
 
   /** Whether a pipe of this name exists now. */

@@ -14,12 +14,12 @@ const FIRST_READ = 4096;
 const LONGEST_FIRST_READ = 65_536;
 
 /**
- * What became of a read. With "broken", `fault` says why what came can not be used; with "later",
+ * What became of a read. With "broken", `fault` says why what came cannot be used; with "later",
  * the system is short of something, and the same completion comes again.
  */
 export type Outcome = "message" | "partial" | "ended" | "cancelled" | "broken" | "later";
 
-/** Why a message can not be used. */
+/** Why a message cannot be used. */
 export interface Fault {
   readonly call: string;
   readonly status: number;

@@ -755,7 +755,7 @@ Deno.test(
 );
 
 Deno.test(
-  "connections are told when the loop can not wait any more",
+  "connections are told when the loop cannot wait any more",
   inWorld(async (world) => {
     const [conn, server] = await connected(world);
     const received = fate(conn.receive());
@@ -872,7 +872,7 @@ Deno.test(
 );
 
 Deno.test(
-  "close() waits for the end of what can not be cancelled any more",
+  "close() waits for the end of what cannot be cancelled any more",
   inWorld(async (world) => {
     const [conn, server] = await connected(world);
     world.kernel.holdCompletions = true;
@@ -1001,7 +1001,7 @@ Deno.test(
 );
 
 Deno.test(
-  "connect() fails when the pipe can not be made to keep messages apart",
+  "connect() fails when the pipe cannot be made to keep messages apart",
   inWorld(async (world) => {
     const server = world.system.serve(PATH);
     world.kernel.failNext("keepMessages", STRANGE);

@@ -60,7 +60,7 @@ const CODES: [code: number, Class: ErrorClass, symbol: string, text: string][] =
   [536, WindowsError, "ERROR_PIPE_LISTENING", "no client is connected yet"],
   [995, WindowsError, "ERROR_OPERATION_ABORTED", "the operation was cancelled"],
   [1450, WindowsError, "ERROR_NO_SYSTEM_RESOURCES", "there are not enough system resources"],
-  [1784, WindowsError, "ERROR_INVALID_USER_BUFFER", "the buffer can not be used"],
+  [1784, WindowsError, "ERROR_INVALID_USER_BUFFER", "the buffer cannot be used"],
   [1816, WindowsError, "ERROR_NOT_ENOUGH_QUOTA", "the quota is used up"],
 ];
 

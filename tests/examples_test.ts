@@ -39,7 +39,7 @@ const REFUSED: string[][] = [
   ["a", "--max-instances", "0x10"],
 ];
 
-Deno.test("echo_server.ts says how it is used when it can not use what it is given", async () => {
+Deno.test("echo_server.ts says how it is used when it cannot use what it is given", async () => {
   await Promise.all(REFUSED.map(async (args) => {
     const { code, stderr } = await run("echo_server.ts", ...args);
     assertEquals(code, 2, `${args}: ${stderr}`);

@@ -177,7 +177,7 @@ export class World {
     await this.idle();
   }
 
-  /** The kernel that there is now can not tell when operations end: their memory is kept. */
+  /** The kernel that there is now cannot tell when operations end: their memory is kept. */
   abandonMemory(): void {
     this.#abandoned.add(this.kernel);
   }

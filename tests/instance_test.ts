@@ -2,7 +2,7 @@
  * The state machine of an instance: every state, every event, and what must hold wherever it goes.
  *
  * The table is what the state machine is to do, written by hand from its description. A pair that
- * is not in it can not happen.
+ * is not in it cannot happen.
  */
 
 import { assert, assertEquals, assertExists, assertThrows } from "@std/assert";

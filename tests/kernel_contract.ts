@@ -287,13 +287,13 @@ export function testKernelContract(
 
   // Names and instances
 
-  test("create() refuses a name without the prefix (47)", (bench) => {
+  test("create() refuses a name without the prefix", (bench) => {
     const pipe = { ...bench.spec(), path: "contract-no-prefix" };
     // INVALID_NAME on Windows; Wine takes it for a file of the current folder.
     assertFails(bench.kernel.create(pipe, false).status);
   });
 
-  test("create() of the first instance fails when the name exists (44)", (bench) => {
+  test("create() of the first instance fails when the name exists", (bench) => {
     bench.server();
     const { status, handle } = bench.kernel.create(bench.spec(), true);
     if (exceptions.ignoresFirst) {
@@ -304,19 +304,19 @@ export function testKernelContract(
     }
   });
 
-  test("create() of the first instance succeeds when the name is free (44)", (bench) => {
+  test("create() of the first instance succeeds when the name is free", (bench) => {
     const { status, handle } = bench.kernel.create(bench.spec(), true);
     assertEquals(status, Status.SUCCESS);
     bench.side(handle);
     bench.server();
   });
 
-  test("exists() follows the server handles, not the clients (45)", async (bench) => {
+  test("exists() follows the server handles, not the clients", async (bench) => {
     const { kernel, path } = bench;
     assertFalse(kernel.exists(path));
     const { server, client } = await bench.pair();
     assert(kernel.exists(path), "all instances are busy");
-    assert(kernel.exists(path.toUpperCase().replace("PIPE", "pipe")), "case does not matter (47)");
+    assert(kernel.exists(path.toUpperCase().replace("PIPE", "pipe")), "case does not matter");
     const second = bench.server();
     await server.close();
     assert(kernel.exists(path));
@@ -325,7 +325,7 @@ export function testKernelContract(
     assert(client.open);
   });
 
-  test("exists() does not use up an instance (15)", async (bench) => {
+  test("exists() does not use up an instance", async (bench) => {
     const server = bench.server();
     assert(bench.kernel.exists(bench.path));
     assertEquals(server.listen(), Status.PENDING);
@@ -335,11 +335,11 @@ export function testKernelContract(
     assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
   });
 
-  test("open() of a name that does not exist is NOT_FOUND (45)", ({ kernel, path }) => {
+  test("open() of a name that does not exist is NOT_FOUND", ({ kernel, path }) => {
     assertEquals(kernel.open(path).status, Status.NOT_FOUND);
   });
 
-  test("open() with no instance free is BUSY (18)", async (bench) => {
+  test("open() with no instance free is BUSY", async (bench) => {
     const { server } = await bench.pair();
     assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
     assertEquals(server.disconnect(), Status.SUCCESS);
@@ -351,7 +351,7 @@ export function testKernelContract(
     assertEquals(await server.end(Lane.IN, submitted), Status.SUCCESS);
   });
 
-  test("open() after a client left is BUSY until the instance listens again (18)", async (bench) => {
+  test("open() after a client left is BUSY until the instance listens again", async (bench) => {
     const { server, client } = await bench.pair();
     await client.close();
     assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
@@ -362,7 +362,7 @@ export function testKernelContract(
     assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
   });
 
-  test("clients get the instances in the order of their listening (16, 17)", async (bench) => {
+  test("clients get the instances in the order of their listening", async (bench) => {
     const servers = [bench.server(), bench.server(), bench.server()] as const;
     // The order of creation counts, not that of the listens.
     assertEquals(servers[2].listen(), Status.PENDING);
@@ -378,7 +378,7 @@ export function testKernelContract(
     assertEquals(await servers[2].receive(), "c");
   });
 
-  test("an instance that listens again goes to the end of the line (17)", async (bench) => {
+  test("an instance that listens again goes to the end of the line", async (bench) => {
     const { server, client } = await bench.pair();
     const fresh = bench.server();
     await client.close();
@@ -390,7 +390,7 @@ export function testKernelContract(
     assertEquals(server.status(Lane.IN), Status.PENDING);
   });
 
-  test("the name dies with the last server handle, though a client remains (45)", async (bench) => {
+  test("the name dies with the last server handle, though a client remains", async (bench) => {
     const { server, client } = await bench.pair();
     await server.close();
     assertEquals(bench.kernel.open(bench.path).status, Status.NOT_FOUND);
@@ -402,7 +402,7 @@ export function testKernelContract(
 
   // Listening
 
-  test("listen() before a client pends, and ends with SUCCESS when one comes (13)", async (bench) => {
+  test("listen() before a client pends, and ends with SUCCESS when one comes", async (bench) => {
     const server = bench.server();
     assertEquals(server.listen(), Status.PENDING);
     assertEquals(server.status(Lane.IN), Status.PENDING);
@@ -410,7 +410,7 @@ export function testKernelContract(
     assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
   });
 
-  test("listen() after a client is ALREADY_CONNECTED, and no completion follows (13, 16)", async (bench) => {
+  test("listen() after a client is ALREADY_CONNECTED, and no completion follows", async (bench) => {
     const server = bench.server();
     const client = bench.client();
     await client.send("early");
@@ -419,7 +419,7 @@ export function testKernelContract(
     assertEquals(await server.receive(), "early");
   });
 
-  test("listen() after a client came and left is NO_DATA; what it wrote is there (13, 14)", async (bench) => {
+  test("listen() after a client came and left is NO_DATA; what it wrote is there", async (bench) => {
     const server = bench.server();
     const client = bench.client();
     await client.send("fire");
@@ -434,7 +434,7 @@ export function testKernelContract(
     assertEquals(server.listen(), Status.PENDING);
   });
 
-  test("listen() that pends ends with SUCCESS even if the client left (13)", async (bench) => {
+  test("listen() that pends ends with SUCCESS even if the client left", async (bench) => {
     const server = bench.server();
     assertEquals(server.listen(), Status.PENDING);
     const client = bench.client();
@@ -452,7 +452,7 @@ export function testKernelContract(
     assertEquals(one, other);
   });
 
-  test("cancel() of a listen ends it, and the instance still takes clients (16, 35)", async (bench) => {
+  test("cancel() of a listen ends it, and the instance still takes clients", async (bench) => {
     const server = bench.server();
     assertEquals(server.listen(), Status.PENDING);
     assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
@@ -465,7 +465,7 @@ export function testKernelContract(
 
   // Messages
 
-  test("messages go both ways whole (21)", async (bench) => {
+  test("messages go both ways whole", async (bench) => {
     const { server, client } = await bench.pair();
     await client.send("request");
     assertEquals(await server.receive(), "request");
@@ -473,7 +473,7 @@ export function testKernelContract(
     assertEquals(await client.receive(), "reply");
   });
 
-  test("messages written ahead stay apart, and in order (21, 61)", async (bench) => {
+  test("messages written ahead stay apart, and in order", async (bench) => {
     const { server, client } = await bench.pair();
     for (const text of ["one", "two", "three"]) await client.send(text);
     for (const text of ["one", "two", "three"]) assertEquals(await server.receive(), text);
@@ -481,13 +481,13 @@ export function testKernelContract(
     for (const text of ["four", "five"]) assertEquals(await client.receive(), text);
   });
 
-  test("an empty message is a message, in its place (24)", async (bench) => {
+  test("an empty message is a message, in its place", async (bench) => {
     const { server, client } = await bench.pair();
     for (const text of ["before", "", "after"]) await client.send(text);
     for (const text of ["before", "", "after"]) assertEquals(await server.receive(), text);
   });
 
-  test("an empty message ends a read that waits (24)", async (bench) => {
+  test("an empty message ends a read that waits", async (bench) => {
     const { server, client } = await bench.pair();
     assertEquals(server.read(), Status.PENDING);
     await client.send("");
@@ -495,7 +495,7 @@ export function testKernelContract(
     assertEquals(server.taken().length, 0);
   });
 
-  test("an empty message survives its writer (24, 27)", async (bench) => {
+  test("an empty message survives its writer", async (bench) => {
     const { server, client } = await bench.pair();
     await client.send("");
     await client.close();
@@ -518,7 +518,7 @@ export function testKernelContract(
 
   for (const waiting of [false, true]) {
     const how = waiting ? "that waits" : "that comes later";
-    test(`a message longer than the memory of a read ${how} comes in parts (5, 21)`, async (bench) => {
+    test(`a message longer than the memory of a read ${how} comes in parts`, async (bench) => {
       const { server, client } = await bench.pair();
       const message = bytes(1000);
       const early = waiting ? server.read(300) : undefined;
@@ -547,7 +547,7 @@ export function testKernelContract(
     assertEquals(server.text(), "abcdef");
   });
 
-  test("peek() says what is left of the message at the head (21)", async (bench) => {
+  test("peek() says what is left of the message at the head", async (bench) => {
     const { server, client } = await bench.pair();
     assertEquals(server.left(), 0);
     await client.send("first");
@@ -563,7 +563,7 @@ export function testKernelContract(
     assertFails(bench.kernel.peek(server.handle).status);
   });
 
-  test("a client begins in byte read mode, which merges messages (22)", async (bench) => {
+  test("a client begins in byte read mode, which merges messages", async (bench) => {
     const server = bench.server();
     const client = bench.client("byte");
     assertEquals(server.listen(), Status.ALREADY_CONNECTED);
@@ -579,7 +579,7 @@ export function testKernelContract(
 
   // Quotas
 
-  test("write() within the quota is over though nobody reads (30)", async (bench) => {
+  test("write() within the quota is over though nobody reads", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: FIRST_READ });
     await server.send(bytes(2000));
     await server.send(bytes(2000));
@@ -587,7 +587,7 @@ export function testKernelContract(
     assertEquals(await client.readEnd(), Status.SUCCESS);
   });
 
-  test("write() over the quota pends, can be read, and ends when the rest fits (30)", async (bench) => {
+  test("write() over the quota pends, can be read, and ends when the rest fits", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 4096 });
     await server.send(bytes(3000, 1));
     assertEquals(server.write(bytes(3000, 2)), Status.PENDING);
@@ -602,7 +602,7 @@ export function testKernelContract(
     assertEquals(client.taken(), bytes(3000, 2));
   });
 
-  test("the same holds for what clients write, with the other quota (29, 30)", async (bench) => {
+  test("the same holds for what clients write, with the other quota", async (bench) => {
     const { server, client } = await bench.pair({ readBufferSize: 4096 });
     await client.send(bytes(3000, 1));
     assertEquals(client.write(bytes(3000, 2)), Status.PENDING);
@@ -613,7 +613,7 @@ export function testKernelContract(
     assertEquals(server.taken(), bytes(3000, 2));
   });
 
-  test("write() with a quota of 0 pends until it is read; an empty one does not (24, 30)", async (bench) => {
+  test("write() with a quota of 0 pends until it is read; an empty one does not", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 0 });
     await server.send("");
     assertEquals(await client.receive(), "");
@@ -624,7 +624,7 @@ export function testKernelContract(
     assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
   });
 
-  test("write() to a reader that waits is over whatever the quota (30)", async (bench) => {
+  test("write() to a reader that waits is over whatever the quota", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 0 });
     assertEquals(client.read(), Status.PENDING);
     await server.send("straight");
@@ -632,7 +632,7 @@ export function testKernelContract(
     assertEquals(client.text(), "straight");
   });
 
-  test("one message may be longer than the quota (31)", async (bench) => {
+  test("one message may be longer than the quota", async (bench) => {
     const { server, client } = await bench.pair({ readBufferSize: 4096 });
     const message = bytes(1_048_576);
     assertEquals(client.write(message), Status.PENDING);
@@ -658,7 +658,7 @@ export function testKernelContract(
 
   // Cancelling
 
-  test("cancel() of a read ends it, and loses nothing (35)", async (bench) => {
+  test("cancel() of a read ends it, and loses nothing", async (bench) => {
     const { server, client } = await bench.pair();
     assertEquals(server.read(), Status.PENDING);
     assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
@@ -668,7 +668,7 @@ export function testKernelContract(
     assertEquals(await server.receive(), "later");
   });
 
-  test("cancel() of a write ends it, and its message is not there (32, 35)", async (bench) => {
+  test("cancel() of a write ends it, and its message is not there", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 0 });
     assertEquals(server.write("never"), Status.PENDING);
     assertEquals(client.left(), 5);
@@ -682,7 +682,7 @@ export function testKernelContract(
     assertEquals(client.text(), "instead");
   });
 
-  test("cancel() ends one operation and leaves the others (35)", async (bench) => {
+  test("cancel() ends one operation and leaves the others", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 0 });
     assertEquals(server.read(), Status.PENDING);
     assertEquals(server.write("stays"), Status.PENDING);
@@ -693,7 +693,7 @@ export function testKernelContract(
     assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
   });
 
-  test("cancel() with nothing in flight is NOTHING_TO_CANCEL (35)", async (bench) => {
+  test("cancel() with nothing in flight is NOTHING_TO_CANCEL", async (bench) => {
     const { server, client } = await bench.pair();
     await client.send("x");
     assertEquals(await server.receive(), "x");
@@ -701,7 +701,7 @@ export function testKernelContract(
     assertEquals(client.cancel(Lane.OUT), Status.NOTHING_TO_CANCEL);
   });
 
-  test("after a part was read, its writer may take the rest back: the glue trap (32)", async (bench) => {
+  test("after a part was read, its writer may take the rest back: the glue trap", async (bench) => {
     const { server, client } = await bench.pair({ readBufferSize: 0 });
     assertEquals(client.write(bytes(1000)), Status.PENDING);
     assertEquals(await server.readEnd(100), Status.MORE_DATA);
@@ -716,7 +716,7 @@ export function testKernelContract(
     assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
   });
 
-  test("a message that was half read when its writer died stays incomplete (28)", async (bench) => {
+  test("a message that was half read when its writer died stays incomplete", async (bench) => {
     const { server, client } = await bench.pair({ readBufferSize: 0 });
     assertEquals(client.write(bytes(1000)), Status.PENDING);
     assertEquals(await server.readEnd(100), Status.MORE_DATA);
@@ -726,21 +726,21 @@ export function testKernelContract(
 
   // Ends
 
-  test("a client that leaves ends a read that waits with BROKEN (27)", async (bench) => {
+  test("a client that leaves ends a read that waits with BROKEN", async (bench) => {
     const { server, client } = await bench.pair();
     assertEquals(server.read(), Status.PENDING);
     await client.close();
     assertEquals(await server.end(Lane.IN, Status.PENDING), Status.BROKEN);
   });
 
-  test("a client that leaves ends a write that pends with BROKEN (39)", async (bench) => {
+  test("a client that leaves ends a write that pends with BROKEN", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 0 });
     assertEquals(server.write("unread"), Status.PENDING);
     await client.close();
     assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.BROKEN);
   });
 
-  test("after the client left, writes are NO_DATA; what it wrote can be read (27)", async (bench) => {
+  test("after the client left, writes are NO_DATA; what it wrote can be read", async (bench) => {
     const { server, client } = await bench.pair();
     await client.send("last words");
     await client.close();
@@ -749,7 +749,7 @@ export function testKernelContract(
     assertEquals(await server.readEnd(), Status.BROKEN);
   });
 
-  test("close() leaves what was written to the client, then its end (27, 34)", async (bench) => {
+  test("close() leaves what was written to the client, then its end", async (bench) => {
     const { server, client } = await bench.pair();
     await server.send("the reply");
     await server.send("");
@@ -760,7 +760,7 @@ export function testKernelContract(
     assertEquals(await client.writeEnd("anybody?"), Status.NO_DATA);
   });
 
-  test("close() ends what the client waits for with BROKEN (27, 39)", async (bench) => {
+  test("close() ends what the client waits for with BROKEN", async (bench) => {
     const { server, client } = await bench.pair({ readBufferSize: 0 });
     assertEquals(client.read(), Status.PENDING);
     assertEquals(client.write("unread"), Status.PENDING);
@@ -769,7 +769,7 @@ export function testKernelContract(
     assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.BROKEN);
   });
 
-  test("disconnect() is seen by the client at once, and destroys what is unread (34)", async (bench) => {
+  test("disconnect() is seen by the client at once, and destroys what is unread", async (bench) => {
     const { server, client } = await bench.pair();
     await server.send("unread");
     await client.send("unread too");
@@ -782,7 +782,7 @@ export function testKernelContract(
     assertEquals(server.disconnect(), Status.DISCONNECTED);
   });
 
-  test("disconnect() ends what pends on either end with DISCONNECTED (39)", async (bench) => {
+  test("disconnect() ends what pends on either end with DISCONNECTED", async (bench) => {
     const { server, client } = await bench.pair({ readBufferSize: 0, writeBufferSize: 0 });
     assertEquals(server.write("unread"), Status.PENDING);
     assertEquals(client.write("unread too"), Status.PENDING);
@@ -791,7 +791,7 @@ export function testKernelContract(
     assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.DISCONNECTED);
   });
 
-  test("disconnect() ends reads that wait on either end with DISCONNECTED (39)", async (bench) => {
+  test("disconnect() ends reads that wait on either end with DISCONNECTED", async (bench) => {
     const { server, client } = await bench.pair();
     assertEquals(server.read(), Status.PENDING);
     assertEquals(client.read(), Status.PENDING);
@@ -817,7 +817,7 @@ export function testKernelContract(
 
   // Status words
 
-  test("status() stays PENDING after a failure by value (1)", async (bench) => {
+  test("status() stays PENDING after a failure by value", async (bench) => {
     const { server, client } = await bench.pair();
     await client.close();
     assertEquals(await server.readEnd(), Status.BROKEN);
@@ -968,7 +968,7 @@ export function testKernelContract(
     assertEquals(typeof kernel.waitStatus(true), "number");
   });
 
-  test("a completion is in the status though another submission erased its signal (2)", async (bench) => {
+  test("a completion is in the status though another submission erased its signal", async (bench) => {
     const gone = await bench.pair();
     await gone.client.close();
     assertEquals(await gone.server.readEnd(), Status.BROKEN);
@@ -1037,7 +1037,7 @@ export function testKernelContract(
     assertEquals(typeof identified.identity?.elevated, "boolean");
   });
 
-  test("identify() knows the writer of a message that was longer than the memory for it (55)", async (bench) => {
+  test("identify() knows the writer of a message that was longer than the memory for it", async (bench) => {
     const { kernel } = bench;
     const { server, client } = await bench.pair();
     const write = client.write(new Uint8Array(FIRST_READ + 10));
@@ -1047,7 +1047,7 @@ export function testKernelContract(
     assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
   });
 
-  test("both ends of a pipe know its owner and its security descriptor (53)", async (bench) => {
+  test("both ends of a pipe know its owner and its security descriptor", async (bench) => {
     const { kernel } = bench;
     const own = kernel.ownUser().text;
     const security = `O:${own}${SDDL}`;
@@ -1069,7 +1069,7 @@ export function testKernelContract(
     }
   });
 
-  test("the first instance's security descriptor is the name's (54)", (bench) => {
+  test("the first instance's security descriptor is the name's", (bench) => {
     const { kernel } = bench;
     const own = kernel.ownUser().text;
     const security = `O:${own}${SDDL}`;
@@ -1114,7 +1114,7 @@ export function testKernelContract(
   test("dispose() of a kernel that did nothing", () => {});
 
   test(
-    "onUnload() lets the program close everything; abandon() ends the wait (37)",
+    "onUnload() lets the program close everything; abandon() ends the wait",
     async (bench) => {
       const { kernel, subject, path } = bench;
       const { status, handle } = kernel.create(bench.spec(), false);

@@ -1249,7 +1249,7 @@ Deno.test(
   }),
 );
 
-/** A server that can not read what a client has sent, since another holds all there is. */
+/** A server that cannot read what a client has sent, since another holds all there is. */
 async function crowded(world: World, request: string | Uint8Array) {
   const controller = new AbortController();
   const gate = Promise.withResolvers<string>();

@@ -80,7 +80,7 @@ interface Flight extends InFlight {
   readonly operation: Operation;
   /** In flight until its completion was observed (contract, 2). */
   inFlight: boolean;
-  /** The status word. A synchronous failure leaves it PENDING for ever (1). */
+  /** The status word. A synchronous failure leaves it PENDING for ever. */
   word: number;
   memory: Uint8Array;
   /** A cancel was asked for, and was not in time. */
@@ -89,7 +89,7 @@ interface Flight extends InFlight {
 
 interface Open {
   readonly end: End;
-  /** A message was read, and nothing was submitted since: its writer can be identified (55). */
+  /** A message was read, and nothing was submitted since: its writer can be identified. */
   identifiable: boolean;
   /** What is in flight, by lane. */
   readonly flights: [Flight | undefined, Flight | undefined];
@@ -562,7 +562,7 @@ export class MemoryKernel implements Kernel {
   }
 
   /**
-   * The process dies: what pends is cancelled and every handle closed (38). Whatever still calls
+   * The process dies: what pends is cancelled and every handle closed. Whatever still calls
    * this kernel is not dead enough, and is told so.
    */
   kill(): void {

@@ -18,7 +18,7 @@ function subject(kernel: MemoryKernel) {
 
 testKernelContract("MemoryKernel", () => subject(new MemoryKernel()));
 
-testKernelContract("MemoryKernel that says PENDING of what is over (5)", () => {
+testKernelContract("MemoryKernel that says PENDING of what is over", () => {
   const kernel = new MemoryKernel(new MemorySystem(), {
     answers: ({ call }, truth) => {
       const over = truth === Status.SUCCESS || truth === Status.MORE_DATA;
@@ -155,7 +155,7 @@ Deno.test("MemoryKernel.leftovers() counts everything", () => {
 
 // Decisions
 
-Deno.test("a submission that is over may say PENDING all the same (5)", () => {
+Deno.test("a submission that is over may say PENDING all the same", () => {
   const { kernel, server, client } = connected();
   kernel.decisions.answers = () => Status.PENDING;
   client.write("long message");
@@ -214,7 +214,7 @@ Deno.test("held completions are delivered in any order", () => {
   assertEquals(kernel.status(Lane.OUT, 0), Status.SUCCESS);
 });
 
-Deno.test("a cancel may miss, and the operation goes on (35)", () => {
+Deno.test("a cancel may miss, and the operation goes on", () => {
   const { kernel, server, client } = connected();
   kernel.decisions.cancels = () => false;
   kernel.read(server, 0, 10);
@@ -224,7 +224,7 @@ Deno.test("a cancel may miss, and the operation goes on (35)", () => {
   assertEquals(kernel.status(Lane.IN, 0), Status.SUCCESS);
 });
 
-Deno.test("failNext() makes one call fail, which leaves its status PENDING (1, 31)", () => {
+Deno.test("failNext() makes one call fail, which leaves its status PENDING", () => {
   const { kernel, server } = connected();
   kernel.failNext("read", Status.NO_SYSTEM_RESOURCES);
   assertEquals(kernel.read(server, 0, 10), Status.NO_SYSTEM_RESOURCES);
@@ -253,7 +253,7 @@ function signalled(kernel: MemoryKernel, drained: boolean): boolean {
   return over;
 }
 
-Deno.test("each submission resets the event of its lane, a failing one too (2)", () => {
+Deno.test("each submission resets the event of its lane, a failing one too", () => {
   const { kernel, server, client } = connected();
   const other = create(kernel);
   kernel.read(server, 0, 10);
@@ -268,7 +268,7 @@ Deno.test("each submission resets the event of its lane, a failing one too (2)",
   assertEquals(kernel.status(Lane.IN, 0), Status.SUCCESS);
 });
 
-Deno.test("what succeeds at once leaves the event signalled, a partial read too (2)", () => {
+Deno.test("what succeeds at once leaves the event signalled, a partial read too", () => {
   const { kernel, server, client } = connected();
   client.write("abc");
   kernel.rearm(true);
@@ -292,7 +292,7 @@ Deno.test("only a wait with `drained` looks at writes", () => {
   assertFalse(signalled(kernel, true));
 });
 
-Deno.test("a wait that has not entered loses a signal to a submission (2)", () => {
+Deno.test("a wait that has not entered loses a signal to a submission", () => {
   const { kernel, server, client } = connected();
   kernel.manual = true;
   kernel.holdWaits = true;
@@ -358,7 +358,7 @@ Deno.test("advance() fires timers in the order of their time, each in its own ta
 
 // Ends of programs
 
-Deno.test("unload() closes what is in flight, and abandon() keeps the memory (37)", () => {
+Deno.test("unload() closes what is in flight, and abandon() keeps the memory", () => {
   const { kernel, server, client } = connected();
   kernel.manual = true;
   kernel.read(server, 0, 10);
@@ -376,7 +376,7 @@ Deno.test("unload() closes what is in flight, and abandon() keeps the memory (37
   assertBreach(() => kernel.wait(true), "the program goes away");
 });
 
-Deno.test("kill() ends everything that a kernel has (38)", () => {
+Deno.test("kill() ends everything that a kernel has", () => {
   const system = new MemorySystem();
   const kernel = new MemoryKernel(system);
   const other = new MemoryKernel(system);
@@ -426,7 +426,7 @@ Deno.test("raw clients wait for messages", async () => {
   assertEquals(client.ended, Status.BROKEN);
 });
 
-Deno.test("byte pipes know no messages (22, 24, 59)", () => {
+Deno.test("byte pipes know no messages", () => {
   const system = new MemorySystem();
   const kernel = new MemoryKernel(system);
   const server = system.serve(PATH, { messages: false });
@@ -442,7 +442,7 @@ Deno.test("byte pipes know no messages (22, 24, 59)", () => {
   assertEquals(server.state, "closing");
 });
 
-Deno.test("byte read mode passes over an empty message, but not over the last one (22, 24)", () => {
+Deno.test("byte read mode passes over an empty message, but not over the last one", () => {
   const system = new MemorySystem();
   const pipe = system.serve(PATH);
   const client = system.connect(PATH, { mode: "byte" });
@@ -452,7 +452,7 @@ Deno.test("byte read mode passes over an empty message, but not over the last on
   assertEquals(client.readText(), undefined);
 });
 
-Deno.test("a name with all its instances is BUSY, before the first-instance flag counts (42, 44)", () => {
+Deno.test("a name with all its instances is BUSY, before the first-instance flag counts", () => {
   const system = new MemorySystem();
   const kernel = new MemoryKernel(system);
   const server = system.serve(PATH, { most: 1 });
@@ -463,7 +463,7 @@ Deno.test("a name with all its instances is BUSY, before the first-instance flag
   assertEquals(kernel.create(SPEC, true).status, Status.ACCESS_DENIED);
 });
 
-Deno.test("disconnecting an instance that listens ends its listen (20)", () => {
+Deno.test("disconnecting an instance that listens ends its listen", () => {
   const kernel = new MemoryKernel();
   const server = create(kernel);
   assertEquals(kernel.listen(server, 0), Status.PENDING);

@@ -1,4 +1,4 @@
-/** SECURITY.md names tests: they exist, and those that it says Wine can not show are skipped there. */
+/** SECURITY.md names tests: they exist, and those that it says Wine cannot show are skipped there. */
 
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import skipped from "./windows/skipped_under_wine.json" with { type: "json" };
@@ -41,6 +41,6 @@ Deno.test("the tests that SECURITY.md names exist, and run where it says", async
     if (test === undefined) continue;
     assert(source.includes(test), `there is no "${test}" in ${file}`);
     const isSkipped = Object.keys(skipped).some((name) => name.includes(test));
-    assertEquals(isSkipped, onlyOnWindows, `"${test}" and the mark of what Wine can not show`);
+    assertEquals(isSkipped, onlyOnWindows, `"${test}" and the mark of what Wine cannot show`);
   }
 });

@@ -532,7 +532,7 @@ Deno.test(
 );
 
 Deno.test(
-  "serve() returns an async generator early when its message can not be sent",
+  "serve() returns an async generator early when its message cannot be sent",
   inWorld(async (world) => {
     let ended = 0;
     const server = world.serve(async function* () {
@@ -913,7 +913,7 @@ Deno.test(
 );
 
 Deno.test(
-  "shutdown() counts a request that it can not serve any more",
+  "shutdown() counts a request that it cannot serve any more",
   inWorld(async (world) => {
     const server = world.serve(() => new Promise<void>(() => {}));
     const client = await arrived(world);

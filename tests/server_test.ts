@@ -455,7 +455,7 @@ Deno.test(
 
 for (const status of [Status.UNKNOWN, STRANGE, Status.ACCESS_DENIED, Status.INVALID_HANDLE]) {
   Deno.test(
-    `Server replaces an instance that can not listen (${status})`,
+    `Server replaces an instance that cannot listen (${status})`,
     inWorld(async (world) => {
       world.kernel.failNext("listen", status);
       const server = world.serve(echo, { instances: 2 });
@@ -484,7 +484,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Server does not give up when it has no instance left and can not create one for now",
+  "Server does not give up when it has no instance left and cannot create one for now",
   inWorld(async (world) => {
     const server = world.serve(echo, { instances: 1 });
     const finished = fate(server.finished);
@@ -524,7 +524,7 @@ Deno.test(
 
 for (const status of [Status.UNKNOWN, STRANGE]) {
   Deno.test(
-    `Server goes on when the status of a listen in flight can not be believed (${status})`,
+    `Server goes on when the status of a listen in flight cannot be believed (${status})`,
     inWorld(async (world) => {
       let once = true;
       world.kernel.decisions.answers = ({ call }, truth) => {
@@ -772,7 +772,7 @@ for (
   ] as const
 ) {
   for (const when of ["before", "after"] as const) {
-    // A message that takes the place of the rest before anybody asks how long that is can not be
+    // A message that takes the place of the rest before anybody asks how long that is cannot be
     // told from it: the client that does that glues its own messages.
     if (when === "before" && other.length > 0) continue;
     Deno.test(
@@ -1050,7 +1050,7 @@ for (const kind of ["read", "write"] as const) {
   );
 }
 
-// What can not be believed
+// What cannot be believed
 
 for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
   Deno.test(
@@ -1071,7 +1071,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
   );
 
   Deno.test(
-    `Server ends a connection where the length of a rest can not be told (${status})`,
+    `Server ends a connection where the length of a rest cannot be told (${status})`,
     inWorld(async (world) => {
       const server = world.serve(echo, { instances: 1, maxInstances: 1 });
       await world.idle();
@@ -1120,7 +1120,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
 }
 
 Deno.test(
-  "Server takes a partial read that comes with PENDING (5)",
+  "Server takes a partial read that comes with PENDING",
   inWorld(async (world) => {
     world.kernel.decisions.answers = (_submission, truth) =>
       truth === Status.SUCCESS || truth === Status.MORE_DATA ? Status.PENDING : truth;
@@ -1223,7 +1223,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Server.finished rejects when the loop can not wait any more, and nothing is left open",
+  "Server.finished rejects when the loop cannot wait any more, and nothing is left open",
   inWorld(async (world) => {
     const questions = world.ask({ instances: 2, writeBufferSize: 4 });
     await world.idle();

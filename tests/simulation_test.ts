@@ -346,7 +346,7 @@ Deno.test("the model sees two messages that run together", () => {
   told.complained(/^I4: client sent 100 B request 0#1, but the server's user got 4196 B/);
 });
 
-Deno.test("the model allows what Windows can not tell apart, and nothing else", () => {
+Deno.test("the model allows what Windows cannot tell apart, and nothing else", () => {
   const asLong = new Told();
   asLong.asked(1, glued(asLong, 6000 - 4096).request);
   assertEquals(asLong.complaints, []);

@@ -198,7 +198,7 @@ Deno.test("a responder that answers with something else does not compile", () =>
   });
 });
 
-Deno.test("the members of an exchange can not be assigned, and take messages only", () => {
+Deno.test("the members of an exchange cannot be assigned, and take messages only", () => {
   compiles(({ serve }) => {
     serve(options, (_request, exchange) => {
       // @ts-expect-error It is read-only.

@@ -18,7 +18,7 @@ interface Sample extends LoadReport {
   readonly serverProcessor: number;
 }
 
-/** How long one whose clients can not all connect is tried, in milliseconds. */
+/** How long one whose clients cannot all connect is tried, in milliseconds. */
 const PATIENCE = 3_000;
 
 /** What a server has to be able to do for several loads. */

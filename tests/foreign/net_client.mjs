@@ -1,7 +1,7 @@
 /**
  * A client of an echo server by `node:net`, for Node, Bun and Deno: several connections, each in a
  * closed loop. It ends with 0 if every reply was right, and else writes why not to a file, since
- * node.exe can not write to every stdout.
+ * node.exe cannot write to every stdout.
  *
  * Arguments: the pipe, the file, how many connections, how many exchanges of each.
  *

@@ -37,17 +37,17 @@ export type Failing =
 export interface Decisions {
   /**
    * The status with which a call fails, having done nothing; undefined: it does not. Any call may
-   * be short of something (31).
+   * be short of something.
    */
   fails: (call: Failing, handle?: Handle) => number | undefined;
   /**
    * What a submission returns, given the truth. Answering PENDING to what is already final is what
-   * Windows does with partial reads (5); answering UNKNOWN is a lost last error.
+   * Windows does with partial reads; answering UNKNOWN is a lost last error.
    */
   answers: (submission: Submission, truth: number) => number;
   /** Whether a completion can be seen at once. If not, it is held until it is delivered. */
   shows: (submission: Submission) => boolean;
-  /** Whether a cancel is in time (35). If not, the operation goes on until its partner acts. */
+  /** Whether a cancel is in time. If not, the operation goes on until its partner acts. */
   cancels: (submission: Submission) => boolean;
   /** Whether a dispatched wait enters at once; if not, `enterWait()` is needed. */
   entersWait: () => boolean;

@@ -45,7 +45,7 @@ export class Operation {
     this.#ended();
   }
 
-  /** Whether there was something to cancel (35). */
+  /** Whether there was something to cancel. */
   cancel(): boolean {
     if (this.status !== Status.PENDING) return false;
     this.withdraw();
@@ -58,7 +58,7 @@ interface Message {
   readonly bytes: Uint8Array;
   /** Bytes read so far. */
   read: number;
-  /** The write that still pends. Its bytes are visible to the reader all the same (30). */
+  /** The write that still pends. Its bytes are visible to the reader all the same. */
   write: Operation | undefined;
 }
 
@@ -127,7 +127,7 @@ export class Channel {
     return this.#unread.reduce((sum, message) => sum + left(message), 0);
   }
 
-  /** The writer closes its handle: what it has completed stays readable, then 109 (27, 34). */
+  /** The writer closes its handle: what it has completed stays readable, then 109. */
   closeWriter(): void {
     this.#noWrites ??= Status.NO_DATA;
     this.#noReads ??= Status.BROKEN;
@@ -138,7 +138,7 @@ export class Channel {
     this.#endReaders(Status.BROKEN);
   }
 
-  /** The reader closes its handle: pending writes end with 109 (39), later ones with 232 (27). */
+  /** The reader closes its handle: pending writes end with 109, later ones with 232. */
   closeReader(): void {
     this.#noWrites ??= Status.NO_DATA;
     this.#noReads ??= Status.BROKEN;
@@ -146,7 +146,7 @@ export class Channel {
     this.#destroy(Status.BROKEN);
   }
 
-  /** The server disconnects: what is unread is destroyed, and all that waits ends (34, 39). */
+  /** The server disconnects: what is unread is destroyed, and all that waits ends. */
   disconnect(): void {
     this.#noWrites = Status.DISCONNECTED;
     this.#noReads = Status.DISCONNECTED;
@@ -194,7 +194,7 @@ export class Channel {
 
   /**
    * 22: byte read mode crosses the boundaries of messages, and so passes over empty ones. One at
-   * the end stays: it is the next read's, of no bytes (24).
+   * the end stays: it is the next read's, of no bytes.
    */
   #readBytes(reader: Reader): void {
     const bytes = new Uint8Array(Math.min(this.unread, reader.size));
@@ -239,13 +239,13 @@ export interface End {
 export interface Terms {
   /** Message type, or byte type. */
   readonly messages: boolean;
-  /** Most server handles of the name: the first one's word counts (42, 43). */
+  /** Most server handles of the name: the first one's word counts. */
   readonly most: number;
-  /** Quota of what clients write (29). */
+  /** Quota of what clients write. */
   readonly readBufferSize: number;
-  /** Quota of what the server writes (29). */
+  /** Quota of what the server writes. */
   readonly writeBufferSize: number;
-  /** The security descriptor, in SDDL: the first one's word counts (54). */
+  /** The security descriptor, in SDDL: the first one's word counts. */
   readonly security?: string;
   /** The process that creates it. */
   readonly process?: number;
@@ -280,9 +280,9 @@ class Connection {
 /** One name of the namespace. */
 export class Name {
   readonly terms: Terms;
-  /** Every open server handle counts, connected or not (42). */
+  /** Every open server handle counts, connected or not. */
   readonly servers: Set<ServerEnd> = new Set();
-  /** Instances that take a client, in the order in which they began to (17). */
+  /** Instances that take a client, in the order in which they began to. */
   readonly listening: Set<ServerEnd> = new Set();
   readonly #died: () => void;
 

@@ -110,7 +110,7 @@ class RawEnd {
     return this.#end.keepMessages(on);
   }
 
-  /** Closes the handle. Writes that pend are lost, as everywhere here (34). */
+  /** Closes the handle. Writes that pend are lost, as everywhere here. */
   close(): void {
     if (this.#closed) throw new Error("test: an end is closed twice");
     this.#closed = true;
@@ -118,7 +118,7 @@ class RawEnd {
     this.#end.close();
   }
 
-  /** The process ends: what pends is cancelled, and the handle closed (38). */
+  /** The process ends: what pends is cancelled, and the handle closed. */
   kill(): void {
     for (const write of this.#writes) write.cancel();
     this.close();

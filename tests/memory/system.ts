@@ -18,7 +18,7 @@ const UNLIMITED = 255;
 
 /** What a raw server's end is created with; what is left out is a roomy message pipe. */
 export interface RawServerOptions extends Partial<Terms> {
-  /** The name must not exist (44). */
+  /** The name must not exist. */
   readonly first?: boolean;
 }
 

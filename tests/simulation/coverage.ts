@@ -52,7 +52,7 @@ function isPossible(state: State, event: Event): boolean {
     transition(state, event, true) !== undefined;
 }
 
-/** Why a pair can not come about, though the state machine has a step for it. */
+/** Why a pair cannot come about, though the state machine has a step for it. */
 export function reasonFor(state: State, event: Event): string | undefined {
   const ending = state.name === "closing" || state.name === "closed";
   switch (event) {

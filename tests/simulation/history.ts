@@ -444,7 +444,7 @@ export class History implements World, Around {
   observe(state: { readonly name: string }, event: string, last: boolean): void {
     this.tell?.(`instance: ${stateName(state)} + ${event}`);
     const next = this.coverage.add(state, event, last);
-    if (next === undefined) this.violate(`"${event}" can not happen while ${stateName(state)}`);
+    if (next === undefined) this.violate(`"${event}" cannot happen while ${stateName(state)}`);
     else if (this.random.chance(haste(next))) this.#endSoon = true;
   }
 

@@ -473,7 +473,7 @@ export class SimulatedKernel extends MemoryKernel {
     const moved = truth === Status.SUCCESS || truth === Status.MORE_DATA;
     if (truth !== Status.PENDING && this.#chance("claimsPending")) {
       this.#count(Kind.CLAIMS_PENDING);
-      // A write that was refused can be made again, one that has ended can not.
+      // A write that was refused can be made again, one that has ended cannot.
       if (submission.call === "write" && isShortage(truth)) {
         this.#taint(submission.handle, Kind.CLAIMS_PENDING, "write");
       }

@@ -590,7 +590,7 @@ export class Model {
     }
   }
 
-  /** Why a limit can not have ended a connection. */
+  /** Why a limit cannot have ended a connection. */
   #unreached(session: Session, limit: keyof Limits): string | undefined {
     const { link, server, open } = session;
     const { limits } = server;

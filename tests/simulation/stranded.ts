@@ -1,6 +1,6 @@
 /**
  * A write that pends on after its client has left, until it is cancelled: whether closing ends such
- * a write is unknown (28), so nobody may rely on it. The instance must take its next client without
+ * a write is unknown, so nobody may rely on it. The instance must take its next client without
  * any time limit (I7).
  *
  * @module

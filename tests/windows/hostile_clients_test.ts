@@ -1,6 +1,6 @@
 /**
  * I7: no client, whatever it does, stops the server, another client, or its own instance from
- * serving the next one. The numbers in brackets are the rules of `facts/windows-named-pipes.md`.
+ * serving the next one.
  *
  * In every test other clients are asked on and on, and each of them must get its answers while the
  * hostile client is at it. The server may have one instance more than those others take, so that
@@ -402,7 +402,7 @@ windowsTest("a client that never reads holds up itself alone [8, 30, 58]", async
   await using scene = await newScene({ writeBufferSize: 4096 });
   {
     await using pipe = await client.open(scene.path, { messageMode: true });
-    // Two replies fit, the third can not be written; the fourth request is read ahead.
+    // Two replies fit, the third cannot be written; the fourth request is read ahead.
     await pipe.write({ length: 2000, seed: 1 }, { count: 4 });
     await scene.asked(3);
     await scene.othersServed(50);

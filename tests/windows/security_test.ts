@@ -38,7 +38,7 @@ windowsTest("security: by default the pipe is the user's own, and nobody else's"
   assertEquals(rightsIn(sddl ?? "", own), `O:${own}D:P(A;;FA;;;${own})(A;;FA;;;SY)`);
 });
 
-windowsTest("security: local users are let in, but get no right to serve (52)", async () => {
+windowsTest("security: local users are let in, but get no right to serve", async () => {
   const path = newPath();
   await using server = serve({ path, access: "local-users", instances: 2 }, (request) => request);
   const own = await ownSid();
@@ -170,7 +170,7 @@ windowsTest(
 );
 
 windowsTest(
-  "security: between impersonating and reverting nothing happens but the one call (55)",
+  "security: between impersonating and reverting nothing happens but the one call",
   async () => {
     const advapi32 = openAdvapi32();
     const { symbols } = advapi32;
@@ -220,7 +220,7 @@ windowsTest(
   },
 );
 
-windowsTest("security: a thread that can not get its token back reverts all the same", async () => {
+windowsTest("security: a thread that cannot get its token back reverts all the same", async () => {
   const advapi32 = openAdvapi32();
   let reverted = 0;
   const tap = new Tap({
@@ -249,7 +249,7 @@ windowsTest("security: a thread that can not get its token back reverts all the 
   await server.shutdown();
 });
 
-windowsTest("security: a process that can not return to itself ends at once", async () => {
+windowsTest("security: a process that cannot return to itself ends at once", async () => {
   const path = newPath();
   await using program = new Program([...testProgram("cannot_revert", "--allow-ffi"), path]);
   await program.printed("listening");
@@ -340,7 +340,7 @@ windowsTest.notUnderWine("security: who is not in the descriptor is refused", as
 });
 
 windowsTest.notUnderWine(
-  "security: a client that is let in can not serve the pipe (52)",
+  "security: a client that is let in cannot serve the pipe",
   async () => {
     const path = newPath();
     await using server = serve({

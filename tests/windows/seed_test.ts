@@ -1,6 +1,6 @@
 /**
  * Microsoft's "Named Pipe Server Using Overlapped I/O", row by row: what it does is done, and what
- * is wrong with it is not. Its defects have the numbers of the list that the project keeps:
+ * is wrong with it is not. Its defects, by their numbers in the names of the tests:
  *
  *  1 four instances, and the fifth client is refused     11 the lowest index is served first
  *  2 a message over 4,096 bytes ends the connection      12 at most 64 events, no end, no cleanup

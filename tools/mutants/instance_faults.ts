@@ -70,7 +70,7 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
       replacement: 'return to(answering(ahead, "busy"), "write");',
     },
     {
-      name: "nobody is told that the client can not be answered any more",
+      name: "nobody is told that the client cannot be answered any more",
       text: 'return writes ? to(answering(ahead, "gone"), "lose") : undefined;',
       replacement: 'return writes ? to(answering(ahead, "gone")) : undefined;',
     },

@@ -15,7 +15,7 @@ export interface Mutant {
   readonly replacement: string;
 }
 
-/** A mutant that can not be tried: its text does not fit the file, or the result is no program. */
+/** A mutant that cannot be tried: its text does not fit the file, or the result is no program. */
 export class Unusable extends Error {}
 
 /**

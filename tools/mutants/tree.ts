@@ -26,7 +26,7 @@ export const PROGRAM = "tools/mutants/histories.ts";
 /**
  * Copies the module into an empty folder, with a fault in it if one is given.
  *
- * @throws {Unusable} If the fault can not be planted.
+ * @throws {Unusable} If the fault cannot be planted.
  */
 export async function copyTree(folder: string, mutant?: Mutant): Promise<void> {
   for (const part of PARTS) await copy(new URL(part, HERE), `${folder}/${part}`);

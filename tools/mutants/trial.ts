@@ -29,7 +29,7 @@ export type Verdict =
   }
   /** All histories went as they should. */
   | { readonly name: "survived" }
-  /** The mutant can not be tried. */
+  /** The mutant cannot be tried. */
   | { readonly name: "unusable"; readonly what: string };
 
 /** Which histories. */

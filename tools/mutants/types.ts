@@ -12,7 +12,7 @@ import { CHILD } from "./trial.ts";
  * Checks the types of all mutants, side by side in one copy of the module, which takes hardly
  * longer than to check one.
  *
- * @returns Why a mutant can not be tried, for those that can not.
+ * @returns Why a mutant cannot be tried, for those that cannot.
  */
 export async function findUnusable(
   folder: string,

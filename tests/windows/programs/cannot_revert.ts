@@ -1,4 +1,4 @@
-/** Can not return to its own identity: the function for that fails, whatever comes. */
+/** Cannot return to its own identity: the function for that fails, whatever comes. */
 
 import { openAdvapi32 } from "../../../ffi/advapi32.ts";
 import { WindowsKernel } from "../../../ffi/windows_kernel.ts";
