@@ -7,7 +7,7 @@
 import { callOn, connectOn } from "../../src/client.ts";
 import type { ClientConnection } from "../../src/client_connection.ts";
 import type { OpenLoop } from "../../src/isolate.ts";
-import type { Link, Sent } from "./model.ts";
+import type { Link, Sent, SentState } from "./model.ts";
 import type { Client, World } from "./world.ts";
 
 /** How a client behaves. */
@@ -46,6 +46,8 @@ export class LoopClient implements Client {
   readonly #open: OpenLoop;
   #connection: ClientConnection | undefined;
   #link: Link | undefined;
+  /** What call() has sent, on that link. */
+  #called: Sent | undefined;
   #finished = false;
   /** The longest answer that it takes. */
   #longest = Infinity;
@@ -104,6 +106,10 @@ export class LoopClient implements Client {
   /** The kernel has opened this client's end. */
   joined(link: Link): void {
     this.#link = link;
+    if (this.#style !== "calls") return;
+    // call() asks at once: nobody can compose a request that says whose it is.
+    this.#called = { bytes: new Uint8Array(0), state: "pending", at: 0 };
+    link.sent.push(this.#called);
   }
 
   #tell(what: string): void {
@@ -148,14 +154,12 @@ export class LoopClient implements Client {
 
   async #call(options: { timeout: number; missing: "wait" | "fail" }): Promise<void> {
     for (let i = this.#world.random.between(1, 3); i > 0; i--) {
-      // Whose it is shows only when the kernel has opened the end: the first of its link.
-      this.#link = undefined;
-      const message = new Uint8Array(0);
-      const answer = await callOn(this.#open, this.path, message, {
-        ...options,
-        signal: this.#abort.signal,
-      });
+      const { signal } = this.#abort;
+      this.#called = undefined;
+      const asked = callOn(this.#open, this.path, "", { ...options, signal });
+      const answer = await this.#settle(() => this.#called, asked);
       this.#tell(`got ${answer.length} B`);
+      this.#world.model.received(this.#link ?? unknownLink(), answer, false);
     }
   }
 
@@ -220,7 +224,7 @@ export class LoopClient implements Client {
     const asked = connection.request(bytes, { signal });
     // It was copied.
     bytes.fill(0x77);
-    const answer = await this.#settle(sent, asked);
+    const answer = await this.#settle(() => sent, asked);
     if (answer.length > this.#longest) {
       this.#world.violate(`${this.name} got ${answer.length} B, but takes ${this.#longest}`);
     }
@@ -235,17 +239,19 @@ export class LoopClient implements Client {
     const bytes = sent.bytes.slice();
     const given = connection.send(bytes);
     bytes.fill(0x77);
-    await this.#settle(sent, given);
+    await this.#settle(() => sent, given);
   }
 
-  async #settle<T>(sent: Sent, promise: Promise<T>): Promise<T> {
+  /** @param sentOf What was sent, which a call knows only afterwards. */
+  async #settle<T>(sentOf: () => Sent | undefined, promise: Promise<T>): Promise<T> {
+    let state: SentState = "unknown";
     try {
       const result = await promise;
-      sent.state = "done";
+      state = "done";
       return result;
-    } catch (error) {
-      sent.state = "unknown";
-      throw error;
+    } finally {
+      const sent = sentOf();
+      if (sent !== undefined) sent.state = state;
     }
   }
 }

@@ -726,9 +726,9 @@ export class Model {
     }
   }
 
-  /** Whether a request was sent that says whose it is: the first one does, a short one may not. */
-  #isAwaited(link: Link): boolean {
-    return link.sent[0]?.state === "done";
+  /** Whether a request was sent that says whose it is: the first one does, but for that of call(). */
+  #isAwaited({ sent: [first] }: Link): boolean {
+    return first?.state === "done" && senderOf(first.bytes) !== undefined;
   }
 
   #unserved(link: Link): void {
