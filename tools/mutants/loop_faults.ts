@@ -114,7 +114,7 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a round begins before the last one is finished",
-      text: "if (this.#roundPlace === this.#round.length) this.#beginRound();",
+      text: "if (looks) this.#beginRound();",
       replacement: "this.#beginRound();",
     },
     {
