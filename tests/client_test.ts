@@ -8,7 +8,7 @@ import {
   assertStrictEquals,
   fail,
 } from "@std/assert";
-import { call, callOn, connect, connectOn, type ConnectOptions } from "../src/client.ts";
+import { callOn, connectOn, type ConnectOptions } from "../src/client.ts";
 import type { PipeConn } from "../src/client_connection.ts";
 import { WindowsError } from "../src/errors.ts";
 import { Status } from "../src/kernel.ts";
@@ -69,12 +69,6 @@ Deno.test(
     assertEquals(world.loops, 0);
   }),
 );
-
-Deno.test("connect() and call() reject on another system than Windows", async () => {
-  if (Deno.build.os === "windows") return;
-  await assertRejects(() => connect({ path: "test" }), Deno.errors.NotSupported);
-  await assertRejects(() => call("test", "x"), Deno.errors.NotSupported);
-});
 
 Deno.test(
   "connect() connects to a pipe that is there at once",

@@ -47,8 +47,9 @@ Deno.test("echo_server.ts says how it is used when it cannot use what it is give
   }));
 });
 
-Deno.test("echo_server.ts takes its limits", async () => {
-  if (Deno.build.os === "windows") return;
+const ignore = Deno.build.os === "windows";
+
+Deno.test("echo_server.ts takes its limits", { ignore }, async () => {
   const limits = ["--max-request=0", "--idle-timeout=1", "--reply-timeout", "5000"];
   const { code, stderr } = await run("echo_server.ts", "a", ...limits, "--max-instances=1");
   assertEquals(code, 1);

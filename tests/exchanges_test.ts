@@ -9,7 +9,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Exchange, PipeClient } from "../src/exchange.ts";
-import { exchanges, exchangesOn } from "../src/exchanges.ts";
+import { exchangesOn } from "../src/exchanges.ts";
 import { Status } from "../src/kernel.ts";
 import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
@@ -64,13 +64,6 @@ Deno.test(
     assertEquals(world.loops, 0);
   }),
 );
-
-Deno.test("exchanges() throws on another system than Windows, at next()", async () => {
-  if (Deno.build.os === "windows") return;
-  const generator = exchanges({ path: "test" });
-  await assertRejects(() => generator.next(), Deno.errors.NotSupported);
-  assertEquals(await generator.next(), { done: true, value: undefined });
-});
 
 Deno.test(
   "exchanges() creates nothing before next(), and leaks nothing when it is never iterated",

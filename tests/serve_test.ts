@@ -10,7 +10,7 @@ import {
 } from "@std/assert";
 import type { Exchange } from "../src/exchange.ts";
 import { Status } from "../src/kernel.ts";
-import { type PipeServer, type Responder, serve, serveOn } from "../src/serve.ts";
+import { type PipeServer, type Responder, serveOn } from "../src/serve.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
@@ -71,11 +71,6 @@ Deno.test(
     assertEquals(world.loops, 0);
   }),
 );
-
-Deno.test("serve() throws on another system than Windows", () => {
-  if (Deno.build.os === "windows") return;
-  assertThrows(() => serve({ path: "test" }, echo), Deno.errors.NotSupported);
-});
 
 Deno.test(
   "serve() listens when it returns",

@@ -15,7 +15,7 @@ import {
 } from "../../src/serve.ts";
 import type { Message } from "../../src/message.ts";
 import { senderOf } from "./messages.ts";
-import type { Answer, Limits, ServerRecord, Session } from "./model.ts";
+import type { Limits, ServerRecord, Session } from "./model.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
 
@@ -762,6 +762,3 @@ export class Iterating implements UserServer {
     await Promise.all([take(), take()]);
   }
 }
-
-/** For those who want to know what an answer came to. */
-export type { Answer };

@@ -3,14 +3,7 @@
 // deno-lint-ignore no-explicit-any
 type Constructor<T> = abstract new (...args: any[]) => T;
 
-export class AssertionError extends Error {}
 export function assert(expr: unknown, msg?: string): asserts expr;
-export function assertAlmostEquals(
-  actual: number,
-  expected: number,
-  tolerance?: number,
-  msg?: string,
-): void;
 export function assertEquals<T>(actual: T, expected: NoInfer<T>, msg?: string): void;
 export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T>;
 export function assertFalse(expr: unknown, msg?: string): asserts expr is false;
@@ -25,12 +18,6 @@ export function assertLess<T>(actual: T, expected: NoInfer<T>, msg?: string): vo
 export function assertLessOrEqual<T>(actual: T, expected: NoInfer<T>, msg?: string): void;
 export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
 export function assertNotEquals<T>(actual: T, expected: NoInfer<T>, msg?: string): void;
-export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
-export function assertObjectMatch(
-  actual: object,
-  expected: Record<PropertyKey, unknown>,
-  msg?: string,
-): void;
 export function assertRejects(fn: () => PromiseLike<unknown>, msg?: string): Promise<unknown>;
 export function assertRejects<E extends Error>(
   fn: () => PromiseLike<unknown>,
