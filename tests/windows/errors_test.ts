@@ -149,7 +149,7 @@ windowsTest("errors: a limit of the server is TimedOut or Busy, and names itself
   const both = Promise.withResolvers<void>();
   await using _server = serve({
     path,
-    idleTimeout: 200,
+    idleTimeout: 1_000,
     maxPerProcess: 1,
     onDisconnect(_client, _reason, error) {
       if (ends.push(error) === 2) both.resolve();
@@ -167,7 +167,7 @@ windowsTest("errors: a limit of the server is TimedOut or Busy, and names itself
   assertInstanceOf(late, Deno.errors.TimedOut);
   assertEquals(
     late.message,
-    `Cannot go on with a client of "${path}": it sent no request within 200 ms (idleTimeout)`,
+    `Cannot go on with a client of "${path}": it sent no request within 1000 ms (idleTimeout)`,
   );
 });
 

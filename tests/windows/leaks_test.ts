@@ -54,8 +54,11 @@ class ServerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#input.close();
-    await this.#output.read();
-    await this.#child.status;
+    await within("the end of the server", Promise.all([this.#output.read(), this.#child.status]))
+      .catch((error: unknown) => {
+        this.#child.kill("SIGKILL");
+        throw error;
+      });
   }
 }
 

@@ -20,6 +20,30 @@ export interface ProgramOptions {
   limit?: number | undefined;
 }
 
+/** What a program has printed so far. */
+class Output {
+  text = "";
+  readonly #waiting: { text: string; resolve: () => void }[] = [];
+  /** Resolves when the program has closed it. */
+  readonly closed: Promise<void>;
+
+  constructor(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    this.closed = this.#read(stream);
+  }
+
+  contains(text: string): Promise<void> {
+    if (this.text.includes(text)) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ text, resolve }));
+  }
+
+  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      this.text += text;
+      for (const { text, resolve } of this.#waiting) if (this.text.includes(text)) resolve();
+    }
+  }
+}
+
 /** A program that runs. */
 export class Program implements AsyncDisposable {
   /** What became of it, when it has ended. */
@@ -27,8 +51,8 @@ export class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #timer: ReturnType<typeof setTimeout>;
   readonly #unload = () => this.kill();
-  #stdout = "";
-  #waiting: { text: string; resolve: () => void }[] = [];
+  readonly #stdout: Output;
+  readonly #stderr: Output;
 
   constructor(args: string[], { env = {}, limit = 30_000 }: ProgramOptions = {}) {
     this.#child = new Deno.Command(Deno.execPath(), {
@@ -38,20 +62,28 @@ export class Program implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    this.#stdout = new Output(this.#child.stdout);
+    this.#stderr = new Output(this.#child.stderr);
     addEventListener("unload", this.#unload);
     this.#timer = setTimeout(this.#unload, limit);
     this.ended = this.#run();
   }
 
   /** Resolves when it has printed this. */
-  async printed(text: string): Promise<void> {
-    if (this.#stdout.includes(text)) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.push({ text, resolve });
+  printed(text: string): Promise<void> {
+    return this.#wrote(this.#stdout, text);
+  }
+
+  /** Resolves when it has complained about this. */
+  complained(text: string): Promise<void> {
+    return this.#wrote(this.#stderr, text);
+  }
+
+  async #wrote(output: Output, text: string): Promise<void> {
     const early = this.ended.then(({ code, stderr }) => {
       throw new Error(`The program ended with ${code} before it printed "${text}": ${stderr}`);
     });
-    await within(`"${text}"`, Promise.race([promise, early]), 30_000);
+    await within(`"${text}"`, Promise.race([output.contains(text), early]), 30_000);
   }
 
   /** TerminateProcess. */
@@ -70,21 +102,14 @@ export class Program implements AsyncDisposable {
   }
 
   async #run(): Promise<Ran> {
-    const [status, stderr] = await Promise.all([
+    const [status] = await Promise.all([
       this.#child.status,
-      new Response(this.#child.stderr).text(),
-      this.#read(),
+      this.#stdout.closed,
+      this.#stderr.closed,
     ]);
     clearTimeout(this.#timer);
     removeEventListener("unload", this.#unload);
-    return { code: status.code, stdout: this.#stdout, stderr };
-  }
-
-  async #read(): Promise<void> {
-    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
-      this.#stdout += text;
-      for (const { text, resolve } of this.#waiting) if (this.#stdout.includes(text)) resolve();
-    }
+    return { code: status.code, stdout: this.#stdout.text, stderr: this.#stderr.text };
   }
 }
 

@@ -41,6 +41,8 @@ windowsTest(
     const CLIENTS = 6;
     const path = newPath();
     const folder = await Deno.makeTempDir();
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(() => Deno.remove(folder, { recursive: true }));
     const file = `${folder}/server.ts`;
     await Deno.writeTextFile(file, watched(path, 0));
     const processes = new Set<string | undefined>();
@@ -70,7 +72,6 @@ windowsTest(
         await pipes[0]?.close();
       }
     }
-    await Deno.remove(folder, { recursive: true });
     assertEquals(processes.size, 1);
     // Threads of Deno's pool come and go, with their handles; one handle a reload would be more.
     assertLess(Math.abs((handles.at(-1) ?? 0) - (handles[0] ?? 0)), RELOADS, `${handles}`);
