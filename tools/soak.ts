@@ -192,6 +192,7 @@ function faults(measured: Measured, clients: ClientsState, end: ServerState): st
   if (![first, halfway, last].every(({ atRest }) => atRest)) {
     faults.push("the server did not come to rest");
   }
+  for (const error of new Set(last.errors)) faults.push(`an error: ${error}`);
   for (const reason of EXPECTED) {
     if (last.ends[reason] === undefined) faults.push(`nobody was ended by ${reason}`);
   }
@@ -232,7 +233,6 @@ async function soak(minutes: number, seed: number): Promise<number> {
     `well-behaved:     ${clients.right} replies, ${clients.wrong} wrong, ${clients.lost.length} lost`,
   );
   say(`last errors lost: ${JSON.stringify(last.doubts)}`);
-  for (const error of new Set(last.errors)) say(`error:            ${error}`);
   const found = faults({ first, halfway, last }, clients, end);
   for (const surprise of new Set(surprises)) found.push(surprise);
   for (const fault of found) say(`FAULT: ${fault}`);

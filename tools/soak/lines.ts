@@ -6,6 +6,9 @@
 
 import { TextLineStream } from "./line_stream.ts";
 
+/** Milliseconds that a process may take to answer, or to end. */
+const LIMIT = 60_000;
+
 const encoder = new TextEncoder();
 
 /** The lines of a stream, parsed. */
@@ -48,18 +51,28 @@ export class Child<Question, Answer> implements AsyncDisposable {
     this.#answers = values<Answer>(this.#child.stdout);
   }
 
-  /** Asks, and waits for the answer. */
+  /**
+   * Asks, and waits for the answer: at most a minute, then the process is killed, which is an end
+   * of it as any other.
+   */
   async ask(question: Question): Promise<Answer> {
+    using _limit = this.#killLater();
     await this.#input.write(encoder.encode(JSON.stringify(question) + "\n"));
     const { done, value } = await this.#answers.next();
-    if (done) throw new Error("A process of the test has ended");
+    if (done) throw new Error(`A process ended before it answered ${JSON.stringify(question)}`);
     return value;
   }
 
   /** The process ends when nobody asks any more. */
   async [Symbol.asyncDispose](): Promise<void> {
+    using _limit = this.#killLater();
     await this.#input.close().catch(() => {});
     await this.#answers.return(undefined);
     await this.#child.status;
+  }
+
+  #killLater(): Disposable {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), LIMIT);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 }
