@@ -5,22 +5,42 @@
  * @module
  */
 
+import { parseArgs } from "node:util";
 import { replay, simulate } from "../tests/simulation/run.ts";
 
 // deno-lint-ignore no-console
 const say = console.log;
 
-function numberOf(name: string): number | undefined {
-  const at = Deno.args.indexOf(`--${name}`);
-  if (at === -1) return undefined;
-  const value = Number(Deno.args[at + 1]);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  say(`Cannot use --${name}: must be a number from 0`);
+function refuse(reason: string): never {
+  say(`${reason}\nUsage: simulate [--from N] [--seeds N], or simulate --seed N [--trace]`);
   Deno.exit(2);
 }
 
-const seed = numberOf("seed");
+function numberOf(name: string, text: string | undefined, least: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+  return refuse(`Cannot use --${name}: must be an integer from ${least}`);
+}
+
+function parse() {
+  try {
+    const option = { type: "string" } as const;
+    const trace = { type: "boolean" } as const;
+    const { values } = parseArgs({ options: { from: option, seeds: option, seed: option, trace } });
+    return {
+      from: numberOf("from", values.from, 0) ?? 1,
+      seeds: numberOf("seeds", values.seeds, 1) ?? 10_000,
+      seed: numberOf("seed", values.seed, 0),
+      trace: values.trace ?? false,
+    };
+  } catch (error) {
+    return refuse(`${error instanceof Error ? error.message : error}`);
+  }
+}
+
+const { from, seeds, seed, trace } = parse();
 const well = seed === undefined
-  ? await simulate({ from: numberOf("from") ?? 1, seeds: numberOf("seeds") ?? 10_000, say })
-  : await replay(seed, say, Deno.args.includes("--trace"));
+  ? await simulate({ from, seeds, say })
+  : await replay(seed, say, trace);
 if (!well) Deno.exit(1);

