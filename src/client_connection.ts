@@ -32,9 +32,12 @@ export interface PipeConn
    * be taken for that of the next request. One that still waits for others is only forgotten.
    *
    * @throws {TypeError} If the message has a wrong type.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
    * @throws {Deno.errors.BrokenPipe} If the server ended the connection.
    * @throws {Deno.errors.Interrupted} If the connection is closed, now or beforehand.
    * @throws {Deno.errors.InvalidData} If the answer is longer than `maxMessage`.
+   * @throws {WindowsError} If something else went wrong.
+   * @throws {unknown} `signal.reason`, when `signal` aborts before the answer came.
    */
   request(
     message: Message,
@@ -48,8 +51,11 @@ export interface PipeConn
    *
    * @returns Resolves when Windows has taken the message, which does not mean that it was read.
    * @throws {TypeError} If the message has a wrong type.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
    * @throws {Deno.errors.BrokenPipe} If the server ended the connection.
    * @throws {Deno.errors.Interrupted} If the connection is closed, now or beforehand.
+   * @throws {WindowsError} If something else went wrong.
+   * @throws {unknown} `signal.reason`, when `signal` aborts before the message was taken.
    */
   send(message: Message, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /**
@@ -60,6 +66,8 @@ export interface PipeConn
    * @returns The message, or null when the server has ended the connection.
    * @throws {Deno.errors.Interrupted} If the connection is closed, now or beforehand.
    * @throws {Deno.errors.InvalidData} If the message is longer than `maxMessage`.
+   * @throws {WindowsError} If something else went wrong.
+   * @throws {unknown} `signal.reason`, when `signal` aborts before a message came.
    */
   receive(
     options?: { signal?: AbortSignal | undefined },
