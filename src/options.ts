@@ -268,6 +268,11 @@ function fullPath(path: unknown): string {
   if (name.includes("/")) throw refusedPath(path, "a name cannot contain a slash");
   if (name.includes("\0")) throw refusedPath(path, "a name cannot contain a NUL character");
   if (name.startsWith("\\")) throw refusedPath(path, "a name cannot start with a backslash");
+  // Windows leaves these out, and ".." with what stands before it: even with "pipe", so that the
+  // name would be that of a file, or of another machine.
+  if (/[. ](\\|$)/.test(name)) {
+    throw refusedPath(path, "no part of a name can end with a dot or a space");
+  }
   const full = prefix + name;
   if (full.length > LONGEST_PATH) {
     throw refusedPath(path, `it is longer than ${LONGEST_PATH} characters`);

@@ -75,8 +75,8 @@ const LOCAL_NAMES: [typed: string, full: string][] = [
   ["LOCAL\\x", "\\\\.\\pipe\\LOCAL\\x"],
   ["pipe\\x", "\\\\.\\pipe\\pipe\\x"],
   ['x?*<>|:"', '\\\\.\\pipe\\x?*<>|:"'],
-  [" ", "\\\\.\\pipe\\ "],
-  [".", "\\\\.\\pipe\\."],
+  [" a.b c", "\\\\.\\pipe\\ a.b c"],
+  ["..a\\.b", "\\\\.\\pipe\\..a\\.b"],
   ["\\\\.\\pipe\\x", "\\\\.\\pipe\\x"],
   ["\\\\.\\PIPE\\x", "\\\\.\\PIPE\\x"],
   ["\\\\.\\Pipe\\X\\Y", "\\\\.\\Pipe\\X\\Y"],
@@ -102,6 +102,7 @@ const EMPTY = "the name is empty";
 const SLASH = "a name cannot contain a slash";
 const BACKSLASH = "a name cannot start with a backslash";
 const NUL = "a name cannot contain a NUL character";
+const DOT = "no part of a name can end with a dot or a space";
 const LONG = "it is longer than 256 characters";
 
 /** What nobody can use. */
@@ -119,6 +120,21 @@ const REFUSED_NAMES: [typed: string, reason: string][] = [
   ["\\\\.\\pipe\\\\x", BACKSLASH],
   ["//./pipe/\\x", BACKSLASH],
   ["\\\\host\\pipe\\\\x", BACKSLASH],
+  // Windows would open what stands behind the dots: a file, or a pipe of another machine.
+  ["..\\C:\\x.txt", DOT],
+  ["..\\UNC\\host\\pipe\\x", DOT],
+  ["a\\..\\..\\..\\C:\\x", DOT],
+  ["\\\\.\\pipe\\..\\x", DOT],
+  ["//./pipe/..\\x", DOT],
+  ["\\\\host\\pipe\\..\\x", DOT],
+  ["a\\.\\b", DOT],
+  ["a.\\b", DOT],
+  [".", DOT],
+  ["..", DOT],
+  ["a.", DOT],
+  ["a ", DOT],
+  [" ", DOT],
+  ["a\\..", DOT],
   ["x\0", NUL],
   ["\\\\.\\pipe\\a\0b", NUL],
   ["/", START],
