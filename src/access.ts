@@ -19,7 +19,9 @@
  * - `{ sddl }`: a security descriptor of your own. It must let the server's own user in with all
  *   rights (`FA`), since every further instance is checked against it. Give clients `0x12019b`, and
  *   never `GW`, `FW`, `GA` or `FA`: these hold the right to create instances, with which a client
- *   could serve the pipe itself, and get the next clients.
+ *   could serve the pipe itself, and get the next clients. Name the owner (`O:` and the SID of that
+ *   user) if clients ask for it with `server`: otherwise an elevated process gives its pipe to the
+ *   group of administrators.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-security-and-access-rights}
  * @see {@link https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format}

@@ -11,13 +11,18 @@ interface Waiter {
 }
 
 /**
- * Bytes of requests and replies that a server holds. Who needs more than is left waits, in order;
- * whoever needs more than there is at all goes alone.
+ * Bytes of requests and replies that a server holds. Who needs more than is left waits, in order:
+ * but who needs none yet, and may go on as soon as the limit is kept, does not wait for who needs
+ * many, since those may be held for as long as a responder likes. Who needs more than half of all
+ * goes on when half is left: what others hold in small pieces must not keep it out for ever.
  */
 export class Budget {
   readonly #limit: number;
   #held = 0;
-  readonly #waiters: Waiter[] = [];
+  /** Those who need no bytes yet. */
+  readonly #beginners: Waiter[] = [];
+  /** Those who know how many bytes they need. */
+  readonly #others: Waiter[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -34,23 +39,25 @@ export class Budget {
    * @returns How to give up waiting; undefined if there was nothing to wait for.
    */
   wait(bytes: number, go: () => void): (() => void) | undefined {
-    if (this.#waiters.length === 0 && this.#fits(bytes)) {
+    const waiters = bytes === 0 ? this.#beginners : this.#others;
+    if (waiters.length === 0 && this.#fits(bytes)) {
       go();
       return undefined;
     }
     const waiter = { bytes, go };
-    this.#waiters.push(waiter);
+    waiters.push(waiter);
     return () => {
-      const place = this.#waiters.indexOf(waiter);
+      const place = waiters.indexOf(waiter);
       if (place === -1) return;
-      this.#waiters.splice(place, 1);
+      waiters.splice(place, 1);
       this.#resume();
     };
   }
 
   /** Nobody who waits will ever go on. */
   close(): void {
-    this.#waiters.length = 0;
+    this.#beginners.length = 0;
+    this.#others.length = 0;
   }
 
   /** Bytes are held from now on. */
@@ -65,13 +72,16 @@ export class Budget {
   }
 
   #fits(bytes: number): boolean {
-    return this.#held === 0 || this.#held + bytes <= this.#limit;
+    return this.#held === 0 || this.#held + Math.min(bytes, this.#limit / 2) <= this.#limit;
   }
 
   #resume(): void {
-    for (let next = this.#waiters[0]; next && this.#fits(next.bytes); next = this.#waiters[0]) {
-      this.#waiters.shift();
-      next.go();
-    }
+    for (let next = this.#next(); next !== undefined; next = this.#next()) next.go();
+  }
+
+  #next(): Waiter | undefined {
+    const [other] = this.#others;
+    if (other !== undefined && this.#fits(other.bytes)) return this.#others.shift();
+    return this.#fits(0) ? this.#beginners.shift() : undefined;
   }
 }

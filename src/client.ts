@@ -43,8 +43,10 @@ export interface CallOptions {
    * connecting fails before a byte is sent: somebody else may have taken the name, to collect what
    * is meant for another.
    *
-   * A server of this module is always owned by the user that it runs as. One of another make that
-   * runs elevated may be owned by the group of administrators (`S-1-5-32-544`) instead.
+   * A server of this module is owned by the user that it runs as, unless its `access` is
+   * `"system-default"`, or an `sddl` that names another owner or none. Without an owner, as with
+   * servers of another make, an elevated process and a service of the system may be owned by the
+   * group of administrators (`S-1-5-32-544`) instead.
    *
    * @default {undefined}
    */

@@ -301,9 +301,8 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
   }
 
   #read(): void {
-    const outcome = this.#reader.outcome();
     if (this.#closing !== undefined) return;
-    switch (outcome) {
+    switch (this.#reader.outcome()) {
       case "later":
         return;
       case "partial":

@@ -78,6 +78,8 @@ export interface Host {
   listened(instance: PipeInstance, status: number): void;
   /** A request to answer. */
   deliver(exchange: ServerExchange): void;
+  /** A request that nobody has taken so far, and nobody shall any more. */
+  withdraw(exchange: ServerExchange): void;
   /** An exchange was settled by its user. */
   settled(): void;
   /** A message was given up although its client was there. */
@@ -202,9 +204,9 @@ export class PipeInstance implements Completer, Answerer {
 
   /** Ends the connection when what is being written is written, and the instance with it. */
   finish(reason: DisconnectReason, keepUnsent: boolean, error?: Error): void {
-    if (this.#ending) return;
-    this.#blame(reason, error);
+    if (!this.#ending) this.#blame(reason, error);
     if (!keepUnsent) this.#dropUnsent();
+    if (this.#ending) return;
     this.#dropHeld();
     this.#raise("finish");
   }
@@ -222,6 +224,7 @@ export class PipeInstance implements Completer, Answerer {
   #dropHeld(): void {
     const held = this.#held !== undefined && !this.#in.expected;
     if (held || this.#state.name === "authorizing") this.#host.dropped();
+    if (held) this.#held = undefined;
   }
 
   get #ending(): boolean {
@@ -253,15 +256,21 @@ export class PipeInstance implements Completer, Answerer {
   completed(operation: Operation): void {
     if (operation === this.#out) return this.#wrote(operation.status);
     if (this.#listening) return this.#listened(operation.status);
+    if (this.#state.name === "closing") return this.#readInVain(operation.status);
     const event = this.#held ?? this.#readOutcome();
     if (event === undefined) return;
     this.#held = undefined;
-    if (this.#state.name === "closing" && event !== "ended" && event !== "cancelled") {
-      this.#host.dropped();
-    }
     const first = event === "message" && this.#state.name === "reading" && !this.#introduced;
     if (first) this.#introduce();
     else this.#raise(event);
+  }
+
+  /** Nothing more is asked about it, which a shortage could put off. */
+  #readInVain(status: number): void {
+    const wasRead = status === Status.SUCCESS || status === Status.MORE_DATA;
+    if (wasRead) this.#host.dropped();
+    this.#held = undefined;
+    this.#raise(wasRead ? "message" : status === Status.CANCELLED ? "cancelled" : "ended");
   }
 
   /**
@@ -494,6 +503,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#exchange = exchange;
     if (this.#clientGone) exchange.lose(this.#goneError());
     this.#notices.push(() => {
+      if (this.#exchange !== exchange) return;
       this.#host.deliver(exchange);
       if (this.#exchange === exchange) this.#loop.atNextTurn(() => this.#turned(exchange));
     });
@@ -531,10 +541,18 @@ export class PipeInstance implements Completer, Answerer {
     const exchange = this.#exchange;
     const client = this.#client;
     exchange?.lose(error);
+    if (exchange?.taken === false && this.#state.name !== "ended") this.#withdraw(exchange);
     this.#notices.push(() => {
       client?.lose(error);
       exchange?.abort();
     });
+  }
+
+  /** The instance is needed for another client, and so nobody shall keep this request. */
+  #withdraw(exchange: ServerExchange): void {
+    this.#letGo();
+    this.#host.withdraw(exchange);
+    if (!this.#clientLeft) this.#host.dropped();
   }
 
   /** A lost exchange makes way for the next, or the next client, when the user lets go of it. */
@@ -581,14 +599,15 @@ export class PipeInstance implements Completer, Answerer {
       return;
     }
     const unexpected = !isEnd(status) && this.#state.name !== "closing";
-    if (unexpected) {
-      const { path } = this.#host;
-      this.#blame("error", systemError("Cannot write to a client of", "WriteFile", path, status));
-    }
+    if (unexpected) this.#blame("error", this.#writeError(status));
     this.#drop(head);
     this.#dropUnsent();
     this.#raise("unwritten");
     if (unexpected) this.evict("error");
+  }
+
+  #writeError(status: number): Error {
+    return systemError("Cannot write to a client of", "WriteFile", this.#host.path, status);
   }
 
   /** Gives up messages that are not submitted. */
@@ -634,9 +653,9 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #unreadOut(): void {
-    // A shortage may keep what is to be written, but not the connection.
-    const kept = this.#out.deferred && this.#ending;
-    if (this.#loop.pends(this.#out) || kept) this.#timeOut("replyTimeout");
+    // A shortage that does not pass is not the client's fault, but must not keep memory for ever.
+    if (this.#out.deferred) this.evict("error", this.#writeError(this.#out.status));
+    else if (this.#loop.pends(this.#out)) this.#timeOut("replyTimeout");
     else this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
   }
 

@@ -17,7 +17,8 @@ export interface ExchangesOptions {
   /**
    * The name of the pipe. A name without a leading slash or backslash (`\` is allowed inside, `/`
    * is not) becomes `\\.\pipe\name`; `\\.\pipe\…` in any case is kept; `//./pipe/…` gets
-   * backslashes. At most 256 characters in all. Names are not case-sensitive.
+   * backslashes. At most 256 characters in all. Names are not case-sensitive. No part of a name can
+   * end with a dot or a space: Windows leaves these out, and `..` would lead out of the pipes.
    *
    * The name must be free: the first instance is created with `FILE_FLAG_FIRST_PIPE_INSTANCE`, so
    * that nobody else's pipe is joined.
@@ -79,8 +80,8 @@ export interface ExchangesOptions {
   /**
    * How many bytes of requests and replies the server holds for all clients together, from 1.
    * Beyond that it reads no further requests until some are answered; nobody is disconnected, and
-   * a client that leaves meanwhile is noticed when it is answered. A single message that is larger
-   * than this is taken when nothing else is held. Besides this, each client costs the memory of one
+   * a client that leaves meanwhile is noticed when it is answered. A request that is longer than
+   * half of this is taken when half is left, so one may go beyond the bound. Besides this, each client costs the memory of one
    * read: 4,096 bytes, or as much as its last messages were long, but no more than `readBufferSize`.
    *
    * @default {268435456}
@@ -108,7 +109,8 @@ export interface ExchangesOptions {
    * 10,000 ms.
    *
    * A client that never reads, but whose replies fit into `writeBufferSize`, goes unnoticed here:
-   * only `idleTimeout` ends its connection.
+   * only `idleTimeout` ends its connection. A message that cannot be written for so long because
+   * the system is short of memory ends the connection with the reason `"error"`.
    *
    * @default {30000}
    */
@@ -334,6 +336,12 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
   deliver(exchange: ServerExchange): void {
     this.#queue.push(exchange);
     this.#resume();
+  }
+
+  /** See {@linkcode Sink}. */
+  withdraw(exchange: ServerExchange): void {
+    const place = this.#queue.indexOf(exchange);
+    if (place !== -1) this.#queue.splice(place, 1);
   }
 
   #start(): { reason: unknown } | undefined {

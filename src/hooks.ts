@@ -6,9 +6,13 @@
 
 import { show } from "./options.ts";
 
-/** Says on the console what nobody else can be told. */
+/** Says on the console what nobody else can be told, if that can be written and shown. */
 export function report(error: unknown): void {
-  console.error(error);
+  try {
+    console.error(error);
+  } catch {
+    // Nobody is left to be told, and whoever reports has to go on.
+  }
 }
 
 /** Calls a hook. What it throws, now or later, is reported. */

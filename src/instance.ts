@@ -10,7 +10,7 @@
  * | authorizing | nothing                    | has sent its first request, and may be refused     |
  * | answering   | a read ahead, a write, none| waits for the responder                            |
  * | writing     | a write, perhaps a read    | gets the last message of an answer                 |
- * | ended       | nothing                    | has left; its last exchange is not taken yet       |
+ * | ended       | nothing                    | has left, or is to; its last exchange is not taken |
  * | closing     | what is still to complete  | has left, or is being sent away                    |
  * | closed      | nothing                    | there is none, and no handle                       |
  *
@@ -378,7 +378,9 @@ function fromAnswering(
     case "cancelled":
       return reads ? to(answering("none", out)) : undefined;
     case "broken":
-      return reads ? evict(false, writes, "lose") : undefined;
+      if (!reads) return undefined;
+      // What it asked before may wait for the responder still, and the client with it.
+      return writes ? evict(false, true, "lose") : to(ENDED, "lose");
     case "drain":
       return to(answering(ahead, out), ...(reads ? CANCEL_IN : []));
     case "finish":

@@ -5,6 +5,7 @@
  */
 
 import { isEnd, isShortage, type Kernel, Lane, Status } from "./kernel.ts";
+import { allocate } from "./message.ts";
 import type { Operation, WaitLoop } from "./wait_loop.ts";
 
 /** Bytes of the first read of a connection, and of each when its messages are short. */
@@ -90,7 +91,11 @@ export class MessageReader {
 
   /** Submits the one read for the rest, after "partial". */
   readRest(): void {
-    this.#message = new Uint8Array(this.#piece + this.#rest);
+    const message = allocate(this.#piece + this.#rest);
+    if (message === undefined) {
+      return this.#loop.finish(this.#operation, Status.OUT_OF_MEMORY);
+    }
+    this.#message = message;
     this.#kernel.take(this.#operation.slot, this.#message.subarray(0, this.#piece));
     this.#readsRest = true;
     this.#loop.readNow(this.#operation, this.#rest);

@@ -7,7 +7,7 @@
 import type { PipeSecurity } from "./access.ts";
 import type { Exchange, ServerExchange } from "./exchange.ts";
 import { checkHooks, type ExchangesOptions, onAbort } from "./exchanges.ts";
-import { callHook, isThenable, report } from "./hooks.ts";
+import { isThenable, report } from "./hooks.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
 import type { Message } from "./message.ts";
 import {
@@ -233,6 +233,12 @@ class Responders implements Sink {
     else this.#waiting.push(exchange);
   }
 
+  /** See {@linkcode Sink}. */
+  withdraw(exchange: ServerExchange): void {
+    const place = this.#waiting.indexOf(exchange);
+    if (place !== -1) this.#waiting.splice(place, 1);
+  }
+
   #start(exchange: ServerExchange): void {
     this.#working++;
     exchange.take();
@@ -262,13 +268,9 @@ class Responders implements Sink {
   }
 
   #startNext(): void {
-    while (this.#working < this.#limit) {
-      const next = this.#waiting.shift();
-      if (next === undefined) break;
-      // What the server itself has given up, when it was stopped, is not begun.
-      if (!(next.lost instanceof Deno.errors.Interrupted)) return this.#start(next);
-    }
-    if (!this.busy) this.onIdle();
+    const next = this.#working < this.#limit ? this.#waiting.shift() : undefined;
+    if (next !== undefined) this.#start(next);
+    else if (!this.busy) this.onIdle();
   }
 
   /** Gives the reply, if the responder has not answered by itself. Never rejects. */
@@ -313,11 +315,14 @@ class Responders implements Sink {
 /** Sends what an async generator gives, one message after the other, while the client is there. */
 async function sendAll(exchange: ServerExchange, messages: AsyncIterable<Message>): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
-  const giveUp = () => callHook(() => iterator.return?.());
+  let returned: Promise<void> | undefined;
+  const giveUp = () => returned ??= endEarly(iterator);
   exchange.signal.addEventListener("abort", giveUp, { once: true });
   let exhausted = false;
   try {
     do {
+      // It is, too, when this throws.
+      exhausted = true;
       const { done, value } = await iterator.next();
       exhausted = done === true;
       if (!exhausted) await sendWhileThere(exchange, value);
@@ -325,7 +330,16 @@ async function sendAll(exchange: ServerExchange, messages: AsyncIterable<Message
     } while (!exhausted && exchange.lost === undefined);
   } finally {
     exchange.signal.removeEventListener("abort", giveUp);
-    if (!exhausted) giveUp();
+    if (!exhausted) await giveUp();
+  }
+}
+
+/** Lets a generator clean up, which it may have been at work too long to begin at once. */
+async function endEarly(iterator: AsyncIterator<Message>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch (error) {
+    report(error);
   }
 }
 

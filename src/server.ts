@@ -52,6 +52,8 @@ export interface Sink {
   readonly resuming: boolean;
   /** A request: to be taken, answered and finished. */
   deliver(exchange: ServerExchange): void;
+  /** A request that is not to be taken any more. */
+  withdraw(exchange: ServerExchange): void;
 }
 
 /** The instances of one pipe, as one server. */
@@ -229,6 +231,11 @@ export class Server implements Host, LoopUser {
   /** See {@linkcode Host}. */
   deliver(exchange: ServerExchange): void {
     this.#sink.deliver(exchange);
+  }
+
+  /** See {@linkcode Host}. */
+  withdraw(exchange: ServerExchange): void {
+    this.#sink.withdraw(exchange);
   }
 
   /** See {@linkcode Host}. */

@@ -33,6 +33,7 @@ import {
   Status,
   type Timer,
 } from "./kernel.ts";
+import { allocate } from "./message.ts";
 
 /** What lane IN submits besides reads. */
 const LISTEN = -1;
@@ -48,6 +49,9 @@ const MAX_IDLE_TURNS = 256;
 
 /** The longest pause before what the system was short of is asked for again, in milliseconds. */
 const LONGEST_PAUSE = 1_000;
+
+/** A shortage that comes so many milliseconds after the last attempt, or later, is another one. */
+const ANOTHER_SHORTAGE = 100;
 
 /** Who gets the result of an operation. */
 export interface Completer {
@@ -148,6 +152,7 @@ export class WaitLoop {
   #turnStarted = 0;
   readonly #deferred = new Set<Operation>();
   readonly #backoff = new Backoff(LONGEST_PAUSE);
+  #retried = 0;
   #retry: Timer | undefined = undefined;
   #leavers: (() => void)[] = [];
   #dead = false;
@@ -236,7 +241,11 @@ export class WaitLoop {
   write(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
     const status = this.#submitOut(operation, message);
     if (!isShortage(status)) return status;
-    operation.message = message.slice();
+    const copy = allocate(message.length);
+    if (copy === undefined) return status;
+    copy.set(message);
+    operation.status = status;
+    operation.message = copy;
     this.#defer(operation);
     return Status.PENDING;
   }
@@ -266,10 +275,11 @@ export class WaitLoop {
       this.kernel.cancel(operation.handle, operation.lane, operation.slot);
     } else if (operation.phase === "deferred") {
       this.#deferred.delete(operation);
+      const status = operation.repeats ? operation.status : Status.CANCELLED;
       operation.repeats = false;
       operation.message = undefined;
       if (this.#deferred.size === 0) this.#stopRetrying();
-      this.finish(operation, Status.CANCELLED);
+      this.finish(operation, status);
     }
   }
 
@@ -308,9 +318,9 @@ export class WaitLoop {
       ? this.#believe(operation, BELIEVED.listen, this.kernel.listen(handle, slot))
       : this.#believe(operation, BELIEVED.read, this.kernel.read(handle, slot, size));
     if (status === Status.PENDING) return;
-    if (isShortage(status)) return this.#defer(operation);
     operation.status = status;
     operation.phase = "due";
+    if (isShortage(status)) this.#defer(operation);
   }
 
   #submitOut(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
@@ -353,11 +363,13 @@ export class WaitLoop {
     operation.phase = "deferred";
     this.#deferred.add(operation);
     if (this.#retry !== undefined) return;
+    if (this.kernel.now() - this.#retried >= ANOTHER_SHORTAGE) this.#backoff.reset();
     this.#retry = this.kernel.startTimer(this.#backoff.next(), () => this.#submitDeferred());
   }
 
   #submitDeferred(): void {
     this.#retry = undefined;
+    this.#retried = this.kernel.now();
     const operations = [...this.#deferred];
     this.#deferred.clear();
     for (const operation of operations) {
@@ -366,7 +378,6 @@ export class WaitLoop {
       else this.#writeDeferred(operation);
       operation.repeats = false;
     }
-    if (this.#deferred.size === 0) this.#backoff.reset();
   }
 
   #stopRetrying(): void {
@@ -379,7 +390,10 @@ export class WaitLoop {
     const { message } = operation;
     if (message === undefined) return;
     const status = this.#submitOut(operation, message);
-    if (isShortage(status)) return this.#defer(operation);
+    if (isShortage(status)) {
+      operation.status = status;
+      return this.#defer(operation);
+    }
     operation.message = undefined;
     if (status !== Status.PENDING) this.finish(operation, status);
   }

@@ -29,32 +29,52 @@ Deno.test("Budget lets wait who does not fit, and go on in order", () => {
   want("a", 100);
   want("b", 50);
   // It would fit, but others were there before.
-  want("c", 0);
+  want("c", 1);
   want("d", 50);
-  want("e", 1);
   assertEquals(went, ["a"]);
   budget.free(49);
   assertEquals(went, ["a"]);
   budget.free(1);
+  assertEquals(went, ["a", "b"]);
+  budget.free(50);
   assertEquals(went, ["a", "b", "c"]);
   budget.free(50);
   assertEquals(went, ["a", "b", "c", "d"]);
-  budget.free(100);
-  assertEquals(went, ["a", "b", "c", "d", "e"]);
-  budget.free(1);
+  budget.free(51);
   assertEquals(budget.held, 0);
 });
 
-Deno.test("Budget lets who needs more than there is go alone", () => {
+Deno.test("Budget lets nobody who needs no bytes yet wait for one who needs many", () => {
   const { budget, went, want } = fixture(100);
-  want("small", 1);
+  want("a", 60);
+  want("b", 50);
+  want("begins", 0);
+  assertEquals(went, ["a", "begins"]);
+  budget.hold(41);
+  want("begins later", 0);
+  want("last", 0);
+  assertEquals(went, ["a", "begins"]);
+  budget.free(1);
+  assertEquals(went, ["a", "begins", "begins later", "last"]);
+  // Who needs many is let go on first.
+  budget.hold(1);
+  want("again", 0);
+  budget.free(101);
+  assertEquals(went.slice(4), ["b", "again"]);
+});
+
+Deno.test("Budget lets who needs more than half go on when half is left", () => {
+  const { budget, went, want } = fixture(100);
+  want("small", 51);
   want("huge", 1_000);
   want("next", 1);
   assertEquals(went, ["small"]);
   budget.free(1);
   assertEquals(went, ["small", "huge"]);
-  assertEquals(budget.held, 1_000);
-  budget.free(1_000);
+  assertEquals(budget.held, 1_050);
+  budget.free(949);
+  assertEquals(went, ["small", "huge"]);
+  budget.free(2);
   assertEquals(went, ["small", "huge", "next"]);
 });
 
@@ -72,13 +92,15 @@ Deno.test("Budget holds what is held without asking, and lets others wait for it
 Deno.test("Budget goes on with the next when one gives up waiting", () => {
   const { budget, went, want } = fixture(100);
   want("a", 50);
+  want("full", 50);
   const giveUp = want("b", 60);
   const giveUpToo = want("c", 70);
-  want("d", 50);
+  want("d", 20);
+  budget.free(20);
   giveUpToo?.();
-  assertEquals(went, ["a"]);
+  assertEquals(went, ["a", "full"]);
   giveUp?.();
-  assertEquals(went, ["a", "d"]);
+  assertEquals(went, ["a", "full", "d"]);
   giveUp?.();
   giveUpToo?.();
   assertEquals(budget.held, 100);

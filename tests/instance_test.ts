@@ -134,7 +134,7 @@ answering, ahead reading, free
   message, partial                      -> answering, ahead held, free: hold
   ended                                 -> ended: lose
   cancelled                             -> answering, ahead none, free
-  broken                                -> closed: lose disconnect retire
+  broken                                -> ended: lose
   drain                                 -> answering, ahead reading, free: cancelIn
   finish                                -> closing reads: lose cancelIn
   evict                                 -> closing reads: lose disconnect cancelIn
@@ -159,7 +159,7 @@ answering, ahead reading, gone
   message, partial                      -> answering, ahead held, gone: hold
   ended                                 -> ended: lose
   cancelled                             -> answering, ahead none, gone
-  broken                                -> closed: lose disconnect retire
+  broken                                -> ended: lose
   drain                                 -> answering, ahead reading, gone: cancelIn
   finish                                -> closing reads: lose cancelIn
   evict                                 -> closing reads: lose disconnect cancelIn

@@ -30,8 +30,8 @@ ffi/windows_kernel.ts     -> ffi/advapi32.ts ffi/kernel32.ts ffi/last_error.ts f
 src/message.ts            -> src/options.ts
 src/deadlines.ts          -> src/kernel.ts
 src/account_names.ts      -> src/deadlines.ts src/kernel.ts
-src/wait_loop.ts          -> src/backoff.ts src/deadlines.ts src/kernel.ts
-src/message_reader.ts     -> src/kernel.ts src/wait_loop.ts
+src/wait_loop.ts          -> src/backoff.ts src/deadlines.ts src/kernel.ts src/message.ts
+src/message_reader.ts     -> src/kernel.ts src/message.ts src/wait_loop.ts
 src/exchange.ts           -> src/access.ts src/errors.ts src/kernel.ts src/message.ts
 src/driver.ts             -> src/budget.ts src/deadlines.ts src/errors.ts src/exchange.ts
                              src/instance.ts src/kernel.ts src/message_reader.ts src/options.ts

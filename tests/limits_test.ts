@@ -12,6 +12,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import type { DisconnectReason } from "../src/driver.ts";
+import { WindowsError } from "../src/errors.ts";
 import { Status } from "../src/kernel.ts";
 import type { Responder, ServeOptions } from "../src/serve.ts";
 import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
@@ -577,6 +578,28 @@ for (const replyTimeout of [1_000, Infinity]) {
 }
 
 Deno.test(
+  "replyTimeout ends a connection whose reply the system has no memory for, and says so",
+  inWorld(async (world) => {
+    const questions = world.ask({ replyTimeout: 5_000 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    world.kernel.decisions.fails = (call) => call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    const replied = fate(questions.at().reply("answer"));
+    await world.pass(4_999);
+    assertEquals([replied.state, world.held], ["pending", 6]);
+    await world.pass(1);
+    assertEquals([replied.state, world.held], ["rejected", 0]);
+    assertInstanceOf(replied.error, WindowsError);
+    assertEquals([replied.error.call, replied.error.code], ["WriteFile", 1816]);
+    assertEquals(world.reasons, ["error"]);
+    assertStrictEquals(world.ends[0]?.error, replied.error);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
   "replyTimeout ends a connection that a shortage of the system keeps from its end",
   inWorld(async (world) => {
     const questions = world.ask({ replyTimeout: 5_000 });
@@ -585,10 +608,10 @@ Deno.test(
     await world.idle();
     world.kernel.decisions.fails = (call) => call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
     const replied = fate(questions.at().reply("answer"));
-    await world.pass(20_000);
-    assertEquals(replied.state, "pending");
     questions.at().client.close();
-    await world.pass(5_000);
+    await world.pass(4_999);
+    assertEquals(replied.state, "pending");
+    await world.pass(1);
     assertEquals(replied.state, "rejected");
     assertEquals(world.reasons, ["responder"]);
     client.close();
@@ -1000,6 +1023,41 @@ Deno.test(
 );
 
 Deno.test(
+  "maxBuffered: one who needs more than is left holds up nobody who needs little",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { maxBuffered: 10_000, writeBufferSize: 100 });
+    const lazy = await arrived(world);
+    lazy.write("reply 6000");
+    const long = await arrived(world);
+    long.write(new Uint8Array(5_000));
+    for (let i = 0; i < 3; i++) await assertServed(world);
+    assertEquals([long.readText(), lazy.read()?.length], [undefined, 6_000]);
+    await world.idle();
+    assertEquals(long.readText(), "5000");
+    lazy.close();
+    long.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "maxBuffered: an exchange that stays open keeps out nobody who needs more than there is",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { maxBuffered: 10_000 });
+    const worker = await arrived(world);
+    worker.write("work");
+    await world.idle();
+    const long = await arrived(world);
+    long.write(new Uint8Array(12_000));
+    await world.idle();
+    assertEquals(long.readText(), "12000");
+    worker.close();
+    long.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
   "maxBuffered: while nothing is read, a client that leaves is noticed when it is answered",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 100 });
@@ -1068,19 +1126,20 @@ Deno.test(
 );
 
 Deno.test(
-  "maxBuffered lets a single larger message go, alone",
+  "maxBuffered lets a single larger message go, when half of it is left",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 1_000, instances: 2 });
     const small = await arrived(world);
     const huge = await arrived(world);
-    small.write("small");
+    small.write(new Uint8Array(501));
     await world.idle();
     huge.write(new Uint8Array(100_000));
+    await world.pass(60_000);
+    assertEquals(questions.all.length, 1);
+    questions.at().reply();
+    await world.idle();
     const late = await arrived(world);
     late.write("waits, too");
-    await world.pass(60_000);
-    assertEquals(questions.texts, ["small"]);
-    questions.at().reply();
     await world.idle();
     assertEquals(questions.all.length, 2);
     assertEquals(questions.at().request.length, 100_000);

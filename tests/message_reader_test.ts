@@ -319,6 +319,20 @@ Deno.test("MessageReader finds out when the other message comes after it asked",
   assertEquals(fixture.reader.fault?.reason, WITHDRAWN);
 });
 
+Deno.test("MessageReader gives up a message that JavaScript has no memory for", async () => {
+  await using fixture = new Fixture({ longest: Number.MAX_SAFE_INTEGER });
+  fixture.client.write(bytes(5_000));
+  fixture.reader.readFirst();
+  await fixture.over();
+  mock.method(fixture.kernel, "peek", () => ({ status: Status.SUCCESS, left: 2 ** 50 }));
+  assertEquals(fixture.reader.outcome(), "partial");
+  fixture.reader.readRest();
+  await fixture.over();
+  assertEquals(fixture.reader.outcome(), "broken");
+  assertEquals(fixture.reader.fault, { call: "ReadFile", status: Status.OUT_OF_MEMORY });
+  assertEquals(fixture.sizes, [FIRST]);
+});
+
 // Ends
 
 Deno.test("MessageReader tells the end of a connection, after all that was written", async () => {

@@ -673,6 +673,188 @@ Deno.test(
 );
 
 Deno.test(
+  "serve() starts no responder for a client that left, when the server is stopped meanwhile",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    // The loop lives on.
+    const other = world.serve(echo, { path: "other" });
+    const began: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    const server = world.serve(async (_request, exchange) => {
+      began.push(exchange.text());
+      await gate.promise;
+    }, { concurrency: 1, signal: controller.signal });
+    const first = await arrived(world);
+    first.write("first");
+    const second = await arrived(world);
+    second.write("second");
+    await world.idle();
+    second.close();
+    await world.idle();
+    controller.abort();
+    gate.resolve();
+    await server.finished;
+    await world.idle();
+    assertEquals(began, ["first"]);
+    assertEquals(world.held, 0);
+    first.close();
+    await other.shutdown();
+  }),
+);
+
+Deno.test(
+  "serve() keeps the instance of a client whose request waits, whatever else it sends",
+  inWorld(async (world) => {
+    const gates: (() => void)[] = [];
+    const began: string[] = [];
+    const server = world.serve(async (_request, exchange) => {
+      began.push(exchange.text());
+      await new Promise<void>((resolve) => gates.push(resolve));
+    }, { concurrency: 1, maxRequest: 100, maxInstances: 4 });
+    const first = await arrived(world);
+    first.write("first");
+    await world.idle();
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 3; i++) {
+      const client = await arrived(world);
+      client.write(`early ${i}`);
+      await world.idle();
+      client.write("x".repeat(101));
+      await world.idle();
+      clients.push(client);
+    }
+    // Otherwise each could come again, and leave one more request with the server.
+    assertEquals(world.kernel.leftovers().open, 4);
+    assertEquals(world.reasons, []);
+    for (let i = 0; i < 4; i++) {
+      gates[i]?.();
+      await world.idle();
+    }
+    assertEquals(began, ["first", "early 0", "early 1", "early 2"]);
+    assertEquals(world.reasons, ["maxRequest", "maxRequest", "maxRequest"]);
+    for (const client of clients) {
+      assert(client.ended !== undefined);
+      client.close();
+    }
+    first.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a server that is stopped submits nothing more of a connection that is ending already",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const sent: ReturnType<typeof fate<void>>[] = [];
+    const server = world.serve((_request, exchange) => {
+      for (let i = 0; i < 3; i++) sent.push(fate(exchange.send("0123456789")));
+      exchange.client.close();
+    }, { writeBufferSize: 5, signal: controller.signal });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    controller.abort();
+    await world.idle();
+    assertEquals(sent.map(({ state }) => state), ["pending", "rejected", "rejected"]);
+    assertEquals(client.readText(), "0123456789");
+    await server.finished;
+    assertEquals(client.readText(), undefined);
+    assertEquals(sent[0]?.state, "resolved");
+    client.close();
+  }),
+);
+
+Deno.test(
+  "serve() gives the place of an async generator back when it has cleaned up",
+  inWorld(async (world) => {
+    const [work, cleaning] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const began: string[] = [];
+    const server = world.serve(async function* (_request, exchange) {
+      began.push(exchange.text());
+      if (began.length > 1) return;
+      try {
+        await work.promise;
+        yield "for nobody";
+      } finally {
+        await cleaning.promise;
+      }
+    }, { concurrency: 1 });
+    const first = await arrived(world);
+    first.write("first");
+    const second = await arrived(world);
+    second.write("second");
+    await world.idle();
+    first.close();
+    await world.idle();
+    work.resolve();
+    await world.idle();
+    assertEquals(began, ["first"]);
+    cleaning.resolve();
+    await world.idle();
+    assertEquals(began, ["first", "second"]);
+    second.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "serve() asks nothing more of an async iterator whose next() has thrown",
+  inWorld(async (world) => {
+    const asked: string[] = [];
+    const server = world.serve(() => ({
+      [Symbol.asyncIterator]: () => ({
+        next() {
+          asked.push("next");
+          return Promise.reject(new Error("broken"));
+        },
+        return() {
+          asked.push("return");
+          return Promise.resolve({ done: true, value: undefined });
+        },
+      }),
+    }), { onError: () => "sorry" });
+    const client = await arrived(world);
+    assertEquals(await answers(world, client), ["sorry"]);
+    assertEquals(asked, ["next"]);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "a server goes on when not even the console can be told of what a hook throws",
+  inWorld(async (world) => {
+    const console_ = mock.method(console, "error", () => {
+      throw new Error("the disk is full");
+    });
+    try {
+      const server = world.serve((_request, exchange) => {
+        if (exchange.text() === "throw") throw new Error("by the responder");
+        return "answer";
+      }, {
+        concurrency: 1,
+        onDisconnect() {
+          throw new Error("by the hook");
+        },
+      });
+      for (let i = 0; i < 3; i++) {
+        const client = await arrived(world);
+        client.write("throw");
+        await world.idle();
+        client.close();
+      }
+      const client = await arrived(world);
+      assertEquals(await answers(world, client), ["answer"]);
+      client.close();
+      await server.shutdown();
+      assertEquals(console_.mock.callCount(), 7);
+    } finally {
+      console_.mock.restore();
+    }
+  }),
+);
+
+Deno.test(
   "shutdown() serves what waits for a responder",
   inWorld(async (world) => {
     const server = world.serve(async (request) => {

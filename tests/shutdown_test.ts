@@ -24,6 +24,66 @@ function workshop() {
   return { works, responder };
 }
 
+Deno.test(
+  "shutdown() counts a request that was read ahead once, however its connection ends",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const works: (() => void)[] = [];
+    const server = world.serve(async () => {
+      await new Promise<void>((resolve) => works.push(resolve));
+      return "a reply that is not read";
+    }, { writeBufferSize: 5, signal: controller.signal });
+    const client = await arrived(world);
+    client.write("answered");
+    await world.idle();
+    client.write("read ahead");
+    await world.idle();
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    works[0]?.();
+    await world.idle();
+    controller.abort();
+    await world.pass(100);
+    // The reply, and the request.
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 1, dropped: 2 });
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() serves a long request whose length a shortage keeps secret at first",
+  inWorld(async (world) => {
+    const server = world.serve((request) => `${request.length}`);
+    const client = await arrived(world);
+    world.kernel.failNext("peek", Status.NO_SYSTEM_RESOURCES);
+    client.write(new Uint8Array(10_000));
+    await nextTask();
+    await nextTask();
+    const shutdown = fate(server.shutdown());
+    await world.pass(10);
+    assertEquals(client.readText(), "10000");
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() ends a client whose request a shortage that does not pass keeps back",
+  inWorld(async (world) => {
+    const server = world.serve((request) => `${request.length}`);
+    const client = await arrived(world);
+    world.kernel.decisions.fails = (call) => call === "peek" ? Status.OUT_OF_MEMORY : undefined;
+    client.write(new Uint8Array(10_000));
+    await world.pass(5_000);
+    const shutdown = fate(server.shutdown({ timeout: 2_000 }));
+    await world.pass(1_999);
+    assertEquals(shutdown.state, "pending");
+    await world.pass(1);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
+    assertEquals(world.reasons, ["shutdown"]);
+    client.close();
+  }),
+);
+
 // Responders at work
 
 Deno.test(
@@ -120,7 +180,8 @@ Deno.test(
     works[1]?.("answer");
     await world.idle();
     assertEquals(works.length, 2);
-    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    // The request that has waited.
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 1 });
     assertEquals(first.readText(), "answer");
     first.close();
     second.close();

@@ -930,6 +930,49 @@ Deno.test(
 );
 
 Deno.test(
+  "WaitLoop.repeat() comes again after pauses that grow, until a shortage has passed for long",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const times: number[] = [];
+    const pass = async (milliseconds: number) => {
+      for (let i = 0; i < milliseconds; i++) {
+        await bench.idle();
+        await kernel.advance(1);
+      }
+    };
+    let left = 5;
+    const side = bench.side();
+    side.then = (operation) => {
+      times.push(kernel.now());
+      if (left-- > 0) loop.repeat(operation);
+    };
+    loop.finish(side.in, Status.MORE_DATA);
+    await pass(300);
+    const pauses = () => times.slice(1).map((time, i) => time - (times[i] ?? 0));
+    assertEquals(pauses(), [1, 2, 4, 8, 16]);
+    left = 2;
+    times.length = 0;
+    loop.finish(side.in, Status.MORE_DATA);
+    await pass(10);
+    assertEquals(pauses(), [1, 2]);
+  }),
+);
+
+Deno.test(
+  "WaitLoop.cancel() lets what is to come again come at once, as it was",
+  inBench(async (bench) => {
+    const { kernel, loop } = bench;
+    const [side] = bench.pair();
+    side.in.status = Status.MORE_DATA;
+    loop.repeat(side.in);
+    loop.cancel(side.in);
+    await bench.idle();
+    assertEquals(side.got, [Status.MORE_DATA]);
+    assertEquals(kernel.leftovers().timers, 0);
+  }),
+);
+
+Deno.test(
   "WaitLoop.cancel() ends what a shortage defers, with CANCELLED, and leaves no timer",
   inBench(async (bench) => {
     const { kernel, loop } = bench;

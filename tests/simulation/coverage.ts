@@ -74,6 +74,11 @@ export function reasonFor(state: State, event: Event): string | undefined {
       return state.name === "idle" ? BRIEF : undefined;
     case "drain":
       return state.name === "idle" ? BRIEF : undefined;
+    case "partial":
+    case "broken":
+      return state.name === "closing"
+        ? "of what is read in vain, nothing more is asked"
+        : undefined;
     case "connected":
     case "connectedGone":
     case "listenFailed":

@@ -543,6 +543,7 @@ export class Model {
     const { link, server, closedAt } = session;
     const limit = limitOf(error);
     if (limit !== undefined) return this.#unreached(session, limit);
+    if (isShortageOf(error, "WriteFile") && this.#isUnread(session)) return;
     if (link === undefined || link.left || link.tainted !== undefined) return;
     if (this.#isFaulty(link)) return;
     if (closedAt !== undefined || server.stoppedAt !== undefined || server.failed) return;
@@ -570,6 +571,7 @@ export class Model {
         return server.shutDownAt + server.shutdownTimeout <= endedAt ? undefined : CLOSED_BEFORE;
       case "error":
         if (touched || link === undefined || this.#isFaulty(link) || server.failed) return;
+        if (isShortageOf(error, "WriteFile") && this.#isUnread(session)) return;
         return "nothing failed";
       case "unauthorized":
         session.limited = true;
@@ -756,6 +758,11 @@ function isAnswering({ open, verdict, ends }: Session): boolean {
 function limitOf(error: unknown): keyof Limits | undefined {
   const message = error instanceof Error ? error.message : "";
   return LIMITS.find((limit) => message.endsWith(`(${limit})`));
+}
+
+/** Whether a call failed because the system was short of something. */
+function isShortageOf(error: unknown, call: string): boolean {
+  return error instanceof WindowsError && error.call === call && isShortage(error.code);
 }
 
 const LIMITS = [

@@ -77,6 +77,11 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/driver.ts", [
     {
+      name: "the request of a client that left is not served",
+      text: 'if (exchange?.taken === false && this.#state.name !== "ended")',
+      replacement: "if (exchange?.taken === false)",
+    },
+    {
       name: "535 is taken as a failure",
       text: "if (status === Status.SUCCESS || status === Status.ALREADY_CONNECTED) {",
       replacement: "if (status === Status.SUCCESS) {",

@@ -146,18 +146,18 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a reply that waits for the end of a shortage is the user's memory",
-      text: "operation.message = message.slice();",
+      text: "operation.message = copy;",
       replacement: "operation.message = message;",
     },
     {
       name: "a write is tried only twice in a shortage",
-      text: "if (isShortage(status)) return this.#defer(operation);\n    operation.message",
-      replacement: "operation.message",
+      text: "operation.status = status;\n      return this.#defer(operation);",
+      replacement: "",
     },
     {
       name: "a shortage ends a read",
-      text: "if (isShortage(status)) return this.#defer(operation);\n    operation.status",
-      replacement: "operation.status",
+      text: "if (isShortage(status)) this.#defer(operation);",
+      replacement: "",
     },
     {
       name: "the loop goes away while it waits",

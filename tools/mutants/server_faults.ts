@@ -99,8 +99,8 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a stopped server begins what has waited",
-      text: "if (!(next.lost instanceof Deno.errors.Interrupted)) return this.#start(next);",
-      replacement: "return this.#start(next);",
+      text: "if (place !== -1) this.#waiting.splice(place, 1);",
+      replacement: "",
     },
     {
       name: "a generator is asked for more before its message is taken",
