@@ -177,8 +177,8 @@ function check(goal: Goal, parts: Parts): GoalResult {
   const values = goal.values(parts);
   const show = (value: number) => `${value.toFixed(digits)}${unit}`;
   const bound = least ?? most ?? NaN;
-  // Where nothing was measured, nothing is reached.
-  const value = values.length === 0
+  // Where nothing was measured, or too little for a quotient, nothing is reached.
+  const value = values.length === 0 || !values.every(Number.isFinite)
     ? NaN
     : least === undefined
     ? Math.max(...values)
@@ -186,7 +186,9 @@ function check(goal: Goal, parts: Parts): GoalResult {
   return {
     figure,
     goal: label ?? `${least === undefined ? "≤" : "≥"} ${bound}${unit}`,
-    measured: values.length > 1
+    measured: Number.isNaN(value)
+      ? "-"
+      : values.length > 1
       ? `${show(Math.min(...values))} to ${show(Math.max(...values))}`
       : show(value),
     value,

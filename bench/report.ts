@@ -24,8 +24,13 @@ function whole(figure: number): string {
   return Number.isFinite(figure) ? Math.round(figure).toLocaleString("en-US") : "-";
 }
 
+/** What was too little to be measured has no quotient, and is null when it was saved. */
+function fixed(figure: number | null, digits: number): string {
+  return figure !== null && Number.isFinite(figure) ? figure.toFixed(digits) : "-";
+}
+
 function range({ median, min, max }: Spread, digits: number): string {
-  return `${median.toFixed(digits)} (${min.toFixed(digits)} to ${max.toFixed(digits)})`;
+  return `${fixed(median, digits)} (${fixed(min, digits)} to ${fixed(max, digits)})`;
 }
 
 function where({ environment: { date, system, processors, versions } }: Results): string {
