@@ -193,8 +193,8 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a message may stay unread for ever",
-      text: 'if (this.#loop.pends(this.#out) || kept) this.#timeOut("replyTimeout");',
-      replacement: 'if (kept) this.#timeOut("replyTimeout");',
+      text: 'else if (this.#loop.pends(this.#out)) this.#timeOut("replyTimeout");',
+      replacement: "",
     },
   ]),
 ];
