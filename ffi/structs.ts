@@ -145,6 +145,8 @@ export const OPEN_EXISTING = 3;
 export const SECURITY_SQOS_PRESENT = 0x00100000;
 /** The server may learn who the client is, and not act in its name. */
 export const SECURITY_IDENTIFICATION = 0x00010000;
+/** The identity is that of the moment in which a message is written, not that of the opening. */
+export const SECURITY_CONTEXT_TRACKING = 0x00040000;
 
 /**
  * Does not wait.

@@ -48,6 +48,7 @@ import {
   PIPE_TYPE_MESSAGE,
   PIPE_UNLIMITED_INSTANCES,
   PIPE_WAIT,
+  SECURITY_CONTEXT_TRACKING,
   SECURITY_IDENTIFICATION,
   SECURITY_SQOS_PRESENT,
   WAIT_FAILED,
@@ -601,13 +602,16 @@ export class WindowsKernel implements Kernel {
     this.#otherCalls++;
     // A pipe of this name may be anybody's: without SECURITY_IDENTIFICATION its server could act
     // in the name of this process, https://learn.microsoft.com/windows/win32/ipc/impersonating-a-named-pipe-client
+    // The identity goes with each message, as it does when a client says nothing about it. One that
+    // was taken at the opening belongs to a connection that the server may not have listened for yet.
     const handle = this.#calls.CreateFileW(
       wide(path),
       access,
       0,
       0n,
       OPEN_EXISTING,
-      FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
+      FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION |
+        SECURITY_CONTEXT_TRACKING,
       0n,
     );
     return this.#opened(handle);

@@ -1037,6 +1037,17 @@ export function testKernelContract(
     assertEquals(typeof identified.identity?.elevated, "boolean");
   });
 
+  test("identify() knows a client that came before the server listened", async (bench) => {
+    const { kernel } = bench;
+    const server = bench.server();
+    const client = bench.client();
+    assertEquals(server.listen(), Status.ALREADY_CONNECTED);
+    await client.writeEnd("hello");
+    assertEquals(await server.readEnd(), Status.SUCCESS);
+    const { status, identity } = kernel.identify(server.handle);
+    assertEquals([status, identity?.sid], [Status.SUCCESS, kernel.ownUser().text]);
+  });
+
   test("identify() knows the writer of a message that was longer than the memory for it", async (bench) => {
     const { kernel } = bench;
     const { server, client } = await bench.pair();

@@ -311,6 +311,7 @@ windowsTest(
 windowsTest("security: a client lets itself be identified, and nothing more", async () => {
   const SECURITY_SQOS_PRESENT = 0x0010_0000;
   const SECURITY_IDENTIFICATION = 0x0001_0000;
+  const SECURITY_CONTEXT_TRACKING = 0x0004_0000;
   const path = newPath();
   await using server = serve({ path }, (request) => request);
   const flags: number[] = [];
@@ -324,7 +325,8 @@ windowsTest("security: a client lets itself be identified, and nothing more", as
   });
   await using conn = await connectOn(tap.open, { path });
   assertEquals(decoder.decode(await conn.request("hello")), "hello");
-  assertEquals(flags, [SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION]);
+  const expected = SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION | SECURITY_CONTEXT_TRACKING;
+  assertEquals(flags, [expected]);
   assertEquals(server.path, path);
 });
 
