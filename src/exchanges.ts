@@ -154,7 +154,8 @@ export interface ExchangesOptions {
   authorize?: ((client: PipeClient) => boolean | Promise<boolean>) | undefined;
   /**
    * Stops the server at once when it aborts: exchange signals abort, what Windows has taken stays
-   * readable for the clients, everything is closed. Aborted beforehand: the server never listens.
+   * readable for the clients, everything is closed. What is being written may take as long as when
+   * a loop over {@linkcode exchanges} is left. Aborted beforehand: the server never listens.
    */
   signal?: AbortSignal | undefined;
   /**
@@ -189,7 +190,8 @@ export interface ExchangesOptions {
  *
  * The instances come into being at the first `next()`. Leaving the loop ends the server: exchanges
  * that are not settled are dropped, and what is being written may take `replyTimeout` more, or
- * 10,000 ms if that is without end. The generator ends without an error when `signal` aborts.
+ * 10,000 ms if that is without end. The generator ends without an error when `signal` aborts, at
+ * once: `await generator.return()` waits until everything is closed.
  *
  * All pipes of a thread of JavaScript share one wait on one thread of Deno's pool for blocking
  * calls. Blocking calls of your own that fill the pool delay that wait.

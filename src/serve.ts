@@ -54,7 +54,7 @@ export interface ServeOptions extends ExchangesOptions {
   /**
    * Gets what a responder threw, and may answer instead: what it gives is what the responder might
    * have given, nothing (no message is sent) included. Without it, and when it throws itself, the
-   * error goes to `console.error` and the connection ends.
+   * error goes to `console.error`, before that of the hook, and the connection ends.
    *
    * @param error What was thrown.
    * @param exchange The request that was being answered.
@@ -306,6 +306,7 @@ class Responders implements Sink {
       if (reply !== undefined && !exchange.answered) exchange.answer(reply, true);
       else if (!exchange.answered) exchange.settle();
     } catch (last) {
+      if (last !== error) report(error);
       report(last);
       exchange.client.close();
     }

@@ -149,6 +149,9 @@ export class Server implements Host, LoopUser {
       this.#loop.deadlines.set(this.#deadline, timeout);
       for (const instance of [...this.#instances]) instance.drain();
       this.endIfDone();
+    } else if (this.#report === undefined && this.#instances.size > 0) {
+      // It was stopped, and what is being written may take longer than this.
+      this.#loop.deadlines.set(this.#deadline, timeout);
     }
     if (this.#report === undefined) {
       this.#report = this.finished.then(() => ({

@@ -1,8 +1,4 @@
-/**
- * Who may open a pipe, who is calling and who is let in: on the operating system in memory.
- *
- * The numbers are those of the rules on the project's page of facts about Windows.
- */
+/** Who may open a pipe, who is calling and who is let in: on the operating system in memory. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { descriptor, type IntegrityLevel, integrityLevel } from "../src/access.ts";

@@ -1,7 +1,5 @@
 /**
- * What every {@linkcode Kernel} does, as tests that run on any of them. The numbers in brackets are
- * the rules of the project's page of facts about Windows named pipes; without a number, it is the
- * seam's own contract.
+ * What every {@linkcode Kernel} does, as tests that run on any of them.
  *
  * Where a system may say something at once or later, a test takes either and goes on to the same
  * end. Nothing is polled and nobody sleeps: the tests wait as the wait loop does.
@@ -33,7 +31,7 @@ export interface Subject {
 
 /** What one system is known to do differently. */
 export interface Exceptions {
-  /** Wine ignores FILE_FLAG_FIRST_PIPE_INSTANCE (D1). */
+  /** Wine ignores FILE_FLAG_FIRST_PIPE_INSTANCE. */
   readonly ignoresFirst?: boolean;
   /** Makes a kernel whose memory and library may stay behind. */
   readonly makeToAbandon?: () => Subject;
@@ -343,7 +341,7 @@ export function testKernelContract(
     const { server } = await bench.pair();
     assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
     assertEquals(server.disconnect(), Status.SUCCESS);
-    // 18: disconnected is not yet listening.
+    // Disconnected is not yet listening.
     assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
     const submitted = server.listen();
     assertEquals(submitted, Status.PENDING);
@@ -778,7 +776,7 @@ export function testKernelContract(
     assertEquals(await client.writeEnd("x"), Status.DISCONNECTED);
     assertEquals(await server.readEnd(), Status.DISCONNECTED);
     assertEquals(await server.writeEnd("x"), Status.DISCONNECTED);
-    // 20: a second time.
+    // A second time.
     assertEquals(server.disconnect(), Status.DISCONNECTED);
   });
 

@@ -237,7 +237,7 @@ export class MemoryKernel implements Kernel {
     const call = "ImpersonateNamedPipeClient";
     const failure = this.#fails("identify", handle);
     if (failure !== undefined) return { status: failure, call, identity: undefined };
-    // 55: it is that of the last message read, and nobody knows which after the next read.
+    // It is that of the last message read, and nobody knows which after the next read.
     if (!identifiable) this.#breach("a client is identified without a message just read");
     const process = end instanceof ServerEnd ? end.process : 0;
     return { status: Status.SUCCESS, call, identity: this.system.identityOf(process) };
@@ -279,7 +279,7 @@ export class MemoryKernel implements Kernel {
   cancel(handle: Handle, lane: Lane, slot: number): number {
     this.#use(handle);
     const flight = this.#slots.get(slot)?.flights[lane];
-    // 35: nothing pending, or over by now, observed or not.
+    // Nothing pending, or over by now, observed or not.
     if (flight === undefined || !flight.inFlight || flight.word !== Status.PENDING) {
       return Status.NOTHING_TO_CANCEL;
     }
@@ -337,7 +337,7 @@ export class MemoryKernel implements Kernel {
   transferred(lane: Lane, slot: number): number {
     const flight = this.#flight(lane, slot);
     if (flight.inFlight) this.#breach(`slot ${slot} is in flight: nothing is transferred yet`);
-    // 1: a failure leaves the word of the length untouched.
+    // A failure leaves the word of the length untouched.
     if (!moved(flight.word)) this.#breach(`the last operation of slot ${slot} transferred nothing`);
     return flight.operation.transferred;
   }
@@ -614,11 +614,11 @@ export class MemoryKernel implements Kernel {
     if (truth === Status.PENDING) {
       flight.inFlight = true;
     } else if (answer === Status.PENDING) {
-      // 5: over, and PENDING all the same.
+      // Over, and PENDING all the same.
       flight.inFlight = true;
       this.#ended(flight);
     } else if (moved(truth)) {
-      // 2: a synchronous success, and a partial read, leave the event signalled.
+      // A synchronous success, and a partial read, leave the event signalled.
       flight.word = truth;
       flight.memory.set(flight.operation.bytes);
       if (call === "read") open.identifiable = true;

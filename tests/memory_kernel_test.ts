@@ -194,7 +194,7 @@ Deno.test("a held completion is invisible until it is delivered", () => {
   kernel.snapshot(Lane.IN);
   assert(kernel.seemsPending(Lane.IN, 0));
   assertEquals(kernel.held.length, 1);
-  // 35: a cancel that comes too late changes nothing.
+  // A cancel that comes too late changes nothing.
   assertEquals(kernel.cancel(server, Lane.IN, 0), Status.SUCCESS);
   assert(kernel.deliver());
   assertFalse(kernel.deliver());
@@ -386,7 +386,7 @@ Deno.test("kill() ends everything that a kernel has", () => {
   assertEquals(other.write(client, 0, new Uint8Array(9)), Status.PENDING);
   assertEquals(kernel.peek(server).left, 9);
   other.kill();
-  // 28: withdrawn.
+  // Withdrawn.
   assertEquals(kernel.read(server, 0, 10), Status.BROKEN);
   kernel.kill();
   assertEquals(system.names, []);

@@ -339,7 +339,7 @@ for (
   ] as const
 ) {
   Deno.test(
-    `serve() reports an onError that ${what}, and ends that connection`,
+    `serve() reports an onError that ${what}, after what it got, and ends that connection`,
     inWorld(async (world) => {
       const server = world.serve(() => {
         throw error;
@@ -347,7 +347,8 @@ for (
       const client = await arrived(world);
       assertEquals(await answers(world, client), []);
       assertEquals(client.ended, Status.BROKEN);
-      const [reported, ...more] = world.reports.splice(0);
+      const [first, reported, ...more] = world.reports.splice(0);
+      assertStrictEquals(first, error);
       assertInstanceOf(reported, Error);
       assert(reported !== error);
       assertEquals(more, []);

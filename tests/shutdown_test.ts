@@ -84,6 +84,29 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "shutdown() of a server that was stopped waits no longer than its time",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const server = world.serve(() => "a reply that is not read", {
+      writeBufferSize: 5,
+      signal: controller.signal,
+    });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    controller.abort();
+    await world.pass(1_000);
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.pass(99);
+    assertEquals(shutdown.state, "pending");
+    await world.pass(1);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+    assertEquals(world.reasons, ["server"]);
+    client.close();
+  }),
+);
+
 // Responders at work
 
 Deno.test(

@@ -1,7 +1,6 @@
 /**
  * What a named pipe is: channels, instances and their two ends. Pure semantics: everything happens
- * at once and in order, and when somebody else gets to see it is decided above. The rule numbers
- * are those of the project's page of facts about Windows named pipes.
+ * at once and in order, and when somebody else gets to see it is decided above.
  *
  * @module
  */
@@ -90,11 +89,11 @@ export class Channel {
 
   write(operation: Operation, bytes: Uint8Array): void {
     if (this.#noWrites !== undefined) return operation.finish(this.#noWrites);
-    // 24: an empty write is a message of its own, or nothing at all on a byte pipe.
+    // An empty write is a message of its own, or nothing at all on a byte pipe.
     if (bytes.length === 0 && !this.#messages) return operation.finish(Status.SUCCESS);
     const message: Message = { bytes: bytes.slice(), read: 0, write: operation };
     operation.withdraw = () => {
-      // 32: what is unread of it disappears, even if it was partly read.
+      // What is unread of it disappears, even if it was partly read.
       this.#unread = this.#unread.filter((other) => other !== message);
       this.#settle();
     };
@@ -131,7 +130,7 @@ export class Channel {
   closeWriter(): void {
     this.#noWrites ??= Status.NO_DATA;
     this.#noReads ??= Status.BROKEN;
-    // 28, 34: a write that still pends is withdrawn with the unread rest of its message.
+    // A write that still pends is withdrawn with the unread rest of its message.
     const lost = this.#unread.filter((message) => message.write !== undefined);
     this.#unread = this.#unread.filter((message) => message.write === undefined);
     for (const { write } of lost) write?.finish(Status.BROKEN);
@@ -163,14 +162,14 @@ export class Channel {
   }
 
   #settle(): void {
-    // 26: readers are served in the order in which they came.
+    // Readers are served in the order in which they came.
     while (this.#unread.length > 0) {
       const reader = this.#readers.shift();
       if (reader === undefined) break;
       if (reader.whole) this.#readMessage(reader);
       else this.#readBytes(reader);
     }
-    // 30: a write is over as soon as the unread total up to its end fits the quota. 24: an empty
+    // A write is over as soon as the unread total up to its end fits the quota. An empty
     // message does not count against the quota.
     let unread = 0;
     for (const message of [...this.#unread]) {
@@ -179,7 +178,7 @@ export class Channel {
     }
   }
 
-  /** 21: one message, or as much of it as fits, and the rest stays. */
+  /** One message, or as much of it as fits, and the rest stays. */
   #readMessage(reader: Reader): void {
     const [message] = this.#unread;
     if (message === undefined) return;
@@ -193,7 +192,7 @@ export class Channel {
   }
 
   /**
-   * 22: byte read mode crosses the boundaries of messages, and so passes over empty ones. One at
+   * Byte read mode crosses the boundaries of messages, and so passes over empty ones. One at
    * the end stays: it is the next read's, of no bytes.
    */
   #readBytes(reader: Reader): void {
@@ -291,7 +290,7 @@ export class Name {
     this.#died = died;
   }
 
-  /** 45: the name dies with the last server handle, even if clients remain. */
+  /** The name dies with the last server handle, even if clients remain. */
   leave(server: ServerEnd): void {
     this.listening.delete(server);
     this.servers.delete(server);
@@ -315,7 +314,7 @@ export class ServerEnd implements End {
     this.#whole = this.#terms.messages;
     this.#connection = new Connection(this.#terms, 0);
     name.servers.add(this);
-    // 16: a fresh instance takes clients before anything listens.
+    // A fresh instance takes clients before anything listens.
     name.listening.add(this);
   }
 
@@ -334,11 +333,11 @@ export class ServerEnd implements End {
     this.#name.listening.delete(this);
     this.#connection = new Connection(this.#terms, process);
     const client = new ClientEnd(this.#connection, this.#name.terms, (connection) => {
-      // 18: from here on the instance takes no client until it is disconnected and listens again.
+      // From here on the instance takes no client until it is disconnected and listens again.
       if (this.#connection === connection && this.#state === "connected") this.#state = "closing";
     });
     this.#client = client;
-    // 19: one client completes every listen.
+    // One client completes every listen.
     for (const listen of this.#listens.splice(0)) listen.finish(Status.SUCCESS);
     return client;
   }
@@ -355,13 +354,13 @@ export class ServerEnd implements End {
   }
 
   listen(operation: Operation): void {
-    // 13: the outcomes of a listen. One that pends completes with SUCCESS, whatever its client did
+    // The outcomes of a listen. One that pends completes with SUCCESS, whatever its client did
     // since.
     if (this.#state === "connected") return operation.finish(Status.ALREADY_CONNECTED);
     if (this.#state === "closing") return operation.finish(Status.NO_DATA);
     if (this.#state === "disconnected") {
       this.#state = "listening";
-      // 17: re-listening goes to the end of the line.
+      // Re-listening goes to the end of the line.
       this.#name.listening.add(this);
     }
     operation.withdraw = () => {
@@ -373,7 +372,7 @@ export class ServerEnd implements End {
   read(operation: Operation, size: number): void {
     if (this.#state === "listening") return operation.finish(Code.LISTENING);
     if (this.#state === "disconnected") return operation.finish(Status.DISCONNECTED);
-    // 14: what a client that has gone wrote is still there.
+    // What a client that has gone wrote is still there.
     this.#connection.toServer.read(operation, size, this.#whole);
   }
 
@@ -397,12 +396,12 @@ export class ServerEnd implements End {
   }
 
   disconnect(): number {
-    // 20: a second time.
+    // A second time.
     if (this.#state === "disconnected") return Status.DISCONNECTED;
     const listening = this.#state === "listening";
     this.#state = "disconnected";
     this.#name.listening.delete(this);
-    // 20: a listen that pends ends with 233, so says ReactOS; Wine refuses with 536.
+    // A listen that pends ends with 233, so says ReactOS; Wine refuses with 536.
     if (listening) this.#endListens(Status.DISCONNECTED);
     else this.#connection.disconnect();
     return Status.SUCCESS;
@@ -410,7 +409,7 @@ export class ServerEnd implements End {
 
   close(): void {
     this.#name.leave(this);
-    // 37: nobody should care about the status.
+    // Nobody should care about the status.
     this.#endListens(Status.BROKEN);
     if (this.#state !== "disconnected") this.#connection.closeServer();
   }
@@ -426,7 +425,7 @@ export class ClientEnd implements End {
   readonly terms: Terms;
   readonly #messages: boolean;
   readonly #closed: (connection: Connection) => void;
-  /** 22: a client begins in byte read mode. */
+  /** A client begins in byte read mode. */
   #whole = false;
 
   /** `terms`: those of the name. */
@@ -441,7 +440,7 @@ export class ClientEnd implements End {
     this.#closed = closed;
   }
 
-  /** 19: a client's end does not listen. */
+  /** A client's end does not listen. */
   listen(operation: Operation): void {
     operation.finish(Code.INVALID_FUNCTION);
   }
@@ -458,7 +457,7 @@ export class ClientEnd implements End {
     return this.#connection.toClient.peek();
   }
 
-  /** 59: message read mode is not for a byte pipe. */
+  /** Message read mode is not for a byte pipe. */
   keepMessages(on: boolean): number {
     if (on && !this.#messages) return Status.INVALID_PARAMETER;
     this.#whole = on;

@@ -45,7 +45,7 @@ export class Signals {
     this.#look();
   }
 
-  /** 2: each submission resets the event, a failing one too. */
+  /** Each submission resets the event, a failing one too. */
   reset(lane: Lane): void {
     this.#lanes[lane] = false;
   }
@@ -87,7 +87,7 @@ export class Signals {
   #look(): void {
     const wait = this.#wait;
     if (wait?.state !== "entered") return;
-    // 40: the lowest index wins, and only it is reset by the wait.
+    // The lowest index wins, and only it is reset by the wait.
     if (this.#wake) this.#wake = false;
     else if (!this.#lanes[Lane.IN] && !(wait.drained && this.#lanes[Lane.OUT])) return;
     // A later reset does not bring back a wait that is over.

@@ -10,10 +10,10 @@ import { RawClient, RawServer } from "./raw.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
 
-/** 47: the longest name, its prefix counted. */
+/** The longest name, its prefix counted. */
 const LONGEST = 256;
 
-/** 42: as many instances as the system can hold. */
+/** As many instances as the system can hold. */
 const UNLIMITED = 255;
 
 /** What a raw server's end is created with; what is left out is a roomy message pipe. */
@@ -40,7 +40,7 @@ export const USER: Identity = {
 };
 
 function isName(path: string): boolean {
-  // 47: the prefix is a must, nearly anything may follow.
+  // The prefix is a must, nearly anything may follow.
   return path.length > PREFIX.length && path.length <= LONGEST &&
     path.toLowerCase().startsWith(PREFIX);
 }
@@ -82,7 +82,7 @@ export class MemorySystem {
     const key = path.toLowerCase();
     let name = this.#names.get(key);
     if (name !== undefined) {
-      // 44: the number is checked before the flag.
+      // The number is checked before the flag.
       if (name.terms.most < UNLIMITED && name.servers.size >= name.terms.most) {
         return { status: Status.BUSY };
       }
@@ -98,7 +98,7 @@ export class MemorySystem {
   open(path: string, process: number = 0): { status: number; end?: ClientEnd } {
     const name = this.#names.get(path.toLowerCase());
     if (name === undefined) return { status: Status.NOT_FOUND };
-    // 17: the instance that has been listening for the longest time. 18: or none.
+    // The instance that has been listening for the longest time. Or none.
     const [server] = name.listening;
     if (server === undefined) return { status: Status.BUSY };
     this.#connections++;

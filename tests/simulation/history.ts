@@ -397,7 +397,7 @@ export class History implements World, Around {
     if (end === undefined) return;
     const link = this.model.connected("a passer-by", false, false, process);
     this.join(end, link);
-    // 15: whoever only asks whether the name exists comes and leaves, too.
+    // Whoever only asks whether the name exists comes and leaves, too.
     if (this.random.chance(0.7)) {
       const sent = link.compose(this.requestSize());
       const write = new Operation(() => {

@@ -344,7 +344,7 @@ export class SimulatedKernel extends MemoryKernel {
 
   /** A cancel that was not in time is in time at last. */
   cancelAtLast(flight: InFlight): void {
-    // 35: or with another error.
+    // Or with another error.
     if (this.#around.rates.endsBadly > 0 && this.#around.random.chance(0.5)) this.endBadly(flight);
     else this.end(flight, Status.CANCELLED);
   }

@@ -570,9 +570,9 @@ export class Model {
         if (endedAt === Infinity) return;
         return server.shutDownAt + server.shutdownTimeout <= endedAt ? undefined : CLOSED_BEFORE;
       case "error":
+        session.limited ||= isShortageOf(error, "WriteFile") && this.#isUnread(session);
         if (touched || link === undefined || this.#isFaulty(link) || server.failed) return;
-        if (isShortageOf(error, "WriteFile") && this.#isUnread(session)) return;
-        return "nothing failed";
+        return session.limited ? undefined : "nothing failed";
       case "unauthorized":
         session.limited = true;
         return session.verdict === "refused" ? undefined : `it is ${session.verdict}`;

@@ -638,7 +638,7 @@ export class Serving implements UserServer {
   }
 
   #shutDown(timeout: number): void {
-    if (this.record.shutDownAt !== undefined || this.record.stoppedAt !== undefined) return;
+    if (this.record.shutDownAt !== undefined) return;
     this.record.shutDownAt = this.#world.now;
     this.record.shutdownTimeout = timeout;
   }
