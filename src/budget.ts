@@ -4,28 +4,36 @@
  * @module
  */
 
+import { Backoff } from "./backoff.ts";
+import { Deadline, type Deadlines } from "./deadlines.ts";
+
 /** Who waits for bytes to become free. */
 interface Waiter {
   readonly bytes: number;
   readonly go: () => void;
 }
 
+/** The longest time that those who wait let the first of them be the first, in milliseconds. */
+const LONGEST_PATIENCE = 10_000;
+
 /**
- * Bytes of requests and replies that a server holds. Who needs more than is left waits, in order:
- * but who needs none yet, and may go on as soon as the limit is kept, does not wait for who needs
- * many, since those may be held for as long as a responder likes. Who needs more than half of all
- * goes on when half is left: what others hold in small pieces must not keep it out for ever.
+ * Bytes of requests and replies that a server holds. Who needs more than is left waits, in order,
+ * so that nobody is overtaken for ever. But what is held may be held for as long as a responder
+ * likes, so from time to time, and more and more seldom, whoever fits goes on, whoever waits before
+ * him. Who needs more than half of all goes on when half is left: small pieces must not keep it out
+ * for ever.
  */
 export class Budget {
   readonly #limit: number;
   #held = 0;
-  /** Those who need no bytes yet. */
-  readonly #beginners: Waiter[] = [];
-  /** Those who know how many bytes they need. */
-  readonly #others: Waiter[] = [];
+  readonly #waiters: Waiter[] = [];
+  readonly #deadlines: Deadlines;
+  readonly #patience = new Deadline(() => this.#overtake());
+  readonly #backoff = new Backoff(LONGEST_PATIENCE);
 
-  constructor(limit: number) {
+  constructor(limit: number, deadlines: Deadlines) {
     this.#limit = limit;
+    this.#deadlines = deadlines;
   }
 
   /** Bytes that are held now. */
@@ -39,25 +47,21 @@ export class Budget {
    * @returns How to give up waiting; undefined if there was nothing to wait for.
    */
   wait(bytes: number, go: () => void): (() => void) | undefined {
-    const waiters = bytes === 0 ? this.#beginners : this.#others;
-    if (waiters.length === 0 && this.#fits(bytes)) {
+    if (this.#waiters.length === 0 && this.#fits(bytes)) {
       go();
       return undefined;
     }
     const waiter = { bytes, go };
-    waiters.push(waiter);
+    if (this.#waiters.push(waiter) === 1) this.#bePatient();
     return () => {
-      const place = waiters.indexOf(waiter);
-      if (place === -1) return;
-      waiters.splice(place, 1);
-      this.#resume();
+      if (this.#remove(waiter)) this.#resume();
     };
   }
 
   /** Nobody who waits will ever go on. */
   close(): void {
-    this.#beginners.length = 0;
-    this.#others.length = 0;
+    this.#waiters.length = 0;
+    this.#deadlines.lift(this.#patience);
   }
 
   /** Bytes are held from now on. */
@@ -76,12 +80,29 @@ export class Budget {
   }
 
   #resume(): void {
-    for (let next = this.#next(); next !== undefined; next = this.#next()) next.go();
+    for (let next = this.#waiters[0]; next && this.#fits(next.bytes); next = this.#waiters[0]) {
+      this.#remove(next);
+      next.go();
+    }
   }
 
-  #next(): Waiter | undefined {
-    const [other] = this.#others;
-    if (other !== undefined && this.#fits(other.bytes)) return this.#others.shift();
-    return this.#fits(0) ? this.#beginners.shift() : undefined;
+  #overtake(): void {
+    for (const waiter of [...this.#waiters]) {
+      if (this.#fits(waiter.bytes) && this.#remove(waiter)) waiter.go();
+    }
+    if (this.#waiters.length > 0) this.#bePatient();
+  }
+
+  #bePatient(): void {
+    this.#deadlines.set(this.#patience, this.#backoff.next());
+  }
+
+  #remove(waiter: Waiter): boolean {
+    const place = this.#waiters.indexOf(waiter);
+    if (place === -1) return false;
+    this.#waiters.splice(place, 1);
+    if (place === 0) this.#backoff.reset();
+    if (this.#waiters.length === 0) this.#deadlines.lift(this.#patience);
+    return true;
   }
 }

@@ -78,8 +78,10 @@ export class Deadlines {
     const now = this.#kernel.now();
     const expired = [...this.#running].filter(({ at }) => at <= now);
     for (const deadline of expired) {
-      // One that expires may lift others.
-      if (this.#running.delete(deadline)) deadline.expire();
+      // One that expires may lift others, and set some.
+      if (!this.#running.has(deadline)) continue;
+      this.lift(deadline);
+      deadline.expire();
     }
     let next = Infinity;
     for (const { at } of this.#running) next = Math.min(next, at);

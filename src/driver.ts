@@ -223,8 +223,12 @@ export class PipeInstance implements Completer, Answerer {
   /** A request that was read ahead, or whose client is not admitted yet, is not served any more. */
   #dropHeld(): void {
     const held = this.#held !== undefined && !this.#in.expected;
-    if (held || this.#state.name === "authorizing") this.#host.dropped();
+    if (held || this.#state.name === "authorizing") this.#dropRequest();
     if (held) this.#held = undefined;
+  }
+
+  #dropRequest(): void {
+    if (!this.#clientLeft) this.#host.dropped();
   }
 
   get #ending(): boolean {
@@ -267,10 +271,11 @@ export class PipeInstance implements Completer, Answerer {
 
   /** Nothing more is asked about it, which a shortage could put off. */
   #readInVain(status: number): void {
+    const cancelled = status === Status.CANCELLED;
     const wasRead = status === Status.SUCCESS || status === Status.MORE_DATA;
-    if (wasRead) this.#host.dropped();
+    if (wasRead || cancelled && this.#reader.begun) this.#dropRequest();
     this.#held = undefined;
-    this.#raise(wasRead ? "message" : status === Status.CANCELLED ? "cancelled" : "ended");
+    this.#raise(wasRead ? "message" : cancelled ? "cancelled" : "ended");
   }
 
   /**
@@ -541,6 +546,8 @@ export class PipeInstance implements Completer, Answerer {
     const exchange = this.#exchange;
     const client = this.#client;
     exchange?.lose(error);
+    // Nothing of it is waited for any more, but what is being written ends as it was to.
+    if (this.#ending) this.#loop.deadlines.lift(this.#answer);
     if (exchange?.taken === false && this.#state.name !== "ended") this.#withdraw(exchange);
     this.#notices.push(() => {
       client?.lose(error);
@@ -552,7 +559,7 @@ export class PipeInstance implements Completer, Answerer {
   #withdraw(exchange: ServerExchange): void {
     this.#letGo();
     this.#host.withdraw(exchange);
-    if (!this.#clientLeft) this.#host.dropped();
+    this.#dropRequest();
   }
 
   /** A lost exchange makes way for the next, or the next client, when the user lets go of it. */
@@ -655,8 +662,15 @@ export class PipeInstance implements Completer, Answerer {
   #unreadOut(): void {
     // A shortage that does not pass is not the client's fault, but must not keep memory for ever.
     if (this.#out.deferred) this.evict("error", this.#writeError(this.#out.status));
-    else if (this.#loop.pends(this.#out)) this.#timeOut("replyTimeout");
+    else if (this.#loop.pends(this.#out)) this.#unreadSince(this.#out.deferredUntil);
     else this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
+  }
+
+  /** The time of the client begins when Windows has taken the message. */
+  #unreadSince(time: number): void {
+    const left = time + this.#writeTimeout - this.#loop.kernel.now();
+    if (left > 0) this.#loop.deadlines.set(this.#unread, left);
+    else this.#timeOut("replyTimeout");
   }
 
   #timeOut(limit: TimeLimit): void {

@@ -82,6 +82,11 @@ export class MessageReader {
     return this.#rest > 0 ? this.#piece + this.#rest : this.#message.length;
   }
 
+  /** Whether a part of a message has been read, and the rest is to be. */
+  get begun(): boolean {
+    return this.#rest > 0;
+  }
+
   /** Submits the first read of the next message. */
   readFirst(): void {
     this.#readsRest = false;

@@ -317,7 +317,11 @@ class Responders implements Sink {
 async function sendAll(exchange: ServerExchange, messages: AsyncIterable<Message>): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
   let returned: Promise<void> | undefined;
-  const giveUp = () => returned ??= endEarly(iterator);
+  let goOn = () => {};
+  const giveUp = () => {
+    goOn();
+    return returned ??= endEarly(iterator);
+  };
   exchange.signal.addEventListener("abort", giveUp, { once: true });
   let exhausted = false;
   try {
@@ -326,12 +330,21 @@ async function sendAll(exchange: ServerExchange, messages: AsyncIterable<Message
       exhausted = true;
       const { done, value } = await iterator.next();
       exhausted = done === true;
-      if (!exhausted) await sendWhileThere(exchange, value);
+      if (exhausted) break;
+      await new Promise<void>((resolve, reject) => {
+        // What is being written may be so for long, and is no work of the generator's.
+        goOn = resolve;
+        sendWhileThere(exchange, value).then(resolve, reject);
+      });
       // The request of a client that had left beforehand is served up to its first message.
-    } while (!exhausted && exchange.lost === undefined);
+    } while (exchange.lost === undefined);
+    await (exhausted ? returned : giveUp());
+  } catch (error) {
+    // Whoever is told of it may be what the generator waits for at its end.
+    if (!exhausted) giveUp();
+    throw error;
   } finally {
     exchange.signal.removeEventListener("abort", giveUp);
-    if (!exhausted) await giveUp();
   }
 }
 

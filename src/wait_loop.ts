@@ -105,6 +105,8 @@ export class Operation {
   cancelled = false;
   /** @internal Whether its result, not its submission, comes again after a shortage. */
   repeats = false;
+  /** Until when a shortage has kept it from Windows, on the kernel's clock; -Infinity: not at all. */
+  deferredUntil = -Infinity;
   /** @internal What it writes, while the system is short of something. */
   message: Uint8Array<ArrayBuffer> | undefined = undefined;
 
@@ -239,6 +241,7 @@ export class WaitLoop {
    * result in a later turn. Anything else is the result: nothing follows.
    */
   write(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
+    operation.deferredUntil = -Infinity;
     const status = this.#submitOut(operation, message);
     if (!isShortage(status)) return status;
     const copy = allocate(message.length);
@@ -395,6 +398,7 @@ export class WaitLoop {
       return this.#defer(operation);
     }
     operation.message = undefined;
+    operation.deferredUntil = this.kernel.now();
     if (status !== Status.PENDING) this.finish(operation, status);
   }
 

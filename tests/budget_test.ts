@@ -1,9 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { Budget } from "../src/budget.ts";
+import { Deadlines } from "../src/deadlines.ts";
+import { MemoryKernel } from "./memory_kernel.ts";
 
 /** A budget, and in which order those went on who asked for it. */
 function fixture(limit: number) {
-  const budget = new Budget(limit);
+  const kernel = new MemoryKernel();
+  const deadlines = new Deadlines(kernel);
+  const budget = new Budget(limit, deadlines);
   const went: string[] = [];
   /** Asks for bytes, and holds them from when it goes on. */
   function want(name: string, bytes: number): (() => void) | undefined {
@@ -12,7 +16,7 @@ function fixture(limit: number) {
       budget.hold(bytes);
     });
   }
-  return { budget, went, want };
+  return { kernel, deadlines, budget, went, want };
 }
 
 Deno.test("Budget lets go on at once who fits", () => {
@@ -29,38 +33,20 @@ Deno.test("Budget lets wait who does not fit, and go on in order", () => {
   want("a", 100);
   want("b", 50);
   // It would fit, but others were there before.
-  want("c", 1);
+  want("c", 0);
   want("d", 50);
+  want("e", 1);
   assertEquals(went, ["a"]);
   budget.free(49);
   assertEquals(went, ["a"]);
   budget.free(1);
-  assertEquals(went, ["a", "b"]);
-  budget.free(50);
   assertEquals(went, ["a", "b", "c"]);
   budget.free(50);
   assertEquals(went, ["a", "b", "c", "d"]);
-  budget.free(51);
-  assertEquals(budget.held, 0);
-});
-
-Deno.test("Budget lets nobody who needs no bytes yet wait for one who needs many", () => {
-  const { budget, went, want } = fixture(100);
-  want("a", 60);
-  want("b", 50);
-  want("begins", 0);
-  assertEquals(went, ["a", "begins"]);
-  budget.hold(41);
-  want("begins later", 0);
-  want("last", 0);
-  assertEquals(went, ["a", "begins"]);
+  budget.free(100);
+  assertEquals(went, ["a", "b", "c", "d", "e"]);
   budget.free(1);
-  assertEquals(went, ["a", "begins", "begins later", "last"]);
-  // Who needs many is let go on first.
-  budget.hold(1);
-  want("again", 0);
-  budget.free(101);
-  assertEquals(went.slice(4), ["b", "again"]);
+  assertEquals(budget.held, 0);
 });
 
 Deno.test("Budget lets who needs more than half go on when half is left", () => {
@@ -76,6 +62,33 @@ Deno.test("Budget lets who needs more than half go on when half is left", () => 
   assertEquals(went, ["small", "huge"]);
   budget.free(2);
   assertEquals(went, ["small", "huge", "next"]);
+});
+
+Deno.test("Budget lets whoever fits overtake from time to time, more and more seldom", async () => {
+  const { kernel, deadlines, budget, went, want } = fixture(100);
+  want("stays", 60);
+  want("long", 50);
+  want("too long, too", 41);
+  want("0", 0);
+  assertEquals(went, ["stays"]);
+  for (const [i, patience] of [1, 2, 4, 8].entries()) {
+    await kernel.advance(patience - 1);
+    assertEquals(went.length, i + 1, `after ${patience - 1} ms`);
+    await kernel.advance(1);
+    assertEquals(went.at(-1), `${i}`);
+    want(`${i + 1}`, 0);
+  }
+  await kernel.advance(60_000);
+  want("next", 0);
+  await kernel.advance(9_999);
+  // Now it is the turn of the first.
+  budget.free(10);
+  assertEquals(went.slice(5), ["4", "next", "long"]);
+  assertEquals(deadlines.size, 1);
+  await kernel.advance(1);
+  budget.free(100);
+  assertEquals(went.at(-1), "too long, too");
+  assertEquals([deadlines.size, kernel.leftovers().timers], [0, 0]);
 });
 
 Deno.test("Budget holds what is held without asking, and lets others wait for it", () => {

@@ -61,6 +61,21 @@ Deno.test("Deadlines expire when it is time, once, by one timer", async () => {
   assertEquals([deadlines.size, fixture.timers], [0, 0]);
 });
 
+Deno.test("Deadlines keep no timer when the last of those that expire is done", async () => {
+  const fixture = new Fixture();
+  const { deadlines } = fixture;
+  const later = fixture.deadline("later");
+  const first = fixture.deadline("first", () => {
+    deadlines.set(later, 3_600_000);
+    deadlines.lift(later);
+  });
+  deadlines.set(first, 10);
+  deadlines.set(fixture.deadline("second"), 10);
+  await fixture.pass(10);
+  assertEquals(fixture.expired, [["first", 10], ["second", 10]]);
+  assertEquals([deadlines.size, fixture.timers], [0, 0]);
+});
+
 Deno.test("Deadlines that are set again begin anew", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;

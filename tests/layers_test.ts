@@ -14,7 +14,6 @@ src/access.ts             ->
 src/options.ts            -> src/access.ts
 src/hooks.ts              -> src/options.ts
 src/instance.ts           ->
-src/budget.ts             ->
 src/backoff.ts            ->
 ffi/library.ts            ->
 ffi/structs.ts            ->
@@ -29,6 +28,7 @@ ffi/windows_kernel.ts     -> ffi/advapi32.ts ffi/kernel32.ts ffi/last_error.ts f
                              ffi/security.ts ffi/slab.ts ffi/structs.ts src/kernel.ts node:timers
 src/message.ts            -> src/options.ts
 src/deadlines.ts          -> src/kernel.ts
+src/budget.ts             -> src/backoff.ts src/deadlines.ts
 src/account_names.ts      -> src/deadlines.ts src/kernel.ts
 src/wait_loop.ts          -> src/backoff.ts src/deadlines.ts src/kernel.ts src/message.ts
 src/message_reader.ts     -> src/kernel.ts src/message.ts src/wait_loop.ts

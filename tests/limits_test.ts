@@ -619,7 +619,51 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "replyTimeout begins anew when a shortage has passed: the client could not read before",
+  inWorld(async (world) => {
+    let short = true;
+    const server = world.serve(() => "an answer", { replyTimeout: 5_000, writeBufferSize: 2 });
+    const client = await arrived(world);
+    world.kernel.decisions.fails = (call) =>
+      short && call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    client.write("x");
+    await world.pass(4_000);
+    short = false;
+    // Until then the pause may last before it is tried again.
+    await world.pass(1_000);
+    await world.pass(4_000);
+    assertEquals(world.reasons, []);
+    await world.pass(1_000);
+    assertEquals(world.reasons, ["replyTimeout"]);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
 // responderTimeout
+
+Deno.test(
+  "responderTimeout drops nothing of an exchange whose connection is ending already",
+  inWorld(async (world) => {
+    const server = world.serve((_request, exchange) => {
+      for (const message of ["one", "two", "three"]) exchange.send(message);
+      exchange.client.close();
+    }, { writeBufferSize: 2, responderTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.pass(2_000);
+    const got: (string | undefined)[] = [];
+    for (let i = 0; i < 3; i++) {
+      got.push(client.readText());
+      await world.idle();
+    }
+    assertEquals(got, ["one", "two", "three"]);
+    assertEquals(world.reasons, ["responder"]);
+    client.close();
+    await server.shutdown();
+  }),
+);
 
 Deno.test(
   "responderTimeout aborts the signal and the answer comes too late",
@@ -1023,20 +1067,65 @@ Deno.test(
 );
 
 Deno.test(
-  "maxBuffered: one who needs more than is left holds up nobody who needs little",
+  "maxBuffered: one who needs more than is left holds up nobody for long who needs little",
   inWorld(async (world) => {
     const server = world.serve(respond, { maxBuffered: 10_000, writeBufferSize: 100 });
     const lazy = await arrived(world);
     lazy.write("reply 6000");
     const long = await arrived(world);
     long.write(new Uint8Array(5_000));
-    for (let i = 0; i < 3; i++) await assertServed(world);
+    for (let i = 0; i < 3; i++) {
+      const client = await arrived(world);
+      client.write("short");
+      await world.pass(4_000);
+      assertEquals(client.readText(), "short");
+      client.close();
+      await world.idle();
+    }
     assertEquals([long.readText(), lazy.read()?.length], [undefined, 6_000]);
     await world.idle();
     assertEquals(long.readText(), "5000");
     lazy.close();
     long.close();
     await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "maxBuffered: many who need little do not keep one out for ever who needs much",
+  inWorld(async (world) => {
+    const gates: (() => void)[] = [];
+    const server = world.serve(async (request) => {
+      if (request.length === 6_000) return "long";
+      await new Promise<void>((resolve) => gates.push(resolve));
+      return "short";
+    }, { maxBuffered: 10_000 });
+    const short: RawClient[] = [];
+    for (let i = 0; i < 3; i++) {
+      const client = await arrived(world);
+      client.write(new Uint8Array(4_000));
+      await world.idle();
+      short.push(client);
+    }
+    const long = await arrived(world);
+    long.write(new Uint8Array(6_000));
+    await world.idle();
+    let rounds = 0;
+    for (; long.readText() === undefined && rounds < 200; rounds++) {
+      gates.shift()?.();
+      await world.pass(10);
+      for (const client of short) {
+        if (client.readText() !== undefined) client.write(new Uint8Array(4_000));
+      }
+      await world.idle();
+    }
+    assertLessOrEqual(rounds, 20);
+    for (const client of short) client.close();
+    long.close();
+    for (const open of gates) open();
+    await world.idle();
+    for (const open of gates) open();
+    await server.shutdown({ timeout: 10 });
   }),
 );
 

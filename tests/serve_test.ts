@@ -799,6 +799,85 @@ Deno.test(
 );
 
 Deno.test(
+  "serve() gives the place of an async iterator back when its return() is over",
+  inWorld(async (world) => {
+    const cleaning = Promise.withResolvers<void>();
+    const began: string[] = [];
+    const end = { done: true, value: undefined } as const;
+    const server = world.serve((_request, exchange) => {
+      began.push(exchange.text());
+      const next = Promise.withResolvers<IteratorResult<string>>();
+      if (began.length > 1) next.resolve(end);
+      return {
+        [Symbol.asyncIterator]: () => ({
+          next: () => next.promise,
+          async return() {
+            next.resolve(end);
+            await cleaning.promise;
+            return end;
+          },
+        }),
+      };
+    }, { concurrency: 1 });
+    const first = await arrived(world);
+    first.write("first");
+    const second = await arrived(world);
+    second.write("second");
+    await world.idle();
+    first.close();
+    await world.idle();
+    assertEquals(began, ["first"]);
+    cleaning.resolve();
+    await world.idle();
+    assertEquals(began, ["first", "second"]);
+    second.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "serve() gives the place of a generator back whose client does not read, when it is aborted",
+  inWorld(async (world) => {
+    const server = world.serve(async function* (request) {
+      yield request;
+      yield request;
+    }, { concurrency: 1, writeBufferSize: 2, responderTimeout: 500, replyTimeout: 30_000 });
+    const lazy = await arrived(world);
+    lazy.write("is not read");
+    await world.pass(500);
+    const client = await arrived(world);
+    client.write("question");
+    await world.idle();
+    assertEquals(client.readText(), "question");
+    await world.idle();
+    assertEquals(client.readText(), "question");
+    assertEquals(lazy.readText(), "is not read");
+    await world.idle();
+    assertEquals(world.reasons, ["responderTimeout"]);
+    client.close();
+    lazy.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "serve() answers for a generator that gave what is no message, before it has cleaned up",
+  inWorld(async (world) => {
+    const server = world.serve(async function* (_request, { signal }) {
+      try {
+        yield mistyped(7);
+      } finally {
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      }
+    }, { onError: () => "sorry" });
+    const client = await arrived(world);
+    assertEquals(await answers(world, client), ["sorry"]);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
   "serve() asks nothing more of an async iterator whose next() has thrown",
   inWorld(async (world) => {
     const asked: string[] = [];

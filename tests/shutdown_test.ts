@@ -49,6 +49,54 @@ Deno.test(
   }),
 );
 
+for (const first of ["who holds the bytes", "who waits for them"]) {
+  Deno.test(
+    `shutdown() counts a request of which a part was read, when ${first} came first`,
+    inWorld(async (world) => {
+      const { works, responder } = workshop();
+      const server = world.serve(responder, { maxBuffered: 10_000 });
+      const clients = [await arrived(world), await arrived(world)];
+      const [holder, waiter] = first === "who holds the bytes" ? clients : clients.toReversed();
+      holder?.write(new Uint8Array(9_000));
+      await world.idle();
+      waiter?.write(new Uint8Array(6_000));
+      await world.idle();
+      const shutdown = fate(server.shutdown({ timeout: 100 }));
+      await world.pass(100);
+      works[0]?.("too late");
+      await world.pass(1_000);
+      assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+      for (const client of clients) client.close();
+    }),
+  );
+}
+
+Deno.test(
+  "shutdown() counts no request of a client that has left",
+  inWorld(async (world) => {
+    const [sends, works] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const server = world.serve(async (_request, exchange) => {
+      await sends.promise;
+      exchange.send("to nobody");
+      await works.promise;
+    });
+    const client = await arrived(world);
+    client.write("one");
+    await world.idle();
+    client.write("read ahead");
+    await world.idle();
+    client.close();
+    sends.resolve();
+    await world.idle();
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.pass(100);
+    works.resolve();
+    await world.idle();
+    assertEquals(world.reasons, ["client"]);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
+  }),
+);
+
 Deno.test(
   "shutdown() serves a long request whose length a shortage keeps secret at first",
   inWorld(async (world) => {
