@@ -7,7 +7,6 @@ import {
   assertGreaterOrEqual,
   assertLessOrEqual,
 } from "@std/assert";
-import { setImmediate } from "node:timers";
 import { type Exchange, exchanges, serve, type ServeOptions } from "../../mod.ts";
 import { KERNEL32_PATH } from "../../ffi/kernel32.ts";
 import { exchangesOn } from "../../src/exchanges.ts";
@@ -36,15 +35,6 @@ const POOL = Math.max(32, 4 * navigator.hardwareConcurrency) + 1;
  */
 const REST = 10_000;
 const REST_LIMIT = isWine() ? 10 : 16;
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** When the loop has dispatched a wait. */
-async function parked(tap: Tap): Promise<void> {
-  while (tap.waiting === 0) await nextTurn();
-}
 
 /** Fills Deno's pool of threads, until it is released. */
 class Blockade implements AsyncDisposable {
@@ -133,13 +123,13 @@ windowsTest("loop: with Deno's pool full, a late reply lets nobody be forgotten"
     decoder.decode((await raw.startRead(handle, 100).finished()).bytes);
 
   for (let round = 0; round < 100; round++) {
-    await parked(tap);
+    await tap.parked();
     await using blockade = new Blockade();
     // The wait that is parked ends with this, and the next one finds no thread.
     write(late, `late ${round}`);
     const exchange = await early;
     assertEquals(exchange.text(), `late ${round}`);
-    await parked(tap);
+    await tap.parked();
     blockade.probe();
 
     early = next();
@@ -258,7 +248,7 @@ windowsTest("loop: at rest there is one wait, and no timer, and no turn", async 
   }
   for (const pipe of pipes.slice(1)) await pipe.close();
   await left.promise;
-  await parked(tap);
+  await tap.parked();
   const { turns, waits } = tap;
   await new Promise((resolve) => setTimeout(resolve, 200));
   assertEquals([tap.turns, tap.waits, tap.waiting], [turns, waits, 1]);

@@ -219,6 +219,7 @@ windowsTest("seed: four clients at once have an instance each, and one wait", as
   );
   assertEquals(answers, Array(4).fill(ANSWER));
   assertEquals(instances.toSorted(), [0, 1, 2, 3]);
+  await tap.parked();
   assertEquals(tap.mostWaiting, 1);
   for (const pipe of pipes) await pipe.close();
 });

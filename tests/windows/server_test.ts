@@ -221,6 +221,7 @@ windowsTest(
       // All 80 are idle now. The pool has four threads per processor on Windows.
       await within("Deno.stat", Deno.stat(new URL(import.meta.url)));
     }
+    await tap.parked();
     assertEquals(tap.mostWaiting, 1);
     for (const pipe of pipes) await pipe.close();
   },

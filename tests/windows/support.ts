@@ -5,6 +5,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { assert, assertRejects } from "@std/assert";
 import type { Advapi32 } from "../../ffi/advapi32.ts";
 import { type Kernel32, openKernel32 } from "../../ffi/kernel32.ts";
@@ -121,6 +122,11 @@ export class Tap {
   get instances(): Handle[] {
     return this.of("CreateNamedPipeW").filter(({ code }) => code === 0)
       .map(({ result }) => BigInt(result));
+  }
+
+  /** Resolves when the loop has dispatched a wait. */
+  async parked(): Promise<void> {
+    while (this.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
   #recorded(symbols: Symbols): Partial<Symbols> {

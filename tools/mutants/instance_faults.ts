@@ -193,7 +193,7 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a message may stay unread for ever",
-      text: 'else if (this.#loop.pends(this.#out)) this.#timeOut("replyTimeout");',
+      text: 'else this.#timeOut("replyTimeout");',
       replacement: "",
     },
   ]),
