@@ -79,7 +79,7 @@ export class Deadlines {
     const expired = [...this.#running].filter(({ at }) => at <= now);
     for (const deadline of expired) {
       // One that expires may lift others, and set some.
-      if (!this.#running.has(deadline)) continue;
+      if (!this.#running.has(deadline) || deadline.at > now) continue;
       this.lift(deadline);
       deadline.expire();
     }

@@ -414,13 +414,14 @@ export class PipeInstance implements Completer, Answerer {
     this.#holdRequest(this.#reader.length);
     this.#reader.readRest();
     // See "drain" and "partial": nothing of the last request is waited for.
-    if (this.#host.draining) this.#loop.cancel(this.#in);
+    if (this.#host.draining && !this.#in.deferred) this.#loop.cancel(this.#in);
   }
 
   #cancelIn(): void {
-    if (this.#postponed === undefined) return this.#loop.cancel(this.#in);
     // Of a request that has begun the rest is there, and only we are late.
-    if (this.#state.name === "reading" && this.#state.rest) return;
+    const late = this.#postponed !== undefined || this.#in.deferred;
+    if (late && this.#state.name === "reading" && this.#state.rest) return;
+    if (this.#postponed === undefined) return this.#loop.cancel(this.#in);
     this.#postponed();
     this.#postponed = undefined;
     this.#loop.finish(this.#in, Status.CANCELLED);
@@ -662,8 +663,13 @@ export class PipeInstance implements Completer, Answerer {
   #unreadOut(): void {
     // A shortage that does not pass is not the client's fault, but must not keep memory for ever.
     if (this.#out.deferred) this.evict("error", this.#writeError(this.#out.status));
-    else if (this.#loop.pends(this.#out)) this.#unreadSince(this.#out.deferredUntil);
+    else if (this.#loop.pends(this.#out)) this.#unreadSince(this.#deferredUntil);
     else this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
+  }
+
+  /** What ends is given no more time. */
+  get #deferredUntil(): number {
+    return this.#ending ? -Infinity : this.#out.deferredUntil;
   }
 
   /** The time of the client begins when Windows has taken the message. */

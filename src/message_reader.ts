@@ -70,6 +70,7 @@ export class MessageReader {
   /** A new connection begins: nothing is known of its messages. */
   begin(): void {
     this.#first = FIRST_READ;
+    this.#rest = 0;
   }
 
   /** Why the last read was "broken". */
@@ -120,6 +121,7 @@ export class MessageReader {
   takeMessage(): Uint8Array<ArrayBuffer> {
     const message = this.#message;
     this.#message = EMPTY;
+    this.#rest = 0;
     // Half at most at once, so that a short message among long ones does not cost them two reads.
     const length = Math.max(message.length, this.#first >> 1, FIRST_READ);
     this.#first = Math.min(length, this.#longestFirst);

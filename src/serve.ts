@@ -289,7 +289,8 @@ class Responders implements Sink {
     result: Promise<Reply> | AsyncIterable<Message>,
   ): Promise<void> {
     try {
-      const reply = await (isAsyncIterable(result) ? sendAll(exchange, result) : result);
+      const tell = (error: unknown) => this.#failed(exchange, error);
+      const reply = await (isAsyncIterable(result) ? sendAll(exchange, result, tell) : result);
       if (!isReply(reply)) throw wrongReply(reply);
       await this.#answer(exchange, reply);
     } catch (error) {
@@ -314,7 +315,11 @@ class Responders implements Sink {
 }
 
 /** Sends what an async generator gives, one message after the other, while the client is there. */
-async function sendAll(exchange: ServerExchange, messages: AsyncIterable<Message>): Promise<void> {
+async function sendAll(
+  exchange: ServerExchange,
+  messages: AsyncIterable<Message>,
+  tell: (error: unknown) => Promise<void>,
+): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
   let returned: Promise<void> | undefined;
   let goOn = () => {};
@@ -341,8 +346,9 @@ async function sendAll(exchange: ServerExchange, messages: AsyncIterable<Message
     await (exhausted ? returned : giveUp());
   } catch (error) {
     // Whoever is told of it may be what the generator waits for at its end.
-    if (!exhausted) giveUp();
-    throw error;
+    const end = exhausted ? returned : giveUp();
+    await tell(error);
+    await end;
   } finally {
     exchange.signal.removeEventListener("abort", giveUp);
   }

@@ -294,6 +294,7 @@ export class Server implements Host, LoopUser {
     this.#phase = "stopped";
     this.budget.close();
     for (const instance of this.#instances) instance.abandon();
+    this.#instances.clear();
   }
 
   #add(handle: bigint): void {

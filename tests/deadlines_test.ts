@@ -76,6 +76,18 @@ Deno.test("Deadlines keep no timer when the last of those that expire is done", 
   assertEquals([deadlines.size, fixture.timers], [0, 0]);
 });
 
+Deno.test("Deadlines that another one sets anew when they expire are not over yet", async () => {
+  const fixture = new Fixture();
+  const { deadlines } = fixture;
+  const second = fixture.deadline("second");
+  deadlines.set(fixture.deadline("first", () => deadlines.set(second, 5)), 10);
+  deadlines.set(second, 10);
+  await fixture.pass(10);
+  assertEquals(fixture.expired, [["first", 10]]);
+  await fixture.pass(5);
+  assertEquals(fixture.expired, [["first", 10], ["second", 15]]);
+});
+
 Deno.test("Deadlines that are set again begin anew", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;

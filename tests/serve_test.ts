@@ -861,19 +861,38 @@ Deno.test(
 );
 
 Deno.test(
-  "serve() answers for a generator that gave what is no message, before it has cleaned up",
+  "serve() answers for a generator that gave what is no message, and lets it clean up",
   inWorld(async (world) => {
-    const server = world.serve(async function* (_request, { signal }) {
+    const [told, cleaning] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const began: string[] = [];
+    const server = world.serve(async function* (_request, exchange) {
+      began.push(exchange.text());
       try {
-        yield mistyped(7);
+        yield began.length === 1 ? mistyped(7) : "fine";
       } finally {
-        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        await told.promise;
+        await cleaning.promise;
       }
-    }, { onError: () => "sorry" });
-    const client = await arrived(world);
-    assertEquals(await answers(world, client), ["sorry"]);
-    client.close();
-    await server.shutdown();
+    }, {
+      concurrency: 1,
+      onError() {
+        told.resolve();
+        return "sorry";
+      },
+    });
+    const first = await arrived(world);
+    const second = await arrived(world);
+    assertEquals(await answers(world, first, "first"), ["sorry"]);
+    assertEquals(await answers(world, second, "second"), []);
+    const shutdown = fate(server.shutdown());
+    await world.idle();
+    assertEquals([began, shutdown.state], [["first"], "pending"]);
+    cleaning.resolve();
+    await world.idle();
+    assertEquals([began, second.readText()], [["first", "second"], "fine"]);
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    first.close();
+    second.close();
   }),
 );
 

@@ -72,6 +72,87 @@ for (const first of ["who holds the bytes", "who waits for them"]) {
 }
 
 Deno.test(
+  "shutdown() counts a request whose rest a shortage put off until the end",
+  inWorld(async (world) => {
+    const server = world.serve(() => "ok");
+    const client = await arrived(world);
+    world.kernel.decisions.fails = (call) => call === "read" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    client.write(new Uint8Array(9_000));
+    await world.idle();
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.pass(2_000);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() serves a request whose rest a shortage puts off for a while",
+  inWorld(async (world) => {
+    let short = true;
+    const server = world.serve((request) => `${request.length}`);
+    const client = await arrived(world);
+    world.kernel.decisions.fails = (call) =>
+      short && call === "read" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    client.write(new Uint8Array(9_000));
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    await world.pass(10);
+    short = false;
+    await world.pass(10);
+    assertEquals(client.readText(), "9000");
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() counts nothing of a client that has sent nothing more",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const { works, responder } = workshop();
+    const server = world.serve(responder, { maxBuffered: 5_000, signal: controller.signal });
+    const client = await arrived(world);
+    // The next read waits for what this takes.
+    client.write(new Uint8Array(6_000));
+    await world.idle();
+    controller.abort();
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.pass(200);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
+    works[0]?.("too late");
+    client.close();
+  }),
+);
+
+Deno.test(
+  "a server that is stopped gives no more time to what a shortage has put off",
+  inWorld(async (world) => {
+    let short = true;
+    const controller = new AbortController();
+    const server = world.serve(() => "an answer", {
+      replyTimeout: 5_000,
+      writeBufferSize: 2,
+      signal: controller.signal,
+    });
+    const finished = fate(server.finished);
+    const client = await arrived(world);
+    world.kernel.decisions.fails = (call) =>
+      short && call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    client.write("x");
+    await world.idle();
+    controller.abort();
+    await world.pass(3_900);
+    short = false;
+    await world.pass(1_000);
+    assertEquals(finished.state, "pending");
+    await world.pass(100);
+    assertEquals(finished.state, "resolved");
+    client.close();
+  }),
+);
+
+Deno.test(
   "shutdown() counts no request of a client that has left",
   inWorld(async (world) => {
     const [sends, works] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
