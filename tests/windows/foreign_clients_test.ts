@@ -4,7 +4,7 @@
  */
 
 import { assertEquals, assertGreaterOrEqual } from "@std/assert";
-import { call, connect, type PipeConn, serve } from "../../mod.ts";
+import { call, connect, type PipeClient, type PipeConn, serve } from "../../mod.ts";
 import { patternBytes, patternMismatch } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { foreignPrograms } from "../win32/foreign.ts";
@@ -117,17 +117,27 @@ for (const [name, run] of Object.entries(CLIENTS)) {
   windowsTest(`clients by ${name} get every answer, as many at once as come`, async () => {
     const path = newPath();
     const reasons = new Set<string>();
+    const connected = new Set<PipeClient>();
+    const left = Promise.withResolvers<void>();
     let exchanges = 0;
-    {
-      await using _server = serve({
-        path,
-        onDisconnect: (_, reason) => reasons.add(reason),
-      }, (request) => {
-        exchanges++;
-        return request;
-      });
-      await run(path);
-    }
+    let ran = false;
+    await using server = serve({
+      path,
+      onDisconnect(client, reason) {
+        reasons.add(reason);
+        connected.delete(client);
+        if (ran && connected.size === 0) left.resolve();
+      },
+    }, (request, { client }) => {
+      connected.add(client);
+      exchanges++;
+      return request;
+    });
+    await run(path);
+    ran = true;
+    // That a process has ended is not yet seen at the other end of its pipe.
+    if (connected.size > 0) await within("the end of all connections", left.promise);
+    await server.shutdown();
     assertEquals(exchanges, CONNECTIONS * EXCHANGES);
     assertEquals([...reasons], ["client"]);
   });
