@@ -6,6 +6,7 @@
 
 import { Backoff } from "./backoff.ts";
 import { Deadline, type Deadlines } from "./deadlines.ts";
+import { remove } from "./remove.ts";
 
 /** Who waits for bytes to become free. */
 interface Waiter {
@@ -98,10 +99,9 @@ export class Budget {
   }
 
   #remove(waiter: Waiter): boolean {
-    const place = this.#waiters.indexOf(waiter);
-    if (place === -1) return false;
-    this.#waiters.splice(place, 1);
-    if (place === 0) this.#backoff.reset();
+    const first = this.#waiters[0] === waiter;
+    if (!remove(this.#waiters, waiter)) return false;
+    if (first) this.#backoff.reset();
     if (this.#waiters.length === 0) this.#deadlines.lift(this.#patience);
     return true;
   }

@@ -9,6 +9,7 @@ import { type Handle, isEnd, Lane, Status } from "./kernel.ts";
 import { encodeMessage, type Message } from "./message.ts";
 import { MessageReader } from "./message_reader.ts";
 import { abortSignal, type ClientSettings } from "./options.ts";
+import { remove } from "./remove.ts";
 import {
   type Completer,
   type LoopUser,
@@ -409,9 +410,4 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
   return Promise.race([promise, aborted]).finally(() => {
     signal.removeEventListener("abort", abort);
   });
-}
-
-function remove<T>(list: T[], item: T): void {
-  const index = list.indexOf(item);
-  if (index !== -1) list.splice(index, 1);
 }

@@ -663,18 +663,14 @@ export class PipeInstance implements Completer, Answerer {
   #unreadOut(): void {
     // A shortage that does not pass is not the client's fault, but must not keep memory for ever.
     if (this.#out.deferred) this.evict("error", this.#writeError(this.#out.status));
-    else if (this.#loop.pends(this.#out)) this.#unreadSince(this.#deferredUntil);
+    else if (this.#loop.pends(this.#out)) this.#stillUnread();
     else this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
   }
 
-  /** What ends is given no more time. */
-  get #deferredUntil(): number {
-    return this.#ending ? -Infinity : this.#out.deferredUntil;
-  }
-
-  /** The time of the client begins when Windows has taken the message. */
-  #unreadSince(time: number): void {
-    const left = time + this.#writeTimeout - this.#loop.kernel.now();
+  /** The client's time begins when Windows has taken the message; what ends is given no more. */
+  #stillUnread(): void {
+    const since = this.#ending ? -Infinity : this.#out.deferredUntil;
+    const left = since + this.#writeTimeout - this.#loop.kernel.now();
     if (left > 0) this.#loop.deadlines.set(this.#unread, left);
     else this.#timeOut("replyTimeout");
   }

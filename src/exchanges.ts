@@ -9,6 +9,7 @@ import type { DisconnectReason } from "./driver.ts";
 import type { Exchange, PipeClient, ServerExchange } from "./exchange.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
 import { abortSignal, optionalFunction, type ServerSettings, serverSettings } from "./options.ts";
+import { remove } from "./remove.ts";
 import { Server, type Sink } from "./server.ts";
 import type { WaitLoop } from "./wait_loop.ts";
 
@@ -81,8 +82,9 @@ export interface ExchangesOptions {
    * How many bytes of requests and replies the server holds for all clients together, from 1.
    * Beyond that it reads no further requests until some are answered; nobody is disconnected, and
    * a client that leaves meanwhile is noticed when it is answered. A request that is longer than
-   * half of this is taken when half is left, so one may go beyond the bound. Besides this, each client costs the memory of one
-   * read: 4,096 bytes, or as much as its last messages were long, but no more than `readBufferSize`.
+   * half of this is taken when half is left, so one may go beyond the bound. Besides this, each
+   * client costs the memory of one read: 4,096 bytes, or as much as its last messages were long, but
+   * no more than `readBufferSize`.
    *
    * @default {268435456}
    */
@@ -342,8 +344,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
 
   /** See {@linkcode Sink}. */
   withdraw(exchange: ServerExchange): void {
-    const place = this.#queue.indexOf(exchange);
-    if (place !== -1) this.#queue.splice(place, 1);
+    remove(this.#queue, exchange);
   }
 
   #start(): { reason: unknown } | undefined {

@@ -18,6 +18,7 @@ import {
   serverSettings,
   shutdownTimeout,
 } from "./options.ts";
+import { remove } from "./remove.ts";
 import { Server, type ShutdownReport, type Sink } from "./server.ts";
 import type { WaitLoop } from "./wait_loop.ts";
 
@@ -235,8 +236,7 @@ class Responders implements Sink {
 
   /** See {@linkcode Sink}. */
   withdraw(exchange: ServerExchange): void {
-    const place = this.#waiting.indexOf(exchange);
-    if (place !== -1) this.#waiting.splice(place, 1);
+    remove(this.#waiting, exchange);
   }
 
   #start(exchange: ServerExchange): void {
@@ -354,7 +354,7 @@ async function sendAll(
   }
 }
 
-/** Lets a generator clean up, which it may have been at work too long to begin at once. */
+/** Ends a generator before it is exhausted, and waits until it has cleaned up. */
 async function endEarly(iterator: AsyncIterator<Message>): Promise<void> {
   try {
     await iterator.return?.();

@@ -247,9 +247,8 @@ export class WaitLoop {
     const copy = allocate(message.length);
     if (copy === undefined) return status;
     copy.set(message);
-    operation.status = status;
     operation.message = copy;
-    this.#defer(operation);
+    this.#defer(operation, status);
     return Status.PENDING;
   }
 
@@ -263,7 +262,7 @@ export class WaitLoop {
   /** Hands the result of an operation that is over out once more, when a shortage may have passed. */
   repeat(operation: Operation): void {
     operation.repeats = true;
-    this.#defer(operation);
+    this.#defer(operation, operation.status);
   }
 
   /**
@@ -321,9 +320,9 @@ export class WaitLoop {
       ? this.#believe(operation, BELIEVED.listen, this.kernel.listen(handle, slot))
       : this.#believe(operation, BELIEVED.read, this.kernel.read(handle, slot, size));
     if (status === Status.PENDING) return;
+    if (isShortage(status)) return this.#defer(operation, status);
     operation.status = status;
     operation.phase = "due";
-    if (isShortage(status)) this.#defer(operation);
   }
 
   #submitOut(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
@@ -362,7 +361,8 @@ export class WaitLoop {
     last.place = operation.place;
   }
 
-  #defer(operation: Operation): void {
+  #defer(operation: Operation, status: number): void {
+    operation.status = status;
     operation.phase = "deferred";
     this.#deferred.add(operation);
     if (this.#retry !== undefined) return;
@@ -393,10 +393,7 @@ export class WaitLoop {
     const { message } = operation;
     if (message === undefined) return;
     const status = this.#submitOut(operation, message);
-    if (isShortage(status)) {
-      operation.status = status;
-      return this.#defer(operation);
-    }
+    if (isShortage(status)) return this.#defer(operation, status);
     operation.message = undefined;
     operation.deferredUntil = this.kernel.now();
     if (status !== Status.PENDING) this.finish(operation, status);
@@ -505,7 +502,7 @@ export class WaitLoop {
       this.#unwatch(operation);
       const again = operation.lane === Lane.IN && isShortage(status);
       if (again && !operation.cancelled) {
-        this.#defer(operation);
+        this.#defer(operation, status);
         continue;
       }
       operation.status = again ? Status.CANCELLED : status;

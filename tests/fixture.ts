@@ -14,7 +14,13 @@ import type { Exchange, PipeClient } from "../src/exchange.ts";
 import { exchangesOn, type ExchangesOptions } from "../src/exchanges.ts";
 import { type PipeServer, type Responder, serveOn, type ServeOptions } from "../src/serve.ts";
 import { WaitLoop } from "../src/wait_loop.ts";
-import { MemoryKernel, MemorySystem, NOTHING_LEFT, type RawClient } from "./memory_kernel.ts";
+import {
+  type Failing,
+  MemoryKernel,
+  MemorySystem,
+  NOTHING_LEFT,
+  type RawClient,
+} from "./memory_kernel.ts";
 
 /** The pipe of tests that need no other. */
 export const NAME = "test";
@@ -60,6 +66,18 @@ export function fate<T>(promise: PromiseLike<T>): Fate<T> {
     fate.error = error;
   });
   return fate;
+}
+
+/** Fails calls of one kind as long as the test wants. */
+export function failing(kernel: MemoryKernel, kind: Failing, status: number) {
+  const control = { on: true, calls: 0, times: [] as number[] };
+  kernel.decisions.fails = (call) => {
+    if (call !== kind) return undefined;
+    control.calls++;
+    control.times.push(kernel.now());
+    return control.on ? status : undefined;
+  };
+  return control;
 }
 
 /** Exchanges as they come. */

@@ -15,6 +15,7 @@ src/options.ts            -> src/access.ts
 src/hooks.ts              -> src/options.ts
 src/instance.ts           ->
 src/backoff.ts            ->
+src/remove.ts             ->
 ffi/library.ts            ->
 ffi/structs.ts            ->
 ffi/sid.ts                ->
@@ -28,7 +29,7 @@ ffi/windows_kernel.ts     -> ffi/advapi32.ts ffi/kernel32.ts ffi/last_error.ts f
                              ffi/security.ts ffi/slab.ts ffi/structs.ts src/kernel.ts node:timers
 src/message.ts            -> src/options.ts
 src/deadlines.ts          -> src/kernel.ts
-src/budget.ts             -> src/backoff.ts src/deadlines.ts
+src/budget.ts             -> src/backoff.ts src/deadlines.ts src/remove.ts
 src/account_names.ts      -> src/deadlines.ts src/kernel.ts
 src/wait_loop.ts          -> src/backoff.ts src/deadlines.ts src/kernel.ts src/message.ts
 src/message_reader.ts     -> src/kernel.ts src/message.ts src/wait_loop.ts
@@ -41,12 +42,12 @@ src/server.ts             -> src/access.ts src/account_names.ts src/backoff.ts s
                              src/hooks.ts src/kernel.ts src/options.ts src/wait_loop.ts
 src/isolate.ts            -> ffi/library.ts ffi/windows_kernel.ts src/errors.ts src/wait_loop.ts
 src/exchanges.ts          -> src/access.ts src/driver.ts src/exchange.ts src/isolate.ts
-                             src/options.ts src/server.ts src/wait_loop.ts
+                             src/options.ts src/remove.ts src/server.ts src/wait_loop.ts
 src/serve.ts              -> src/access.ts src/exchange.ts src/exchanges.ts src/hooks.ts
-                             src/isolate.ts src/message.ts src/options.ts src/server.ts
-                             src/wait_loop.ts
+                             src/isolate.ts src/message.ts src/options.ts src/remove.ts
+                             src/server.ts src/wait_loop.ts
 src/client_connection.ts  -> src/errors.ts src/kernel.ts src/message.ts src/message_reader.ts
-                             src/options.ts src/wait_loop.ts
+                             src/options.ts src/remove.ts src/wait_loop.ts
 src/client.ts             -> src/backoff.ts src/client_connection.ts src/errors.ts src/isolate.ts
                              src/kernel.ts src/message.ts src/options.ts src/wait_loop.ts
 mod.ts                    -> src/access.ts src/client.ts src/client_connection.ts src/driver.ts

@@ -15,7 +15,7 @@ import type { DisconnectReason } from "../src/driver.ts";
 import { WindowsError } from "../src/errors.ts";
 import { Status } from "../src/kernel.ts";
 import type { Responder, ServeOptions } from "../src/serve.ts";
-import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
+import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
 /** Answers as the request wants it. */
@@ -352,14 +352,12 @@ Deno.test(
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 5_000 });
     await world.idle();
-    let short = true;
-    world.kernel.decisions.fails = (call) =>
-      short && call === "read" ? Status.NO_SYSTEM_RESOURCES : undefined;
+    const shortage = failing(world.kernel, "read", Status.NO_SYSTEM_RESOURCES);
     const client = await arrived(world);
     client.write("patient");
     await world.pass(20_000);
     assertEquals(client.ended, undefined);
-    short = false;
+    shortage.on = false;
     await world.pass(1_000);
     assertEquals(client.readText(), "patient");
     client.close();
@@ -584,7 +582,7 @@ Deno.test(
     const client = await arrived(world);
     client.write("x");
     await world.idle();
-    world.kernel.decisions.fails = (call) => call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
     const replied = fate(questions.at().reply("answer"));
     await world.pass(4_999);
     assertEquals([replied.state, world.held], ["pending", 6]);
@@ -606,7 +604,7 @@ Deno.test(
     const client = await arrived(world);
     client.write("x");
     await world.idle();
-    world.kernel.decisions.fails = (call) => call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
     const replied = fate(questions.at().reply("answer"));
     questions.at().client.close();
     await world.pass(4_999);
@@ -622,14 +620,12 @@ Deno.test(
 Deno.test(
   "replyTimeout begins anew when a shortage has passed: the client could not read before",
   inWorld(async (world) => {
-    let short = true;
     const server = world.serve(() => "an answer", { replyTimeout: 5_000, writeBufferSize: 2 });
     const client = await arrived(world);
-    world.kernel.decisions.fails = (call) =>
-      short && call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    const shortage = failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
     client.write("x");
     await world.pass(4_000);
-    short = false;
+    shortage.on = false;
     // Until then the pause may last before it is tried again.
     await world.pass(1_000);
     await world.pass(4_000);
@@ -965,8 +961,7 @@ Deno.test(
       world.system.connect("\\\\.\\pipe\\other", { process: SELF }),
     ];
     await world.idle();
-    world.kernel.decisions.fails = (call) =>
-      call === "clientProcess" ? Status.ACCESS_DENIED : undefined;
+    failing(world.kernel, "clientProcess", Status.ACCESS_DENIED);
     for (let i = 0; i < 3; i++) clients.push(await arrived(world, SELF));
     for (const client of clients) await assertAnswered(world, client);
     assertEquals(world.ends, []);

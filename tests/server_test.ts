@@ -12,8 +12,8 @@ import {
 } from "@std/assert";
 import { WindowsError } from "../src/errors.ts";
 import { Status } from "../src/kernel.ts";
-import { fate, inWorld, NAME, PATH, type World } from "./fixture.ts";
-import type { Failing, MemoryKernel, RawClient } from "./memory_kernel.ts";
+import { failing, fate, inWorld, NAME, PATH, type World } from "./fixture.ts";
+import type { MemoryKernel, RawClient } from "./memory_kernel.ts";
 
 const MIB = 1024 * 1024;
 
@@ -30,18 +30,6 @@ function afterCreation(kernel: MemoryKernel, happen: () => void): void {
     happen();
     return opened;
   });
-}
-
-/** Fails calls of one kind as long as the test wants. */
-function failing(kernel: MemoryKernel, kind: Failing, status: number) {
-  const control = { on: true, calls: 0, times: [] as number[] };
-  kernel.decisions.fails = (call) => {
-    if (call !== kind) return undefined;
-    control.calls++;
-    control.times.push(kernel.now());
-    return control.on ? status : undefined;
-  };
-  return control;
 }
 
 /** A client that comes, is answered, and leaves. */

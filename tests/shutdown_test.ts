@@ -4,7 +4,7 @@ import { assert, assertEquals, assertFalse, assertRejects, assertStrictEquals } 
 import { mock } from "node:test";
 import { Status } from "../src/kernel.ts";
 import type { PipeServer } from "../src/serve.ts";
-import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
+import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
 const NOTHING = { exchanges: 0, evicted: 0, dropped: 0 };
@@ -76,7 +76,7 @@ Deno.test(
   inWorld(async (world) => {
     const server = world.serve(() => "ok");
     const client = await arrived(world);
-    world.kernel.decisions.fails = (call) => call === "read" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
     client.write(new Uint8Array(9_000));
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 100 }));
@@ -89,16 +89,14 @@ Deno.test(
 Deno.test(
   "shutdown() serves a request whose rest a shortage puts off for a while",
   inWorld(async (world) => {
-    let short = true;
     const server = world.serve((request) => `${request.length}`);
     const client = await arrived(world);
-    world.kernel.decisions.fails = (call) =>
-      short && call === "read" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    const shortage = failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
     client.write(new Uint8Array(9_000));
     await world.idle();
     const shutdown = fate(server.shutdown());
     await world.pass(10);
-    short = false;
+    shortage.on = false;
     await world.pass(10);
     assertEquals(client.readText(), "9000");
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
@@ -128,7 +126,6 @@ Deno.test(
 Deno.test(
   "a server that is stopped gives no more time to what a shortage has put off",
   inWorld(async (world) => {
-    let short = true;
     const controller = new AbortController();
     const server = world.serve(() => "an answer", {
       replyTimeout: 5_000,
@@ -137,13 +134,12 @@ Deno.test(
     });
     const finished = fate(server.finished);
     const client = await arrived(world);
-    world.kernel.decisions.fails = (call) =>
-      short && call === "write" ? Status.NOT_ENOUGH_QUOTA : undefined;
+    const shortage = failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
     client.write("x");
     await world.idle();
     controller.abort();
     await world.pass(3_900);
-    short = false;
+    shortage.on = false;
     await world.pass(1_000);
     assertEquals(finished.state, "pending");
     await world.pass(100);
@@ -200,7 +196,7 @@ Deno.test(
   inWorld(async (world) => {
     const server = world.serve((request) => `${request.length}`);
     const client = await arrived(world);
-    world.kernel.decisions.fails = (call) => call === "peek" ? Status.OUT_OF_MEMORY : undefined;
+    failing(world.kernel, "peek", Status.OUT_OF_MEMORY);
     client.write(new Uint8Array(10_000));
     await world.pass(5_000);
     const shutdown = fate(server.shutdown({ timeout: 2_000 }));

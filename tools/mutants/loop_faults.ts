@@ -151,13 +151,13 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a write is tried only twice in a shortage",
-      text: "operation.status = status;\n      return this.#defer(operation);",
-      replacement: "",
+      text: "if (isShortage(status)) return this.#defer(operation, status);\n    operation.message",
+      replacement: "operation.message",
     },
     {
       name: "a shortage ends a read",
-      text: "if (isShortage(status)) this.#defer(operation);",
-      replacement: "",
+      text: "if (isShortage(status)) return this.#defer(operation, status);\n    operation.status",
+      replacement: "operation.status",
     },
     {
       name: "the loop goes away while it waits",

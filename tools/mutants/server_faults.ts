@@ -99,7 +99,7 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a stopped server begins what has waited",
-      text: "if (place !== -1) this.#waiting.splice(place, 1);",
+      text: "remove(this.#waiting, exchange);",
       replacement: "",
     },
     {
