@@ -1,0 +1,477 @@
+/**
+ * What happens between an instance and one client, where requests are answered: `(state, event) ->
+ * next state and commands`, from the coming of the client to the end of its session.
+ *
+ * | state       | Windows has                 | the client                                         |
+ * | ----------- | --------------------------- | -------------------------------------------------- |
+ * | reading     | a read                      | owes a request (`rest`: the rest of a long one)    |
+ * | identifying | nothing                     | has sent its first request, and Windows is asked   |
+ * | authorizing | nothing                     | is known, and may be refused                       |
+ * | answering   | a read ahead, a write, none | waits for the responder                            |
+ * | writing     | a write, perhaps a read     | gets the last message of an answer                 |
+ * | aborted     | nothing                     | has disconnected; its last exchange is not taken   |
+ * | over        | what is still to complete   | is the instance's concern                          |
+ *
+ * `who` says what is known of the client: `"unknown"` is identified with its first message,
+ * `"unadmitted"` with the first piece of it, and is admitted or refused before the rest is read.
+ * `ahead` says what became of a read that is submitted while an exchange is open: in flight
+ * ("reading"), or completed, with its message kept where it is until the exchange is settled
+ * ("kept"). `disconnected` marks a client that has left while requests of it may still be in the
+ * pipe: they are served, and their answers go nowhere.
+ *
+ * The invariants of a session:
+ *
+ * - No promise settles and no memory is reused or freed while its operation is in flight.
+ * - A request reaches the responder whole, exactly once; an incomplete one never does.
+ * - Messages of an exchange go only to the client that asked, in order, none after it is settled.
+ * - Replies leave in the order of their requests.
+ *
+ * @module
+ */
+
+import { type Step as StepOf, tabulate, to as toState } from "../state_machine.ts";
+
+/** What is known of the client. */
+export type Who = "known" | "unknown" | "unadmitted";
+
+/** What became of the read that runs ahead of the answer. */
+export type Ahead = "none" | "reading" | "kept";
+
+/** What the writing side of an open exchange does; "disconnected": nobody will read it. */
+export type Out = "free" | "busy" | "disconnected";
+
+/** The states; there is one object of each, so that states can be compared. */
+export type State =
+  | {
+    readonly name: "reading";
+    readonly who: Who;
+    readonly rest: boolean;
+    readonly disconnected: boolean;
+  }
+  | {
+    readonly name: "identifying";
+    /** Whether the program is asked next. */
+    readonly asks: boolean;
+    readonly rest: boolean;
+    readonly disconnected: boolean;
+  }
+  | { readonly name: "authorizing"; readonly rest: boolean; readonly disconnected: boolean }
+  | { readonly name: "answering"; readonly ahead: Ahead; readonly out: Out }
+  | { readonly name: "writing"; readonly ahead: Ahead }
+  | { readonly name: "aborted" }
+  | { readonly name: "over" };
+
+/** What can happen in a session. */
+export type Event =
+  /** The read completed: a whole message, or the first piece of a long one. */
+  | "message"
+  | "partial"
+  /** The read completed: the client has disconnected, we cancelled it, or what came is unusable. */
+  | "ended"
+  | "cancelled"
+  | "broken"
+  /** Windows was asked who the client is. */
+  | "identified"
+  /** The program lets the client in, or does not. */
+  | "admitted"
+  | "refused"
+  /** The exchange was given a message, or its last one, or is settled without one. */
+  | "sent"
+  | "replied"
+  | "settled"
+  /** The program has taken the aborted exchange, or is done with it. */
+  | "taken"
+  | "finished"
+  /** All that was to be written is written, or it cannot be. */
+  | "written"
+  | "unwritten"
+  /** A turn begins, and the responder is still at work. */
+  | "turnBegan"
+  /** No further requests are wanted. */
+  | "drain"
+  /** End the session: once what is being written is written, or at once. */
+  | "finish"
+  | "evict";
+
+/** What a session is to do. */
+export type Command =
+  /** Submit. */
+  | "read"
+  | "readRest"
+  | "write"
+  /** Cancel the read. */
+  | "cancelRead"
+  /** Ask Windows who the client is, or the program whether to let it in. */
+  | "identify"
+  | "authorize"
+  /** Give the request to the program. */
+  | "deliver"
+  /** Keep the read's result, or let it come again in the next turn. */
+  | "keep"
+  | "redeliver"
+  /** The client cannot be answered any more: abort the open exchange, and the signals. */
+  | "abort"
+  /** The instance is needed for another client: nobody shall take the open exchange any more. */
+  | "withdraw"
+  /** The aborted exchange is nothing of the session's any more. */
+  | "forget"
+  /** A request was read that nobody gets. */
+  | "dropRequest"
+  /** The session is over; see the events of these names in the instance's life. */
+  | "clientDisconnected"
+  | "sessionFinished"
+  | "sessionEvicted";
+
+type Step = StepOf<State, Command>;
+
+const NO_YES = [false, true] as const;
+const WHO = ["known", "unknown", "unadmitted"] as const;
+const AHEAD = ["none", "reading", "kept"] as const;
+const OUT = ["free", "busy", "disconnected"] as const;
+
+const ABORTED: State = { name: "aborted" };
+const OVER: State = { name: "over" };
+
+/** Of a client that is not admitted, only the first piece of a message is read. */
+const READING = WHO.map((who) =>
+  (who === "unadmitted" ? [false] : NO_YES).map((rest) =>
+    NO_YES.map((disconnected): State => ({ name: "reading", who, rest, disconnected }))
+  )
+);
+/** Of a client that needs no admission, the whole first message is read. */
+const IDENTIFYING = NO_YES.map((asks) =>
+  (asks ? NO_YES : [false]).map((rest) =>
+    NO_YES.map((disconnected): State => ({ name: "identifying", asks, rest, disconnected }))
+  )
+);
+const AUTHORIZING = NO_YES.map((rest) =>
+  NO_YES.map((disconnected): State => ({ name: "authorizing", rest, disconnected }))
+);
+const ANSWERING = AHEAD.map((ahead) =>
+  OUT.map((out): State => ({ name: "answering", ahead, out }))
+);
+const WRITING = AHEAD.map((ahead): State => ({ name: "writing", ahead }));
+
+/** The state in which a session ends. */
+export const FINAL: State = OVER;
+
+/** Every state that there is. */
+export const STATES: readonly State[] = [
+  ...READING.flat(2),
+  ...IDENTIFYING.flat(2),
+  ...AUTHORIZING.flat(),
+  ...ANSWERING.flat(),
+  ...WRITING,
+  ABORTED,
+  OVER,
+];
+
+/** Every event that there is. */
+export const EVENTS: readonly Event[] = [
+  "message",
+  "partial",
+  "ended",
+  "cancelled",
+  "broken",
+  "identified",
+  "admitted",
+  "refused",
+  "sent",
+  "replied",
+  "settled",
+  "taken",
+  "finished",
+  "written",
+  "unwritten",
+  "turnBegan",
+  "drain",
+  "finish",
+  "evict",
+];
+
+function to(state: State | undefined, ...commands: Command[]): Step {
+  return toState(state ?? OVER, ...commands);
+}
+
+function reading(who: Who, rest: boolean, disconnected: boolean): State | undefined {
+  return READING[WHO.indexOf(who)]?.[Number(rest)]?.[Number(disconnected)];
+}
+
+function identifying(asks: boolean, rest: boolean, disconnected: boolean): State | undefined {
+  return IDENTIFYING[Number(asks)]?.[Number(rest)]?.[Number(disconnected)];
+}
+
+function authorizing(rest: boolean, disconnected: boolean): State | undefined {
+  return AUTHORIZING[Number(rest)]?.[Number(disconnected)];
+}
+
+function answering(ahead: Ahead, out: Out): State | undefined {
+  return ANSWERING[AHEAD.indexOf(ahead)]?.[OUT.indexOf(out)];
+}
+
+function writing(ahead: Ahead): State | undefined {
+  return WRITING[AHEAD.indexOf(ahead)];
+}
+
+/** How a session begins. */
+export function begin(who: Who, disconnected: boolean): Step {
+  const commands: readonly Command[] = disconnected ? ["abort", "read"] : ["read"];
+  return to(reading(who, false, disconnected), ...commands);
+}
+
+/** A request goes to the program, which may answer it. */
+function deliver(disconnected: boolean): Step {
+  return disconnected
+    ? to(answering("none", "disconnected"), "deliver", "abort")
+    : to(answering("none", "free"), "deliver");
+}
+
+/** What is there of the last request is read, and nothing of it waited for. */
+function readRest(who: Who, disconnected: boolean, last: boolean): Step {
+  return to(reading(who, true, disconnected), "readRest", ...(last ? CANCEL_READ : []));
+}
+
+const CANCEL_READ: readonly Command[] = ["cancelRead"];
+const DROP_REQUEST: readonly Command[] = ["dropRequest"];
+
+/** An exchange is open and the session ends by us: a request that was read ahead goes with it. */
+function abandon(ahead: Ahead, end: "sessionFinished" | "sessionEvicted"): Step {
+  return to(OVER, "abort", "withdraw", ...(ahead === "kept" ? DROP_REQUEST : []), end);
+}
+
+/** The exchange is settled and its messages are written: on to the next request. */
+function next(ahead: Ahead, disconnected: boolean, last: boolean, ...commands: Command[]): Step {
+  const state = reading("known", false, disconnected);
+  switch (ahead) {
+    case "reading":
+      return to(state, ...commands);
+    case "kept":
+      return to(state, ...commands, "redeliver");
+    case "none":
+      return last ? to(OVER, ...commands, "sessionFinished") : to(state, ...commands, "read");
+  }
+}
+
+function fromReading(
+  state: State & { name: "reading" },
+  event: Event,
+  last: boolean,
+): Step | undefined {
+  const { who, rest, disconnected } = state;
+  switch (event) {
+    case "message":
+      if (who === "known") return deliver(disconnected);
+      return to(identifying(who === "unadmitted", false, disconnected), "identify");
+    case "partial":
+      if (rest) return undefined;
+      if (who === "unadmitted") return to(identifying(true, true, disconnected), "identify");
+      return readRest(who, disconnected, last);
+    case "ended":
+      return to(OVER, "clientDisconnected");
+    case "cancelled":
+    case "finish":
+      return to(OVER, "sessionFinished");
+    case "broken":
+    case "evict":
+      return to(OVER, "sessionEvicted");
+    case "turnBegan":
+      return to(state);
+    case "drain":
+      return to(state, "cancelRead");
+    default:
+      return undefined;
+  }
+}
+
+function fromIdentifying(
+  state: State & { name: "identifying" },
+  event: Event,
+): Step | undefined {
+  const { asks, rest, disconnected } = state;
+  switch (event) {
+    case "identified":
+      return asks ? to(authorizing(rest, disconnected), "authorize") : deliver(disconnected);
+    case "message":
+    case "partial":
+      // After a shortage.
+      return to(state, "identify");
+    case "drain":
+      return to(state);
+    case "finish":
+      return to(OVER, "sessionFinished");
+    case "evict":
+      return to(OVER, "sessionEvicted");
+    default:
+      return undefined;
+  }
+}
+
+function fromAuthorizing(
+  state: State & { name: "authorizing" },
+  event: Event,
+  last: boolean,
+): Step | undefined {
+  switch (event) {
+    case "admitted":
+      return state.rest ? readRest("known", state.disconnected, last) : deliver(state.disconnected);
+    case "refused":
+      return to(OVER, "sessionFinished");
+    case "drain":
+      return to(state);
+    case "finish":
+      return to(OVER, "dropRequest", "sessionFinished");
+    case "evict":
+      return to(OVER, "dropRequest", "sessionEvicted");
+    default:
+      return undefined;
+  }
+}
+
+function fromAnswering(
+  { ahead, out }: State & { name: "answering" },
+  event: Event,
+  last: boolean,
+): Step | undefined {
+  const reads = ahead === "reading";
+  const writes = out === "busy";
+  switch (event) {
+    case "sent":
+      if (out === "disconnected") return undefined;
+      return writes ? to(answering(ahead, out)) : to(answering(ahead, "busy"), "write");
+    case "replied":
+      if (out === "disconnected") return undefined;
+      return writes ? to(writing(ahead)) : to(writing(ahead), "write");
+    case "settled":
+      if (out === "disconnected") return undefined;
+      return writes ? to(writing(ahead)) : next(ahead, false, last);
+    case "taken":
+      return to(answering(ahead, out));
+    case "finished":
+      return out === "disconnected" ? next(ahead, true, last, "forget") : undefined;
+    case "written":
+      return writes ? to(answering(ahead, "free")) : undefined;
+    case "unwritten":
+      return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;
+    case "turnBegan":
+      if (ahead !== "none" || last) return to(answering(ahead, out));
+      return to(answering("reading", out), "read");
+    case "message":
+    case "partial":
+      return reads ? to(answering("kept", out), "keep") : undefined;
+    case "ended":
+      if (!reads) return undefined;
+      return writes ? to(OVER, "abort", "withdraw", "clientDisconnected") : to(ABORTED, "abort");
+    case "cancelled":
+      return reads ? to(answering("none", out)) : undefined;
+    case "broken":
+      if (!reads) return undefined;
+      // What it asked before may wait for the responder still, and the client with it.
+      return writes ? abandon(ahead, "sessionEvicted") : to(ABORTED, "abort");
+    case "drain":
+      return to(answering(ahead, out), ...(reads ? CANCEL_READ : []));
+    case "finish":
+      return abandon(ahead, "sessionFinished");
+    case "evict":
+      return abandon(ahead, "sessionEvicted");
+    default:
+      return undefined;
+  }
+}
+
+function fromWriting(
+  { ahead }: State & { name: "writing" },
+  event: Event,
+  last: boolean,
+): Step | undefined {
+  const reads = ahead === "reading";
+  switch (event) {
+    case "written":
+      return next(ahead, false, last);
+    case "unwritten":
+      return next(ahead, true, last, "abort");
+    case "turnBegan":
+      return to(writing(ahead));
+    case "message":
+    case "partial":
+      return reads ? to(writing("kept"), "keep") : undefined;
+    case "ended":
+      return reads ? to(OVER, "abort", "clientDisconnected") : undefined;
+    case "cancelled":
+      return reads ? to(writing("none")) : undefined;
+    case "broken":
+      return reads ? abandon(ahead, "sessionEvicted") : undefined;
+    case "drain":
+      return to(writing(ahead), ...(reads ? CANCEL_READ : []));
+    case "finish":
+      return abandon(ahead, "sessionFinished");
+    case "evict":
+      return abandon(ahead, "sessionEvicted");
+    default:
+      return undefined;
+  }
+}
+
+function fromAborted(event: Event): Step | undefined {
+  switch (event) {
+    case "taken":
+    case "finished":
+      return to(OVER, "forget", "clientDisconnected");
+    case "turnBegan":
+    case "drain":
+      return to(ABORTED);
+    case "finish":
+    case "evict":
+      return to(OVER, "withdraw", "sessionFinished");
+    default:
+      return undefined;
+  }
+}
+
+/** What was in flight completes, for nobody. */
+function fromOver(event: Event): Step | undefined {
+  switch (event) {
+    case "message":
+      return to(OVER, "dropRequest");
+    case "ended":
+    case "cancelled":
+    case "taken":
+    case "finished":
+    case "written":
+    case "unwritten":
+    case "turnBegan":
+      return to(OVER);
+    default:
+      return undefined;
+  }
+}
+
+function decide(state: State, event: Event, last: boolean): Step | undefined {
+  switch (state.name) {
+    case "reading":
+      return fromReading(state, event, last);
+    case "identifying":
+      return fromIdentifying(state, event);
+    case "authorizing":
+      return fromAuthorizing(state, event, last);
+    case "answering":
+      return fromAnswering(state, event, last);
+    case "writing":
+      return fromWriting(state, event, last);
+    case "aborted":
+      return fromAborted(event);
+    case "over":
+      return fromOver(event);
+  }
+}
+
+const STEPS = tabulate(STATES, EVENTS, (state, event) => decide(state, event, false));
+const LAST_STEPS = tabulate(STATES, EVENTS, (state, event) => decide(state, event, true));
+
+/**
+ * What an event leads to; undefined where it cannot happen in that state.
+ *
+ * @param last No request after this one is wanted: the server is shutting down.
+ */
+export function transition(state: State, event: Event, last: boolean): Step | undefined {
+  return (last ? LAST_STEPS : STEPS).get(state)?.get(event);
+}

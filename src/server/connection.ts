@@ -1,0 +1,155 @@
+/**
+ * One client's connection to an instance: who it is, why it ends, and what is on its way to it.
+ *
+ * @module
+ */
+
+import { systemError } from "../errors.ts";
+import { isEnd, isShortage, Status } from "../kernel.ts";
+import { MessageReader } from "../pipe/message_reader.ts";
+import { Outbox, type OutboxOwner } from "../pipe/outbox.ts";
+import type { WaitLoop } from "../wait_loop.ts";
+import { ServerClient } from "./client.ts";
+import type { ServerContext } from "./context.ts";
+import { type DisconnectReason, tooMany } from "./end_reasons.ts";
+import type { PipeInstance } from "./instance.ts";
+
+/** See the module. */
+export class ServerConnection implements OutboxOwner {
+  readonly client: ServerClient;
+  readonly context: ServerContext;
+  readonly loop: WaitLoop;
+  readonly instance: PipeInstance;
+  readonly reader: MessageReader;
+  readonly outbox: Outbox;
+  #reason: DisconnectReason | undefined = undefined;
+  #error: Error | undefined = undefined;
+  /** Its process, if it counts. */
+  #process: number | undefined = undefined;
+
+  constructor(context: ServerContext, loop: WaitLoop, instance: PipeInstance) {
+    const { settings, path } = context;
+    this.context = context;
+    this.loop = loop;
+    this.instance = instance;
+    this.reader = new MessageReader(loop, instance.end, settings.maxRequest, settings.readBufferSize);
+    this.outbox = new Outbox(loop, instance.end, settings.replyTimeout, this);
+    const processId = instance.end.clientProcess();
+    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
+    this.client = new ServerClient(++context.clients, {
+      path,
+      processId,
+      sessionId: instance.end.clientSession(),
+      identifies: settings.identifies,
+      accountName: (sid) => context.accounts.of(sid),
+      close: () => this.close(),
+    });
+  }
+
+  /** Whether the client is not known to have disconnected. */
+  get connected(): boolean {
+    return this.#reason !== "client";
+  }
+
+  /** Nobody else ended the connection, so it was the client. */
+  get clientLeft(): boolean {
+    return this.#reason === undefined || this.#reason === "client";
+  }
+
+  /** The first reason for which a connection ends is the one that counts. */
+  setEndReason(reason: DisconnectReason, error?: Error): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#error = error;
+  }
+
+  /** Ends the connection by the program's wish. */
+  close(): void {
+    if (this.instance.connection === this) this.instance.finish("responder");
+  }
+
+  /**
+   * Asks Windows who the client is: that is whoever sent the message that was read last, so nothing
+   * may be read in between. False: the system is short of something, and can be asked again.
+   */
+  identify(): boolean {
+    if (!this.context.settings.identifies) return true;
+    const identified = this.instance.end.identify();
+    if (isShortage(identified.status)) return false;
+    this.client.identify(identified);
+    return true;
+  }
+
+  /** Why nothing can be sent to the client any more. */
+  goneError(): Error {
+    const { path } = this.context;
+    return this.clientLeft
+      ? systemError("Cannot answer a client of", "WriteFile", path, Status.NO_DATA)
+      : this.#error ?? new Deno.errors.Interrupted(
+        `Cannot answer a client of "${path}": the server ended the connection`,
+      );
+  }
+
+  /** Gives up the messages that are not being written. */
+  dropUnsent(): void {
+    this.#countDropped(this.outbox.drop(this.goneError()));
+  }
+
+  /** A request is given up. */
+  dropRequest(): void {
+    this.#countDropped(1);
+  }
+
+  /** See {@linkcode OutboxOwner}. */
+  written(): void {
+    this.instance.session?.written();
+  }
+
+  /** See {@linkcode OutboxOwner}. */
+  writeFailed(status: number): Error {
+    if (!isEnd(status) && this.instance.open) this.setEndReason("error", this.#writeError(status));
+    return this.goneError();
+  }
+
+  /** See {@linkcode OutboxOwner}. */
+  unwritten(status: number, messages: number): void {
+    this.#countDropped(messages);
+    this.instance.session?.unwritten();
+    if (!isEnd(status)) this.instance.evict("error");
+  }
+
+  /** See {@linkcode OutboxOwner}. */
+  writeTimedOut(shortage: number | undefined): void {
+    if (shortage === undefined) this.instance.evict("replyTimeout", timedOut(this.context, "replyTimeout"));
+    // A shortage that does not pass is not the client's fault, but must not keep memory for ever.
+    else this.instance.evict("error", this.#writeError(shortage));
+  }
+
+  /** The connection is over: tells whoever wants to know. */
+  end(): void {
+    const { client, context } = this;
+    const [reason = "error", error] = [this.#reason, this.#error];
+    this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));
+    if (this.#process !== undefined) context.processes.release(this.#process);
+    this.#process = undefined;
+  }
+
+  #count(process: number): void {
+    if (this.context.processes.admit(process)) {
+      this.#process = process;
+      return;
+    }
+    this.instance.callbacks.add(() =>
+      this.instance.evict("maxPerProcess", tooMany(this.context, process))
+    );
+  }
+
+  #countDropped(messages: number): void {
+    if (this.clientLeft) return;
+    for (let i = 0; i < messages; i++) this.context.tally.dropped();
+  }
+
+  #writeError(status: number): Error {
+    return systemError("Cannot write to a client of", "WriteFile", this.context.path, status);
+  }
+}

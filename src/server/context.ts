@@ -1,0 +1,33 @@
+/**
+ * What all instances and sessions of one server share.
+ *
+ * @module
+ */
+
+import type { AccountNames } from "./account_names.ts";
+import type { Budget } from "./budget.ts";
+import type { ServerConnection } from "./connection.ts";
+import type { ServerHooks } from "./hooks.ts";
+import type { ServerSettings } from "../options.ts";
+import type { ProcessLimit } from "./process_limit.ts";
+import type { Session } from "./session.ts";
+import type { Tally } from "./tally.ts";
+
+/** See the module. */
+export interface ServerContext {
+  readonly path: string;
+  readonly settings: ServerSettings;
+  readonly hooks: ServerHooks;
+  /** The bytes of requests that all clients together may hold. */
+  readonly budget: Budget;
+  readonly processes: ProcessLimit;
+  readonly accounts: AccountNames;
+  /** What a shutdown reports. */
+  readonly tally: Tally;
+  /** Begins a session with a client. */
+  readonly beginSession: (connection: ServerConnection) => Session;
+  /** No further requests are wanted. */
+  draining: boolean;
+  /** How many clients have come. */
+  clients: number;
+}

@@ -1,0 +1,191 @@
+/**
+ * One instance of a pipe: turns completions into events of its life, and that life's commands into
+ * calls. While a client is there, its session decides.
+ *
+ * @module
+ */
+
+import { Status } from "../kernel.ts";
+import { PipeEnd, type PipeEndOwner } from "../pipe/pipe_end.ts";
+import type { WaitLoop } from "../wait_loop.ts";
+import { Callbacks } from "./callbacks.ts";
+import { ServerConnection } from "./connection.ts";
+import type { ServerContext } from "./context.ts";
+import type { DisconnectReason } from "./end_reasons.ts";
+import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./lifecycle.ts";
+import type { InstancePool } from "./pool.ts";
+import type { Session } from "./session.ts";
+
+/** See the module. */
+export class PipeInstance implements PipeEndOwner {
+  /** What users see of it. */
+  readonly shown: { readonly id: number };
+  /** User code that waits for a settled state. */
+  readonly callbacks: Callbacks = new Callbacks();
+  readonly end: PipeEnd;
+  readonly #pool: InstancePool;
+  readonly #context: ServerContext;
+  readonly #loop: WaitLoop;
+  #state: State = INITIAL;
+  #connection: ServerConnection | undefined = undefined;
+  #session: Session | undefined = undefined;
+
+  constructor(
+    pool: InstancePool,
+    context: ServerContext,
+    loop: WaitLoop,
+    id: number,
+    handle: bigint,
+  ) {
+    this.shown = Object.freeze({ id });
+    this.end = new PipeEnd(loop, handle, this);
+    this.#pool = pool;
+    this.#context = context;
+    this.#loop = loop;
+  }
+
+  /** Its connection, while it has a client. */
+  get connection(): ServerConnection | undefined {
+    return this.#connection;
+  }
+
+  /** Whether a request is being looked at or answered, or something is being written. */
+  get busy(): boolean {
+    return this.#session?.busy === true || this.#connection?.outbox.empty === false;
+  }
+
+  /** Waits for a client. */
+  listen(): void {
+    this.raise("listen");
+  }
+
+  /** Takes no further requests, and ends when the open exchange is settled. */
+  drain(): void {
+    this.raise("drain");
+  }
+
+  /** Ends when what is queued is written. */
+  finish(reason: DisconnectReason, error?: Error): void {
+    this.#connection?.setEndReason(reason, error);
+    this.raise("finish");
+  }
+
+  /** Ends when what is being written is written. */
+  stop(reason: DisconnectReason, error?: Error): void {
+    this.#connection?.setEndReason(reason, error);
+    this.raise("stop");
+  }
+
+  /** Ends now. */
+  evict(reason: DisconnectReason, error?: Error): void {
+    this.#connection?.setEndReason(reason, error);
+    this.raise("evict");
+  }
+
+  /** Nothing completes any more: closes the handle, and keeps the memory, which Windows may use. */
+  abandon(error?: Error): void {
+    if (this.#state === FINAL) return;
+    this.#state = FINAL;
+    this.end.abandon();
+    this.callbacks.enter();
+    this.#connection?.setEndReason(error === undefined ? "server" : "error", error);
+    this.#endConnection("error");
+    this.callbacks.leave();
+  }
+
+  /** See {@linkcode PipeEndOwner}. */
+  inboundCompleted(): void {
+    if (this.#session === undefined) this.#listened(this.end.inbound.status);
+    else this.#session.readCompleted();
+  }
+
+  /** See {@linkcode PipeEndOwner}. */
+  outboundCompleted(status: number): void {
+    this.#connection?.outbox.completed(status);
+  }
+
+  /**
+   * Something happens to the instance, by its session's word or its server's.
+   *
+   * @param disconnected Whether the client that has come has disconnected already.
+   */
+  raise(event: Event, disconnected = false): void {
+    this.#loop.observer?.transition(this.#state, event, this.#context.draining);
+    const step = transition(this.#state, event);
+    // A mistake of ours, which costs one connection: see the wait loop.
+    if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
+    this.#state = step.state;
+    this.callbacks.enter();
+    for (const command of step.commands) this.#execute(command, disconnected);
+    this.callbacks.leave();
+  }
+
+  #execute(command: Command, disconnected: boolean): void {
+    switch (command) {
+      case "listen":
+        return this.end.listen();
+      case "cancelIn":
+        return this.end.cancelInbound();
+      case "cancelOut":
+        return this.end.cancelOutbound();
+      case "beginSession":
+        return this.#beginSession(disconnected);
+      case "drainSession":
+        return this.#session?.drain();
+      case "finishSession":
+        return this.#session?.finish();
+      case "evictSession":
+        return this.#session?.evict();
+      case "dropUnsent":
+        return this.#connection?.dropUnsent();
+      case "limitWrite":
+        return this.#connection?.outbox.limitLast();
+      case "disconnect":
+        this.end.disconnect();
+        return;
+      case "awaitQuiet":
+        return this.end.whenQuiet(() => this.raise("quiet"));
+      case "recycle":
+        return this.#recycle();
+      case "close":
+        return this.#close();
+    }
+  }
+
+  #listened(status: number): void {
+    this.#pool.listened(status);
+    const disconnected = status === Status.NO_DATA;
+    const came = disconnected || status === Status.SUCCESS || status === Status.ALREADY_CONNECTED;
+    this.raise(came ? "connected" : "listenFailed", disconnected);
+  }
+
+  #beginSession(disconnected: boolean): void {
+    this.#connection = new ServerConnection(this.#context, this.#loop, this);
+    this.#session = this.#context.beginSession(this.#connection);
+    this.#session.begin(disconnected);
+  }
+
+  #recycle(): void {
+    this.#endConnection("client");
+    // Else what is left of this client would be taken for that of the next.
+    const usable = this.end.disconnect() === Status.SUCCESS && this.#pool.takesBack();
+    this.raise(usable ? "listen" : "finish");
+  }
+
+  #close(): void {
+    this.#endConnection(this.#context.draining ? "shutdown" : "error");
+    // Now is the time for another to take its place: the name must not vanish.
+    this.#pool.closing();
+    this.end.release();
+    this.callbacks.add(() => this.#pool.closed(this));
+  }
+
+  /** @param reason Why it ended, if nobody has said so. */
+  #endConnection(reason: DisconnectReason): void {
+    this.#connection?.setEndReason(reason);
+    this.#session?.end();
+    this.#connection?.end();
+    this.#session = undefined;
+    this.#connection = undefined;
+  }
+}

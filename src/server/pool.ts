@@ -1,0 +1,163 @@
+/**
+ * The instances of one pipe: as many as clients come, and some that always listen.
+ *
+ * @module
+ */
+
+import { Backoff } from "../backoff.ts";
+import { isShortage, type PipeSpec, Status, type Timer } from "../kernel.ts";
+import type { WaitLoop } from "../wait_loop.ts";
+import type { ServerContext } from "./context.ts";
+import { PipeInstance } from "./instance.ts";
+
+/** The longest pause before a further instance is tried again, in milliseconds. */
+const LONGEST_PAUSE = 1_000;
+
+/** What a pool tells its server. */
+export interface PoolEvents {
+  /** An instance is closed. */
+  readonly closed: () => void;
+  /** The name is lost: the first instance of a new beginning could not be created. */
+  readonly lost: (status: number) => void;
+}
+
+/** See the module. */
+export class InstancePool {
+  readonly #loop: WaitLoop;
+  readonly #context: ServerContext;
+  readonly #events: PoolEvents;
+  readonly #instances = new Set<PipeInstance>();
+  readonly #ids: boolean[] = [];
+  #spec: PipeSpec | undefined = undefined;
+  /** Whether instances are created and listen. */
+  #replenishes = false;
+  /** Instances that listen. */
+  #listening = 0;
+  /** Instances that are not about to give their handle up. */
+  #count = 0;
+  #retry: Timer | undefined = undefined;
+  readonly #backoff = new Backoff(LONGEST_PAUSE);
+
+  constructor(loop: WaitLoop, context: ServerContext, events: PoolEvents) {
+    this.#loop = loop;
+    this.#context = context;
+    this.#events = events;
+  }
+
+  /** The instances there are, as they are now. */
+  get instances(): PipeInstance[] {
+    return [...this.#instances];
+  }
+
+  /** Whether there is none. */
+  get empty(): boolean {
+    return this.#instances.size === 0;
+  }
+
+  /**
+   * Creates the first instances, each of which listens at once: a client that comes before an
+   * instance listens may never be identifiable. Whoever calls ends what there is when one fails.
+   *
+   * @returns The status of the first failure; SUCCESS if there is none.
+   */
+  open(spec: PipeSpec): number {
+    this.#spec = spec;
+    for (let created = 0; created < this.#context.settings.instances; created++) {
+      const status = this.#create(spec, created === 0);
+      if (status !== Status.SUCCESS) return status;
+    }
+    this.#replenishes = true;
+    return Status.SUCCESS;
+  }
+
+  /** Creates no further instances, and lets none listen again. */
+  close(): void {
+    this.#replenishes = false;
+    if (this.#retry !== undefined) this.#loop.kernel.stopTimer(this.#retry);
+    this.#retry = undefined;
+  }
+
+  /** Nothing completes any more: every handle is closed now. */
+  abandon(error?: Error): void {
+    this.close();
+    for (const instance of this.#instances) instance.abandon(error);
+    this.#instances.clear();
+  }
+
+  /** An instance listens no longer: a client has come, or the listen was cancelled, or failed. */
+  listened(status: number): void {
+    this.#listening--;
+    const came = status === Status.SUCCESS || status === Status.ALREADY_CONNECTED ||
+      status === Status.NO_DATA;
+    if (!came) return this.#retryLater();
+    // Only a client that arrived proves that listening works again.
+    this.#backoff.reset();
+    this.#replenish();
+  }
+
+  /** Whether an instance whose client has left shall listen again, which then counts. */
+  takesBack(): boolean {
+    const wanted = this.#replenishes && this.#listening < this.#context.settings.instances;
+    if (wanted) this.#listening++;
+    return wanted;
+  }
+
+  /** An instance gives its handle up: now is the time for another to take its place. */
+  closing(): void {
+    this.#count--;
+    this.#replenish();
+  }
+
+  /** An instance is closed. */
+  closed(instance: PipeInstance): void {
+    this.#instances.delete(instance);
+    this.#ids[instance.shown.id] = false;
+    this.#events.closed();
+  }
+
+  #create(spec: PipeSpec, first: boolean): number {
+    const { status, handle } = this.#loop.kernel.create(spec, first);
+    if (status === Status.SUCCESS) this.#add(handle);
+    return status;
+  }
+
+  #add(handle: bigint): void {
+    const free = this.#ids.indexOf(false);
+    const id = free === -1 ? this.#ids.length : free;
+    this.#ids[id] = true;
+    const instance = new PipeInstance(this, this.#context, this.#loop, id, handle);
+    this.#instances.add(instance);
+    this.#count++;
+    this.#listening++;
+    instance.raise("listen");
+  }
+
+  /** Creates what is missing for the wanted number of instances to listen. */
+  #replenish(): void {
+    const { instances, maxInstances } = this.#context.settings;
+    while (
+      this.#replenishes && this.#retry === undefined &&
+      this.#listening < instances && this.#count < maxInstances
+    ) {
+      const first = this.empty;
+      const status = this.#spec === undefined
+        ? Status.UNKNOWN
+        : this.#create(this.#spec, first);
+      if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
+    }
+  }
+
+  /** One instance less is no reason to end, but a name that is lost is. */
+  #creationFailed(status: number, first: boolean): void {
+    if (first && !isShortage(status)) this.#events.lost(status);
+    else this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (!this.#replenishes || this.#retry !== undefined) return;
+    this.#retry = this.#loop.kernel.startTimer(this.#backoff.next(), () => {
+      this.#retry = undefined;
+      this.#replenish();
+    });
+  }
+}
