@@ -101,6 +101,20 @@ export class Channel {
     this.#settle();
   }
 
+  /**
+   * A write for which the system has no memory: by then a read that waits may have been filled with
+   * the beginning of the message. The rest is nowhere.
+   */
+  writeInPart(bytes: Uint8Array): void {
+    const [reader] = this.#readers;
+    if (this.#noWrites !== undefined || reader === undefined) return;
+    const { operation, size, whole } = reader;
+    // What is delivered without being kept needs no memory.
+    if (size === 0 || size >= bytes.length) return;
+    this.#readers.shift();
+    operation.finish(whole ? Status.MORE_DATA : Status.SUCCESS, size, bytes.slice(0, size));
+  }
+
   /** `whole`: message read mode. */
   read(operation: Operation, size: number, whole: boolean): void {
     if (this.#unread.length === 0 && this.#noReads !== undefined) {
@@ -227,6 +241,8 @@ export interface End {
   listen(operation: Operation): void;
   read(operation: Operation, size: number): void;
   write(operation: Operation, bytes: Uint8Array): void;
+  /** What a write does that fails for want of memory. */
+  writeInPart(bytes: Uint8Array): void;
   peek(): Peeked;
   /** Message read mode or byte read mode. */
   keepMessages(on: boolean): number;
@@ -382,6 +398,10 @@ export class ServerEnd implements End {
     this.#connection.toClient.write(operation, bytes);
   }
 
+  writeInPart(bytes: Uint8Array): void {
+    if (this.#state === "connected") this.#connection.toClient.writeInPart(bytes);
+  }
+
   peek(): Peeked {
     if (this.#state === "listening" || this.#state === "disconnected") {
       return { status: Code.BAD_PIPE, left: 0 };
@@ -451,6 +471,10 @@ export class ClientEnd implements End {
 
   write(operation: Operation, bytes: Uint8Array): void {
     this.#connection.toServer.write(operation, bytes);
+  }
+
+  writeInPart(bytes: Uint8Array): void {
+    this.#connection.toServer.writeInPart(bytes);
   }
 
   peek(): Peeked {

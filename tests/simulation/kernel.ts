@@ -9,7 +9,6 @@ import {
   type Handle,
   type Identified,
   isEnd,
-  isShortage,
   Lane,
   type Opened,
   type Peeked,
@@ -92,7 +91,7 @@ export class SimulatedKernel extends MemoryKernel {
   readonly #writing = new Map<number, { readonly bytes: Uint8Array; readonly since: number }>();
   /** Turns for which a completion that can be seen has waited. */
   readonly #ages = new Map<InFlight, number>();
-  /** Handles whose last write was refused for a shortage. */
+  /** Handles whose last write could not be submitted. */
   readonly #short = new Set<Handle>();
   #during: "submission" | "picture" | "call" | undefined;
   #actedSinceDispatch = false;
@@ -449,7 +448,7 @@ export class SimulatedKernel extends MemoryKernel {
     const goesOn = call === "write" && handle !== undefined && this.#short.delete(handle);
     const tries = seldom || goesOn ? 4 : 1;
     if (!this.#chance("fails", tries)) return undefined;
-    const code = this.#around.random.some(FAILURES[call] ?? []);
+    const code = goesOn ? Status.NOT_SUBMITTED : this.#around.random.some(FAILURES[call] ?? []);
     if (code === undefined) return undefined;
     const ends = isEnd(code) && (call === "read" || call === "write" || call === "peek");
     if (ends && !this.#hasEnded(handle)) return undefined;
@@ -457,7 +456,9 @@ export class SimulatedKernel extends MemoryKernel {
     this.#count(kind);
     if (call === "create") this.#around.instanceLost();
     if (!passes(call, code)) this.#taint(handle, kind, call);
-    if (call === "write" && handle !== undefined && isShortage(code)) this.#short.add(handle);
+    if (call === "write" && handle !== undefined && code === Status.NOT_SUBMITTED) {
+      this.#short.add(handle);
+    }
     return code;
   }
 
@@ -473,10 +474,6 @@ export class SimulatedKernel extends MemoryKernel {
     const moved = truth === Status.SUCCESS || truth === Status.MORE_DATA;
     if (truth !== Status.PENDING && this.#chance("claimsPending")) {
       this.#count(Kind.CLAIMS_PENDING);
-      // A write that was refused can be made again, one that has ended cannot.
-      if (submission.call === "write" && isShortage(truth)) {
-        this.#taint(submission.handle, Kind.CLAIMS_PENDING, "write");
-      }
       return Status.PENDING;
     }
     if (!this.#chance("lies")) return truth;
