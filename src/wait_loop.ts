@@ -101,7 +101,7 @@ export class Operation {
   place = 0;
   /** @internal What it reads at most, in bytes; a listen has none. */
   size = 0;
-  /** @internal Its end was asked for: it is not submitted again. */
+  /** Its end was asked for: it is not submitted again. */
   cancelled = false;
   /** @internal Whether its result, not its submission, comes again after a shortage. */
   repeats = false;

@@ -106,13 +106,17 @@ export class Channel {
    * the beginning of the message. The rest is nowhere.
    */
   writeInPart(bytes: Uint8Array): void {
-    const [reader] = this.#readers;
-    if (this.#noWrites !== undefined || reader === undefined) return;
+    if (!this.takesPart(bytes)) return;
+    const reader = this.#readers.shift();
+    if (reader === undefined) return;
     const { operation, size, whole } = reader;
-    // What is delivered without being kept needs no memory.
-    if (size === 0 || size >= bytes.length) return;
-    this.#readers.shift();
     operation.finish(whole ? Status.MORE_DATA : Status.SUCCESS, size, bytes.slice(0, size));
+  }
+
+  /** Whether a read waits that takes a part of a message, and not all of it. */
+  takesPart({ length }: Uint8Array): boolean {
+    const [reader] = this.#readers;
+    return reader !== undefined && reader.size > 0 && reader.size < length;
   }
 
   /** `whole`: message read mode. */
@@ -243,6 +247,8 @@ export interface End {
   write(operation: Operation, bytes: Uint8Array): void;
   /** What a write does that fails for want of memory. */
   writeInPart(bytes: Uint8Array): void;
+  /** Whether the other end reads, and has less room than the message needs. */
+  takesPart(bytes: Uint8Array): boolean;
   peek(): Peeked;
   /** Message read mode or byte read mode. */
   keepMessages(on: boolean): number;
@@ -399,7 +405,11 @@ export class ServerEnd implements End {
   }
 
   writeInPart(bytes: Uint8Array): void {
-    if (this.#state === "connected") this.#connection.toClient.writeInPart(bytes);
+    this.#connection.toClient.writeInPart(bytes);
+  }
+
+  takesPart(bytes: Uint8Array): boolean {
+    return this.#connection.toClient.takesPart(bytes);
   }
 
   peek(): Peeked {
@@ -475,6 +485,10 @@ export class ClientEnd implements End {
 
   writeInPart(bytes: Uint8Array): void {
     this.#connection.toServer.writeInPart(bytes);
+  }
+
+  takesPart(bytes: Uint8Array): boolean {
+    return this.#connection.toServer.takesPart(bytes);
   }
 
   peek(): Peeked {

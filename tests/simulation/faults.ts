@@ -14,7 +14,7 @@ const UNHEARD_OF = 1117;
 /** A peek at an instance that has no connection. */
 const BAD_PIPE = 230;
 
-const SHORTAGES = [
+export const SHORTAGES = [
   Status.OUT_OF_MEMORY,
   Status.NO_SYSTEM_RESOURCES,
   Status.INVALID_USER_BUFFER,
@@ -192,6 +192,7 @@ export function statusName(status: number): string {
 
 /** The kinds of faults other than failing calls and bad ends. */
 export const Kind = {
+  IN_PART: "a write fails after a part of its message was read",
   LIE_IN_FLIGHT: "a wrong last error while the operation is in flight",
   LIE_DONE: "a wrong last error after what was done",
   LIE_FAILED: "a wrong last error after a failure",
