@@ -274,7 +274,7 @@ export class WindowsKernel implements Kernel {
   /** See {@linkcode Kernel.listen}. */
   listen(handle: Handle, slot: number): number {
     const overlapped = this.#arriving.use(slot);
-    if (overlapped === undefined) return Status.OUT_OF_MEMORY;
+    if (overlapped === undefined) return Status.NOT_SUBMITTED;
     const block = this.#readBlocks[slot];
     if (block !== undefined) {
       // The connection that it was read on is over, and the next one may be hours away.
@@ -292,7 +292,7 @@ export class WindowsKernel implements Kernel {
   read(handle: Handle, slot: number, size: number): number {
     const overlapped = this.#arriving.use(slot);
     const block = this.#readBlock(slot, size);
-    if (overlapped === undefined || block === undefined) return Status.OUT_OF_MEMORY;
+    if (overlapped === undefined || block === undefined) return Status.NOT_SUBMITTED;
     this.#submissions++;
     this.#readHandles[slot] = handle;
     // With an OVERLAPPED the count is 0 on ERROR_MORE_DATA, so it is left out: InternalHigh has it,
@@ -312,7 +312,7 @@ export class WindowsKernel implements Kernel {
     const block = this.#slab.take(size);
     if (overlapped === undefined || block === undefined) {
       if (block !== undefined) this.#slab.give(block);
-      return Status.OUT_OF_MEMORY;
+      return Status.NOT_SUBMITTED;
     }
     if (size > 0) {
       this.#copies++;

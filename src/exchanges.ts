@@ -48,7 +48,8 @@ export interface ExchangesOptions {
   /**
    * Bytes that Windows holds for each client of what it wrote and the server has not read, 0 to
    * 4,294,967,295: `nInBufferSize` of `CreateNamedPipeW`. A longer request arrives all the same, in
-   * one piece.
+   * one piece, but its client can withdraw it while it is being read: with as much as `maxRequest`,
+   * no request can be joined to what its client writes instead.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-createnamedpipew}
    * @default {65536}

@@ -736,7 +736,7 @@ Deno.test(
   inWorld(async (world) => {
     const [conn, server] = await connected(world);
     world.kernel.failNext("read", Status.NO_SYSTEM_RESOURCES);
-    world.kernel.failNext("write", Status.NOT_ENOUGH_QUOTA);
+    world.kernel.failNext("write", Status.NOT_SUBMITTED);
     const answer = fate(conn.request("x"));
     await world.pass(10);
     assertEquals(server.readText(), "x");

@@ -576,20 +576,20 @@ for (const replyTimeout of [1_000, Infinity]) {
 }
 
 Deno.test(
-  "replyTimeout ends a connection whose reply the system has no memory for, and says so",
+  "replyTimeout ends a connection whose reply there is no memory to write, and says so",
   inWorld(async (world) => {
     const questions = world.ask({ replyTimeout: 5_000 });
     const client = await arrived(world);
     client.write("x");
     await world.idle();
-    failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     await world.pass(4_999);
     assertEquals([replied.state, world.held], ["pending", 6]);
     await world.pass(1);
     assertEquals([replied.state, world.held], ["rejected", 0]);
     assertInstanceOf(replied.error, WindowsError);
-    assertEquals([replied.error.call, replied.error.code], ["WriteFile", 1816]);
+    assertEquals([replied.error.call, replied.error.code], ["WriteFile", 8]);
     assertEquals(world.reasons, ["error"]);
     assertStrictEquals(world.ends[0]?.error, replied.error);
     client.close();
@@ -604,7 +604,7 @@ Deno.test(
     const client = await arrived(world);
     client.write("x");
     await world.idle();
-    failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     questions.at().client.close();
     await world.pass(4_999);
@@ -622,7 +622,7 @@ Deno.test(
   inWorld(async (world) => {
     const server = world.serve(() => "an answer", { replyTimeout: 5_000, writeBufferSize: 2 });
     const client = await arrived(world);
-    const shortage = failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.pass(4_000);
     shortage.on = false;

@@ -133,6 +133,7 @@ class Told {
   task = 0;
   readonly taskBegin = 0;
   readonly maxRequest = 10_000;
+  readonly readBufferSize = 65_536;
   readonly tainted = false;
   readonly inFlight: Uint8Array[] = [];
   readonly model: Model = new Model(this);

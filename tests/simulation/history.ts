@@ -254,6 +254,10 @@ export class History implements World, Around {
     return this.#plan.limits.maxRequest ?? 16 * 1024 * 1024;
   }
 
+  get readBufferSize(): number {
+    return this.#plan.readBufferSize;
+  }
+
   get nameLost(): boolean {
     return this.#instanceLost;
   }

@@ -66,6 +66,8 @@ export class Link {
   server: ServerRecord | undefined = undefined;
   /** Answers that came before it was known whose they are. */
   readonly unbound: { readonly bytes: Uint8Array; readonly more: boolean }[] = [];
+  /** Bytes of the request that the server's user got last. */
+  lastLength = 0;
   /** Its client has closed its end. */
   left = false;
   /** The client has seen the end of the connection. */
@@ -188,6 +190,8 @@ export interface Surroundings {
   readonly taskBegin: number;
   /** The longest request that a server takes. */
   readonly maxRequest: number;
+  /** Bytes that a client can write without the server reading. */
+  readonly readBufferSize: number;
   /** Whether any connection was touched by a fault. */
   readonly tainted: boolean;
   /** Whether the kernel still has a write of these bytes. */
@@ -489,6 +493,8 @@ export class Model {
 
   /** A request must be the next one that was not withdrawn. */
   #consume(link: Link, request: Uint8Array): void {
+    const { lastLength } = link;
+    link.lastLength = request.length;
     for (let at = link.next; at < link.sent.length; at++) {
       const sent = link.sent[at];
       if (sent === undefined) break;
@@ -496,7 +502,9 @@ export class Model {
         link.next = at + 1;
         return;
       }
-      if (sent.state === "withdrawn" && this.#glued(link, at, request)) return;
+      // Nothing of it is read in advance.
+      const awaited = lastLength > this.#surroundings.readBufferSize;
+      if (sent.state === "withdrawn" && !awaited && this.#glued(link, at, request)) return;
       if (sent.state !== "withdrawn" && sent.state !== "unknown") break;
     }
     const expected = link.sent.slice(link.next).find(({ state }) => state !== "withdrawn");
@@ -507,7 +515,7 @@ export class Model {
   }
 
   /**
-   * The one gap that Windows leaves: a writer that withdraws the rest of a long message, and has
+   * The one gap that is left: a writer that withdraws the rest of a long message, and has
    * written the next one before the server asks how long the rest is, or one of just that length.
    */
   #glued(link: Link, at: number, request: Uint8Array): boolean {

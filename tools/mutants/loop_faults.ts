@@ -151,8 +151,21 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a write is tried only twice in a shortage",
-      text: "if (isShortage(status)) return this.#defer(operation, status);\n    operation.message",
+      text: "if (status === Status.NOT_SUBMITTED) " +
+        "return this.#defer(operation, Status.OUT_OF_MEMORY);\n    operation.message",
       replacement: "operation.message",
+    },
+    {
+      name: "a write that Windows had no memory for is written again",
+      text: "if (status !== Status.NOT_SUBMITTED) return status;",
+      replacement: "if (!isShortage(status)) return status;",
+    },
+    {
+      name: "a write that waited for memory of our own is written again when Windows is short",
+      text: "if (status === Status.NOT_SUBMITTED) " +
+        "return this.#defer(operation, Status.OUT_OF_MEMORY);\n    operation.message",
+      replacement: "if (isShortage(status)) " +
+        "return this.#defer(operation, status);\n    operation.message",
     },
     {
       name: "a shortage ends a read",
