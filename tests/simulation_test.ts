@@ -6,6 +6,7 @@ import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
 import { contest } from "./simulation/contest.ts";
 import { Coverage, holes } from "./simulation/coverage.ts";
+import { crowd } from "./simulation/crowd.ts";
 import { Counts, everyKind, noFaults } from "./simulation/faults.ts";
 import { History } from "./simulation/history.ts";
 import { SimulatedKernel } from "./simulation/kernel.ts";
@@ -47,6 +48,10 @@ Deno.test("who asks at the same moment as others is first now and then", async (
 
 Deno.test("an instance takes its next client though a write to the last one pends on", async () => {
   assertEquals(await stranded(), undefined);
+});
+
+Deno.test("who needs more than is left stops nobody who fits, and is not passed for ever", () => {
+  for (let seed = 1; seed <= 1_000; seed++) assertEquals(crowd(seed), undefined, `seed ${seed}`);
 });
 
 /** Seeds that once showed a mistake of the module, whatever they show by now. */

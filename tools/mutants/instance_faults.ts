@@ -163,7 +163,7 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the bytes of a request are never given back to the budget",
-      text: "this.#host.budget.free(this.#requestBytes);",
+      text: "this.#host.budget.free(this.#requestBytes, this.#requestEra);",
       replacement: "",
     },
     {
