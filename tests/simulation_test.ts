@@ -148,6 +148,7 @@ class Told {
       maxPerProcess: Infinity,
       idleTimeout: Infinity,
       replyTimeout: 500,
+      maxQueued: 100,
       responderTimeout: Infinity,
     },
     stoppedAt: undefined,
@@ -449,7 +450,9 @@ Deno.test("the model sees ends that are not told, told twice, or told with a wro
   told.model.atEnd(told.server);
   told.complained(/^the end of client 1 was told 0 times/);
   const reasons = ["client", "responder", "server", "shutdown", "error", "maxRequest"];
-  const limits = ["maxPerProcess", "idleTimeout", "replyTimeout", "responderTimeout", "whim"];
+  const limits = [
+    ...["maxPerProcess", "idleTimeout", "replyTimeout", "maxQueued", "responderTimeout", "whim"],
+  ];
   for (const reason of [...reasons, ...limits]) {
     const other = new Told();
     other.asked(1, sentBy(other.link(20), 0));
@@ -469,6 +472,31 @@ Deno.test("the model knows who may be thrown out", () => {
   told.answered(session, 20);
   told.now = 500;
   assert(told.model.mayEvict(link, told.server), "it has not read for so long");
+});
+
+Deno.test("the model sees when more waits for a client than is allowed", () => {
+  for (const [size, least] of [[50, 3], [51, 2]] as const) {
+    const told = new Told();
+    const session = told.asked(1, sentBy(told.link(20), 0), false);
+    for (let given = 0; given <= least; given++) {
+      assertEquals(told.complaints, []);
+      const answer = told.model.answers(session, session.compose(size));
+      told.inFlight.push(answer.bytes);
+      told.model.promised(session, answer, new Promise(() => {}));
+    }
+    told.complained(/^too much waits for client 1/);
+  }
+});
+
+Deno.test("the model sees who waits though nobody is at work", () => {
+  const told = new Told();
+  const link = told.link(20, 20);
+  const session = told.asked(1, sentBy(link, 0), false);
+  told.model.atPeaceWithRoom(told.server);
+  assertEquals(told.complaints, []);
+  if (session.open !== undefined) session.open.over = true;
+  told.model.atPeaceWithRoom(told.server);
+  told.complained(/^I7: client waits for room that nobody takes/);
 });
 
 Deno.test("messages say whose they are", () => {

@@ -167,6 +167,25 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
+      name: "a reply takes up what requests share",
+      text: "return outgoing.promise();\n  }\n\n  /** See {@linkcode Answerer}. */\n  settle",
+      replacement: "const { budget } = this.#host;\n    const era = budget.hold(outgoing.size);\n" +
+        "    const promise = outgoing.promise();\n" +
+        "    const free = () => budget.free(outgoing.size, era);\n" +
+        "    promise.then(free, free);\n    return promise;\n  }\n\n" +
+        "  /** See {@linkcode Answerer}. */\n  settle",
+    },
+    {
+      name: "what waits for a client has no bound",
+      text: "if (queued > this.#host.settings.maxQueued) this.evict",
+      replacement: "if (queued > Infinity) this.evict",
+    },
+    {
+      name: "what was written still counts as waiting",
+      text: "this.#queued -= head?.size ?? 0;",
+      replacement: "",
+    },
+    {
       name: "the connections of a process are never counted down",
       text: "if (this.#process !== undefined) this.#host.discount(this.#process);",
       replacement: "",
