@@ -80,16 +80,35 @@ export interface ExchangesOptions {
    */
   maxRequest?: number | undefined;
   /**
-   * How many bytes of requests and replies the server holds for all clients together, from 1.
-   * Beyond that it reads no further requests until some are answered; nobody is disconnected, and
-   * a client that leaves meanwhile is noticed when it is answered. A request that is longer than
-   * half of this is taken when half is left, so one may go beyond the bound. Besides this, each
-   * client costs the memory of one read: 4,096 bytes, or as much as its last messages were long, but
-   * no more than `readBufferSize`.
+   * How many bytes of requests the server holds for all clients together, from 1: from when they
+   * are read until their exchanges are settled. A request that does not fit waits in its pipe until
+   * others are answered; nobody is disconnected, and a client that leaves meanwhile is noticed when
+   * it is answered. A request that is longer than half of this is taken when half is left, so one
+   * may go beyond the bound. Besides this, each client costs the memory of one read: 4,096 bytes, or
+   * as much as its last messages were long, but no more than `readBufferSize`. Replies are bounded
+   * by `maxQueued`.
+   *
+   * A request that fits does not wait for one that does not, and none waits for ever because others
+   * fit: once requests of as many bytes as the one that has waited longest needs have passed it,
+   * those that pass it hold no more than a quarter of this together. It is then taken at the
+   * latest when what was held before has come down to a quarter.
    *
    * @default {268435456}
    */
   maxBuffered?: number | undefined;
+  /**
+   * How many bytes of messages may wait for one client to read, from 1, apart from what Windows
+   * buffers (`writeBufferSize`). A client that is given a message while more than that waits is
+   * disconnected, and what waits is dropped. One message alone may be longer, so a client that does
+   * not read costs at most this and one message, and all clients together `maxInstances` times as
+   * much. Neither counts in `maxBuffered`: a client that does not read keeps nobody else waiting.
+   *
+   * {@linkcode Exchange.send} resolves when its message has been taken: await it to send more than
+   * this to one client. An async generator does so by itself.
+   *
+   * @default {16777216}
+   */
+  maxQueued?: number | undefined;
   /**
    * How many connections one process may have, from 1. Further ones are ended at once. Counted by
    * `GetNamedPipeClientProcessId`, which a malicious client can fool: a guard against mistakes, not

@@ -35,6 +35,7 @@ export interface RawServerOptions {
   readonly waitTimeout?: number | undefined;
   readonly maxRequest?: number | undefined;
   readonly maxBuffered?: number | undefined;
+  readonly maxQueued?: number | undefined;
   readonly maxPerProcess?: number | undefined;
   readonly idleTimeout?: number | undefined;
   readonly replyTimeout?: number | undefined;
@@ -54,6 +55,7 @@ export interface ServerSettings {
   readonly waitTimeout: number;
   readonly maxRequest: number;
   readonly maxBuffered: number;
+  readonly maxQueued: number;
   readonly maxPerProcess: number;
   readonly idleTimeout: number;
   readonly replyTimeout: number;
@@ -98,6 +100,7 @@ export function serverSettings(options: RawServerOptions): Readonly<ServerSettin
     waitTimeout: integer("waitTimeout", options.waitTimeout, 1, MAX_DWORD - 1, 5_000),
     maxRequest: integer("maxRequest", options.maxRequest, 0, LONGEST_MESSAGE, 16 * MIB),
     maxBuffered: limit("maxBuffered", options.maxBuffered, 1, 256 * MIB),
+    maxQueued: limit("maxQueued", options.maxQueued, 1, 16 * MIB),
     maxPerProcess: limit("maxPerProcess", options.maxPerProcess, 1),
     idleTimeout: limit("idleTimeout", options.idleTimeout, 1),
     replyTimeout: limit("replyTimeout", options.replyTimeout, 1, 30_000),

@@ -100,7 +100,7 @@ export class Server implements Host, LoopUser {
     this.path = settings.path;
     this.#loop = loop;
     this.settings = settings;
-    this.budget = new Budget(settings.maxBuffered, loop.deadlines);
+    this.budget = new Budget(settings.maxBuffered);
     this.#accounts = new AccountNames(loop.kernel, loop.deadlines, this.path);
     this.#spec = { ...settings, security: undefined };
     this.#hooks = hooks;

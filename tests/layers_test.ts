@@ -29,7 +29,7 @@ ffi/windows_kernel.ts     -> ffi/advapi32.ts ffi/kernel32.ts ffi/last_error.ts f
                              ffi/security.ts ffi/slab.ts ffi/structs.ts src/kernel.ts node:timers
 src/message.ts            -> src/options.ts
 src/deadlines.ts          -> src/kernel.ts
-src/budget.ts             -> src/backoff.ts src/deadlines.ts src/remove.ts
+src/budget.ts             ->
 src/account_names.ts      -> src/deadlines.ts src/kernel.ts
 src/wait_loop.ts          -> src/backoff.ts src/deadlines.ts src/kernel.ts src/message.ts
 src/message_reader.ts     -> src/kernel.ts src/message.ts src/wait_loop.ts

@@ -229,6 +229,7 @@ const SERVER_DEFAULTS: ServerSettings = {
   waitTimeout: 5_000,
   maxRequest: 16_777_216,
   maxBuffered: 268_435_456,
+  maxQueued: 16_777_216,
   maxPerProcess: Infinity,
   idleTimeout: Infinity,
   replyTimeout: 30_000,
@@ -405,6 +406,14 @@ const NUMBERS: NumberOption[] = [
   {
     name: "maxBuffered",
     check: (maxBuffered) => server({ path: "x", maxBuffered }).maxBuffered,
+    range: "from 1",
+    taken: [1, 4096, 0x1_0000_0000, MAX, Infinity],
+    refused: [0, -1, 2 ** 53],
+    infinity: "taken",
+  },
+  {
+    name: "maxQueued",
+    check: (maxQueued) => server({ path: "x", maxQueued }).maxQueued,
     range: "from 1",
     taken: [1, 4096, 0x1_0000_0000, MAX, Infinity],
     refused: [0, -1, 2 ** 53],

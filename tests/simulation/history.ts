@@ -732,11 +732,13 @@ export class History implements World, Around {
 
   /** In a world without failures, whoever waits knows all that there is to know. */
   #checkPeace(): void {
-    if (this.#rough || this.#plan.limits.maxBuffered !== undefined) return;
-    if (this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
+    if (this.#rough || this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
     const { kernel } = this.#here;
     if (!this.#server?.serving || kernel === undefined || !this.#here.isAtPeace) return;
     const { record } = this.#server;
+    // What nobody has asked for yet takes room too.
+    if (!record.queues) this.model.atPeaceWithRoom(record);
+    if (this.#plan.limits.maxBuffered !== undefined) return;
     this.model.atPeace(record);
     const due = kernel.nextTimer !== undefined && kernel.nextTimer <= kernel.time;
     if (!due && !this.#blurred && kernel.longestWrite > record.limits.replyTimeout + TIMER_SLACK) {
@@ -929,6 +931,7 @@ function someLimits(random: Random): Partial<Limits> & { maxBuffered?: number } 
     ...(random.chance(0.2) ? { maxPerProcess: random.pick([1, 2]) } : {}),
     ...(random.chance(0.3) ? { idleTimeout: random.pick([5, 500]) } : {}),
     ...(random.chance(0.4) ? { replyTimeout: random.pick([5, 500, Infinity]) } : {}),
+    ...(random.chance(0.3) ? { maxQueued: random.pick([1, 50, 5_000]) } : {}),
     ...(random.chance(0.3) ? { responderTimeout: random.pick([5, 500]) } : {}),
   };
 }

@@ -157,6 +157,7 @@ export interface Limits {
   readonly maxPerProcess: number;
   readonly idleTimeout: number;
   readonly replyTimeout: number;
+  readonly maxQueued: number;
   readonly responderTimeout: number;
 }
 
@@ -289,6 +290,7 @@ export class Model {
   /** What the server's user was promised for a message. */
   promised(session: Session, answer: Answer, promise: Promise<void>): void {
     answer.state = "open";
+    this.#bounded(session);
     promise.then(() => {
       answer.state = "resolved";
       this.#over(session, answer.bytes);
@@ -299,9 +301,24 @@ export class Model {
     });
   }
 
+  /** What waits for one client is bounded, but for one message. */
+  #bounded({ answers, server, open }: Session): void {
+    const { failed, limits } = server;
+    if (failed || open === undefined || open.exchange.client.signal.aborted) return;
+    const waiting = answers.slice(0, -1);
+    const first = waiting.findIndex(({ bytes }) => this.#isWritten(bytes));
+    if (first >= 0 && sizeOf(waiting.slice(first)) > limits.maxQueued) {
+      this.#violate(`too much waits for client ${open.exchange.client.id}`);
+    }
+  }
+
+  #isWritten(bytes: Uint8Array): boolean {
+    return senderOf(bytes) !== undefined && this.#surroundings.writes(bytes);
+  }
+
   #over(session: Session, bytes: Uint8Array): void {
-    if (senderOf(bytes) === undefined || session.server.failed) return;
-    if (this.#surroundings.writes(bytes)) {
+    if (session.server.failed) return;
+    if (this.#isWritten(bytes)) {
       this.#violate(`I2: the promise of ${describe(bytes)} settled while it is being written`);
     }
   }
@@ -391,6 +408,20 @@ export class Model {
       } else if (!open?.exchange.signal.aborted) {
         this.#violate(`the exchange of client ${id}, who has left, is not told so`);
       }
+    }
+  }
+
+  /** Nobody is at work on a request, so nothing is held, and nobody may wait for room. */
+  atPeaceWithRoom(server: ServerRecord): void {
+    if (this.#sessionsOf(server).some(isAnswering)) return;
+    for (const link of this.links) {
+      const { session } = link;
+      if (link.server !== server || link.left || link.ended || link.evicted) continue;
+      if (this.#isFaulty(link)) continue;
+      const waits = session === undefined
+        ? !mayBeRefused(server) && this.#isAwaited(link)
+        : isOpen(session) && this.#settled(session, link) && !this.#consumed(link);
+      if (waits) this.#violate(`I7: ${link.owner} waits for room that nobody takes`);
     }
   }
 
@@ -588,6 +619,7 @@ export class Model {
       case "maxPerProcess":
       case "idleTimeout":
       case "replyTimeout":
+      case "maxQueued":
       case "responderTimeout":
         session.limited = true;
         if (limitOf(error) !== reason) return "the error says something else";
@@ -623,6 +655,8 @@ export class Model {
         return open.at + limits.responderTimeout <= now ? undefined : "there is still time";
       case "replyTimeout":
         return this.#isUnread(session) ? undefined : "nothing is unread for so long";
+      case "maxQueued":
+        return mayWait(session) > limits.maxQueued ? undefined : "too little waits for it";
     }
   }
 
@@ -657,9 +691,9 @@ export class Model {
     if (link.left || link.tainted !== undefined || this.#isFaulty(link)) return true;
     if (this.#shutdownTimedOut(server)) return true;
     if (server.limits.maxPerProcess !== Infinity) return true;
-    if (session !== undefined) return this.#isUnread(session);
+    if (session !== undefined) return this.#isUnread(session) || isFull(session);
     const unbound = [...this.sessions.values()].filter((other) => other.link === undefined);
-    return unbound.some((other) => this.#isUnread(other));
+    return unbound.some((other) => this.#isUnread(other) || isFull(other));
   }
 
   #shutdownTimedOut(server: ServerRecord): boolean {
@@ -762,6 +796,25 @@ function isAnswering({ open, verdict, ends }: Session): boolean {
   return open !== undefined && !open.over || verdict === "asked" && ends === 0;
 }
 
+/** Whether neither side has ended it. */
+function isOpen({ closedAt, limited, ends }: Session): boolean {
+  return closedAt === undefined && !limited && ends === 0;
+}
+
+function sizeOf(answers: readonly Answer[]): number {
+  return answers.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+/** The most bytes that may wait for a client, besides the last message. */
+function mayWait({ answers, taken }: Session): number {
+  return sizeOf(answers.slice(taken, -1).filter(({ state }) => state !== "resolved"));
+}
+
+/** Whether more may wait for a client than is allowed. */
+function isFull(session: Session): boolean {
+  return mayWait(session) > session.server.limits.maxQueued;
+}
+
 /** The limit that an error is about. */
 function limitOf(error: unknown): keyof Limits | undefined {
   const message = error instanceof Error ? error.message : "";
@@ -778,6 +831,7 @@ const LIMITS = [
   "maxPerProcess",
   "idleTimeout",
   "replyTimeout",
+  "maxQueued",
   "responderTimeout",
 ] as const;
 

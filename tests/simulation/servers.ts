@@ -507,6 +507,7 @@ function newRecord(world: World, plan: Plan, queues: boolean): ServerRecord {
       maxPerProcess: Infinity,
       idleTimeout: Infinity,
       replyTimeout: 30_000,
+      maxQueued: 16 * 1024 * 1024,
       responderTimeout: Infinity,
       ...plan.limits,
     },

@@ -52,6 +52,26 @@ export const SERVER_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/budget.ts", [
     {
+      name: "what fits waits behind what does not",
+      text: "if (this.#fits(bytes) && (this.#first === undefined || this.#passes(bytes))) {",
+      replacement: "if (this.#first === undefined && this.#fits(bytes)) {",
+    },
+    {
+      name: "those who need little pass one who needs much for ever",
+      text: "return !this.#due || this.#heldSince + bytes <= this.#limit / 4;",
+      replacement: "return true;",
+    },
+    {
+      name: "nobody passes one who is due",
+      text: "return !this.#due || this.#heldSince + bytes <= this.#limit / 4;",
+      replacement: "return !this.#due;",
+    },
+    {
+      name: "what was held before counts as what has passed",
+      text: "if (era === this.#era) this.#heldSince -= bytes;",
+      replacement: "this.#heldSince -= bytes;",
+    },
+    {
       name: "who waits for bytes waits for ever",
       text: "if (bytes > 0) this.#resume();",
       replacement: "",
