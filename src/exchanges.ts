@@ -187,7 +187,8 @@ export interface ExchangesOptions {
    */
   onListen?: ((address: { path: string }) => void) | undefined;
   /**
-   * Is called at the end of every connection. What it throws is reported on the console.
+   * Is called once at the end of every connection, after its last request was handed out. What it
+   * throws is reported on the console.
    *
    * @param client The connection that has ended.
    * @param reason Why it ended.

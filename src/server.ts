@@ -44,6 +44,13 @@ export interface ServerHooks {
     | undefined;
 }
 
+/** The end of a connection. */
+interface End {
+  readonly client: ServerClient;
+  readonly reason: DisconnectReason;
+  readonly error: Error | undefined;
+}
+
 /** Who answers. */
 export interface Sink {
   /** Whether somebody still works on an exchange; a shutdown waits for that. */
@@ -92,6 +99,8 @@ export class Server implements Host, LoopUser {
   /** Instances whose clients were thrown out. */
   readonly #evicted = new Set<PipeInstance>();
   #dropped = 0;
+  /** Ends that `onDisconnect` is still to be told of. */
+  readonly #untold: End[] = [];
   #report: Promise<ShutdownReport> | undefined = undefined;
   #error: Error | undefined = undefined;
   #leaving = false;
@@ -253,7 +262,25 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode Host}. */
   disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void {
-    callHook(this.#hooks.onDisconnect, client, reason, error);
+    if (this.#hooks.onDisconnect === undefined) return;
+    this.#untold.push({ client, reason, error });
+    this.#loop.atNextTurn(() => this.#tellEnd());
+  }
+
+  /**
+   * In a turn of its own: the last request of a client may be on its way to whoever answers it, and
+   * is there by then.
+   */
+  #tellEnd(): void {
+    const end = this.#untold.shift();
+    if (end === undefined) return;
+    callHook(this.#hooks.onDisconnect, end.client, end.reason, end.error);
+    this.endIfDone();
+  }
+
+  /** There are no further turns. */
+  #tellEnds(): void {
+    while (this.#untold.length > 0) this.#tellEnd();
   }
 
   /** See {@linkcode Host}. */
@@ -281,6 +308,7 @@ export class Server implements Host, LoopUser {
   /** Ends when that is wanted and nothing is left: no instance, and no responder at work. */
   endIfDone(): void {
     if (!this.draining || this.#instances.size > 0) return;
+    if (this.#untold.length > 0) return;
     if (this.#phase === "stopped" || !this.#sink.busy) this.#end();
   }
 
@@ -295,6 +323,7 @@ export class Server implements Host, LoopUser {
     this.budget.close();
     for (const instance of this.#instances) instance.abandon();
     this.#instances.clear();
+    this.#tellEnds();
   }
 
   #add(handle: bigint): void {
@@ -416,6 +445,7 @@ export class Server implements Host, LoopUser {
     this.budget.close();
     for (const instance of this.#instances) instance.abandon(this.#error);
     this.#instances.clear();
+    this.#tellEnds();
     this.#end();
   }
 

@@ -232,6 +232,7 @@ export class Model {
     if (server.authorizes === undefined || session.verdict !== "unasked" || session.requests > 0) {
       this.#violate(`client ${client.id} is asked about when it should not be`);
     }
+    this.#notEnded(session, "is asked about");
     session.verdict = "asked";
     session.askedAt = this.#surroundings.taskBegin;
     return session;
@@ -247,6 +248,7 @@ export class Model {
     const { client, request } = exchange;
     const session = this.#session(client, server);
     session.requests++;
+    this.#notEnded(session, "asks");
     if (request.length > server.limits.maxRequest) {
       this.#violate(`client ${client.id} asks with ${request.length} B, which is too long`);
     }
@@ -265,6 +267,11 @@ export class Model {
     else this.#consume(session.link, request);
     this.#identified(session, client);
     return session;
+  }
+
+  /** Whoever forgets a client at its end hears nothing more of it. */
+  #notEnded({ id, ends, server }: Session, what: string): void {
+    if (ends > 0 && !server.failed) this.#violate(`client ${id} ${what} after its end was told`);
   }
 
   /** A client is who its process is, or it is told why nobody knows. */

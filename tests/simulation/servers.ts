@@ -369,7 +369,8 @@ class Habits {
   }
 
   #close(session: Session): void {
-    session.endedAt ??= this.#world.now;
+    // Its end may be told later than it came.
+    if (!session.open?.exchange.client.signal.aborted) session.endedAt ??= this.#world.now;
     this.#closeLate(session);
   }
 

@@ -45,6 +45,16 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
+      name: "the end of a client is told before its last request is handed out",
+      text: "this.#loop.atNextTurn(() => this.#tellEnd());",
+      replacement: "this.#tellEnd();",
+    },
+    {
+      name: "a server ends before all ends are told",
+      text: "if (this.#untold.length > 0) return;",
+      replacement: "",
+    },
+    {
       name: "instances stay when not all could be created",
       text: "for (const created of handles) kernel.close(created);",
       replacement: "",
