@@ -44,6 +44,9 @@ export interface ServerHooks {
     | undefined;
 }
 
+/** All that a server was told, read once. */
+export type ServerOptions = ServerSettings & ServerHooks;
+
 /** Who answers. */
 export interface Sink {
   /** Whether somebody still works on an exchange; a shutdown waits for that. */
@@ -96,14 +99,14 @@ export class Server implements Host, LoopUser {
   #error: Error | undefined = undefined;
   #leaving = false;
 
-  constructor(loop: WaitLoop, settings: ServerSettings, hooks: ServerHooks, sink: Sink) {
+  constructor(loop: WaitLoop, settings: ServerOptions, sink: Sink) {
     this.path = settings.path;
     this.#loop = loop;
     this.settings = settings;
     this.budget = new Budget(settings.maxBuffered, loop.deadlines);
     this.#accounts = new AccountNames(loop.kernel, loop.deadlines, this.path);
     this.#spec = { ...settings, security: undefined };
-    this.#hooks = hooks;
+    this.#hooks = settings;
     this.#sink = sink;
     this.finished = this.#ended.promise;
     this.finished.catch(() => {});
