@@ -206,12 +206,22 @@ class Attempt implements LoopUser {
 
   /** See {@linkcode LoopUser}. */
   failed({ call, status }: WaitFailure): void {
-    this.#failure = systemError("Cannot connect to", call, this.#settings.path, status);
-    this.#giveUp?.(this.#failure);
+    this.#fail(systemError("Cannot connect to", call, this.#settings.path, status));
   }
 
   /** See {@linkcode LoopUser}. */
-  abandoned(): void {}
+  abandoned(): void {
+    this.#fail(
+      new Deno.errors.Interrupted(
+        `Cannot connect to "${this.#settings.path}": the program is being unloaded`,
+      ),
+    );
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error;
+    this.#giveUp?.(error);
+  }
 
   #openOnce(owner: string | undefined): Opened & { call: string } {
     const { kernel } = this.#loop;

@@ -240,9 +240,11 @@ class Responders implements Sink {
   #start(exchange: ServerExchange): void {
     this.#working++;
     exchange.take();
+    // Called by themselves, so that they do not get this object as their `this`.
+    const responder = this.#responder;
     let reply: ReturnType<Responder>;
     try {
-      reply = this.#responder(exchange.request, exchange);
+      reply = responder(exchange.request, exchange);
     } catch (error) {
       this.#goOn(this.#failed(exchange, error), exchange);
       return;
@@ -298,8 +300,9 @@ class Responders implements Sink {
 
   async #failed(exchange: ServerExchange, error: unknown): Promise<void> {
     try {
-      if (this.#onError === undefined) throw error;
-      const result = this.#onError(error, exchange);
+      const onError = this.#onError;
+      if (onError === undefined) throw error;
+      const result = onError(error, exchange);
       const reply = isThenable(result) ? await result : result;
       if (!isReply(reply)) throw wrongReply(reply);
       if (reply !== undefined && !exchange.answered) exchange.answer(reply, true);

@@ -124,12 +124,12 @@ export class Server implements Host, LoopUser {
         if (status !== Status.SUCCESS) throw this.#creationError(status, handles.length === 0);
         handles.push(handle);
       }
+      this.#readSecurity(handles[0]);
     } catch (error) {
       for (const created of handles) kernel.close(created);
       this.#loop.leave(this);
       throw error;
     }
-    this.#readSecurity(handles[0]);
     for (const handle of handles) this.#add(handle);
     callHook(this.#hooks.onListen, { path: this.path });
   }
@@ -215,7 +215,8 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode Host}. */
   authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void {
-    askHook("authorize", (asked) => this.#hooks.authorize?.(asked), answered, client);
+    const { authorize = () => true } = this.#hooks;
+    askHook("authorize", authorize, answered, client);
   }
 
   /** See {@linkcode Host}. */
@@ -294,10 +295,7 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode LoopUser}. */
   abandoned(): void {
-    this.#phase = "stopped";
-    this.budget.close();
-    for (const instance of this.#instances) instance.abandon();
-    this.#instances.clear();
+    this.#giveUp();
   }
 
   #add(handle: bigint): void {
@@ -411,8 +409,8 @@ export class Server implements Host, LoopUser {
     this.endIfDone();
   }
 
-  /** The server cannot listen any more, and says so when everything is closed. */
-  #giveUp(error: Error): void {
+  /** Nothing completes any more: closes everything, and ends, with the reason if there is one. */
+  #giveUp(error?: Error): void {
     this.#error ??= error;
     this.#phase = "stopped";
     this.#stopRetrying();
