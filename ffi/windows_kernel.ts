@@ -10,7 +10,6 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import {
   BELIEVED,
   type Handle,
@@ -24,6 +23,7 @@ import {
   type Timer,
   type Told,
 } from "../src/kernel.ts";
+import { nextTask, now, startTimer, stopTimer } from "../src/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";
@@ -523,23 +523,23 @@ export class WindowsKernel implements Kernel {
 
   /** See {@linkcode Kernel.nextTurn}. */
   nextTurn(callback: () => void): void {
-    setImmediate(callback);
+    nextTask(callback);
   }
 
   /** See {@linkcode Kernel.now}. */
   now(): number {
-    return performance.now();
+    return now();
   }
 
   /** See {@linkcode Kernel.startTimer}. */
   startTimer(milliseconds: number, callback: () => void): Timer {
     // An object in some versions of Deno and a number in others, which both name the timer so.
-    return Number(setTimeout(callback, milliseconds));
+    return Number(startTimer(callback, milliseconds));
   }
 
   /** See {@linkcode Kernel.stopTimer}. */
   stopTimer(timer: Timer): void {
-    clearTimeout(timer);
+    stopTimer(timer);
   }
 
   /** See {@linkcode Kernel.dispose}. */
@@ -561,6 +561,7 @@ export class WindowsKernel implements Kernel {
     const none = new BigUint64Array(3);
     this.#calls.copyIn(this.#handles, none, BigInt(none.byteLength));
     this.#closeEvents();
+    this.#stopListening();
   }
 
   /**
@@ -581,6 +582,10 @@ export class WindowsKernel implements Kernel {
 
   #giveBack(): void {
     for (const undo of this.#undo.splice(0).reverse()) undo();
+    this.#stopListening();
+  }
+
+  #stopListening(): void {
     for (const callback of this.#unloadListeners.splice(0)) {
       globalThis.removeEventListener("unload", callback);
     }

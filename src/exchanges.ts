@@ -8,12 +8,12 @@ import type { PipeAccess } from "./access.ts";
 import type { DisconnectReason } from "./driver.ts";
 import type { Exchange, PipeClient, ServerExchange } from "./exchange.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
-import { abortSignal, optionalFunction, type ServerSettings, serverSettings } from "./options.ts";
+import { serverSettings } from "./options.ts";
 import { remove } from "./remove.ts";
-import { Server, type Sink } from "./server.ts";
+import { Server, type ServerOptions, type Sink } from "./server.ts";
 import type { WaitLoop } from "./wait_loop.ts";
 
-/** Options of {@linkcode exchanges} and {@linkcode serve}. */
+/** Options of {@linkcode exchanges} and {@linkcode serve}. All are read once, at the call. */
 export interface ExchangesOptions {
   /**
    * The name of the pipe. A name without a leading slash or backslash (`\` is allowed inside, `/`
@@ -257,16 +257,7 @@ export function exchangesOn(
   open: OpenLoop,
   options: ExchangesOptions,
 ): AsyncGenerator<Exchange, void, void> {
-  const settings = serverSettings(options);
-  abortSignal(options.signal);
-  checkHooks(options);
-  return new Exchanges(open, settings, options);
-}
-
-/** Checks the functions among a server's options. */
-export function checkHooks(options: ExchangesOptions): void {
-  optionalFunction("onListen", options.onListen);
-  optionalFunction("onDisconnect", options.onDisconnect);
+  return new Exchanges(open, serverSettings(options));
 }
 
 /** Calls back when a signal aborts, for as long as the server lives. */
@@ -291,8 +282,7 @@ type Result = IteratorResult<Exchange, void>;
  */
 class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
   readonly #open: OpenLoop;
-  readonly #settings: ServerSettings;
-  readonly #options: ExchangesOptions;
+  readonly #settings: ServerOptions;
   #loop: WaitLoop | undefined = undefined;
   #server: Server | undefined = undefined;
   #over = false;
@@ -302,10 +292,9 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
   #waiters: PromiseWithResolvers<Result>[] = [];
   #resuming = false;
 
-  constructor(open: OpenLoop, settings: ServerSettings, options: ExchangesOptions) {
+  constructor(open: OpenLoop, settings: ServerOptions) {
     this.#open = open;
     this.#settings = settings;
-    this.#options = options;
   }
 
   next(): Promise<Result> {
@@ -369,7 +358,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
   }
 
   #start(): { reason: unknown } | undefined {
-    const { signal } = this.#options;
+    const { signal } = this.#settings;
     if (signal?.aborted) {
       this.#over = true;
       return undefined;
@@ -377,7 +366,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
     try {
       this.#loop = this.#open(this.#settings.path, this.#settings.identifies);
       // Known before it listens: its hooks may use the generator.
-      this.#server = new Server(this.#loop, this.#settings, this.#options, this);
+      this.#server = new Server(this.#loop, this.#settings, this);
       this.#server.open();
     } catch (reason) {
       this.#server = undefined;

@@ -51,6 +51,9 @@ interface End {
   readonly error: Error | undefined;
 }
 
+/** All that a server was told, read once. */
+export type ServerOptions = ServerSettings & ServerHooks;
+
 /** Who answers. */
 export interface Sink {
   /** Whether somebody still works on an exchange; a shutdown waits for that. */
@@ -105,14 +108,14 @@ export class Server implements Host, LoopUser {
   #error: Error | undefined = undefined;
   #leaving = false;
 
-  constructor(loop: WaitLoop, settings: ServerSettings, hooks: ServerHooks, sink: Sink) {
+  constructor(loop: WaitLoop, settings: ServerOptions, sink: Sink) {
     this.path = settings.path;
     this.#loop = loop;
     this.settings = settings;
     this.budget = new Budget(settings.maxBuffered);
     this.#accounts = new AccountNames(loop.kernel, loop.deadlines, this.path);
     this.#spec = { ...settings, security: undefined };
-    this.#hooks = hooks;
+    this.#hooks = settings;
     this.#sink = sink;
     this.finished = this.#ended.promise;
     this.finished.catch(() => {});
@@ -130,12 +133,12 @@ export class Server implements Host, LoopUser {
         if (status !== Status.SUCCESS) throw this.#creationError(status, handles.length === 0);
         handles.push(handle);
       }
+      this.#readSecurity(handles[0]);
     } catch (error) {
       for (const created of handles) kernel.close(created);
       this.#loop.leave(this);
       throw error;
     }
-    this.#readSecurity(handles[0]);
     for (const handle of handles) this.#add(handle);
     callHook(this.#hooks.onListen, { path: this.path });
   }
@@ -221,7 +224,8 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode Host}. */
   authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void {
-    askHook("authorize", (asked) => this.#hooks.authorize?.(asked), answered, client);
+    const { authorize = () => true } = this.#hooks;
+    askHook("authorize", authorize, answered, client);
   }
 
   /** See {@linkcode Host}. */
@@ -319,11 +323,7 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode LoopUser}. */
   abandoned(): void {
-    this.#phase = "stopped";
-    this.budget.close();
-    for (const instance of this.#instances) instance.abandon();
-    this.#instances.clear();
-    this.#tellEnds();
+    this.#giveUp();
   }
 
   #add(handle: bigint): void {
@@ -437,8 +437,8 @@ export class Server implements Host, LoopUser {
     this.endIfDone();
   }
 
-  /** The server cannot listen any more, and says so when everything is closed. */
-  #giveUp(error: Error): void {
+  /** Nothing completes any more: closes everything, and ends, with the reason if there is one. */
+  #giveUp(error?: Error): void {
     this.#error ??= error;
     this.#phase = "stopped";
     this.#stopRetrying();

@@ -34,6 +34,7 @@ import {
   type Timer,
 } from "./kernel.ts";
 import { allocate } from "./message.ts";
+import { nextMicrotask } from "./scheduling.ts";
 
 /** What lane IN submits besides reads. */
 const LISTEN = -1;
@@ -419,7 +420,7 @@ export class WaitLoop {
     // Nobody waits, and nobody is about to: the next turn looks.
     if (this.#waiting === "nothing") return this.#queueTurn();
     this.#lookQueued = true;
-    queueMicrotask(() => {
+    nextMicrotask(() => {
       this.#lookQueued = false;
       if (!this.#turnQueued && !this.#dead && this.#seesCompletion()) this.#queueTurn();
     });
@@ -606,7 +607,10 @@ export class WaitLoop {
     this.#dead = true;
     this.#stopRetrying();
     this.deadlines.clear();
+    // Somebody else may have dispatched the event: then the program goes on, with another loop.
+    this.#onDisposed();
     for (const user of this.#users) user.abandoned();
     this.kernel.abandon();
+    this.#resolveLeavers();
   }
 }

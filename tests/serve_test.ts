@@ -1471,3 +1471,27 @@ Deno.test(
     await second.shutdown();
   }),
 );
+
+Deno.test(
+  "what a user hands over is called without a this",
+  inWorld(async (world) => {
+    const receivers: unknown[] = [];
+    const note = <T>(result: T) =>
+      function (this: unknown): T {
+        receivers.push(this);
+        return result;
+      };
+    const server = world.serve(
+      function (this: unknown) {
+        receivers.push(this);
+        throw new Error("test: for onError");
+      },
+      { onError: note("answer"), authorize: note(true), onListen: note(undefined) },
+    );
+    const client = await arrived(world);
+    assertEquals(await answers(world, client), ["answer"]);
+    client.close();
+    await server.shutdown();
+    assertEquals(receivers, [undefined, undefined, undefined, undefined]);
+  }),
+);

@@ -1248,7 +1248,7 @@ Deno.test(
 Deno.test(
   "Server closes every handle when the program goes away, in every state",
   inWorld(async (world) => {
-    world.serve((request, exchange) => {
+    const server = world.serve((request, exchange) => {
       if (request.length === 0) return new Promise<string>(() => {});
       return exchange.text() === "long" ? new Uint8Array(1000) : request;
     }, { instances: 2, writeBufferSize: 4 });
@@ -1269,6 +1269,24 @@ Deno.test(
     }
     await world.idle();
     world.abandonMemory();
+    await server.finished;
+    // Somebody else has dispatched the event: what is started now works.
+    const again = world.serve(echo);
+    await assertServed(world);
+    await again.shutdown();
+    assertEquals(world.loops, 2);
+  }),
+);
+
+Deno.test(
+  "Server closes what it created whatever throws before it listens",
+  inWorld(async (world) => {
+    mock.method(world.open().kernel, "security", () => {
+      throw new RangeError("test: no stack left");
+    });
+    assertThrows(() => world.serve(echo), RangeError, "test: no stack left");
+    await world.idle();
+    assertFalse(world.running);
   }),
 );
 

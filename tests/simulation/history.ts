@@ -121,7 +121,6 @@ class Program {
   unload(): void {
     const kernel = this.kernel;
     kernel?.unload();
-    this.#forget();
     if (kernel !== undefined && kernel.leftovers().open > 0) {
       this.#history.violate("I8: handles stay open when the program goes away");
     }
@@ -269,11 +268,13 @@ export class History implements World, Around {
   /** Runs it from its beginning to its end. */
   async run(): Promise<Outcome> {
     const stopCatching = this.#catchReports();
+    const restore = this.#replaceGlobals();
     try {
       await this.#live();
     } catch (error) {
       this.violate(`thrown: ${error instanceof Error ? error.stack : error}`);
     } finally {
+      restore();
       stopCatching();
     }
     return {
@@ -450,6 +451,13 @@ export class History implements World, Around {
     const next = this.coverage.add(state, event, last);
     if (next === undefined) this.violate(`"${event}" cannot happen while ${stateName(state)}`);
     else if (this.random.chance(haste(next))) this.#endSoon = true;
+  }
+
+  /** A program may have replaced what the module had when it was imported, as fake timers do. */
+  #replaceGlobals(): () => void {
+    const { queueMicrotask: original } = globalThis;
+    globalThis.queueMicrotask = () => this.violate("a replaced queueMicrotask is called");
+    return () => globalThis.queueMicrotask = original;
   }
 
   #catchReports(): () => void {

@@ -105,7 +105,17 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     {
       name: "turns follow each other without the event loop",
       text: "this.kernel.nextTurn(() => {",
+      replacement: "nextMicrotask(() => {",
+    },
+    {
+      name: "the loop uses what the program may have replaced",
+      text: "nextMicrotask(() => {",
       replacement: "queueMicrotask(() => {",
+    },
+    {
+      name: "a loop that was abandoned stays that of the isolate",
+      text: "this.#onDisposed();\n    for (const user of this.#users) user.abandoned();",
+      replacement: "for (const user of this.#users) user.abandoned();",
     },
     {
       name: "a turn goes on however long it has lasted",

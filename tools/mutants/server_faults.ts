@@ -116,7 +116,24 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "this.#resume();",
     },
   ]),
+  ...faultsOf("src/message.ts", [
+    {
+      name: "what an array says of itself is believed",
+      text: "new Uint8Array(buffer, byteOffsetOf(message), byteLengthOf(message))",
+      replacement: "(message as Uint8Array<ArrayBuffer>)",
+    },
+  ]),
   ...faultsOf("src/serve.ts", [
+    {
+      name: "an option is read again later",
+      text: "new Server(loop, settings, responders)",
+      replacement: `new Server(loop, {
+    ...settings,
+    get onDisconnect() {
+      return options.onDisconnect;
+    },
+  }, responders)`,
+    },
     {
       name: "more responders work at once than are allowed",
       text: "const free = this.#working < this.#limit && this.#waiting.length === 0;",
