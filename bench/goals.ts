@@ -63,28 +63,28 @@ function otherCalls(calls: Readonly<Record<string, number>>): number {
 /** Every goal. */
 const GOALS: readonly Goal[] = [
   {
-    figure: "exchanges/s against Microsoft's sample in C, 8 and 32 clients",
+    figure: "exchanges/s relative to Microsoft's sample in C, 8 and 32 clients",
     least: 1.3,
     unit: "×",
     digits: 2,
     values: versus(["events"], [8, 32]),
   },
   {
-    figure: "exchanges/s against node.exe and bun.exe, 8 to 128 clients",
+    figure: "exchanges/s relative to node.exe and bun.exe, 8 to 128 clients",
     least: 2,
     unit: "×",
     digits: 2,
     values: versus(["node", "bun"], [8, 32, 128]),
   },
   {
-    figure: "exchanges/s against the completion port in C, 1 to 128 clients",
+    figure: "exchanges/s relative to the completion port in C, 1 to 128 clients",
     least: 0.9,
     unit: "×",
     digits: 2,
     values: versus(["port"], [1, 8, 32, 128]),
   },
   {
-    figure: "slowest client over fastest, 32 and 128 clients",
+    figure: "slowest client relative to the fastest, 32 and 128 clients",
     least: 0.9,
     unit: "",
     digits: 2,
@@ -102,7 +102,7 @@ const GOALS: readonly Goal[] = [
     values: ({ counted }) => counted.map(({ perExchange }) => perExchange.submissions),
   },
   {
-    figure: "other system calls per exchange, those of the waits aside",
+    figure: "other system calls per exchange, except for waiting",
     most: 0.01,
     label: "0",
     unit: "",
@@ -119,7 +119,7 @@ const GOALS: readonly Goal[] = [
         .map(({ perExchange }) => perExchange.waits),
   },
   {
-    figure: "processor time at rest, 0 and 100 clients",
+    figure: "CPU time when idle, 0 and 100 clients",
     most: 10,
     unit: " ms in 10 s",
     digits: 1,
@@ -128,7 +128,7 @@ const GOALS: readonly Goal[] = [
         .map(({ processorMs, ofMs }) => 10_000 * processorMs / ofMs),
   },
   {
-    figure: "processor time at 100 exchanges/s, against both servers in C",
+    figure: "CPU time at 100 exchanges/s, relative to both servers in C",
     most: 2,
     unit: "×",
     digits: 2,
@@ -137,7 +137,7 @@ const GOALS: readonly Goal[] = [
         .map(({ ratio }) => ratio.median),
   },
   {
-    figure: "p99 of 1,000 clients that rest 1 s, against 100 that rest 100 ms",
+    figure: "p99 of 1,000 clients that pause for 1 s, relative to 100 that pause for 100 ms",
     most: 4,
     unit: "×",
     digits: 2,
@@ -153,7 +153,7 @@ const GOALS: readonly Goal[] = [
       ours(many).map(({ least, connected, clients }) => connected === clients ? least : 0),
   },
   {
-    figure: "memory per silent client, at most 1,000 of them",
+    figure: "memory per silent client, up to 1,000 of them",
     most: 8 + READ_BUFFER / KIB,
     unit: " KiB",
     digits: 1,
@@ -162,7 +162,7 @@ const GOALS: readonly Goal[] = [
         .map(({ filled }) => (filled.at(-1)?.perClient ?? NaN) / KIB),
   },
   {
-    figure: "bytes/s of 1 MiB requests, against both servers in C",
+    figure: "bytes/s with 1 MiB requests, relative to both servers in C",
     least: 0.8,
     unit: "×",
     digits: 2,

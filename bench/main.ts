@@ -1,10 +1,11 @@
 /**
  * `deno task bench`: this module side by side with other servers.
  *
- * - nothing: measures everything, about 30 minutes, and writes `results.json` and what the README
- *   shows of it. A measurement that was broken off goes on with `--resume`.
+ * - Without options: measures everything, which takes about 30 minutes, and writes `RESULTS.md`, the
+ *   plot and the README's part. The figures themselves stay in `.cache/bench/full`.
+ * - `--resume`: continues a measurement that was interrupted.
  * - `--only PART,PART`: measures these parts again, and keeps the others of the last measurement.
- * - `--smoke`: whether all this works, in some seconds. Writes nothing that is shown.
+ * - `--smoke`: checks in a few seconds that all of this works. Changes neither page nor README.
  *
  * @module
  */
@@ -87,7 +88,7 @@ async function report(results: Results, smoke: boolean, folder: string): Promise
   }
   const shown = `${checkout}/bench`;
   await writeReport(results, shown, `${checkout}/README.md`);
-  const files = ["results.json", "results.svg", "RESULTS.md"].map((name) => `${shown}/${name}`);
+  const files = ["results.svg", "RESULTS.md"].map((name) => `${shown}/${name}`);
   await run("fmt", "--quiet", ...files, "README.md");
   for (const goal of results.goals) console.log(show(goal));
 }

@@ -1,5 +1,5 @@
 /**
- * The plot of `results.json`.
+ * The plot of the results.
  *
  * @module
  */

@@ -1,6 +1,5 @@
 /**
- * What people read of the results: `results.json`, `RESULTS.md`, `results.svg`, and a part of the
- * README.
+ * What people read of the results: `RESULTS.md`, `results.svg`, and a part of the README.
  *
  * @module
  */
@@ -86,7 +85,7 @@ function perSecond({ exchangesPerSecond }: Loaded): string {
 function ratioTable(compared: readonly Compared[], clients: readonly number[]): string {
   const names = SERVER_NAMES.filter((name) => compared.some(({ to }) => to === name));
   return table(
-    ["serve over", ...clients.map((count) => `${whole(count)}`)],
+    ["serve relative to", ...clients.map((count) => `${whole(count)}`)],
     names.map((name) => [
       SERVER_TITLES[name],
       ...clients.map((count) => {
@@ -104,17 +103,17 @@ function throughputSections({ throughput, plan }: Results): string[] {
     const compared = throughput.compared.filter((row) => row.size === size);
     return [
       `## ${bytes(size)}`,
-      "Exchanges per second, medians:",
+      "Exchanges per second (median):",
       byClients(rows, clients, perSecond),
-      "The module's `serve` over the others, medians of the ratios of each round (and their range), " +
-      "by clients:",
+      "Throughput of `serve` relative to the others, by number of clients: the median of the ratios " +
+      "of each round, and their range:",
       ratioTable(compared, clients),
-      "Microseconds of an exchange, p50 / p99:",
+      "Latency of an exchange in microseconds, p50 / p99:",
       byClients(rows, clients, ({ p50, p99 }) => `${whole(p50.median)} / ${whole(p99.median)}`),
-      "Exchanges of the slowest client over those of the fastest:",
+      "Fairness: the exchanges of the slowest client divided by those of the fastest:",
       byClients(rows, clients, ({ fairness }) => fairness.median.toFixed(2)),
-      "Processor time of the server for each exchange, in microseconds, and in parentheses that of " +
-      "the load:",
+      "CPU time of the server per exchange in microseconds, with that of the load generator in " +
+      "parentheses:",
       byClients(
         rows,
         clients,
@@ -149,8 +148,8 @@ function countedTable({ counted }: Results): string {
 
 function restSections({ idle, memory, start }: Results): string[] {
   return [
-    "## At rest",
-    "Processor time in milliseconds, of all servers at the same time:",
+    "## Idle",
+    "CPU time in milliseconds, all servers measured at the same time:",
     table(
       ["server", "clients", "milliseconds", "measured for"],
       idle.map(({ server, clients, processorMs, ofMs }) => [
@@ -162,7 +161,7 @@ function restSections({ idle, memory, start }: Results): string[] {
     ),
     "Private memory:",
     table(
-      ["server", "clients", "MiB", "KiB for each client"],
+      ["server", "clients", "MiB", "KiB per client"],
       memory.flatMap(({ server, empty, filled }) => [
         [SERVER_TITLES[server], "0", (empty / MIB).toFixed(1), "-"],
         ...filled.map(({ clients, bytes, perClient }) => [
@@ -173,7 +172,7 @@ function restSections({ idle, memory, start }: Results): string[] {
         ]),
       ]),
     ),
-    "From the start of the process to the first reply, in milliseconds:",
+    "Time from the start of the process to the first reply, in milliseconds:",
     table(
       ["server", "milliseconds"],
       start.map(({ server, firstExchange }) => [SERVER_TITLES[server], range(firstExchange, 0)]),
@@ -195,24 +194,23 @@ function restingRows({ few, many }: Results["resting"]): Cell[][] {
 function otherSections({ growth, resting, trickle, large, plan }: Results): string[] {
   const { few, many } = plan.resting;
   return [
-    "## More and more clients",
-    "Processor time of the server for each exchange of 64 bytes, in microseconds, and exchanges " +
-    "per second:",
+    "## Growing numbers of clients",
+    "CPU time of the server per exchange of 64 bytes, in microseconds, and exchanges per second:",
     byClients(
       growth.loaded,
       plan.growth.clients,
       (row) => `${whole(row.serverProcessor.median)}, ${perSecond(row)}/s`,
     ),
-    "## Clients that rest",
-    `${whole(few.clients)} clients that rest ${few.rest} ms after each reply, and ` +
-    `${whole(many.clients)} that rest ${many.rest} ms:`,
+    "## Clients that pause",
+    `${whole(few.clients)} clients that pause for ${whole(few.rest)} ms after each reply, and ` +
+    `${whole(many.clients)} that pause for ${whole(many.rest)} ms:`,
     table(
-      ["server", "clients", "exchanges/s", "p50 / p99, µs", "least of a client", "processor, µs"],
+      ["server", "clients", "exchanges/s", "p50 / p99, µs", "fewest of a client", "CPU, µs"],
       restingRows(resting),
     ),
     "## One connection, 100 exchanges per second",
     table(
-      ["server", "exchanges/s", "processor, ms in 1 s", "serve over it"],
+      ["server", "exchanges/s", "CPU, ms in 1 s", "serve relative to it"],
       trickle.map(({ server, exchangesPerSecond, processor, ratio }) => [
         SERVER_TITLES[server],
         exchangesPerSecond.toFixed(0),
@@ -223,7 +221,7 @@ function otherSections({ growth, resting, trickle, large, plan }: Results): stri
     `## ${bytes(plan.large.size)}`,
     `${plan.large.clients} clients:`,
     table(
-      ["server", "MiB/s in each direction", "serve over it"],
+      ["server", "MiB/s in each direction", "serve relative to it"],
       large.loaded.map(({ server, exchangesPerSecond, size }) => {
         const row = large.compared.find(({ to }) => to === server);
         return [
@@ -239,9 +237,9 @@ function otherSections({ growth, resting, trickle, large, plan }: Results): stri
 function tracedSections({ traced }: Results): string[] {
   if (traced.length === 0) return [];
   return [
-    "## Requests of the Wine server",
-    "Under Wine, the Wine server stands in for the system's kernel. Its requests for each exchange " +
-    "of 64 bytes, by the server's process alone:",
+    "## Requests to the Wine server",
+    "Under Wine, the Wine server takes the place of the Windows kernel. These are the requests that " +
+    "the process of each server made to it, per exchange of 64 bytes:",
     table(
       ["server", "clients", "requests", "of which"],
       traced.map(({ server, clients, requests, byName }) => [
@@ -260,17 +258,18 @@ function results(all: Results): string {
     "# This module side by side with other servers",
     `${
       where(all)
-    } All servers echo for the same load: clients in closed loops, by a program in C. ` +
-    `${all.plan.rounds} rounds, one server after the other in an order that rotates, after ` +
-    `${all.plan.warmUpRounds} to warm up. Under Wine every system call is a request to another ` +
-    "process, so figures are for comparison only: the same command on Windows tells yours.",
-    "Microsoft's sample is rebuilt as an echo server with one instance for each client, up to the " +
-    "64 that it can have. Deno's `node:net` accepts four connections in its life, and then no more: " +
-    "each of its measurements is made after those of the others, and has a server of its own.",
+    } Every server echoes messages for the same load generator, a program in C. Each of ` +
+    "its clients sends the next request as soon as the reply has arrived. The servers take turns, in " +
+    `rotating order, for ${all.plan.rounds} rounds after ${all.plan.warmUpRounds} to warm up. Under ` +
+    "Wine, every system call is a request to another process, so use these figures for comparison " +
+    "only. To measure on Windows, run `deno task bench` there.",
+    "Microsoft's sample is rebuilt as an echo server with one instance per client, up to its limit of " +
+    "64. Deno's `node:net` stops accepting after four connections, so it is measured after the " +
+    "others, with a new server each time.",
     "![Exchanges per second](results.svg)",
     goalTable(all),
     ...throughputSections(all),
-    "## Counted for each exchange",
+    "## Calls per exchange",
     countedTable(all),
     ...tracedSections(all),
     ...restSections(all),
@@ -289,9 +288,8 @@ function readmePart(all: Results): string {
   ].join("\n\n");
 }
 
-/** Writes everything into a folder, and the README's part into the README beside it. */
+/** Writes the page and the plot into a folder, and updates the README's part. */
 export async function writeReport(all: Results, folder: string, readme: string): Promise<void> {
-  await Deno.writeTextFile(`${folder}/results.json`, JSON.stringify(all, null, 2) + "\n");
   await Deno.writeTextFile(`${folder}/results.svg`, await plot(all));
   await Deno.writeTextFile(`${folder}/RESULTS.md`, results(all));
   const text = await Deno.readTextFile(readme);

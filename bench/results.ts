@@ -1,5 +1,5 @@
 /**
- * What was measured: the contents of `results.json`.
+ * What was measured.
  *
  * @module
  */

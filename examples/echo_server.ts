@@ -9,10 +9,11 @@ import { type PipeServer, serve } from "@overlapped/named-pipe";
 
 const USAGE = `Usage: echo_server.ts [options] PATH
 
-  --max-request BYTES   ends the connection of a client that sends a longer message
-  --idle-timeout MS     ... of one that sends nothing for so long
-  --reply-timeout MS    ... of one that leaves a reply unread for so long
-  --max-instances N     lets further clients wait when there are so many`;
+  --max-request BYTES        ends the connection of a client that sends a longer message
+  --read-buffer-size BYTES   how much a client can write before the server reads it
+  --idle-timeout MS          ends the connection of a client that sends nothing for so long
+  --reply-timeout MS         ... of one that leaves a reply unread for so long
+  --max-instances N          lets further clients wait when there are so many`;
 
 function refuse(): never {
   console.error(USAGE);
@@ -26,6 +27,7 @@ function parse() {
       allowPositionals: true,
       options: {
         "max-request": option,
+        "read-buffer-size": option,
         "idle-timeout": option,
         "reply-timeout": option,
         "max-instances": option,
@@ -51,6 +53,7 @@ function start(): PipeServer {
       instances: Math.min(4, maxInstances ?? 4),
       maxInstances,
       maxRequest: number(values["max-request"]),
+      readBufferSize: number(values["read-buffer-size"]),
       idleTimeout: number(values["idle-timeout"]),
       replyTimeout: number(values["reply-timeout"]),
       onListen: ({ path }) => console.log(`listening on ${path}`),

@@ -38,6 +38,8 @@ const SCRATCH_SIZE = 4096;
 /** The longest name of an account or a domain, in characters, its NUL included. */
 const MAX_NAME = 257;
 
+const decoder = new TextDecoder("utf-16le", { ignoreBOM: true });
+
 const IN_FORCE = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION |
   LABEL_SECURITY_INFORMATION;
 
@@ -294,8 +296,8 @@ function unidentified(call: string, status: number): Identified {
   return { status, call, identity: undefined };
 }
 
-/** The characters before the NUL. */
-function narrow(units: Uint16Array): string {
+/** The characters before the NUL. There may be more of them than a call takes arguments. */
+function narrow(units: Uint16Array<ArrayBuffer>): string {
   const end = units.indexOf(0);
-  return String.fromCharCode(...(end === -1 ? units : units.subarray(0, end)));
+  return decoder.decode(end === -1 ? units : units.subarray(0, end));
 }

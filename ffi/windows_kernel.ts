@@ -10,7 +10,6 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import {
   BELIEVED,
   type Handle,
@@ -24,6 +23,7 @@ import {
   type Timer,
   type Told,
 } from "../src/kernel.ts";
+import { nextTask, now, startTimer, stopTimer } from "../src/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";
@@ -274,7 +274,7 @@ export class WindowsKernel implements Kernel {
   /** See {@linkcode Kernel.listen}. */
   listen(handle: Handle, slot: number): number {
     const overlapped = this.#arriving.use(slot);
-    if (overlapped === undefined) return Status.OUT_OF_MEMORY;
+    if (overlapped === undefined) return Status.NOT_SUBMITTED;
     const block = this.#readBlocks[slot];
     if (block !== undefined) {
       // The connection that it was read on is over, and the next one may be hours away.
@@ -292,7 +292,7 @@ export class WindowsKernel implements Kernel {
   read(handle: Handle, slot: number, size: number): number {
     const overlapped = this.#arriving.use(slot);
     const block = this.#readBlock(slot, size);
-    if (overlapped === undefined || block === undefined) return Status.OUT_OF_MEMORY;
+    if (overlapped === undefined || block === undefined) return Status.NOT_SUBMITTED;
     this.#submissions++;
     this.#readHandles[slot] = handle;
     // With an OVERLAPPED the count is 0 on ERROR_MORE_DATA, so it is left out: InternalHigh has it,
@@ -312,7 +312,7 @@ export class WindowsKernel implements Kernel {
     const block = this.#slab.take(size);
     if (overlapped === undefined || block === undefined) {
       if (block !== undefined) this.#slab.give(block);
-      return Status.OUT_OF_MEMORY;
+      return Status.NOT_SUBMITTED;
     }
     if (size > 0) {
       this.#copies++;
@@ -523,23 +523,23 @@ export class WindowsKernel implements Kernel {
 
   /** See {@linkcode Kernel.nextTurn}. */
   nextTurn(callback: () => void): void {
-    setImmediate(callback);
+    nextTask(callback);
   }
 
   /** See {@linkcode Kernel.now}. */
   now(): number {
-    return performance.now();
+    return now();
   }
 
   /** See {@linkcode Kernel.startTimer}. */
   startTimer(milliseconds: number, callback: () => void): Timer {
     // An object in some versions of Deno and a number in others, which both name the timer so.
-    return Number(setTimeout(callback, milliseconds));
+    return Number(startTimer(callback, milliseconds));
   }
 
   /** See {@linkcode Kernel.stopTimer}. */
   stopTimer(timer: Timer): void {
-    clearTimeout(timer);
+    stopTimer(timer);
   }
 
   /** See {@linkcode Kernel.dispose}. */
@@ -561,6 +561,7 @@ export class WindowsKernel implements Kernel {
     const none = new BigUint64Array(3);
     this.#calls.copyIn(this.#handles, none, BigInt(none.byteLength));
     this.#closeEvents();
+    this.#stopListening();
   }
 
   /**
@@ -581,6 +582,10 @@ export class WindowsKernel implements Kernel {
 
   #giveBack(): void {
     for (const undo of this.#undo.splice(0).reverse()) undo();
+    this.#stopListening();
+  }
+
+  #stopListening(): void {
     for (const callback of this.#unloadListeners.splice(0)) {
       globalThis.removeEventListener("unload", callback);
     }

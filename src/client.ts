@@ -9,14 +9,14 @@ import { systemError, timedOut } from "./errors.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
 import { type Handle, isEnd, isShortage, type Opened, Status } from "./kernel.ts";
 import { encodeMessage, type Message } from "./message.ts";
-import { abortSignal, type ClientSettings, clientSettings } from "./options.ts";
+import { callSettings, type ClientSettings, clientSettings } from "./options.ts";
 import { ClientConnection, type PipeConn } from "./client_connection.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
 
 /** The longest pause between two attempts to open a pipe, in milliseconds. */
 const LONGEST_PAUSE = 50;
 
-/** Options of {@linkcode call}. */
+/** Options of {@linkcode call}. All are read once, at the call. */
 export interface CallOptions {
   /**
    * Milliseconds that connecting may take: until there is a pipe, and a free instance. An integer
@@ -138,8 +138,11 @@ export async function connectOn(
   open: OpenLoop,
   options: ConnectOptions,
 ): Promise<ClientConnection> {
-  const settings = clientSettings(options);
-  const signal = abortSignal(options.signal);
+  return await connectWith(open, clientSettings(options));
+}
+
+async function connectWith(open: OpenLoop, settings: ClientSettings): Promise<ClientConnection> {
+  const { signal } = settings;
   signal?.throwIfAborted();
   const loop = open(settings.path, settings.server !== undefined);
   const attempt = new Attempt(loop, settings);
@@ -162,9 +165,10 @@ export async function callOn(
 ): Promise<Uint8Array<ArrayBuffer>> {
   // A copy, since connecting takes time and the memory is the user's.
   const bytes = encodeMessage(message).slice();
-  const connection = await connectOn(open, { ...options, path });
+  const settings = callSettings(path, options);
+  const connection = await connectWith(open, settings);
   try {
-    return await connection.request(bytes, { signal: options.signal });
+    return await connection.request(bytes, settings);
   } finally {
     await connection.closed();
   }
@@ -202,12 +206,22 @@ class Attempt implements LoopUser {
 
   /** See {@linkcode LoopUser}. */
   failed({ call, status }: WaitFailure): void {
-    this.#failure = systemError("Cannot connect to", call, this.#settings.path, status);
-    this.#giveUp?.(this.#failure);
+    this.#fail(systemError("Cannot connect to", call, this.#settings.path, status));
   }
 
   /** See {@linkcode LoopUser}. */
-  abandoned(): void {}
+  abandoned(): void {
+    this.#fail(
+      new Deno.errors.Interrupted(
+        `Cannot connect to "${this.#settings.path}": the program is being unloaded`,
+      ),
+    );
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error;
+    this.#giveUp?.(error);
+  }
 
   #openOnce(owner: string | undefined): Opened & { call: string } {
     const { kernel } = this.#loop;

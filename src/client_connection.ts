@@ -10,6 +10,7 @@ import { encodeMessage, type Message } from "./message.ts";
 import { MessageReader } from "./message_reader.ts";
 import { abortSignal, type ClientSettings } from "./options.ts";
 import { remove } from "./remove.ts";
+import { nextMicrotask } from "./scheduling.ts";
 import {
   type Completer,
   type LoopUser,
@@ -362,7 +363,7 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
     for (const sender of this.#senders.splice(1)) sender.reject(error);
     this.#loop.cancel(this.#in);
     this.#loop.cancel(this.#out);
-    queueMicrotask(() => this.#release());
+    nextMicrotask(() => this.#release());
     return this.#released.promise;
   }
 

@@ -32,6 +32,8 @@ import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
  *   {@linkcode ExchangesOptions.maxPerProcess} allows.
  * - `"idleTimeout"`: no request came within {@linkcode ExchangesOptions.idleTimeout}.
  * - `"replyTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.replyTimeout}.
+ * - `"maxQueued"`: it was given a message while more than {@linkcode ExchangesOptions.maxQueued}
+ *   bytes waited for it to read.
  * - `"responderTimeout"`: an exchange was not settled within
  *   {@linkcode ExchangesOptions.responderTimeout}.
  * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} did not let it in.
@@ -48,6 +50,7 @@ export type DisconnectReason =
   | "maxPerProcess"
   | "idleTimeout"
   | "replyTimeout"
+  | "maxQueued"
   | "responderTimeout"
   | "unauthorized"
   | "error";
@@ -56,7 +59,7 @@ export type DisconnectReason =
 export interface Host {
   readonly path: string;
   readonly settings: ServerSettings;
-  /** The bytes that all clients together may hold. */
+  /** The bytes of requests that all clients together may hold. */
   readonly budget: Budget;
   /** No further request is wanted. */
   readonly draining: boolean;
@@ -98,7 +101,7 @@ export interface Host {
 class Outgoing {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly last: boolean;
-  /** Bytes of the budget that it takes; its user may have detached the memory since. */
+  /** Its length, even when its user has detached the memory since. */
   readonly size: number;
   #over = false;
   #error: Error | undefined = undefined;
@@ -148,12 +151,15 @@ export class PipeInstance implements Completer, Answerer {
   #client: ServerClient | undefined = undefined;
   #exchange: ServerExchange | undefined = undefined;
   #outgoing: Outgoing[] = [];
+  /** Bytes of messages that Windows has not taken. */
+  #queued = 0;
   #reason: DisconnectReason | undefined = undefined;
   #error: Error | undefined = undefined;
   /** While it waits for bytes of the budget before it reads: how to give that up. */
   #postponed: (() => void) | undefined = undefined;
-  /** Bytes of the budget that the request takes. */
+  /** Bytes of the budget that the request takes, and what the budget is to be told about them. */
   #requestBytes = 0;
+  #requestEra = 0;
   #process: number | undefined = undefined;
   /** The first request of the client has been read. */
   #introduced = false;
@@ -305,9 +311,11 @@ export class PipeInstance implements Completer, Answerer {
     // Until it is submitted, a message must not be what the user may write to.
     const bytes = this.#outgoing.length === 0 || own ? message : message.slice();
     const outgoing = new Outgoing(bytes, last);
+    const queued = this.#queued;
     this.#outgoing.push(outgoing);
-    this.#host.budget.hold(outgoing.size);
-    if (last) this.#settled(exchange, "replied");
+    this.#queued += outgoing.size;
+    if (queued > this.#host.settings.maxQueued) this.evict("maxQueued", unread(this.#host, queued));
+    else if (last) this.#settled(exchange, "replied");
     else this.#raise("sent");
     return outgoing.promise();
   }
@@ -429,7 +437,7 @@ export class PipeInstance implements Completer, Answerer {
 
   #holdRequest(bytes: number): void {
     this.#requestBytes = bytes;
-    this.#host.budget.hold(bytes);
+    this.#requestEra = this.#host.budget.hold(bytes);
   }
 
   #lastOutcome: Event = "message";
@@ -578,7 +586,7 @@ export class PipeInstance implements Completer, Answerer {
   #letGo(): void {
     this.#exchange = undefined;
     this.#loop.deadlines.lift(this.#answer);
-    this.#host.budget.free(this.#requestBytes);
+    this.#host.budget.free(this.#requestBytes, this.#requestEra);
     this.#requestBytes = 0;
   }
 
@@ -600,7 +608,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#loop.deadlines.lift(this.#unread);
     const head = this.#outgoing.shift();
     if (status === Status.SUCCESS) {
-      this.#host.budget.free(head?.size ?? 0);
+      this.#queued -= head?.size ?? 0;
       head?.end();
       if (this.#outgoing.length > 0) this.#write();
       else this.#raise("written");
@@ -627,7 +635,7 @@ export class PipeInstance implements Completer, Answerer {
   #drop(outgoing: Outgoing | undefined): void {
     if (outgoing === undefined) return;
     if (!this.#clientLeft) this.#host.dropped();
-    this.#host.budget.free(outgoing.size);
+    this.#queued -= outgoing.size;
     outgoing.end(this.#goneError());
   }
 
@@ -730,6 +738,13 @@ function timedOut({ path, settings }: Host, limit: TimeLimit): Error {
   const time = settings[limit] === Infinity ? LAST_WRITE_TIMEOUT : settings[limit];
   return new Deno.errors.TimedOut(
     `Cannot go on with a client of "${path}": ${what[limit]} within ${time} ms (${limit})`,
+  );
+}
+
+function unread({ path }: Host, queued: number): Error {
+  return new Deno.errors.Busy(
+    `Closed the connection of a client of "${path}": ${queued} bytes wait for it to read ` +
+      "(maxQueued)",
   );
 }
 

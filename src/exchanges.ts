@@ -8,12 +8,12 @@ import type { PipeAccess } from "./access.ts";
 import type { DisconnectReason } from "./driver.ts";
 import type { Exchange, PipeClient, ServerExchange } from "./exchange.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
-import { abortSignal, optionalFunction, type ServerSettings, serverSettings } from "./options.ts";
+import { serverSettings } from "./options.ts";
 import { remove } from "./remove.ts";
-import { Server, type Sink } from "./server.ts";
+import { Server, type ServerOptions, type Sink } from "./server.ts";
 import type { WaitLoop } from "./wait_loop.ts";
 
-/** Options of {@linkcode exchanges} and {@linkcode serve}. */
+/** Options of {@linkcode exchanges} and {@linkcode serve}. All are read once, at the call. */
 export interface ExchangesOptions {
   /**
    * The name of the pipe. A name without a leading slash or backslash (`\` is allowed inside, `/`
@@ -48,7 +48,8 @@ export interface ExchangesOptions {
   /**
    * Bytes that Windows holds for each client of what it wrote and the server has not read, 0 to
    * 4,294,967,295: `nInBufferSize` of `CreateNamedPipeW`. A longer request arrives all the same, in
-   * one piece.
+   * one piece, but its client can withdraw it while it is being read: with as much as `maxRequest`,
+   * no request can be joined to what its client writes instead.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-createnamedpipew}
    * @default {65536}
@@ -79,16 +80,35 @@ export interface ExchangesOptions {
    */
   maxRequest?: number | undefined;
   /**
-   * How many bytes of requests and replies the server holds for all clients together, from 1.
-   * Beyond that it reads no further requests until some are answered; nobody is disconnected, and
-   * a client that leaves meanwhile is noticed when it is answered. A request that is longer than
-   * half of this is taken when half is left, so one may go beyond the bound. Besides this, each
-   * client costs the memory of one read: 4,096 bytes, or as much as its last messages were long, but
-   * no more than `readBufferSize`.
+   * How many bytes of requests the server holds for all clients together, from 1: from when they
+   * are read until their exchanges are settled. A request that does not fit waits in its pipe until
+   * others are answered; nobody is disconnected, and a client that leaves meanwhile is noticed when
+   * it is answered. A request that is longer than half of this is taken when half is left, so one
+   * may go beyond the bound. Besides this, each client costs the memory of one read: 4,096 bytes, or
+   * as much as its last messages were long, but no more than `readBufferSize`. Replies are bounded
+   * by `maxQueued`.
+   *
+   * A request that fits does not wait for one that does not, and none waits for ever because others
+   * fit: once requests of as many bytes as the one that has waited longest needs have passed it,
+   * those that pass it hold no more than a quarter of this together. It is then taken at the
+   * latest when what was held before has come down to a quarter.
    *
    * @default {268435456}
    */
   maxBuffered?: number | undefined;
+  /**
+   * How many bytes of messages may wait for one client to read, from 1, apart from what Windows
+   * buffers (`writeBufferSize`). A client that is given a message while more than that waits is
+   * disconnected, and what waits is dropped. One message alone may be longer, so a client that does
+   * not read costs at most this and one message, and all clients together `maxInstances` times as
+   * much. Neither counts in `maxBuffered`: a client that does not read keeps nobody else waiting.
+   *
+   * {@linkcode Exchange.send} resolves when its message has been taken: await it to send more than
+   * this to one client. An async generator does so by itself.
+   *
+   * @default {16777216}
+   */
+  maxQueued?: number | undefined;
   /**
    * How many connections one process may have, from 1. Further ones are ended at once. Counted by
    * `GetNamedPipeClientProcessId`, which a malicious client can fool: a guard against mistakes, not
@@ -167,7 +187,8 @@ export interface ExchangesOptions {
    */
   onListen?: ((address: { path: string }) => void) | undefined;
   /**
-   * Is called at the end of every connection. What it throws is reported on the console.
+   * Is called once at the end of every connection, after its last request was handed out. What it
+   * throws is reported on the console.
    *
    * @param client The connection that has ended.
    * @param reason Why it ended.
@@ -236,16 +257,7 @@ export function exchangesOn(
   open: OpenLoop,
   options: ExchangesOptions,
 ): AsyncGenerator<Exchange, void, void> {
-  const settings = serverSettings(options);
-  abortSignal(options.signal);
-  checkHooks(options);
-  return new Exchanges(open, settings, options);
-}
-
-/** Checks the functions among a server's options. */
-export function checkHooks(options: ExchangesOptions): void {
-  optionalFunction("onListen", options.onListen);
-  optionalFunction("onDisconnect", options.onDisconnect);
+  return new Exchanges(open, serverSettings(options));
 }
 
 /** Calls back when a signal aborts, for as long as the server lives. */
@@ -270,8 +282,7 @@ type Result = IteratorResult<Exchange, void>;
  */
 class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
   readonly #open: OpenLoop;
-  readonly #settings: ServerSettings;
-  readonly #options: ExchangesOptions;
+  readonly #settings: ServerOptions;
   #loop: WaitLoop | undefined = undefined;
   #server: Server | undefined = undefined;
   #over = false;
@@ -281,10 +292,9 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
   #waiters: PromiseWithResolvers<Result>[] = [];
   #resuming = false;
 
-  constructor(open: OpenLoop, settings: ServerSettings, options: ExchangesOptions) {
+  constructor(open: OpenLoop, settings: ServerOptions) {
     this.#open = open;
     this.#settings = settings;
-    this.#options = options;
   }
 
   next(): Promise<Result> {
@@ -348,7 +358,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
   }
 
   #start(): { reason: unknown } | undefined {
-    const { signal } = this.#options;
+    const { signal } = this.#settings;
     if (signal?.aborted) {
       this.#over = true;
       return undefined;
@@ -356,7 +366,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
     try {
       this.#loop = this.#open(this.#settings.path, this.#settings.identifies);
       // Known before it listens: its hooks may use the generator.
-      this.#server = new Server(this.#loop, this.#settings, this.#options, this);
+      this.#server = new Server(this.#loop, this.#settings, this);
       this.#server.open();
     } catch (reason) {
       this.#server = undefined;

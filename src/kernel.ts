@@ -23,6 +23,8 @@
  * @see {@link https://learn.microsoft.com/windows/win32/debug/system-error-codes}
  */
 export const Status = {
+  /** Not from Windows: there was no memory of our own for the operation, and nothing was submitted. */
+  NOT_SUBMITTED: -2,
   /** A call returned FALSE and the reason was lost: never a success. */
   UNKNOWN: -1,
   /** Done. */
@@ -79,6 +81,7 @@ export const Lane = {
 } as const;
 
 const SHORTAGES: readonly number[] = [
+  Status.NOT_SUBMITTED,
   Status.OUT_OF_MEMORY,
   Status.NO_SYSTEM_RESOURCES,
   Status.INVALID_USER_BUFFER,
@@ -87,7 +90,13 @@ const SHORTAGES: readonly number[] = [
 
 const ENDS: readonly number[] = [Status.BROKEN, Status.NO_DATA, Status.DISCONNECTED];
 
-/** Whether a status speaks of the system being short of something, which passes. */
+/**
+ * Whether a status speaks of a shortage, which passes.
+ *
+ * A listen, a read or a peek can then be tried again: a listen moves no data, and a read that fails
+ * has taken none. A write cannot, unless it is NOT_SUBMITTED: Windows fills a read that waits with
+ * the beginning of the message before it allocates memory for the rest, so a part may have arrived.
+ */
 export function isShortage(status: number): boolean {
   return SHORTAGES.includes(status);
 }

@@ -6,16 +6,35 @@
 
 import { LONGEST_MESSAGE } from "./options.ts";
 
-/** A message: bytes as they are, or a string, which is sent as UTF-8. */
+/**
+ * A message: bytes as they are, or a string, which is sent as UTF-8. Bytes are those of a
+ * `Uint8Array` of any class and realm, as many as its memory holds at the call; one whose memory is
+ * detached or out of bounds is a `TypeError`.
+ */
 export type Message = string | Uint8Array;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+// Properties of its own may make an array claim any length, and its class may copy as it likes: sizes
+// that are believed would send memory that is not the message's. So the engine is asked.
+const TYPED_ARRAY: object = Object.getPrototypeOf(Uint8Array.prototype);
+const kindOf = getter<string | undefined>(TYPED_ARRAY, Symbol.toStringTag);
+const bufferOf = getter<ArrayBufferLike>(TYPED_ARRAY, "buffer");
+const byteOffsetOf = getter<number>(TYPED_ARRAY, "byteOffset");
+const byteLengthOf = getter<number>(TYPED_ARRAY, "byteLength");
+const isResizable = getter<boolean>(ArrayBuffer.prototype, "resizable");
+
+/** Whether a value is a Uint8Array, of whatever class and realm. Runs no code of the value's. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return kindOf(value) === "Uint8Array";
+}
+
 /**
- * The bytes of a message.
+ * The bytes of a message, as a plain array that has no properties of its own. Memory that is shared,
+ * resizable or of another realm is copied.
  *
- * @throws {TypeError} If it is neither a string nor a Uint8Array.
+ * @throws {TypeError} If it is neither a string nor a Uint8Array, or its memory is gone.
  * @throws {RangeError} If it is longer than one write can be.
  */
 export function encodeMessage(message: unknown): Uint8Array<ArrayBuffer> {
@@ -41,18 +60,26 @@ export function decodeMessage(bytes: Uint8Array): string {
 }
 
 function viewOf(message: unknown): Uint8Array<ArrayBuffer> {
-  if (!(message instanceof Uint8Array)) {
+  if (!isBytes(message)) {
     const type = message === null ? "null" : typeof message;
     throw new TypeError(`Cannot send a message of type ${type}: must be a string or a Uint8Array`);
   }
-  if (!isPlain(message)) return new Uint8Array(message);
-  // A subclass may do otherwise: `slice()` of a Node.js Buffer does not copy.
-  return Object.getPrototypeOf(message) === Uint8Array.prototype
-    ? message
-    : new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
+  try {
+    const buffer = bufferOf(message);
+    // FFI calls do not take memory that is shared or resizable.
+    return buffer instanceof ArrayBuffer && !isResizable(buffer)
+      ? new Uint8Array(buffer, byteOffsetOf(message), byteLengthOf(message))
+      : new Uint8Array(message);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new TypeError("Cannot send a message whose memory is detached or out of bounds", {
+      cause,
+    });
+  }
 }
 
-/** Memory that is shared or resizable is not taken by FFI calls: it is copied first. */
-function isPlain(view: Uint8Array): view is Uint8Array<ArrayBuffer> {
-  return view.buffer instanceof ArrayBuffer && !view.buffer.resizable;
+/** A getter of the engine's own, as a function of what it is asked about. */
+function getter<T>(prototype: object, name: PropertyKey): (of: unknown) => T {
+  const { get = () => undefined } = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
+  return Function.prototype.call.bind(get);
 }

@@ -11,7 +11,7 @@ import type { Operation, WaitLoop } from "./wait_loop.ts";
 /** Bytes of the first read of a connection, and of each when its messages are short. */
 const FIRST_READ = 4096;
 
-/** Bytes of a first read at most, where nothing else is said. */
+/** Bytes of a first read at most, where the pipe's quota is not known. */
 const LONGEST_FIRST_READ = 65_536;
 
 /**
@@ -38,14 +38,23 @@ export interface Fault {
  * Between the two the writer may withdraw the rest and write another message, which the second read
  * would take for the end of the first. Therefore the length of the rest is asked at once, and a
  * second read that brings anything else is a fault.
+ *
+ * That leaves a writer that has swapped them before the length was asked. It can only withdraw what
+ * is longer than the pipe's quota: anything else is written at once and stays. So where the quota is
+ * known, and the last message was longer, the next is awaited by a read of 0 bytes, which takes
+ * nothing of it, then measured, and then read at one go. This costs a call more for each message,
+ * and is not done for those that fit, nor for the first one of a connection.
  */
 export class MessageReader {
   readonly #loop: WaitLoop;
   readonly #kernel: Kernel;
   readonly #operation: Operation;
   readonly #longest: number;
+  readonly #quota: number | undefined;
   readonly #longestFirst: number;
   #first = FIRST_READ;
+  /** Whether the next message is only awaited by the first read, which has no room for any of it. */
+  #awaits = false;
   #message: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   /** Bytes of the first piece, which stays in the slot's memory until the rest is read. */
   #piece = 0;
@@ -53,23 +62,24 @@ export class MessageReader {
   #readsRest = false;
   #fault: Fault | undefined = undefined;
 
-  /** @param longestFirst Bytes that a connection may hold while its client is silent. */
-  constructor(
-    loop: WaitLoop,
-    operation: Operation,
-    longest: number,
-    longestFirst: number = LONGEST_FIRST_READ,
-  ) {
+  /**
+   * @param longest Bytes of the longest message that is taken.
+   * @param quota Bytes that the other end can write without anybody reading, if that is known. As
+   *   much may this end hold while the other is silent.
+   */
+  constructor(loop: WaitLoop, operation: Operation, longest: number, quota?: number) {
     this.#loop = loop;
     this.#kernel = loop.kernel;
     this.#operation = operation;
     this.#longest = longest;
-    this.#longestFirst = Math.max(longestFirst, FIRST_READ);
+    this.#quota = quota;
+    this.#longestFirst = Math.max(quota ?? LONGEST_FIRST_READ, FIRST_READ);
   }
 
   /** A new connection begins: nothing is known of its messages. */
   begin(): void {
     this.#first = FIRST_READ;
+    this.#awaits = false;
     this.#rest = 0;
   }
 
@@ -92,7 +102,7 @@ export class MessageReader {
   readFirst(): void {
     this.#readsRest = false;
     this.#rest = 0;
-    this.#loop.read(this.#operation, this.#first);
+    this.#loop.read(this.#operation, this.#awaits ? 0 : this.#first);
   }
 
   /** Submits the one read for the rest, after "partial". */
@@ -122,6 +132,7 @@ export class MessageReader {
     const message = this.#message;
     this.#message = EMPTY;
     this.#rest = 0;
+    this.#awaits = message.length > (this.#quota ?? Infinity);
     // Half at most at once, so that a short message among long ones does not cost them two reads.
     const length = Math.max(message.length, this.#first >> 1, FIRST_READ);
     this.#first = Math.min(length, this.#longestFirst);
@@ -140,7 +151,13 @@ export class MessageReader {
   }
 
   #joinRest(): Outcome {
-    if (this.#transferred !== this.#rest) return this.#mismatch();
+    const rest = this.#transferred;
+    if (rest !== this.#rest) {
+      if (this.#piece > 0) return this.#mismatch();
+      // Nothing of the one that was measured was taken, and this one is whole.
+      this.#message = new Uint8Array(rest);
+      this.#rest = rest;
+    }
     this.#kernel.take(this.#operation.slot, this.#message.subarray(this.#piece));
     return "message";
   }
@@ -152,10 +169,17 @@ export class MessageReader {
     if (isEnd(status)) return "ended";
     if (isShortage(status)) return this.#later();
     if (status !== Status.SUCCESS) return this.#broken({ call: "PeekNamedPipe", status });
-    if (left === 0) return this.#mismatch();
+    if (left === 0) return this.#awaits ? this.#awaitNext() : this.#mismatch();
     if (this.#piece + left > this.#longest) return this.#tooLong(this.#piece + left);
     this.#rest = left;
     return "partial";
+  }
+
+  /** What was awaited is withdrawn, or it is an empty one by now, which another such read takes. */
+  #awaitNext(): Outcome {
+    if (this.#operation.cancelled) return "cancelled";
+    this.readFirst();
+    return "later";
   }
 
   #later(): Outcome {
@@ -169,7 +193,7 @@ export class MessageReader {
   }
 
   #mismatch(): Outcome {
-    const reason = "a message was withdrawn after its first piece was read";
+    const reason = "a message was withdrawn while it was read";
     return this.#broken({ call: "ReadFile", status: this.#operation.status, reason });
   }
 

@@ -35,13 +35,21 @@ export interface RawServerOptions {
   readonly waitTimeout?: number | undefined;
   readonly maxRequest?: number | undefined;
   readonly maxBuffered?: number | undefined;
+  readonly maxQueued?: number | undefined;
   readonly maxPerProcess?: number | undefined;
   readonly idleTimeout?: number | undefined;
   readonly replyTimeout?: number | undefined;
   readonly responderTimeout?: number | undefined;
   readonly access?: PipeAccess | undefined;
   readonly remote?: boolean | undefined;
-  readonly authorize?: unknown;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The functions among a server's options, whatever their types. */
+export interface Hooks<Authorize, OnListen, OnDisconnect> {
+  readonly authorize?: Authorize | undefined;
+  readonly onListen?: OnListen | undefined;
+  readonly onDisconnect?: OnDisconnect | undefined;
 }
 
 /** Options of a server, checked and complete. */
@@ -54,23 +62,30 @@ export interface ServerSettings {
   readonly waitTimeout: number;
   readonly maxRequest: number;
   readonly maxBuffered: number;
+  readonly maxQueued: number;
   readonly maxPerProcess: number;
   readonly idleTimeout: number;
   readonly replyTimeout: number;
   readonly responderTimeout: number;
   readonly access: PipeAccess;
   readonly remote: boolean;
+  readonly signal: AbortSignal | undefined;
   /** Whether the server asks Windows about users, its own and its clients'. */
   readonly identifies: boolean;
 }
 
-/** Options of a client, before they are checked. */
-export interface RawClientOptions {
-  readonly path: string;
+/** Options of one call, before they are checked. */
+export interface RawCallOptions {
   readonly timeout?: number | undefined;
   readonly missing?: "wait" | "fail" | undefined;
   readonly maxMessage?: number | undefined;
   readonly server?: "current-user" | { readonly sid: string } | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of a client, before they are checked. */
+export interface RawClientOptions extends RawCallOptions {
+  readonly path: string;
 }
 
 /** Options of a client, checked and complete. */
@@ -81,14 +96,17 @@ export interface ClientSettings {
   readonly maxMessage: number;
   /** Who must own the pipe: this process's user, or the user with this SID; undefined: anybody. */
   readonly server: "current-user" | { readonly sid: string } | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
-/** Checks a server's options and fills in the defaults. */
-export function serverSettings(options: RawServerOptions): Readonly<ServerSettings> {
+/** Reads a server's options, each once, checks them and fills in the defaults. */
+export function serverSettings<A, L, D>(
+  options: RawServerOptions & Hooks<A, L, D>,
+): Readonly<ServerSettings & Hooks<A, L, D>> {
   requireObject("options", options);
   const instances = integer("instances", options.instances, 1, 65_000, 4);
   const access = accessOf(options.access);
-  optionalFunction("authorize", options.authorize);
+  const authorize = optionalFunction("authorize", options.authorize);
   return Object.freeze({
     path: serverPath(options.path),
     instances,
@@ -98,29 +116,41 @@ export function serverSettings(options: RawServerOptions): Readonly<ServerSettin
     waitTimeout: integer("waitTimeout", options.waitTimeout, 1, MAX_DWORD - 1, 5_000),
     maxRequest: integer("maxRequest", options.maxRequest, 0, LONGEST_MESSAGE, 16 * MIB),
     maxBuffered: limit("maxBuffered", options.maxBuffered, 1, 256 * MIB),
+    maxQueued: limit("maxQueued", options.maxQueued, 1, 16 * MIB),
     maxPerProcess: limit("maxPerProcess", options.maxPerProcess, 1),
     idleTimeout: limit("idleTimeout", options.idleTimeout, 1),
     replyTimeout: limit("replyTimeout", options.replyTimeout, 1, 30_000),
     responderTimeout: limit("responderTimeout", options.responderTimeout, 1),
     access,
     remote: remoteOf(options.remote, access),
-    identifies: access !== "system-default" || options.authorize !== undefined,
+    signal: abortSignal(options.signal),
+    authorize,
+    onListen: optionalFunction("onListen", options.onListen),
+    onDisconnect: optionalFunction("onDisconnect", options.onDisconnect),
+    identifies: access !== "system-default" || authorize !== undefined,
   });
 }
 
-/** Checks a client's options and fills in the defaults. */
+/** Reads a client's options, each once, checks them and fills in the defaults. */
 export function clientSettings(options: RawClientOptions): Readonly<ClientSettings> {
+  requireObject("options", options);
+  return callSettings(options.path, options);
+}
+
+/** {@linkcode clientSettings} where the name is not among the options. */
+export function callSettings(path: string, options: RawCallOptions): Readonly<ClientSettings> {
   requireObject("options", options);
   const { missing = "wait" } = options;
   if (missing !== "wait" && missing !== "fail") {
     throw new TypeError(`Cannot use "missing": must be "wait" or "fail", was ${show(missing)}`);
   }
   return Object.freeze({
-    path: clientPath(options.path),
+    path: clientPath(path),
     timeout: milliseconds("timeout", options.timeout, 5_000),
     missing,
     maxMessage: integer("maxMessage", options.maxMessage, 0, LONGEST_MESSAGE, 16 * MIB),
     server: ownerOf(options.server),
+    signal: abortSignal(options.signal),
   });
 }
 
@@ -204,8 +234,9 @@ export function requireFunction(name: string, value: unknown): void {
 }
 
 /** Checks a function that a user may hand over. */
-export function optionalFunction(name: string, value: unknown): void {
+export function optionalFunction<T>(name: string, value: T | undefined): T | undefined {
   if (value !== undefined) requireFunction(name, value);
+  return value;
 }
 
 function requireObject(name: string, value: unknown): void {

@@ -6,12 +6,11 @@
 
 import type { PipeSecurity } from "./access.ts";
 import type { Exchange, ServerExchange } from "./exchange.ts";
-import { checkHooks, type ExchangesOptions, onAbort } from "./exchanges.ts";
+import { type ExchangesOptions, onAbort } from "./exchanges.ts";
 import { isThenable, report } from "./hooks.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
-import type { Message } from "./message.ts";
+import { isBytes, type Message } from "./message.ts";
 import {
-  abortSignal,
   concurrencyLimit,
   optionalFunction,
   requireFunction,
@@ -140,15 +139,14 @@ export function serve(options: ServeOptions, responder: Responder): PipeServer {
 /** {@linkcode serve} on any loop. */
 export function serveOn(open: OpenLoop, options: ServeOptions, responder: Responder): PipeServer {
   const settings = serverSettings(options);
-  const signal = abortSignal(options.signal);
-  checkHooks(options);
-  optionalFunction("onError", options.onError);
-  requireFunction("responder", responder);
+  const onError = optionalFunction("onError", options.onError);
   const limit = concurrencyLimit(options.concurrency);
+  requireFunction("responder", responder);
+  const { signal } = settings;
   if (signal?.aborted) return new NeverServed(settings.path);
   const loop = open(settings.path, settings.identifies);
-  const responders = new Responders(loop, responder, options.onError, limit);
-  const server = new Server(loop, settings, options, responders);
+  const responders = new Responders(loop, responder, onError, limit);
+  const server = new Server(loop, settings, responders);
   responders.onIdle = () => server.endIfDone();
   server.open();
   onAbort(server, signal, () => server.stop());
@@ -242,9 +240,11 @@ class Responders implements Sink {
   #start(exchange: ServerExchange): void {
     this.#working++;
     exchange.take();
+    // Called by themselves, so that they do not get this object as their `this`.
+    const responder = this.#responder;
     let reply: ReturnType<Responder>;
     try {
-      reply = this.#responder(exchange.request, exchange);
+      reply = responder(exchange.request, exchange);
     } catch (error) {
       this.#goOn(this.#failed(exchange, error), exchange);
       return;
@@ -300,8 +300,9 @@ class Responders implements Sink {
 
   async #failed(exchange: ServerExchange, error: unknown): Promise<void> {
     try {
-      if (this.#onError === undefined) throw error;
-      const result = this.#onError(error, exchange);
+      const onError = this.#onError;
+      if (onError === undefined) throw error;
+      const result = onError(error, exchange);
       const reply = isThenable(result) ? await result : result;
       if (!isReply(reply)) throw wrongReply(reply);
       if (reply !== undefined && !exchange.answered) exchange.answer(reply, true);
@@ -374,7 +375,7 @@ async function sendWhileThere(exchange: ServerExchange, message: Message): Promi
 }
 
 function isReply(value: unknown): value is Reply {
-  return value === undefined || typeof value === "string" || value instanceof Uint8Array;
+  return value === undefined || typeof value === "string" || isBytes(value);
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<Message> {

@@ -44,6 +44,16 @@ export interface ServerHooks {
     | undefined;
 }
 
+/** The end of a connection. */
+interface End {
+  readonly client: ServerClient;
+  readonly reason: DisconnectReason;
+  readonly error: Error | undefined;
+}
+
+/** All that a server was told, read once. */
+export type ServerOptions = ServerSettings & ServerHooks;
+
 /** Who answers. */
 export interface Sink {
   /** Whether somebody still works on an exchange; a shutdown waits for that. */
@@ -92,18 +102,20 @@ export class Server implements Host, LoopUser {
   /** Instances whose clients were thrown out. */
   readonly #evicted = new Set<PipeInstance>();
   #dropped = 0;
+  /** Ends that `onDisconnect` is still to be told of. */
+  readonly #untold: End[] = [];
   #report: Promise<ShutdownReport> | undefined = undefined;
   #error: Error | undefined = undefined;
   #leaving = false;
 
-  constructor(loop: WaitLoop, settings: ServerSettings, hooks: ServerHooks, sink: Sink) {
+  constructor(loop: WaitLoop, settings: ServerOptions, sink: Sink) {
     this.path = settings.path;
     this.#loop = loop;
     this.settings = settings;
-    this.budget = new Budget(settings.maxBuffered, loop.deadlines);
+    this.budget = new Budget(settings.maxBuffered);
     this.#accounts = new AccountNames(loop.kernel, loop.deadlines, this.path);
     this.#spec = { ...settings, security: undefined };
-    this.#hooks = hooks;
+    this.#hooks = settings;
     this.#sink = sink;
     this.finished = this.#ended.promise;
     this.finished.catch(() => {});
@@ -121,12 +133,12 @@ export class Server implements Host, LoopUser {
         if (status !== Status.SUCCESS) throw this.#creationError(status, handles.length === 0);
         handles.push(handle);
       }
+      this.#readSecurity(handles[0]);
     } catch (error) {
       for (const created of handles) kernel.close(created);
       this.#loop.leave(this);
       throw error;
     }
-    this.#readSecurity(handles[0]);
     for (const handle of handles) this.#add(handle);
     callHook(this.#hooks.onListen, { path: this.path });
   }
@@ -212,7 +224,8 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode Host}. */
   authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void {
-    askHook("authorize", (asked) => this.#hooks.authorize?.(asked), answered, client);
+    const { authorize = () => true } = this.#hooks;
+    askHook("authorize", authorize, answered, client);
   }
 
   /** See {@linkcode Host}. */
@@ -253,7 +266,25 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode Host}. */
   disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void {
-    callHook(this.#hooks.onDisconnect, client, reason, error);
+    if (this.#hooks.onDisconnect === undefined) return;
+    this.#untold.push({ client, reason, error });
+    this.#loop.atNextTurn(() => this.#tellEnd());
+  }
+
+  /**
+   * In a turn of its own: the last request of a client may be on its way to whoever answers it, and
+   * is there by then.
+   */
+  #tellEnd(): void {
+    const end = this.#untold.shift();
+    if (end === undefined) return;
+    callHook(this.#hooks.onDisconnect, end.client, end.reason, end.error);
+    this.endIfDone();
+  }
+
+  /** There are no further turns. */
+  #tellEnds(): void {
+    while (this.#untold.length > 0) this.#tellEnd();
   }
 
   /** See {@linkcode Host}. */
@@ -281,6 +312,7 @@ export class Server implements Host, LoopUser {
   /** Ends when that is wanted and nothing is left: no instance, and no responder at work. */
   endIfDone(): void {
     if (!this.draining || this.#instances.size > 0) return;
+    if (this.#untold.length > 0) return;
     if (this.#phase === "stopped" || !this.#sink.busy) this.#end();
   }
 
@@ -291,10 +323,7 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode LoopUser}. */
   abandoned(): void {
-    this.#phase = "stopped";
-    this.budget.close();
-    for (const instance of this.#instances) instance.abandon();
-    this.#instances.clear();
+    this.#giveUp();
   }
 
   #add(handle: bigint): void {
@@ -408,14 +437,15 @@ export class Server implements Host, LoopUser {
     this.endIfDone();
   }
 
-  /** The server cannot listen any more, and says so when everything is closed. */
-  #giveUp(error: Error): void {
+  /** Nothing completes any more: closes everything, and ends, with the reason if there is one. */
+  #giveUp(error?: Error): void {
     this.#error ??= error;
     this.#phase = "stopped";
     this.#stopRetrying();
     this.budget.close();
     for (const instance of this.#instances) instance.abandon(this.#error);
     this.#instances.clear();
+    this.#tellEnds();
     this.#end();
   }
 

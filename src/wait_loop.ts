@@ -34,6 +34,7 @@ import {
   type Timer,
 } from "./kernel.ts";
 import { allocate } from "./message.ts";
+import { nextMicrotask } from "./scheduling.ts";
 
 /** What lane IN submits besides reads. */
 const LISTEN = -1;
@@ -101,13 +102,13 @@ export class Operation {
   place = 0;
   /** @internal What it reads at most, in bytes; a listen has none. */
   size = 0;
-  /** @internal Its end was asked for: it is not submitted again. */
+  /** Its end was asked for: it is not submitted again. */
   cancelled = false;
   /** @internal Whether its result, not its submission, comes again after a shortage. */
   repeats = false;
   /** Until when a shortage has kept it from Windows, on the kernel's clock; -Infinity: not at all. */
   deferredUntil = -Infinity;
-  /** @internal What it writes, while the system is short of something. */
+  /** @internal What it writes, while there is no memory of our own for it. */
   message: Uint8Array<ArrayBuffer> | undefined = undefined;
 
   constructor(
@@ -239,16 +240,20 @@ export class WaitLoop {
   /**
    * Writes one message, which is copied before this returns. With PENDING, the completer gets the
    * result in a later turn. Anything else is the result: nothing follows.
+   *
+   * Only a shortage of our own memory, before anything was submitted, is waited out. One that
+   * Windows reports may come after a part of the message was delivered: to write the message again
+   * would join the two. So it is a result, and the connection has to end.
    */
   write(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
     operation.deferredUntil = -Infinity;
     const status = this.#submitOut(operation, message);
-    if (!isShortage(status)) return status;
+    if (status !== Status.NOT_SUBMITTED) return status;
     const copy = allocate(message.length);
-    if (copy === undefined) return status;
+    if (copy === undefined) return Status.OUT_OF_MEMORY;
     copy.set(message);
     operation.message = copy;
-    this.#defer(operation, status);
+    this.#defer(operation, Status.OUT_OF_MEMORY);
     return Status.PENDING;
   }
 
@@ -320,6 +325,7 @@ export class WaitLoop {
       ? this.#believe(operation, BELIEVED.listen, this.kernel.listen(handle, slot))
       : this.#believe(operation, BELIEVED.read, this.kernel.read(handle, slot, size));
     if (status === Status.PENDING) return;
+    // Whoever is short of something: a listen or a read that failed has taken nothing.
     if (isShortage(status)) return this.#defer(operation, status);
     operation.status = status;
     operation.phase = "due";
@@ -393,7 +399,7 @@ export class WaitLoop {
     const { message } = operation;
     if (message === undefined) return;
     const status = this.#submitOut(operation, message);
-    if (isShortage(status)) return this.#defer(operation, status);
+    if (status === Status.NOT_SUBMITTED) return this.#defer(operation, Status.OUT_OF_MEMORY);
     operation.message = undefined;
     operation.deferredUntil = this.kernel.now();
     if (status !== Status.PENDING) this.finish(operation, status);
@@ -414,7 +420,7 @@ export class WaitLoop {
     // Nobody waits, and nobody is about to: the next turn looks.
     if (this.#waiting === "nothing") return this.#queueTurn();
     this.#lookQueued = true;
-    queueMicrotask(() => {
+    nextMicrotask(() => {
       this.#lookQueued = false;
       if (!this.#turnQueued && !this.#dead && this.#seesCompletion()) this.#queueTurn();
     });
@@ -601,7 +607,10 @@ export class WaitLoop {
     this.#dead = true;
     this.#stopRetrying();
     this.deadlines.clear();
+    // Somebody else may have dispatched the event: then the program goes on, with another loop.
+    this.#onDisposed();
     for (const user of this.#users) user.abandoned();
     this.kernel.abandon();
+    this.#resolveLeavers();
   }
 }

@@ -1,22 +1,23 @@
 import { assertEquals } from "@std/assert";
 import { Budget } from "../src/budget.ts";
-import { Deadlines } from "../src/deadlines.ts";
-import { MemoryKernel } from "./memory_kernel.ts";
 
 /** A budget, and in which order those went on who asked for it. */
 function fixture(limit: number) {
-  const kernel = new MemoryKernel();
-  const deadlines = new Deadlines(kernel);
-  const budget = new Budget(limit, deadlines);
+  const budget = new Budget(limit);
   const went: string[] = [];
+  const eras = new Map<string, number>();
   /** Asks for bytes, and holds them from when it goes on. */
   function want(name: string, bytes: number): (() => void) | undefined {
     return budget.wait(bytes, () => {
       went.push(name);
-      budget.hold(bytes);
+      eras.set(name, budget.hold(bytes));
     });
   }
-  return { kernel, deadlines, budget, went, want };
+  /** Gives back what somebody holds, or a part of it. */
+  function free(name: string, bytes: number): void {
+    budget.free(bytes, eras.get(name) ?? NaN);
+  }
+  return { budget, went, want, free };
 }
 
 Deno.test("Budget lets go on at once who fits", () => {
@@ -29,93 +30,101 @@ Deno.test("Budget lets go on at once who fits", () => {
 });
 
 Deno.test("Budget lets wait who does not fit, and go on in order", () => {
-  const { budget, went, want } = fixture(100);
+  const { budget, went, want, free } = fixture(100);
   want("a", 100);
   want("b", 50);
-  // It would fit, but others were there before.
-  want("c", 0);
+  want("c", 50);
   want("d", 50);
-  want("e", 1);
+  free("a", 49);
   assertEquals(went, ["a"]);
-  budget.free(49);
-  assertEquals(went, ["a"]);
-  budget.free(1);
+  free("a", 1);
+  assertEquals(went, ["a", "b"]);
+  free("a", 50);
   assertEquals(went, ["a", "b", "c"]);
-  budget.free(50);
+  free("b", 50);
+  free("c", 50);
   assertEquals(went, ["a", "b", "c", "d"]);
-  budget.free(100);
-  assertEquals(went, ["a", "b", "c", "d", "e"]);
-  budget.free(1);
+  free("d", 50);
   assertEquals(budget.held, 0);
 });
 
-Deno.test("Budget lets who needs more than half go on when half is left", () => {
-  const { budget, went, want } = fixture(100);
-  want("small", 51);
-  want("huge", 1_000);
-  want("next", 1);
-  assertEquals(went, ["small"]);
-  budget.free(1);
-  assertEquals(went, ["small", "huge"]);
-  assertEquals(budget.held, 1_050);
-  budget.free(949);
-  assertEquals(went, ["small", "huge"]);
-  budget.free(2);
-  assertEquals(went, ["small", "huge", "next"]);
+Deno.test("Budget lets pass who fits: those that wait behind, and those that come", () => {
+  const { went, want, free } = fixture(100);
+  want("a", 90);
+  want("long", 50);
+  want("less long", 20);
+  want("comes", 10);
+  assertEquals(went, ["a", "comes"]);
+  free("a", 20);
+  assertEquals(went, ["a", "comes", "less long"]);
 });
 
-Deno.test("Budget lets whoever fits overtake from time to time, more and more seldom", async () => {
-  const { kernel, deadlines, budget, went, want } = fixture(100);
-  want("stays", 60);
-  want("long", 50);
-  want("too long, too", 41);
-  want("0", 0);
-  assertEquals(went, ["stays"]);
-  for (const [i, patience] of [1, 2, 4, 8].entries()) {
-    await kernel.advance(patience - 1);
-    assertEquals(went.length, i + 1, `after ${patience - 1} ms`);
-    await kernel.advance(1);
-    assertEquals(went.at(-1), `${i}`);
-    want(`${i + 1}`, 0);
+Deno.test("Budget lets a quarter pass when as much has passed as the first one needs", () => {
+  const { went, want, free } = fixture(100);
+  want("slow", 60);
+  want("long", 41);
+  for (let i = 0; i < 4; i++) {
+    assertEquals(want(`${i}`, 10), undefined);
+    free(`${i}`, 10);
   }
-  await kernel.advance(60_000);
-  want("next", 0);
-  await kernel.advance(9_999);
-  // Now it is the turn of the first.
-  budget.free(10);
-  assertEquals(went.slice(5), ["4", "next", "long"]);
-  assertEquals(deadlines.size, 1);
-  await kernel.advance(1);
-  budget.free(100);
-  assertEquals(went.at(-1), "too long, too");
-  assertEquals([deadlines.size, kernel.leftovers().timers], [0, 0]);
+  want("last", 1);
+  assertEquals(went.at(-1), "last");
+  // From here on it is due.
+  want("too much", 26);
+  assertEquals(went.at(-1), "last");
+  for (let i = 0; i < 100; i++) {
+    assertEquals(want("passes", 25), undefined);
+    want("exceeds", 1)?.();
+    assertEquals(went.at(-1), "passes");
+    free("passes", 25);
+  }
+  free("last", 1);
+  assertEquals(went.at(-1), "passes");
+  free("slow", 1);
+  assertEquals(went.at(-1), "long");
+  // And now the next one waits for its turn, with nothing that has passed it.
+  free("long", 41);
+  assertEquals(went.at(-1), "too much");
+});
+
+Deno.test("Budget lets who needs more than half go on when half is left", () => {
+  const { budget, went, want, free } = fixture(100);
+  want("small", 51);
+  want("huge", 1_000);
+  assertEquals(went, ["small"]);
+  free("small", 1);
+  assertEquals(went, ["small", "huge"]);
+  assertEquals(budget.held, 1_050);
+  want("next", 1);
+  free("huge", 949);
+  assertEquals(went, ["small", "huge"]);
+  free("huge", 2);
+  assertEquals(went, ["small", "huge", "next"]);
 });
 
 Deno.test("Budget holds what is held without asking, and lets others wait for it", () => {
   const { budget, went, want } = fixture(100);
-  budget.hold(1_000);
+  const era = budget.hold(1_000);
   want("a", 0);
   assertEquals(went, []);
-  budget.free(899);
+  budget.free(899, era);
   assertEquals(went, []);
-  budget.free(1);
+  budget.free(1, era);
   assertEquals(went, ["a"]);
 });
 
 Deno.test("Budget goes on with the next when one gives up waiting", () => {
-  const { budget, went, want } = fixture(100);
-  want("a", 50);
-  want("full", 50);
+  const { budget, went, want, free } = fixture(100);
+  want("full", 100);
   const giveUp = want("b", 60);
-  const giveUpToo = want("c", 70);
-  want("d", 20);
-  budget.free(20);
-  giveUpToo?.();
-  assertEquals(went, ["a", "full"]);
+  // It is due, and nobody who needs more than a quarter passes it.
+  budget.free(60, budget.hold(60));
+  want("c", 40);
+  free("full", 40);
+  assertEquals(went, ["full"]);
   giveUp?.();
-  assertEquals(went, ["a", "full", "d"]);
+  assertEquals(went, ["full", "c"]);
   giveUp?.();
-  giveUpToo?.();
   assertEquals(budget.held, 100);
 });
 
@@ -127,11 +136,11 @@ Deno.test("Budget without a limit lets nobody wait", () => {
 });
 
 Deno.test("Budget that is closed lets nobody go on", () => {
-  const { budget, went, want } = fixture(100);
+  const { budget, went, want, free } = fixture(100);
   want("a", 100);
   const giveUp = want("b", 10);
   budget.close();
-  budget.free(100);
+  free("a", 100);
   giveUp?.();
   assertEquals(went, ["a"]);
   assertEquals(budget.held, 0);

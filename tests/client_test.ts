@@ -736,7 +736,7 @@ Deno.test(
   inWorld(async (world) => {
     const [conn, server] = await connected(world);
     world.kernel.failNext("read", Status.NO_SYSTEM_RESOURCES);
-    world.kernel.failNext("write", Status.NOT_ENOUGH_QUOTA);
+    world.kernel.failNext("write", Status.NOT_SUBMITTED);
     const answer = fate(conn.request("x"));
     await world.pass(10);
     assertEquals(server.readText(), "x");
@@ -772,17 +772,25 @@ Deno.test(
 );
 
 Deno.test(
-  "connections are closed when the program goes away",
+  "connections are closed when the program goes away, and connecting is given up",
   inWorld(async (world) => {
     const [conn, server] = await connected(world, {}, { readBufferSize: 1 });
-    const pending = [fate(conn.receive()), fate(conn.send("long")), fate(conn.send("long"))];
+    const pending: Fate<unknown>[] = [
+      fate(conn.receive()),
+      fate(conn.send("long")),
+      fate(conn.send("long")),
+      fate(open(world, { path: "missing" })),
+    ];
     await world.idle();
     world.kernel.unload();
     assertEquals(server.state, "closing");
     await world.idle();
-    for (const { state } of pending) assertEquals(state, "rejected");
+    for (const { error } of pending) assertInstanceOf(error, Deno.errors.Interrupted);
     world.abandonMemory();
     server.close();
+    const [again, other] = await connected(world);
+    again.close();
+    other.close();
   }),
 );
 

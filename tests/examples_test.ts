@@ -31,6 +31,7 @@ const REFUSED: string[][] = [
   ["a", "--max-request=1.5"],
   ["a", "--max-request="],
   ["a", "--max-request=99999999999"],
+  ["a", "--read-buffer-size=99999999999"],
   ["a", "--idle-timeout", "0"],
   ["a", "--idle-timeout", "1s"],
   ["a", "--reply-timeout", "0"],
@@ -50,8 +51,8 @@ Deno.test("echo_server.ts says how it is used when it cannot use what it is give
 const ignore = Deno.build.os === "windows";
 
 Deno.test("echo_server.ts takes its limits", { ignore }, async () => {
-  const limits = ["--max-request=0", "--idle-timeout=1", "--reply-timeout", "5000"];
-  const { code, stderr } = await run("echo_server.ts", "a", ...limits, "--max-instances=1");
+  const limits = ["--max-request=0", "--read-buffer-size=0", "--idle-timeout=1"];
+  const { code, stderr } = await run("echo_server.ts", "a", ...limits, "--reply-timeout", "1");
   assertEquals(code, 1);
   assertStringIncludes(stderr, "NotSupported");
 });

@@ -514,6 +514,51 @@ Deno.test(
 );
 
 Deno.test(
+  "onDisconnect is told after the last request of a client was handed out, even through a wrapper",
+  inWorld(async (world) => {
+    const told: string[] = [];
+    const generator = world.exchanges({ onDisconnect: ({ id }) => void told.push(`end of ${id}`) });
+    async function* wrapped() {
+      for await (const exchange of generator) yield exchange;
+    }
+    const gates: (() => void)[] = [];
+    const over = (async () => {
+      for await (const exchange of wrapped()) {
+        told.push(`request ${exchange.text()} of ${exchange.client.id}`);
+        await new Promise<void>((resolve) => gates.push(resolve));
+      }
+    })();
+    await world.idle();
+    for (const number of [1, 2, 3]) {
+      const client = world.connect();
+      client.write(`${number}`);
+      client.close();
+      await world.idle();
+    }
+    for (let i = 0; i < 3; i++) {
+      gates[i]?.();
+      await world.idle();
+    }
+    assertEquals(told, [1, 2, 3].flatMap((id) => [`request ${id} of ${id}`, `end of ${id}`]));
+    await generator.return();
+    await over;
+  }),
+);
+
+Deno.test(
+  "a server that is stopped has told the end of every client when it has ended",
+  inWorld(async (world) => {
+    // The loop lives on.
+    const other = world.serve((request) => request, { path: "other" });
+    const { questions, client } = await asked(world);
+    await questions.end();
+    assertEquals(world.reasons, ["server"]);
+    client.close();
+    await other.shutdown();
+  }),
+);
+
+Deno.test(
   "an exchange whose client left while it was queued is yielded with its signal aborted",
   inWorld(async (world) => {
     const generator = world.exchanges({ instances: 1, maxInstances: 1 });
@@ -529,7 +574,6 @@ Deno.test(
     const { value } = await generator.next();
     assertEquals(value?.text(), "second");
     assert(value?.signal.aborted);
-    assertEquals(world.reasons, ["client"]);
     const third = generator.next();
     await world.idle();
     assertEquals(await ask(world, "third"), undefined);

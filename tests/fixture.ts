@@ -252,7 +252,7 @@ export function inWorld(body: (world: World) => Promise<void>): () => Promise<vo
     const { hold } = Budget.prototype;
     const accounting = mock.method(Budget.prototype, "hold", function (this: Budget, n: number) {
       world.budgets.add(this);
-      hold.call(this, n);
+      return hold.call(this, n);
     });
     try {
       await body(world);

@@ -645,6 +645,39 @@ export function testKernelContract(
     assertEquals(bench.kernel.transferred(Lane.OUT, client.slot), message.length);
   });
 
+  test("write() of what fits into the quota is over at once, and cannot be withdrawn", async (bench) => {
+    const message = bytes(1_048_576);
+    const { server, client } = await bench.pair({ readBufferSize: message.length });
+    const submitted = client.write(message);
+    assertEquals(client.cancel(Lane.OUT), Status.NOTHING_TO_CANCEL);
+    assertEquals(await client.end(Lane.OUT, submitted), Status.SUCCESS);
+    // As one does that believes to have withdrawn it.
+    const other = client.write("other");
+    assertEquals(await server.readEnd(FIRST_READ), Status.MORE_DATA);
+    assertEquals(server.left(), message.length - FIRST_READ);
+    assertEquals(await server.readEnd(message.length), Status.SUCCESS);
+    assertEquals(server.taken().length, message.length - FIRST_READ);
+    assertEquals(await client.end(Lane.OUT, other), Status.SUCCESS);
+    assertEquals(await server.receive(), "other");
+  });
+
+  for (const waiting of [false, true]) {
+    const how = waiting ? "that waits" : "that comes later";
+    test(`a read of 0 bytes ${how} takes nothing of a message, but an empty one`, async (bench) => {
+      const { server, client } = await bench.pair();
+      for (const text of ["message", "", "next"]) {
+        const early = waiting ? server.read(0) : undefined;
+        assertEquals(early ?? Status.PENDING, Status.PENDING);
+        await client.send(text);
+        const status = await server.end(Lane.IN, early ?? server.read(0));
+        assertEquals(status, text === "" ? Status.SUCCESS : Status.MORE_DATA);
+        assertEquals(bench.kernel.transferred(Lane.IN, server.slot), 0);
+        assertEquals(server.left(), text.length);
+        if (text !== "") assertEquals(await server.receive(text.length), text);
+      }
+    });
+  }
+
   test("write() has copied its message when it returns", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 0 });
     const message = encoder.encode("mine");

@@ -25,6 +25,7 @@ const respond: Responder = (request, exchange) => {
   if (what === "work") {
     return new Promise((resolve) => exchange.signal.addEventListener("abort", () => resolve()));
   }
+  if (what === "thrice") { for (let i = 0; i < 3; i++) exchange.send(new Uint8Array(600)); }
   if (what === "reply") return new Uint8Array(Number(size));
   return request;
 };
@@ -99,6 +100,15 @@ const OFFENCES: Record<string, Offence> = {
       await world.pass(1);
     },
     error: Deno.errors.TimedOut,
+    ended: Status.DISCONNECTED,
+  },
+  maxQueued: {
+    options: { maxQueued: 1_000, writeBufferSize: 100 },
+    offend: async (world, client) => {
+      client.write("thrice");
+      await world.idle();
+    },
+    error: Deno.errors.Busy,
     ended: Status.DISCONNECTED,
   },
   responderTimeout: {
@@ -496,7 +506,6 @@ Deno.test(
     }
     assertStrictEquals(signal.reason, world.ends[0]?.error);
     await assertRejects(() => reply("late"), Deno.errors.TimedOut, "(replyTimeout)");
-    assertEquals(world.held, 0);
     client.close();
     await questions.end();
   }),
@@ -576,20 +585,20 @@ for (const replyTimeout of [1_000, Infinity]) {
 }
 
 Deno.test(
-  "replyTimeout ends a connection whose reply the system has no memory for, and says so",
+  "replyTimeout ends a connection whose reply there is no memory to write, and says so",
   inWorld(async (world) => {
     const questions = world.ask({ replyTimeout: 5_000 });
     const client = await arrived(world);
     client.write("x");
     await world.idle();
-    failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     await world.pass(4_999);
-    assertEquals([replied.state, world.held], ["pending", 6]);
+    assertEquals(replied.state, "pending");
     await world.pass(1);
-    assertEquals([replied.state, world.held], ["rejected", 0]);
+    assertEquals(replied.state, "rejected");
     assertInstanceOf(replied.error, WindowsError);
-    assertEquals([replied.error.call, replied.error.code], ["WriteFile", 1816]);
+    assertEquals([replied.error.call, replied.error.code], ["WriteFile", 8]);
     assertEquals(world.reasons, ["error"]);
     assertStrictEquals(world.ends[0]?.error, replied.error);
     client.close();
@@ -604,7 +613,7 @@ Deno.test(
     const client = await arrived(world);
     client.write("x");
     await world.idle();
-    failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     questions.at().client.close();
     await world.pass(4_999);
@@ -622,7 +631,7 @@ Deno.test(
   inWorld(async (world) => {
     const server = world.serve(() => "an answer", { replyTimeout: 5_000, writeBufferSize: 2 });
     const client = await arrived(world);
-    const shortage = failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.pass(4_000);
     shortage.on = false;
@@ -1062,27 +1071,32 @@ Deno.test(
 );
 
 Deno.test(
-  "maxBuffered: one who needs more than is left holds up nobody for long who needs little",
+  "maxBuffered: one who needs more than is left holds up nobody who needs less",
   inWorld(async (world) => {
-    const server = world.serve(respond, { maxBuffered: 10_000, writeBufferSize: 100 });
-    const lazy = await arrived(world);
-    lazy.write("reply 6000");
-    const long = await arrived(world);
-    long.write(new Uint8Array(5_000));
-    for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
-      client.write("short");
-      await world.pass(4_000);
-      assertEquals(client.readText(), "short");
-      client.close();
-      await world.idle();
-    }
-    assertEquals([long.readText(), lazy.read()?.length], [undefined, 6_000]);
+    const questions = world.ask({ maxBuffered: 1_000_000 });
+    const holder = await arrived(world);
+    holder.write(new Uint8Array(950_000));
     await world.idle();
-    assertEquals(long.readText(), "5000");
-    lazy.close();
-    long.close();
-    await server.shutdown();
+    const long = await arrived(world);
+    long.write(new Uint8Array(100_000));
+    await world.idle();
+    const clients = [await arrived(world), await arrived(world)];
+    // No time passes. It is passed by more than it needs, and still keeps nobody waiting.
+    for (let i = 0; i < 100; i++) {
+      for (const [size, client] of [[2, clients[0]], [2_000, clients[1]]] as const) {
+        client?.write(new Uint8Array(size));
+        await world.idle();
+        assertEquals(questions.at().request.length, size);
+        questions.at().reply();
+      }
+    }
+    assertEquals([questions.all.length, world.held], [201, 950_000]);
+    questions.at(0).reply();
+    await world.idle();
+    assertEquals(questions.at().request.length, 100_000);
+    questions.at().reply();
+    for (const client of [holder, long, ...clients]) client.close();
+    await questions.end();
   }),
 );
 
@@ -1157,31 +1171,6 @@ Deno.test(
     await world.idle();
     assertEquals([world.reasons, world.held], [["client"], 0]);
     await questions.end();
-  }),
-);
-
-Deno.test(
-  "maxBuffered counts replies until they are written",
-  inWorld(async (world) => {
-    const server = world.serve(respond, { maxBuffered: 500, writeBufferSize: 100, instances: 2 });
-    const lazy = await arrived(world);
-    const client = await arrived(world);
-    lazy.write("reply 900");
-    await world.idle();
-    assertEquals(world.held, 900);
-    client.write("was being read already");
-    await world.idle();
-    assertEquals(client.readText(), "was being read already");
-    client.write("waits");
-    await world.pass(20_000);
-    assertEquals(client.readText(), undefined);
-    assertEquals(lazy.read()?.length, 900);
-    await world.idle();
-    assertEquals(client.readText(), "waits");
-    assertEquals(world.ends, []);
-    lazy.close();
-    client.close();
-    await server.shutdown();
   }),
 );
 
@@ -1261,8 +1250,8 @@ for (const size of [50, 5_000]) {
           }
         });
         await Promise.all(counts);
-        // What is read ahead anyway, and replies, come on top of it.
-        assertLessOrEqual(most, maxBuffered + 8 * size);
+        // What is read ahead anyway comes on top of it.
+        assertLessOrEqual(most, maxBuffered + 4 * size);
         assertEquals(world.held, 0);
         assertEquals(world.ends.splice(0), []);
         for (const client of clients) client.close();
@@ -1342,28 +1331,6 @@ for (const [what, hold] of Object.entries(HOLDERS)) {
     }),
   );
 }
-
-Deno.test(
-  "maxBuffered gets everything back of replies whose memory the program has given away",
-  inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10 });
-    for (const end of ["reads", "leaves"]) {
-      const client = await arrived(world);
-      client.write("x");
-      await world.idle();
-      const bytes = new Uint8Array(100);
-      const replied = fate(questions.at().reply(bytes));
-      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-      assertEquals(world.held, 100);
-      if (end === "reads") client.read();
-      else client.close();
-      await world.idle();
-      assertEquals([replied.state, world.held], [end === "reads" ? "resolved" : "rejected", 0]);
-      if (end === "reads") client.close();
-    }
-    await questions.end();
-  }),
-);
 
 Deno.test(
   "maxBuffered: a client that takes back what waits to be read does not hold up a shutdown",
@@ -1481,6 +1448,85 @@ for (const [what, size] of [["a request", 10], ["the rest of a long request", 10
     );
   }
 }
+
+// maxQueued
+
+Deno.test(
+  "maxQueued: a client that does not read a long reply keeps nobody waiting",
+  inWorld(async (world) => {
+    const server = world.serve(respond, { maxBuffered: 100, maxQueued: 100, writeBufferSize: 100 });
+    const lazy = await arrived(world);
+    lazy.write("reply 1000000");
+    await world.idle();
+    assertEquals(world.held, 0);
+    for (let i = 0; i < 3; i++) await assertServed(world);
+    assertEquals(lazy.read()?.length, 1_000_000);
+    lazy.close();
+    await server.shutdown();
+    assertEquals(world.reasons.filter((reason) => reason === "maxQueued"), []);
+  }),
+);
+
+Deno.test(
+  "maxQueued takes a message while just as much waits, of any length, and no further one",
+  inWorld(async (world) => {
+    const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
+    const client = await arrived(world);
+    for (let round = 0; round < 2; round++) {
+      client.write("x");
+      await world.idle();
+      const { send, reply } = questions.at();
+      // What Windows has taken does not wait, nor does what the client has read.
+      send(new Uint8Array(10));
+      await world.idle();
+      send(new Uint8Array(60));
+      assertEquals([client.read()?.length, client.read()?.length], [10, 60]);
+      await world.idle();
+      send(new Uint8Array(60));
+      send(new Uint8Array(40));
+      reply(new Uint8Array(100_000));
+      for (const size of [60, 40, 100_000]) {
+        assertEquals(client.read()?.length, size);
+        await world.idle();
+      }
+    }
+    client.write("x");
+    await world.idle();
+    const { send, reply, signal } = questions.at();
+    const fates = [60, 41].map((size) => fate(send(new Uint8Array(size))));
+    const error = await assertRejects(() => reply("y"), Deno.errors.Busy, "101 bytes");
+    await world.idle();
+    assertEquals(fates.map(({ state }) => state), ["rejected", "rejected"]);
+    for (const lost of fates) assertStrictEquals(lost.error, error);
+    assertEquals([world.reasons, world.ends[0]?.error], [["maxQueued"], error]);
+    assert(world.ends[0]?.client.signal.aborted);
+    assertEquals([client.read(), client.ended], [undefined, Status.DISCONNECTED]);
+    assertFalse(signal.aborted, "it was answered");
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
+  "maxQueued counts replies whose memory the program has given away",
+  inWorld(async (world) => {
+    const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
+    const client = await arrived(world);
+    for (let round = 0; round < 3; round++) {
+      client.write("x");
+      await world.idle();
+      const bytes = new Uint8Array(101);
+      const replied = fate(questions.at().reply(bytes));
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+      client.read();
+      await world.idle();
+      assertEquals(replied.state, "resolved");
+    }
+    assertEquals(world.reasons, []);
+    client.close();
+    await questions.end();
+  }),
+);
 
 // Timers
 

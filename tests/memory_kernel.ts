@@ -9,6 +9,7 @@ import { setImmediate } from "node:timers";
 import {
   type Handle,
   type Identified,
+  isShortage,
   type Kernel,
   Lane,
   type Opened,
@@ -271,9 +272,12 @@ export class MemoryKernel implements Kernel {
   }
 
   write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number {
-    return this.#submit({ call: "write", handle, slot, lane: Lane.OUT }, 0, (end, operation) => {
-      end.write(operation, message);
-    });
+    return this.#submit(
+      { call: "write", handle, slot, lane: Lane.OUT },
+      0,
+      (end, operation) => end.write(operation, message),
+      (end) => end.writeInPart(message),
+    );
   }
 
   cancel(handle: Handle, lane: Lane, slot: number): number {
@@ -580,6 +584,7 @@ export class MemoryKernel implements Kernel {
     submission: Submission,
     size: number,
     start: (end: End, operation: Operation) => void,
+    startInPart: (end: End) => void = () => {},
   ): number {
     const { call, handle, slot, lane } = submission;
     const open = this.#use(handle);
@@ -608,8 +613,13 @@ export class MemoryKernel implements Kernel {
     this.#signals.reset(lane);
     const failure = this.#fails(call, handle);
     if (failure === undefined) start(open.end, flight.operation);
-    else flight.operation.finish(failure);
+    else {
+      if (failure !== Status.NOT_SUBMITTED && isShortage(failure)) startInPart(open.end);
+      flight.operation.finish(failure);
+    }
     const truth = flight.operation.status;
+    // Nothing was submitted: the system has nothing to say.
+    if (truth === Status.NOT_SUBMITTED) return truth;
     const answer = this.decisions.answers(flight, truth);
     if (truth === Status.PENDING) {
       flight.inFlight = true;

@@ -20,8 +20,8 @@ interface Terms {
   quota?: number;
   /** The longest message. */
   longest?: number;
-  /** The longest first read. */
-  longestFirst?: number;
+  /** The quota that the reader is told. */
+  known?: number | undefined;
 }
 
 /** The server's end of a connection with a reader, and the client's end. */
@@ -36,7 +36,7 @@ class Fixture implements Completer, LoopUser, AsyncDisposable {
   #completions = 0;
   #waiters: (() => void)[] = [];
 
-  constructor({ quota = 65_536, longest = 16 * MIB, longestFirst }: Terms = {}) {
+  constructor({ quota = 65_536, longest = 16 * MIB, known }: Terms = {}) {
     const { kernel, loop } = this;
     loop.enter(this);
     const slot = loop.takeSlot();
@@ -57,7 +57,7 @@ class Fixture implements Completer, LoopUser, AsyncDisposable {
       return read(...args);
     });
     this.operation = new Operation(this, handle, Lane.IN, slot);
-    this.reader = new MessageReader(loop, this.operation, longest, longestFirst);
+    this.reader = new MessageReader(loop, this.operation, longest, known);
   }
 
   completed(): void {
@@ -166,21 +166,22 @@ const LENGTHS: [length: number, reads: number[]][] = [
 ];
 
 /** The lengths of messages, and how large the first read of each is. */
-const FIRST_READS: [limit: number, messages: [length: number, first: number][]][] = [
-  // As long as the last message, up to the limit.
+const FIRST_READS: [quota: number | undefined, messages: [length: number, first: number][]][] = [
+  // As long as the last message, if that is not over the quota.
   [65_536, [[65_536, FIRST], [65_536, 65_536], [65_536, 65_536]]],
-  [65_536, [[70_000, FIRST], [70_000, 65_536]]],
-  [20_000, [[65_536, FIRST], [65_536, 20_000]]],
+  [65_536, [[70_000, FIRST], [65_536, 0], [70_000, 65_536]]],
+  [20_000, [[65_536, FIRST], [20_000, 0], [65_536, 20_000], [65_536, 0]]],
+  [undefined, [[70_000, FIRST], [70_000, 65_536]]],
   // A short message among long ones does not cost them two reads; several do.
   [65_536, [[10_000, FIRST], [10, 10_000], [5_000, 5_000], [10, 5_000], [0, FIRST], [10, FIRST]]],
-  // However small the limit is, a read takes what a connection holds anyway.
-  [0, [[65_536, FIRST], [65_536, FIRST]]],
+  // However small the quota is, a read takes what a connection holds anyway.
+  [1, [[65_536, FIRST], [1, 0], [1, FIRST]]],
 ];
 
-for (const [limit, messages] of FIRST_READS) {
+for (const [quota, messages] of FIRST_READS) {
   const lengths = messages.map(([length]) => length).join(", ");
-  Deno.test(`MessageReader reads at first what the last messages had, to ${limit}: ${lengths}`, async () => {
-    await using fixture = new Fixture({ longestFirst: limit });
+  Deno.test(`MessageReader reads at first what the last messages had, to ${quota}: ${lengths}`, async () => {
+    await using fixture = new Fixture({ known: quota });
     const firsts: number[] = [];
     for (const [length] of messages) {
       fixture.sizes.length = 0;
@@ -272,7 +273,7 @@ Deno.test("MessageReader takes a message that is just as long as the limit", asy
 
 // The glue trap: the rest of a message is withdrawn, and another message comes instead.
 
-const WITHDRAWN = "a message was withdrawn after its first piece was read";
+const WITHDRAWN = "a message was withdrawn while it was read";
 
 /** A long message whose first piece is read, and whose rest of 904 bytes is withdrawn then. */
 async function withdrawn(): Promise<Fixture> {
@@ -317,6 +318,110 @@ Deno.test("MessageReader finds out when the other message comes after it asked",
   await fixture.over();
   assertEquals(fixture.reader.outcome(), "broken");
   assertEquals(fixture.reader.fault?.reason, WITHDRAWN);
+});
+
+// After a message longer than the quota, the next is awaited by a read that takes nothing of it.
+
+const QUOTA = 64;
+
+/** A connection whose last message was longer than the quota that the reader knows. */
+async function warned(terms: Terms = {}): Promise<Fixture> {
+  const fixture = new Fixture({ quota: QUOTA, known: QUOTA, ...terms });
+  fixture.client.write(bytes(100));
+  assertSame(await fixture.message(), bytes(100));
+  fixture.sizes.length = 0;
+  return fixture;
+}
+
+Deno.test("MessageReader awaits the next message after one that is longer than the quota", async () => {
+  await using fixture = await warned();
+  for (const length of [5000, QUOTA + 1, QUOTA, QUOTA]) {
+    fixture.client.write(bytes(length));
+    assertSame(await fixture.message(), bytes(length));
+  }
+  assertEquals(fixture.sizes, [0, 5000, 0, QUOTA + 1, 0, QUOTA, FIRST]);
+});
+
+Deno.test("MessageReader awaits nothing where the quota is not known", async () => {
+  await using fixture = new Fixture({ quota: 0 });
+  for (let i = 0; i < 2; i++) {
+    fixture.client.write(bytes(100));
+    assertSame(await fixture.message(), bytes(100));
+  }
+  assertEquals(fixture.sizes, [FIRST, FIRST]);
+});
+
+Deno.test("MessageReader awaits nothing of a new connection", async () => {
+  await using fixture = await warned();
+  fixture.reader.begin();
+  fixture.client.write("x");
+  await fixture.message();
+  assertEquals(fixture.sizes, [FIRST]);
+});
+
+for (const length of [0, 1, 3_000, 5_000]) {
+  Deno.test(`MessageReader takes ${length} bytes whole after a message that was withdrawn`, async () => {
+    await using fixture = await warned();
+    fixture.reader.readFirst();
+    fixture.client.write(bytes(5000, 7));
+    await fixture.over();
+    assert(fixture.client.cancelWrite());
+    fixture.client.write(bytes(length));
+    let outcome = fixture.reader.outcome();
+    if (outcome === "later") {
+      await fixture.over();
+      outcome = fixture.reader.outcome();
+    }
+    if (outcome === "partial") outcome = await fixture.rest();
+    assertEquals(outcome, "message");
+    assertSame(fixture.reader.takeMessage(), bytes(length));
+  });
+}
+
+for (const [length, outcome] of [[0, "message"], [4999, "message"], [5001, "broken"]] as const) {
+  Deno.test(`MessageReader does not join ${length} bytes to a message that was measured`, async () => {
+    await using fixture = await warned();
+    fixture.client.write(bytes(5000, 7));
+    assertEquals(await fixture.first(), "partial");
+    assert(fixture.client.cancelWrite());
+    fixture.client.write(bytes(length));
+    assertEquals(await fixture.rest(), outcome);
+    if (outcome === "message") assertEquals(fixture.reader.length, length);
+    assertSame(fixture.reader.takeMessage(), bytes(outcome === "message" ? length : 0));
+  });
+}
+
+Deno.test("MessageReader waits on when what it awaited is withdrawn, unless it is cancelled", async () => {
+  await using fixture = await warned();
+  fixture.reader.readFirst();
+  for (const outcome of ["later", "cancelled"] as const) {
+    fixture.client.write(bytes(5000));
+    await fixture.over();
+    assert(fixture.client.cancelWrite());
+    if (outcome === "cancelled") fixture.loop.cancel(fixture.operation);
+    assertEquals(fixture.reader.outcome(), outcome);
+  }
+  assertEquals(fixture.sizes, [0, 0]);
+});
+
+Deno.test("MessageReader refuses what it awaits by its length, before it reads any of it", async () => {
+  await using fixture = await warned({ longest: 200 });
+  fixture.client.write(bytes(201));
+  assertEquals(await fixture.first(), "broken");
+  assertEquals([fixture.reader.fault?.tooLong, fixture.sizes], [true, [0]]);
+});
+
+Deno.test("MessageReader measures what it awaits again after a shortage", async () => {
+  await using fixture = await warned();
+  fixture.kernel.failNext("peek", Status.NO_SYSTEM_RESOURCES);
+  fixture.client.write(bytes(100));
+  assertEquals(await fixture.first(), "later");
+  const again = fixture.over();
+  await fixture.kernel.advance(1);
+  await again;
+  assertEquals(fixture.reader.outcome(), "partial");
+  assertEquals(await fixture.rest(), "message");
+  assertSame(fixture.reader.takeMessage(), bytes(100));
 });
 
 Deno.test("MessageReader gives up a message that JavaScript has no memory for", async () => {

@@ -9,7 +9,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { mock } from "node:test";
-import { callOn, connectOn, type ConnectOptions } from "../src/client.ts";
+import { callOn, type CallOptions, connectOn, type ConnectOptions } from "../src/client.ts";
 import { exchangesOn, type ExchangesOptions } from "../src/exchanges.ts";
 import {
   abortSignal,
@@ -20,11 +20,12 @@ import {
   type RawClientOptions,
   type RawServerOptions,
   requireFunction,
-  type ServerSettings,
   serverSettings,
   shutdownTimeout,
 } from "../src/options.ts";
 import { type Responder, serveOn, type ServeOptions } from "../src/serve.ts";
+import type { ServerOptions } from "../src/server.ts";
+import { inWorld, type World } from "./fixture.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
 const NO_OBJECTS: [unknown, string][] = [
@@ -220,7 +221,7 @@ Deno.test("options are an object", () => {
 
 // Defaults
 
-const SERVER_DEFAULTS: ServerSettings = {
+const SERVER_DEFAULTS: ServerOptions = {
   path: "\\\\.\\pipe\\x",
   instances: 4,
   maxInstances: Infinity,
@@ -229,12 +230,17 @@ const SERVER_DEFAULTS: ServerSettings = {
   waitTimeout: 5_000,
   maxRequest: 16_777_216,
   maxBuffered: 268_435_456,
+  maxQueued: 16_777_216,
   maxPerProcess: Infinity,
   idleTimeout: Infinity,
   replyTimeout: 30_000,
   responderTimeout: Infinity,
   access: "current-user",
   remote: false,
+  signal: undefined,
+  authorize: undefined,
+  onListen: undefined,
+  onDisconnect: undefined,
   identifies: true,
 };
 
@@ -244,19 +250,20 @@ const CLIENT_DEFAULTS: ClientSettings = {
   missing: "wait",
   maxMessage: 16_777_216,
   server: undefined,
+  signal: undefined,
 };
 
 Deno.test("serverSettings() fills in the defaults, and nothing else gets through", () => {
   assertEquals(server({ path: "x" }), SERVER_DEFAULTS);
   const absent = Object.fromEntries(Object.keys(SERVER_DEFAULTS).map((key) => [key, undefined]));
-  assertEquals(server({ ...absent, path: "x", first: true, signal: null }), SERVER_DEFAULTS);
+  assertEquals(server({ ...absent, path: "x", first: true }), SERVER_DEFAULTS);
   assert(Object.isFrozen(server({ path: "x" })));
 });
 
 Deno.test("clientSettings() fills in the defaults, and nothing else gets through", () => {
   assertEquals(client({ path: "x" }), CLIENT_DEFAULTS);
   const absent = Object.fromEntries(Object.keys(CLIENT_DEFAULTS).map((key) => [key, undefined]));
-  assertEquals(client({ ...absent, path: "x", first: true, signal: null }), CLIENT_DEFAULTS);
+  assertEquals(client({ ...absent, path: "x", first: true }), CLIENT_DEFAULTS);
   assert(Object.isFrozen(client({ path: "x" })));
 });
 
@@ -405,6 +412,14 @@ const NUMBERS: NumberOption[] = [
   {
     name: "maxBuffered",
     check: (maxBuffered) => server({ path: "x", maxBuffered }).maxBuffered,
+    range: "from 1",
+    taken: [1, 4096, 0x1_0000_0000, MAX, Infinity],
+    refused: [0, -1, 2 ** 53],
+    infinity: "taken",
+  },
+  {
+    name: "maxQueued",
+    check: (maxQueued) => server({ path: "x", maxQueued }).maxQueued,
     range: "from 1",
     taken: [1, 4096, 0x1_0000_0000, MAX, Infinity],
     refused: [0, -1, 2 ** 53],
@@ -772,6 +787,151 @@ Deno.test("exchanges() opens nothing before next(), and then what its options sa
   assertEquals(await unused.return(), { done: true, value: undefined });
   assertEquals(await unused.next(), { done: true, value: undefined });
   assertEquals(open.mock.callCount(), 1);
+});
+
+// Nothing is read twice
+
+/** Options whose reads are counted; once sealed, reading one fails the test. */
+class Counted<T extends object> {
+  readonly reads: Record<string, number> = {};
+  readonly options: T;
+  sealed = false;
+
+  constructor(options: T) {
+    this.options = this.#watch("", options);
+  }
+
+  /** Each option was read once, and will not be read again. */
+  seal(names: readonly string[]): void {
+    this.sealed = true;
+    assertEquals(this.reads, Object.fromEntries(names.map((name) => [name, 1])));
+  }
+
+  #watch<O extends object>(prefix: string, options: O): O {
+    return new Proxy(options, {
+      get: (target, name) => {
+        if (this.sealed) throw new Error(`test: "${String(name)}" is read later`);
+        const path = `${prefix}${String(name)}`;
+        this.reads[path] = (this.reads[path] ?? 0) + 1;
+        const value: unknown = Reflect.get(target, name);
+        const nested = typeof value === "object" && value?.constructor === Object;
+        return nested ? this.#watch(`${path}.`, value) : value;
+      },
+    });
+  }
+}
+
+const SERVER_NAMES = Object.keys(SERVER_DEFAULTS).filter((name) => name !== "identifies");
+const CLIENT_NAMES = Object.keys(CLIENT_DEFAULTS);
+
+/** What may be told to a server, hooks and signal included. */
+function serverOptions(told: string[]): ExchangesOptions {
+  return {
+    path: "test",
+    access: { sddl: SDDL },
+    signal: new AbortController().signal,
+    authorize: () => told.push("authorize") > 0,
+    onListen: () => told.push("onListen"),
+    onDisconnect: () => told.push("onDisconnect"),
+  };
+}
+
+/** A client comes, is answered, and leaves. */
+async function oneExchange(world: World): Promise<void> {
+  const raw = world.connect();
+  raw.write("hello");
+  await world.idle();
+  raw.close();
+  await world.idle();
+}
+
+Deno.test(
+  "serve() reads each option once, at the call",
+  inWorld(async (world) => {
+    const told: string[] = [];
+    const counted = new Counted<ServeOptions>({
+      ...serverOptions(told),
+      onError: () => void told.push("onError"),
+    });
+    const server = serveOn(world.open, counted.options, () => {
+      throw new Error("test: the responder throws");
+    });
+    counted.seal([...SERVER_NAMES, "access.sddl", "concurrency", "onError"]);
+    await oneExchange(world);
+    assertEquals(told, ["onListen", "authorize", "onError", "onDisconnect"]);
+    const shutdown = new Counted({ timeout: 5 });
+    const report = server.shutdown(shutdown.options);
+    shutdown.seal(["timeout"]);
+    await report;
+  }),
+);
+
+Deno.test(
+  "exchanges() reads each option once, at the call",
+  inWorld(async (world) => {
+    const told: string[] = [];
+    const counted = new Counted(serverOptions(told));
+    const exchanges = exchangesOn(world.open, counted.options);
+    counted.seal([...SERVER_NAMES, "access.sddl"]);
+    const first = exchanges.next();
+    await oneExchange(world);
+    assertEquals((await first).value?.text(), "hello");
+    assertEquals(told, ["onListen", "authorize", "onDisconnect"]);
+    await exchanges.return();
+  }),
+);
+
+Deno.test(
+  "connect() and call() read each option once, at the call",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request);
+    const { signal } = new AbortController();
+    const owner = { sid: world.kernel.ownUser().text };
+    const counted = new Counted<ConnectOptions>({ path: "test", server: owner, signal });
+    const connecting = connectOn(world.open, counted.options);
+    counted.seal([...CLIENT_NAMES, "server.sid"]);
+    const connection = await connecting;
+    for (
+      const use of [
+        (options: { signal: AbortSignal }) => connection.request("a", options),
+        (options: { signal: AbortSignal }) => connection.send("b", options),
+        (options: { signal: AbortSignal }) => connection.receive(options),
+      ]
+    ) {
+      const small = new Counted({ signal });
+      const used = use(small.options);
+      small.seal(["signal"]);
+      await used;
+    }
+    const options = new Counted<CallOptions>({ server: owner, signal });
+    const answer = callOn(world.open, "test", "c", options.options);
+    options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "server.sid"]);
+    assertEquals(await answer, Uint8Array.of(0x63));
+    connection.close();
+    await server.shutdown();
+  }),
+);
+
+Deno.test("a getter that throws does so at the call, before anything is opened", async () => {
+  const open = neverOpened();
+  const hostile = (name: string): ConnectOptions =>
+    Object.defineProperty({ path: "x" }, name, {
+      get: () => {
+        throw new RangeError(`test: ${name}`);
+      },
+    });
+  for (const name of [...SERVER_NAMES, "concurrency", "onError"]) {
+    assertRefused(() => serveOn(open, hostile(name), () => {}), RangeError, `test: ${name}`);
+  }
+  for (const name of SERVER_NAMES) {
+    assertRefused(() => exchangesOn(open, hostile(name)), RangeError, `test: ${name}`);
+  }
+  for (const name of CLIENT_NAMES) {
+    await assertRejected(() => connectOn(open, hostile(name)), RangeError, `test: ${name}`);
+    if (name === "path") continue;
+    await assertRejected(() => callOn(open, "x", "", hostile(name)), RangeError, `test: ${name}`);
+  }
+  assertNeverOpened(open);
 });
 
 Deno.test("a signal that is aborted beforehand: nothing is opened", async () => {

@@ -13,34 +13,47 @@ interface Named {
   readonly onlyOnWindows: boolean;
 }
 
-/** What the last column of the table names: files, each perhaps with tests. */
-function namedTests(): Named[] {
+interface Threat {
+  readonly title: string;
+  readonly tests: readonly Named[];
+}
+
+/** Files, each perhaps with tests, that a list item of the page names. */
+function namedIn(item: string, onlyOnWindows: boolean): Named[] {
   const named: Named[] = [];
-  for (const row of page.split("\n").filter((line) => line.startsWith("| **"))) {
-    const proof = row.split("|").at(-2) ?? "";
-    for (const [, file = "", tests = ""] of proof.matchAll(/`([\w/]+\.ts)`([^`]*)/g)) {
-      const found = [...tests.matchAll(/"([^"]+)"( \*\*W\*\*)?/g)];
-      if (found.length === 0) named.push({ file, test: undefined, onlyOnWindows: false });
-      for (const [, test, mark] of found) {
-        named.push({ file, test, onlyOnWindows: mark !== undefined });
-      }
-    }
+  for (const [, file = "", tests = ""] of item.matchAll(/`([\w/]+\.ts)`([^`]*)/g)) {
+    const found = [...tests.matchAll(/"([^"]+)"/g)];
+    if (found.length === 0) named.push({ file, test: undefined, onlyOnWindows });
+    for (const [, test] of found) named.push({ file, test, onlyOnWindows });
   }
   return named;
 }
 
+/** The sections about threats, and what their lists "Shown by" and "Windows only" name. */
+function threats(): Threat[] {
+  const [, part = ""] = /^## Guarded against\n(.*?)^## /ms.exec(page) ?? [];
+  return part.split(/^### /m).slice(1).map((section) => {
+    const [title = ""] = section.split("\n");
+    const text = section.replaceAll(/\n +/g, " ");
+    const tests = [...text.matchAll(/^- (Shown by|Windows only): (.*)$/gm)].flatMap(
+      ([, label, item = ""]) => namedIn(item, label === "Windows only"),
+    );
+    return { title, tests };
+  });
+}
+
 Deno.test("every threat of SECURITY.md names what shows that it is guarded against", () => {
-  const rows = page.split("\n").filter((line) => line.startsWith("| **"));
-  assertGreater(rows.length, 10);
-  for (const row of rows) assert(/`[\w/]+\.ts`/.test(row.split("|").at(-2) ?? ""), row);
+  const sections = threats();
+  assertGreater(sections.length, 10);
+  for (const { title, tests } of sections) assertGreater(tests.length, 0, title);
 });
 
 Deno.test("the tests that SECURITY.md names exist, and run where it says", async () => {
-  for (const { file, test, onlyOnWindows } of namedTests()) {
+  for (const { file, test, onlyOnWindows } of threats().flatMap(({ tests }) => tests)) {
     const source = await Deno.readTextFile(new URL(`tests/${file}`, ROOT));
     if (test === undefined) continue;
     assert(source.includes(test), `there is no "${test}" in ${file}`);
     const isSkipped = Object.keys(skipped).some((name) => name.includes(test));
-    assertEquals(isSkipped, onlyOnWindows, `"${test}" and the mark of what Wine cannot show`);
+    assertEquals(isSkipped, onlyOnWindows, `"${test}" and what Wine cannot show`);
   }
 });

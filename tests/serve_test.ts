@@ -670,6 +670,34 @@ Deno.test(
 );
 
 Deno.test(
+  "onDisconnect is told after the last request of a client that waited for a responder",
+  inWorld(async (world) => {
+    const told: string[] = [];
+    const gates: (() => void)[] = [];
+    const server = world.serve(async (_request, { client }) => {
+      told.push(`request of ${client.id}`);
+      await new Promise<void>((resolve) => gates.push(resolve));
+    }, {
+      concurrency: 1,
+      onDisconnect: ({ id }) => void told.push(`end of ${id}`),
+    });
+    for (let i = 0; i < 3; i++) {
+      const client = await arrived(world);
+      client.write("x");
+      await world.idle();
+      client.close();
+      await world.idle();
+    }
+    for (let i = 0; i < 3; i++) {
+      gates[i]?.();
+      await world.idle();
+    }
+    assertEquals(told, [1, 2, 3].flatMap((id) => [`request of ${id}`, `end of ${id}`]));
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
   "serve() starts no responder for what waits when the server is stopped",
   inWorld(async (world) => {
     const controller = new AbortController();
@@ -1441,5 +1469,29 @@ Deno.test(
     assertEquals(await client.receiveText(), "second");
     client.close();
     await second.shutdown();
+  }),
+);
+
+Deno.test(
+  "what a user hands over is called without a this",
+  inWorld(async (world) => {
+    const receivers: unknown[] = [];
+    const note = <T>(result: T) =>
+      function (this: unknown): T {
+        receivers.push(this);
+        return result;
+      };
+    const server = world.serve(
+      function (this: unknown) {
+        receivers.push(this);
+        throw new Error("test: for onError");
+      },
+      { onError: note("answer"), authorize: note(true), onListen: note(undefined) },
+    );
+    const client = await arrived(world);
+    assertEquals(await answers(world, client), ["answer"]);
+    client.close();
+    await server.shutdown();
+    assertEquals(receivers, [undefined, undefined, undefined, undefined]);
   }),
 );

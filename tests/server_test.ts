@@ -974,19 +974,26 @@ Deno.test(
   }),
 );
 
-for (const call of ["send", "reply"] as const) {
+for (
+  const [call, status] of [
+    ["send", STRANGE],
+    ["reply", STRANGE],
+    // A part of it may have arrived: it is not written again.
+    ["reply", Status.NOT_ENOUGH_QUOTA],
+  ] as const
+) {
   Deno.test(
-    `Server ends a connection where ${call}() fails for an unexpected reason`,
+    `Server ends a connection where ${call}() fails for an unexpected reason (${status})`,
     inWorld(async (world) => {
       const questions = world.ask({ instances: 1, maxInstances: 1 });
       await world.idle();
       const client = world.connect();
       client.write("x");
       await world.idle();
-      world.kernel.failNext("write", STRANGE);
+      world.kernel.failNext("write", status);
       const exchange = questions.at();
       const error = await assertRejects(() => exchange[call]("y"), WindowsError, PATH);
-      assertEquals([error.code, error.call], [STRANGE, "WriteFile"]);
+      assertEquals([error.code, error.call], [status, "WriteFile"]);
       await world.idle();
       assertEquals(world.reasons, ["error"]);
       assertStrictEquals(world.ends[0]?.error, error);
@@ -1009,7 +1016,7 @@ Deno.test(
     await world.idle();
     const client = world.connect();
     await world.idle();
-    const writing = failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    const writing = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.pass(5_000);
     assertEquals(client.readText(), undefined);
@@ -1026,7 +1033,7 @@ for (const kind of ["read", "write"] as const) {
     `Server can end while a shortage holds up a ${kind}`,
     inWorld(async (world) => {
       const server = world.serve(echo, { instances: 1 });
-      failing(world.kernel, kind, Status.OUT_OF_MEMORY);
+      failing(world.kernel, kind, Status.NOT_SUBMITTED);
       const client = world.connect();
       client.write("x");
       await world.pass(10);
@@ -1241,7 +1248,7 @@ Deno.test(
 Deno.test(
   "Server closes every handle when the program goes away, in every state",
   inWorld(async (world) => {
-    world.serve((request, exchange) => {
+    const server = world.serve((request, exchange) => {
       if (request.length === 0) return new Promise<string>(() => {});
       return exchange.text() === "long" ? new Uint8Array(1000) : request;
     }, { instances: 2, writeBufferSize: 4 });
@@ -1262,6 +1269,24 @@ Deno.test(
     }
     await world.idle();
     world.abandonMemory();
+    await server.finished;
+    // Somebody else has dispatched the event: what is started now works.
+    const again = world.serve(echo);
+    await assertServed(world);
+    await again.shutdown();
+    assertEquals(world.loops, 2);
+  }),
+);
+
+Deno.test(
+  "Server closes what it created whatever throws before it listens",
+  inWorld(async (world) => {
+    mock.method(world.open().kernel, "security", () => {
+      throw new RangeError("test: no stack left");
+    });
+    assertThrows(() => world.serve(echo), RangeError, "test: no stack left");
+    await world.idle();
+    assertFalse(world.running);
   }),
 );
 

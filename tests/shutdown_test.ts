@@ -134,7 +134,7 @@ Deno.test(
     });
     const finished = fate(server.finished);
     const client = await arrived(world);
-    const shortage = failing(world.kernel, "write", Status.NOT_ENOUGH_QUOTA);
+    const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.idle();
     controller.abort();

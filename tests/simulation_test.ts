@@ -6,6 +6,7 @@ import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
 import { contest } from "./simulation/contest.ts";
 import { Coverage, holes } from "./simulation/coverage.ts";
+import { crowd } from "./simulation/crowd.ts";
 import { Counts, everyKind, noFaults } from "./simulation/faults.ts";
 import { History } from "./simulation/history.ts";
 import { SimulatedKernel } from "./simulation/kernel.ts";
@@ -47,6 +48,10 @@ Deno.test("who asks at the same moment as others is first now and then", async (
 
 Deno.test("an instance takes its next client though a write to the last one pends on", async () => {
   assertEquals(await stranded(), undefined);
+});
+
+Deno.test("who needs more than is left stops nobody who fits, and is not passed for ever", () => {
+  for (let seed = 1; seed <= 1_000; seed++) assertEquals(crowd(seed), undefined, `seed ${seed}`);
 });
 
 /** Seeds that once showed a mistake of the module, whatever they show by now. */
@@ -133,6 +138,7 @@ class Told {
   task = 0;
   readonly taskBegin = 0;
   readonly maxRequest = 10_000;
+  readonly readBufferSize = 65_536;
   readonly tainted = false;
   readonly inFlight: Uint8Array[] = [];
   readonly model: Model = new Model(this);
@@ -143,6 +149,7 @@ class Told {
       maxPerProcess: Infinity,
       idleTimeout: Infinity,
       replyTimeout: 500,
+      maxQueued: 100,
       responderTimeout: Infinity,
     },
     stoppedAt: undefined,
@@ -444,7 +451,9 @@ Deno.test("the model sees ends that are not told, told twice, or told with a wro
   told.model.atEnd(told.server);
   told.complained(/^the end of client 1 was told 0 times/);
   const reasons = ["client", "responder", "server", "shutdown", "error", "maxRequest"];
-  const limits = ["maxPerProcess", "idleTimeout", "replyTimeout", "responderTimeout", "whim"];
+  const limits = [
+    ...["maxPerProcess", "idleTimeout", "replyTimeout", "maxQueued", "responderTimeout", "whim"],
+  ];
   for (const reason of [...reasons, ...limits]) {
     const other = new Told();
     other.asked(1, sentBy(other.link(20), 0));
@@ -464,6 +473,31 @@ Deno.test("the model knows who may be thrown out", () => {
   told.answered(session, 20);
   told.now = 500;
   assert(told.model.mayEvict(link, told.server), "it has not read for so long");
+});
+
+Deno.test("the model sees when more waits for a client than is allowed", () => {
+  for (const [size, least] of [[50, 3], [51, 2]] as const) {
+    const told = new Told();
+    const session = told.asked(1, sentBy(told.link(20), 0), false);
+    for (let given = 0; given <= least; given++) {
+      assertEquals(told.complaints, []);
+      const answer = told.model.answers(session, session.compose(size));
+      told.inFlight.push(answer.bytes);
+      told.model.promised(session, answer, new Promise(() => {}));
+    }
+    told.complained(/^too much waits for client 1/);
+  }
+});
+
+Deno.test("the model sees who waits though nobody is at work", () => {
+  const told = new Told();
+  const link = told.link(20, 20);
+  const session = told.asked(1, sentBy(link, 0), false);
+  told.model.atPeaceWithRoom(told.server);
+  assertEquals(told.complaints, []);
+  if (session.open !== undefined) session.open.over = true;
+  told.model.atPeaceWithRoom(told.server);
+  told.complained(/^I7: client waits for room that nobody takes/);
 });
 
 Deno.test("messages say whose they are", () => {

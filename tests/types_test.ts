@@ -337,6 +337,7 @@ Deno.test("every option may be given as undefined", () => {
       waitTimeout: undefined,
       maxRequest: undefined,
       maxBuffered: undefined,
+      maxQueued: undefined,
       maxPerProcess: undefined,
       idleTimeout: undefined,
       replyTimeout: undefined,
@@ -442,7 +443,14 @@ Deno.test("the types of the interface are those that are documented", () => {
     Same<
       DisconnectReason,
       | ("client" | "responder" | "server" | "shutdown" | "error")
-      | ("maxRequest" | "maxPerProcess" | "idleTimeout" | "replyTimeout" | "responderTimeout")
+      | (
+        | "maxRequest"
+        | "maxPerProcess"
+        | "idleTimeout"
+        | "replyTimeout"
+        | "maxQueued"
+        | "responderTimeout"
+      )
       | "unauthorized"
     >
   >();
@@ -473,6 +481,7 @@ const SERVER_OPTIONS = {
   waitTimeout: 0,
   maxRequest: 0,
   maxBuffered: 0,
+  maxQueued: 0,
   access: "",
   remote: false,
   authorize: 0,

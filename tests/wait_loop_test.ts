@@ -850,8 +850,12 @@ for (const status of SHORTAGES) {
     inBench(async (bench) => {
       const { kernel, loop } = bench;
       let short = true;
-      kernel.decisions.fails = (call) =>
-        short && ["listen", "read", "write"].includes(call) ? status : undefined;
+      kernel.decisions.fails = (call) => {
+        if (!short) return undefined;
+        // What Windows has no memory for is not written again.
+        if (call === "write") return Status.NOT_SUBMITTED;
+        return call === "listen" || call === "read" ? status : undefined;
+      };
       const [side, client] = bench.pair();
       const listening = bench.side();
       const message = new Uint8Array([1, 2]);
@@ -873,6 +877,25 @@ for (const status of SHORTAGES) {
       assertEquals(side.got, [Status.SUCCESS, Status.SUCCESS]);
       assertEquals(listening.got, [Status.SUCCESS]);
       assertEquals(kernel.leftovers().timers, 0);
+    }),
+  );
+}
+
+for (const status of SHORTAGES) {
+  Deno.test(
+    `WaitLoop.write() hands up a shortage of Windows (${status}), before and after one of our own`,
+    inBench(async (bench) => {
+      const { kernel, loop } = bench;
+      const [side, client] = bench.pair();
+      kernel.failNext("write", status);
+      assertEquals(loop.write(side.out, new Uint8Array(2)), status);
+      kernel.failNext("write", Status.NOT_SUBMITTED);
+      kernel.failNext("write", status);
+      assertEquals(loop.write(side.out, new Uint8Array(2)), Status.PENDING);
+      await kernel.advance(1);
+      await bench.idle();
+      assertEquals(side.got, [status]);
+      assertEquals(client.read(), undefined);
     }),
   );
 }
@@ -977,7 +1000,7 @@ Deno.test(
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.decisions.fails = (call) =>
-      call === "read" || call === "write" ? Status.OUT_OF_MEMORY : undefined;
+      call === "read" || call === "write" ? Status.NOT_SUBMITTED : undefined;
     const [side] = bench.pair();
     loop.read(side.in, 10);
     assertEquals(loop.write(side.out, new Uint8Array(1)), Status.PENDING);

@@ -101,6 +101,24 @@ export class Channel {
     this.#settle();
   }
 
+  /**
+   * A write for which the system has no memory: by then a read that waits may have been filled with
+   * the beginning of the message. The rest is nowhere.
+   */
+  writeInPart(bytes: Uint8Array): void {
+    if (!this.takesPart(bytes)) return;
+    const reader = this.#readers.shift();
+    if (reader === undefined) return;
+    const { operation, size, whole } = reader;
+    operation.finish(whole ? Status.MORE_DATA : Status.SUCCESS, size, bytes.slice(0, size));
+  }
+
+  /** Whether a read waits that takes a part of a message, and not all of it. */
+  takesPart({ length }: Uint8Array): boolean {
+    const [reader] = this.#readers;
+    return reader !== undefined && reader.size > 0 && reader.size < length;
+  }
+
   /** `whole`: message read mode. */
   read(operation: Operation, size: number, whole: boolean): void {
     if (this.#unread.length === 0 && this.#noReads !== undefined) {
@@ -227,6 +245,10 @@ export interface End {
   listen(operation: Operation): void;
   read(operation: Operation, size: number): void;
   write(operation: Operation, bytes: Uint8Array): void;
+  /** What a write does that fails for want of memory. */
+  writeInPart(bytes: Uint8Array): void;
+  /** Whether the other end reads, and has less room than the message needs. */
+  takesPart(bytes: Uint8Array): boolean;
   peek(): Peeked;
   /** Message read mode or byte read mode. */
   keepMessages(on: boolean): number;
@@ -382,6 +404,14 @@ export class ServerEnd implements End {
     this.#connection.toClient.write(operation, bytes);
   }
 
+  writeInPart(bytes: Uint8Array): void {
+    this.#connection.toClient.writeInPart(bytes);
+  }
+
+  takesPart(bytes: Uint8Array): boolean {
+    return this.#connection.toClient.takesPart(bytes);
+  }
+
   peek(): Peeked {
     if (this.#state === "listening" || this.#state === "disconnected") {
       return { status: Code.BAD_PIPE, left: 0 };
@@ -451,6 +481,14 @@ export class ClientEnd implements End {
 
   write(operation: Operation, bytes: Uint8Array): void {
     this.#connection.toServer.write(operation, bytes);
+  }
+
+  writeInPart(bytes: Uint8Array): void {
+    this.#connection.toServer.writeInPart(bytes);
+  }
+
+  takesPart(bytes: Uint8Array): boolean {
+    return this.#connection.toServer.takesPart(bytes);
   }
 
   peek(): Peeked {

@@ -14,7 +14,7 @@ const UNHEARD_OF = 1117;
 /** A peek at an instance that has no connection. */
 const BAD_PIPE = 230;
 
-const SHORTAGES = [
+export const SHORTAGES = [
   Status.OUT_OF_MEMORY,
   Status.NO_SYSTEM_RESOURCES,
   Status.INVALID_USER_BUFFER,
@@ -35,6 +35,7 @@ export const FAILURES: Readonly<Partial<Record<Failing, readonly number[]>>> = {
   open: [...SHORTAGES, Status.BUSY, Status.NOT_FOUND, Status.ACCESS_DENIED, UNHEARD_OF],
   keepMessages: [...SHORTAGES, Status.DISCONNECTED, UNHEARD_OF, Status.UNKNOWN],
   listen: [
+    Status.NOT_SUBMITTED,
     ...SHORTAGES,
     Status.BROKEN,
     Status.BUSY,
@@ -43,6 +44,7 @@ export const FAILURES: Readonly<Partial<Record<Failing, readonly number[]>>> = {
     Status.UNKNOWN,
   ],
   read: [
+    Status.NOT_SUBMITTED,
     ...SHORTAGES,
     Status.BROKEN,
     Status.NO_DATA,
@@ -52,6 +54,7 @@ export const FAILURES: Readonly<Partial<Record<Failing, readonly number[]>>> = {
     Status.UNKNOWN,
   ],
   write: [
+    Status.NOT_SUBMITTED,
     ...SHORTAGES,
     Status.BROKEN,
     Status.NO_DATA,
@@ -182,12 +185,14 @@ export class Counts {
 /** How a status is named in tables and traces. */
 export function statusName(status: number): string {
   if (status === Status.UNKNOWN) return "0 after FALSE";
+  if (status === Status.NOT_SUBMITTED) return "no memory of our own";
   if (status === Status.PENDING) return "pending";
   return status === Status.SUCCESS ? "done" : `${status}`;
 }
 
 /** The kinds of faults other than failing calls and bad ends. */
 export const Kind = {
+  IN_PART: "a write fails after a part of its message was read",
   LIE_IN_FLIGHT: "a wrong last error while the operation is in flight",
   LIE_DONE: "a wrong last error after what was done",
   LIE_FAILED: "a wrong last error after a failure",
@@ -245,6 +250,7 @@ const WITHOUT_TRACE: readonly Failing[] = [
 
 /** Whether a failure must pass without a trace, because the same call is made again later. */
 export function passes(call: Failing, code: number): boolean {
-  if (WITHOUT_TRACE.includes(call)) return true;
-  return isShortage(code) && call !== "disconnect";
+  if (WITHOUT_TRACE.includes(call) || code === Status.NOT_SUBMITTED) return true;
+  // Of what is written a part may have arrived.
+  return isShortage(code) && call !== "disconnect" && call !== "write";
 }

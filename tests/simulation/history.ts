@@ -121,7 +121,6 @@ class Program {
   unload(): void {
     const kernel = this.kernel;
     kernel?.unload();
-    this.#forget();
     if (kernel !== undefined && kernel.leftovers().open > 0) {
       this.#history.violate("I8: handles stay open when the program goes away");
     }
@@ -254,6 +253,10 @@ export class History implements World, Around {
     return this.#plan.limits.maxRequest ?? 16 * 1024 * 1024;
   }
 
+  get readBufferSize(): number {
+    return this.#plan.readBufferSize;
+  }
+
   get nameLost(): boolean {
     return this.#instanceLost;
   }
@@ -265,11 +268,13 @@ export class History implements World, Around {
   /** Runs it from its beginning to its end. */
   async run(): Promise<Outcome> {
     const stopCatching = this.#catchReports();
+    const restore = this.#replaceGlobals();
     try {
       await this.#live();
     } catch (error) {
       this.violate(`thrown: ${error instanceof Error ? error.stack : error}`);
     } finally {
+      restore();
       stopCatching();
     }
     return {
@@ -446,6 +451,13 @@ export class History implements World, Around {
     const next = this.coverage.add(state, event, last);
     if (next === undefined) this.violate(`"${event}" cannot happen while ${stateName(state)}`);
     else if (this.random.chance(haste(next))) this.#endSoon = true;
+  }
+
+  /** A program may have replaced what the module had when it was imported, as fake timers do. */
+  #replaceGlobals(): () => void {
+    const { queueMicrotask: original } = globalThis;
+    globalThis.queueMicrotask = () => this.violate("a replaced queueMicrotask is called");
+    return () => globalThis.queueMicrotask = original;
   }
 
   #catchReports(): () => void {
@@ -728,11 +740,13 @@ export class History implements World, Around {
 
   /** In a world without failures, whoever waits knows all that there is to know. */
   #checkPeace(): void {
-    if (this.#rough || this.#plan.limits.maxBuffered !== undefined) return;
-    if (this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
+    if (this.#rough || this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
     const { kernel } = this.#here;
     if (!this.#server?.serving || kernel === undefined || !this.#here.isAtPeace) return;
     const { record } = this.#server;
+    // What nobody has asked for yet takes room too.
+    if (!record.queues) this.model.atPeaceWithRoom(record);
+    if (this.#plan.limits.maxBuffered !== undefined) return;
     this.model.atPeace(record);
     const due = kernel.nextTimer !== undefined && kernel.nextTimer <= kernel.time;
     if (!due && !this.#blurred && kernel.longestWrite > record.limits.replyTimeout + TIMER_SLACK) {
@@ -925,6 +939,7 @@ function someLimits(random: Random): Partial<Limits> & { maxBuffered?: number } 
     ...(random.chance(0.2) ? { maxPerProcess: random.pick([1, 2]) } : {}),
     ...(random.chance(0.3) ? { idleTimeout: random.pick([5, 500]) } : {}),
     ...(random.chance(0.4) ? { replyTimeout: random.pick([5, 500, Infinity]) } : {}),
+    ...(random.chance(0.3) ? { maxQueued: random.pick([1, 50, 5_000]) } : {}),
     ...(random.chance(0.3) ? { responderTimeout: random.pick([5, 500]) } : {}),
   };
 }

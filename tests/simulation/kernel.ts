@@ -9,7 +9,6 @@ import {
   type Handle,
   type Identified,
   isEnd,
-  isShortage,
   Lane,
   type Opened,
   type Peeked,
@@ -34,6 +33,7 @@ import {
   Kind,
   passes,
   type Rates,
+  SHORTAGES,
   statusName,
 } from "./faults.ts";
 import { describe, sameBytes } from "./messages.ts";
@@ -92,7 +92,7 @@ export class SimulatedKernel extends MemoryKernel {
   readonly #writing = new Map<number, { readonly bytes: Uint8Array; readonly since: number }>();
   /** Turns for which a completion that can be seen has waited. */
   readonly #ages = new Map<InFlight, number>();
-  /** Handles whose last write was refused for a shortage. */
+  /** Handles whose last write could not be submitted. */
   readonly #short = new Set<Handle>();
   #during: "submission" | "picture" | "call" | undefined;
   #actedSinceDispatch = false;
@@ -100,6 +100,8 @@ export class SimulatedKernel extends MemoryKernel {
   /** Whose message was measured: what is read next is the rest of it. */
   readonly #measured = new Set<Handle>();
   #goesOn = false;
+  /** Whether what is written fills a read before it needs memory. */
+  #inPart = false;
 
   constructor(name: string, system: MemorySystem, around: Around) {
     super(system);
@@ -173,7 +175,10 @@ export class SimulatedKernel extends MemoryKernel {
 
   override write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number {
     this.#writing.set(slot, { bytes: message.slice(), since: this.time });
-    const status = this.#call("submission", () => super.write(handle, slot, message));
+    const status = this.#call("submission", () => {
+      this.#inPart = this.endOf(handle)?.takesPart(message) ?? false;
+      return super.write(handle, slot, message);
+    });
     this.#tell?.(`write ${handle}, ${describe(message)} → ${statusName(status)}`);
     return status;
   }
@@ -447,17 +452,22 @@ export class SimulatedKernel extends MemoryKernel {
     const seldom = this.#goesOn || call === "peek" && this.#hasEnded(handle);
     // A shortage seldom passes at once.
     const goesOn = call === "write" && handle !== undefined && this.#short.delete(handle);
-    const tries = seldom || goesOn ? 4 : 1;
+    const inPart = call === "write" && !goesOn && this.#inPart;
+    const tries = seldom || goesOn || inPart ? 4 : 1;
     if (!this.#chance("fails", tries)) return undefined;
-    const code = this.#around.random.some(FAILURES[call] ?? []);
+    const codes = goesOn ? [Status.NOT_SUBMITTED] : inPart ? SHORTAGES : FAILURES[call];
+    const code = this.#around.random.some(codes ?? []);
     if (code === undefined) return undefined;
     const ends = isEnd(code) && (call === "read" || call === "write" || call === "peek");
     if (ends && !this.#hasEnded(handle)) return undefined;
     const kind = failureKind(call, code);
     this.#count(kind);
+    if (inPart) this.#count(Kind.IN_PART);
     if (call === "create") this.#around.instanceLost();
     if (!passes(call, code)) this.#taint(handle, kind, call);
-    if (call === "write" && handle !== undefined && isShortage(code)) this.#short.add(handle);
+    if (call === "write" && handle !== undefined && code === Status.NOT_SUBMITTED) {
+      this.#short.add(handle);
+    }
     return code;
   }
 
@@ -473,10 +483,6 @@ export class SimulatedKernel extends MemoryKernel {
     const moved = truth === Status.SUCCESS || truth === Status.MORE_DATA;
     if (truth !== Status.PENDING && this.#chance("claimsPending")) {
       this.#count(Kind.CLAIMS_PENDING);
-      // A write that was refused can be made again, one that has ended cannot.
-      if (submission.call === "write" && isShortage(truth)) {
-        this.#taint(submission.handle, Kind.CLAIMS_PENDING, "write");
-      }
       return Status.PENDING;
     }
     if (!this.#chance("lies")) return truth;

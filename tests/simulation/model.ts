@@ -66,6 +66,8 @@ export class Link {
   server: ServerRecord | undefined = undefined;
   /** Answers that came before it was known whose they are. */
   readonly unbound: { readonly bytes: Uint8Array; readonly more: boolean }[] = [];
+  /** Bytes of the request that the server's user got last. */
+  lastLength = 0;
   /** Its client has closed its end. */
   left = false;
   /** The client has seen the end of the connection. */
@@ -155,6 +157,7 @@ export interface Limits {
   readonly maxPerProcess: number;
   readonly idleTimeout: number;
   readonly replyTimeout: number;
+  readonly maxQueued: number;
   readonly responderTimeout: number;
 }
 
@@ -188,6 +191,8 @@ export interface Surroundings {
   readonly taskBegin: number;
   /** The longest request that a server takes. */
   readonly maxRequest: number;
+  /** Bytes that a client can write without the server reading. */
+  readonly readBufferSize: number;
   /** Whether any connection was touched by a fault. */
   readonly tainted: boolean;
   /** Whether the kernel still has a write of these bytes. */
@@ -227,6 +232,7 @@ export class Model {
     if (server.authorizes === undefined || session.verdict !== "unasked" || session.requests > 0) {
       this.#violate(`client ${client.id} is asked about when it should not be`);
     }
+    this.#notEnded(session, "is asked about");
     session.verdict = "asked";
     session.askedAt = this.#surroundings.taskBegin;
     return session;
@@ -242,6 +248,7 @@ export class Model {
     const { client, request } = exchange;
     const session = this.#session(client, server);
     session.requests++;
+    this.#notEnded(session, "asks");
     if (request.length > server.limits.maxRequest) {
       this.#violate(`client ${client.id} asks with ${request.length} B, which is too long`);
     }
@@ -260,6 +267,11 @@ export class Model {
     else this.#consume(session.link, request);
     this.#identified(session, client);
     return session;
+  }
+
+  /** Whoever forgets a client at its end hears nothing more of it. */
+  #notEnded({ id, ends, server }: Session, what: string): void {
+    if (ends > 0 && !server.failed) this.#violate(`client ${id} ${what} after its end was told`);
   }
 
   /** A client is who its process is, or it is told why nobody knows. */
@@ -285,6 +297,7 @@ export class Model {
   /** What the server's user was promised for a message. */
   promised(session: Session, answer: Answer, promise: Promise<void>): void {
     answer.state = "open";
+    this.#bounded(session);
     promise.then(() => {
       answer.state = "resolved";
       this.#over(session, answer.bytes);
@@ -295,9 +308,24 @@ export class Model {
     });
   }
 
+  /** What waits for one client is bounded, but for one message. */
+  #bounded({ answers, server, open }: Session): void {
+    const { failed, limits } = server;
+    if (failed || open === undefined || open.exchange.client.signal.aborted) return;
+    const waiting = answers.slice(0, -1);
+    const first = waiting.findIndex(({ bytes }) => this.#isWritten(bytes));
+    if (first >= 0 && sizeOf(waiting.slice(first)) > limits.maxQueued) {
+      this.#violate(`too much waits for client ${open.exchange.client.id}`);
+    }
+  }
+
+  #isWritten(bytes: Uint8Array): boolean {
+    return senderOf(bytes) !== undefined && this.#surroundings.writes(bytes);
+  }
+
   #over(session: Session, bytes: Uint8Array): void {
-    if (senderOf(bytes) === undefined || session.server.failed) return;
-    if (this.#surroundings.writes(bytes)) {
+    if (session.server.failed) return;
+    if (this.#isWritten(bytes)) {
       this.#violate(`I2: the promise of ${describe(bytes)} settled while it is being written`);
     }
   }
@@ -387,6 +415,20 @@ export class Model {
       } else if (!open?.exchange.signal.aborted) {
         this.#violate(`the exchange of client ${id}, who has left, is not told so`);
       }
+    }
+  }
+
+  /** Nobody is at work on a request, so nothing is held, and nobody may wait for room. */
+  atPeaceWithRoom(server: ServerRecord): void {
+    if (this.#sessionsOf(server).some(isAnswering)) return;
+    for (const link of this.links) {
+      const { session } = link;
+      if (link.server !== server || link.left || link.ended || link.evicted) continue;
+      if (this.#isFaulty(link)) continue;
+      const waits = session === undefined
+        ? !mayBeRefused(server) && this.#isAwaited(link)
+        : isOpen(session) && this.#settled(session, link) && !this.#consumed(link);
+      if (waits) this.#violate(`I7: ${link.owner} waits for room that nobody takes`);
     }
   }
 
@@ -489,6 +531,8 @@ export class Model {
 
   /** A request must be the next one that was not withdrawn. */
   #consume(link: Link, request: Uint8Array): void {
+    const { lastLength } = link;
+    link.lastLength = request.length;
     for (let at = link.next; at < link.sent.length; at++) {
       const sent = link.sent[at];
       if (sent === undefined) break;
@@ -496,7 +540,9 @@ export class Model {
         link.next = at + 1;
         return;
       }
-      if (sent.state === "withdrawn" && this.#glued(link, at, request)) return;
+      // Nothing of it is read in advance.
+      const awaited = lastLength > this.#surroundings.readBufferSize;
+      if (sent.state === "withdrawn" && !awaited && this.#glued(link, at, request)) return;
       if (sent.state !== "withdrawn" && sent.state !== "unknown") break;
     }
     const expected = link.sent.slice(link.next).find(({ state }) => state !== "withdrawn");
@@ -507,7 +553,7 @@ export class Model {
   }
 
   /**
-   * The one gap that Windows leaves: a writer that withdraws the rest of a long message, and has
+   * The one gap that is left: a writer that withdraws the rest of a long message, and has
    * written the next one before the server asks how long the rest is, or one of just that length.
    */
   #glued(link: Link, at: number, request: Uint8Array): boolean {
@@ -580,6 +626,7 @@ export class Model {
       case "maxPerProcess":
       case "idleTimeout":
       case "replyTimeout":
+      case "maxQueued":
       case "responderTimeout":
         session.limited = true;
         if (limitOf(error) !== reason) return "the error says something else";
@@ -615,6 +662,8 @@ export class Model {
         return open.at + limits.responderTimeout <= now ? undefined : "there is still time";
       case "replyTimeout":
         return this.#isUnread(session) ? undefined : "nothing is unread for so long";
+      case "maxQueued":
+        return mayWait(session) > limits.maxQueued ? undefined : "too little waits for it";
     }
   }
 
@@ -649,9 +698,9 @@ export class Model {
     if (link.left || link.tainted !== undefined || this.#isFaulty(link)) return true;
     if (this.#shutdownTimedOut(server)) return true;
     if (server.limits.maxPerProcess !== Infinity) return true;
-    if (session !== undefined) return this.#isUnread(session);
+    if (session !== undefined) return this.#isUnread(session) || isFull(session);
     const unbound = [...this.sessions.values()].filter((other) => other.link === undefined);
-    return unbound.some((other) => this.#isUnread(other));
+    return unbound.some((other) => this.#isUnread(other) || isFull(other));
   }
 
   #shutdownTimedOut(server: ServerRecord): boolean {
@@ -754,6 +803,25 @@ function isAnswering({ open, verdict, ends }: Session): boolean {
   return open !== undefined && !open.over || verdict === "asked" && ends === 0;
 }
 
+/** Whether neither side has ended it. */
+function isOpen({ closedAt, limited, ends }: Session): boolean {
+  return closedAt === undefined && !limited && ends === 0;
+}
+
+function sizeOf(answers: readonly Answer[]): number {
+  return answers.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+/** The most bytes that may wait for a client, besides the last message. */
+function mayWait({ answers, taken }: Session): number {
+  return sizeOf(answers.slice(taken, -1).filter(({ state }) => state !== "resolved"));
+}
+
+/** Whether more may wait for a client than is allowed. */
+function isFull(session: Session): boolean {
+  return mayWait(session) > session.server.limits.maxQueued;
+}
+
 /** The limit that an error is about. */
 function limitOf(error: unknown): keyof Limits | undefined {
   const message = error instanceof Error ? error.message : "";
@@ -770,6 +838,7 @@ const LIMITS = [
   "maxPerProcess",
   "idleTimeout",
   "replyTimeout",
+  "maxQueued",
   "responderTimeout",
 ] as const;
 

@@ -69,6 +69,7 @@ export const MANNERS: readonly [Manners, ...Manners[]] = [
   { ...PLAIN, name: "pipelining", strict: false, requests: 10, ahead: 10, reads: 0.5 },
   { ...PLAIN, name: "never reading", strict: false, requests: 8, ahead: 8, readSize: 0 },
   { ...PLAIN, name: "slow", strict: false, requests: 5, ahead: 3, readSize: 700, reads: 0.3 },
+  { ...PLAIN, name: "piecemeal", requests: 12, readSize: 20 },
   { ...PLAIN, name: "write-only", strict: false, requests: 5, ahead: 5, readSize: 0, leaves: 0.15 },
   { ...PLAIN, name: "visiting", requests: 0, leaves: 0.8, returns: 5 },
   { ...PLAIN, name: "hasty", strict: false, readSize: 0, returns: 6, hasty: true },
@@ -200,8 +201,9 @@ export class RawClient implements Client {
     write.operation.cancel();
   }
 
-  /** A message of which the server may have read a piece goes away. */
+  /** A message of which the server may have read a piece, or the length, goes away. */
   #withdraws(link: Link, { bytes }: Sent): void {
+    if (bytes.length > this.#world.quotas.read) link.withdrew = true;
     if (bytes.length <= FIRST_PIECE) return;
     link.withdrew = true;
     this.#world.counts.add(Kind.GLUE);

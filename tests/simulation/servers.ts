@@ -317,7 +317,7 @@ class Habits {
         if (this.#world.random.chance(0.4)) await this.#world.pause();
         const bytes = session.compose(this.#world.replySize());
         this.#world.model.answers(session, bytes);
-        yield bytes;
+        yield disguised(bytes);
         const known = senderOf(bytes) !== undefined && !this.#record.failed;
         if (known && this.#world.writes(bytes)) {
           this.#world.violate("a generator is asked for more before its message is taken");
@@ -331,7 +331,7 @@ class Habits {
   /** Gives a message by the exchange. */
   #give(exchange: Exchange, session: Session, last: boolean): Promise<void> | undefined {
     const bytes = session.compose(this.#world.replySize());
-    const given = bytes.slice();
+    const given = disguised(bytes.slice());
     const answer = this.#world.model.answers(session, bytes);
     // What it leads to may run code of the user's before the call ends.
     if (last) this.#settleOf(session, exchange);
@@ -353,7 +353,7 @@ class Habits {
     const bytes = session.compose(this.#world.replySize());
     this.#world.model.answers(session, bytes);
     this.#settle(session);
-    return bytes;
+    return disguised(bytes);
   }
 
   #settle(session: Session): void {
@@ -369,7 +369,8 @@ class Habits {
   }
 
   #close(session: Session): void {
-    session.endedAt ??= this.#world.now;
+    // Its end may be told later than it came.
+    if (!session.open?.exchange.client.signal.aborted) session.endedAt ??= this.#world.now;
     this.#closeLate(session);
   }
 
@@ -495,6 +496,21 @@ function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions
   };
 }
 
+/** The options are the user's: once they were read, nobody looks at them again. */
+function takeAway(world: World, options: object): void {
+  for (const name of Object.keys(options)) {
+    const get = () => world.violate(`the option "${name}" is read after the call`);
+    Object.defineProperty(options, name, { get });
+  }
+}
+
+/** An array that says wrong things of itself, every third; what it holds is the message. */
+function disguised(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (bytes.length % 3 !== 0) return bytes;
+  const lies = { byteLength: bytes.length + 1, length: NaN, slice: () => new Uint8Array(1) };
+  return Object.defineProperties(bytes.slice(), Object.getOwnPropertyDescriptors(lies));
+}
+
 function newRecord(world: World, plan: Plan, queues: boolean): ServerRecord {
   return {
     path: world.path,
@@ -507,6 +523,7 @@ function newRecord(world: World, plan: Plan, queues: boolean): ServerRecord {
       maxPerProcess: Infinity,
       idleTimeout: Infinity,
       replyTimeout: 30_000,
+      maxQueued: 16 * 1024 * 1024,
       responderTimeout: Infinity,
       ...plan.limits,
     },
@@ -578,11 +595,13 @@ export class Serving implements UserServer {
     const onError = world.random.chance(0.5);
     const habits = new Habits(world, this.record, plan.odd, onError);
     const workers = new Workers(world, plan.concurrency ?? Infinity);
-    this.#server = serveOn(world.open, {
+    const options: ServeOptions = {
       ...optionsOf(world, plan, this.record),
       signal: this.#abort.signal,
       ...(onError ? { onError: habits.onError } : {}),
-    }, workers.watch(habits.respond));
+    };
+    this.#server = serveOn(world.open, options, workers.watch(habits.respond));
+    takeAway(world, options);
     this.#server.finished.then(() => {
       this.over = true;
       if (this.#endsInTime && workers.number > 0) {
@@ -671,10 +690,9 @@ export class Iterating implements UserServer {
     this.record = newRecord(world, plan, true);
     this.#habits = new Habits(world, this.record, plan.odd, true);
     this.#pace = world.random.pick(PACES);
-    this.#generator = exchangesOn(world.open, {
-      ...optionsOf(world, plan, this.record),
-      signal: this.#abort.signal,
-    });
+    const options = { ...optionsOf(world, plan, this.record), signal: this.#abort.signal };
+    this.#generator = exchangesOn(world.open, options);
+    takeAway(world, options);
     // An abort ends the loop before the server has ended.
     const ended = () => this.#generator.return().then(() => this.over = true);
     this.#run().then(ended, (error) => {

@@ -278,3 +278,17 @@ windowsTest("loop: an idle server uses no more than 10 ms of 10 s", async () => 
   }
   assertLessOrEqual(least, REST_LIMIT);
 });
+
+windowsTest("loop: fake timers of a program neither stop it nor bend its time", async () => {
+  const ran = await run(testProgram("fake_timers", "--allow-ffi"));
+  assertEquals(ran, { code: 0, stdout: "null idleTimeout\nclosed\n", stderr: "" });
+});
+
+windowsTest(
+  "loop: after an unload event that the program dispatched, another takes over",
+  async () => {
+    const ran = await run(testProgram("unloads", "--allow-ffi"));
+    const stdout = "Interrupted\nInterrupted\nInterrupted\nafter\nclosed\n";
+    assertEquals(ran, { code: 0, stdout, stderr: "" });
+  },
+);

@@ -59,6 +59,16 @@ windowsTest("security: a descriptor of one's own is in force", async () => {
   assertEquals(decoder.decode(await call(path, "hello")), "hello");
 });
 
+windowsTest("security: the longest of descriptors is in force, and read back", async () => {
+  const own = await ownSid();
+  // Nearly all the 64 KiB that an access control list can have, and twice as many characters.
+  const group = `S-1-5${"-4294967295".repeat(14)}`;
+  const users = Array.from({ length: 800 }, (_, i) => `(A;;0x12019b;;;${group}-${1e9 + i})`);
+  const sddl = `D:P(A;;FA;;;${own})${users.join("")}`;
+  await using server = serve({ path: newPath(), access: { sddl } }, (request) => request);
+  assertEquals(server.security?.sddl?.match(/;0x12019b;/g)?.length, 800);
+});
+
 windowsTest("security: what is no descriptor is refused, and nothing is left", async () => {
   const path = newPath();
   assertThrows(

@@ -299,7 +299,7 @@ windowsTest("WindowsKernel() gives back what it has when memory cannot be had", 
   }
 });
 
-windowsTest("WindowsKernel says OUT_OF_MEMORY when there is none for an operation", () => {
+windowsTest("WindowsKernel says NOT_SUBMITTED when there is none for an operation", () => {
   let enough = true;
   const watched = new Watched((real) => ({
     VirtualAlloc: (...args) => enough ? real.VirtualAlloc(...args) : 0n,
@@ -308,11 +308,11 @@ windowsTest("WindowsKernel says OUT_OF_MEMORY when there is none for an operatio
   const pair = new Pair(kernel);
   const before = kernel.memory;
   enough = false;
-  assertEquals(kernel.read(pair.server, SERVER, 100_000), Status.OUT_OF_MEMORY);
-  assertEquals(kernel.write(pair.server, SERVER, bytes(100_000)), Status.OUT_OF_MEMORY);
-  assertEquals(kernel.listen(pair.server, 5000), Status.OUT_OF_MEMORY);
+  assertEquals(kernel.read(pair.server, SERVER, 100_000), Status.NOT_SUBMITTED);
+  assertEquals(kernel.write(pair.server, SERVER, bytes(100_000)), Status.NOT_SUBMITTED);
+  assertEquals(kernel.listen(pair.server, 5000), Status.NOT_SUBMITTED);
   enough = true;
-  assertEquals(kernel.listen(pair.server, MAX_SLOTS), Status.OUT_OF_MEMORY);
+  assertEquals(kernel.listen(pair.server, MAX_SLOTS), Status.NOT_SUBMITTED);
   assertEquals(kernel.read(pair.server, SERVER, 100_000), Status.PENDING);
   assertEquals(kernel.cancel(pair.server, Lane.IN, SERVER), Status.SUCCESS);
   kernel.release(SERVER);

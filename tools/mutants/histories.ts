@@ -6,6 +6,7 @@
  */
 
 import { contest } from "../../tests/simulation/contest.ts";
+import { crowd } from "../../tests/simulation/crowd.ts";
 import { History } from "../../tests/simulation/history.ts";
 import { stranded } from "../../tests/simulation/stranded.ts";
 
@@ -13,6 +14,9 @@ import { stranded } from "../../tests/simulation/stranded.ts";
 const say = console.log;
 
 const [from = NaN, seeds = NaN] = Deno.args.map(Number);
+
+/** Each takes no more than a millisecond or two. */
+const CROWDS = 200;
 
 /** Ends the program if there is something to tell. */
 function judge(violation: string | undefined): void {
@@ -26,6 +30,10 @@ say("at the contest");
 judge(await contest(from));
 say("at the stranded write");
 judge(await stranded());
+for (let seed = from; seed < from + CROWDS; seed++) {
+  say(`at crowd ${seed}`);
+  judge(crowd(seed));
+}
 for (let seed = from; seed < from + seeds; seed++) {
   say(`at seed ${seed}`);
   judge((await new History(seed).run()).violation);

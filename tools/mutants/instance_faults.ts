@@ -163,7 +163,26 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the bytes of a request are never given back to the budget",
-      text: "this.#host.budget.free(this.#requestBytes);",
+      text: "this.#host.budget.free(this.#requestBytes, this.#requestEra);",
+      replacement: "",
+    },
+    {
+      name: "a reply takes up what requests share",
+      text: "return outgoing.promise();\n  }\n\n  /** See {@linkcode Answerer}. */\n  settle",
+      replacement: "const { budget } = this.#host;\n    const era = budget.hold(outgoing.size);\n" +
+        "    const promise = outgoing.promise();\n" +
+        "    const free = () => budget.free(outgoing.size, era);\n" +
+        "    promise.then(free, free);\n    return promise;\n  }\n\n" +
+        "  /** See {@linkcode Answerer}. */\n  settle",
+    },
+    {
+      name: "what waits for a client has no bound",
+      text: "if (queued > this.#host.settings.maxQueued) this.evict",
+      replacement: "if (queued > Infinity) this.evict",
+    },
+    {
+      name: "what was written still counts as waiting",
+      text: "this.#queued -= head?.size ?? 0;",
       replacement: "",
     },
     {

@@ -105,7 +105,17 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     {
       name: "turns follow each other without the event loop",
       text: "this.kernel.nextTurn(() => {",
+      replacement: "nextMicrotask(() => {",
+    },
+    {
+      name: "the loop uses what the program may have replaced",
+      text: "nextMicrotask(() => {",
       replacement: "queueMicrotask(() => {",
+    },
+    {
+      name: "a loop that was abandoned stays that of the isolate",
+      text: "this.#onDisposed();\n    for (const user of this.#users) user.abandoned();",
+      replacement: "for (const user of this.#users) user.abandoned();",
     },
     {
       name: "a turn goes on however long it has lasted",
@@ -151,8 +161,21 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a write is tried only twice in a shortage",
-      text: "if (isShortage(status)) return this.#defer(operation, status);\n    operation.message",
+      text: "if (status === Status.NOT_SUBMITTED) " +
+        "return this.#defer(operation, Status.OUT_OF_MEMORY);\n    operation.message",
       replacement: "operation.message",
+    },
+    {
+      name: "a write that Windows had no memory for is written again",
+      text: "if (status !== Status.NOT_SUBMITTED) return status;",
+      replacement: "if (!isShortage(status)) return status;",
+    },
+    {
+      name: "a write that waited for memory of our own is written again when Windows is short",
+      text: "if (status === Status.NOT_SUBMITTED) " +
+        "return this.#defer(operation, Status.OUT_OF_MEMORY);\n    operation.message",
+      replacement: "if (isShortage(status)) " +
+        "return this.#defer(operation, status);\n    operation.message",
     },
     {
       name: "a shortage ends a read",

@@ -28,19 +28,34 @@ export const MESSAGE_FAULTS: readonly Mutant[] = faultsOf("src/message_reader.ts
   },
   {
     name: "the glue trap is unchecked: a rest of another length",
-    text: "if (this.#transferred !== this.#rest) return this.#mismatch();",
-    replacement: "",
+    text: "if (rest !== this.#rest) {\n      if (this.#piece > 0) return this.#mismatch();",
+    replacement: "if (rest !== this.#rest && this.#piece === 0) {",
   },
   {
     name: "the glue trap is unchecked: a rest that is gone",
-    text: "if (left === 0) return this.#mismatch();",
-    replacement: "",
+    text: "if (left === 0) return this.#awaits ? this.#awaitNext() : this.#mismatch();",
+    replacement: "if (left === 0 && this.#awaits) return this.#awaitNext();",
   },
   {
     name: "the glue trap is unchecked: a rest that goes on",
     text: MORE_DATA,
     replacement:
       "if (status === Status.MORE_DATA) return this.#readsRest ? this.#joinRest() : this.#measure();",
+  },
+  {
+    name: "a message after one that is longer than the quota is read in two pieces",
+    text: "this.#awaits = message.length > (this.#quota ?? Infinity);",
+    replacement: "",
+  },
+  {
+    name: "what is awaited and withdrawn is waited for though the read was cancelled",
+    text: 'if (this.#operation.cancelled) return "cancelled";',
+    replacement: "",
+  },
+  {
+    name: "a message that came in place of the one that was measured has its length",
+    text: "this.#message = new Uint8Array(rest);",
+    replacement: "",
   },
   {
     name: "an empty message is taken as the end",

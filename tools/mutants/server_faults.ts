@@ -45,12 +45,42 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
+      name: "the end of a client is told before its last request is handed out",
+      text: "this.#loop.atNextTurn(() => this.#tellEnd());",
+      replacement: "this.#tellEnd();",
+    },
+    {
+      name: "a server ends before all ends are told",
+      text: "if (this.#untold.length > 0) return;",
+      replacement: "",
+    },
+    {
       name: "instances stay when not all could be created",
       text: "for (const created of handles) kernel.close(created);",
       replacement: "",
     },
   ]),
   ...faultsOf("src/budget.ts", [
+    {
+      name: "what fits waits behind what does not",
+      text: "if (this.#fits(bytes) && (this.#first === undefined || this.#passes(bytes))) {",
+      replacement: "if (this.#first === undefined && this.#fits(bytes)) {",
+    },
+    {
+      name: "those who need little pass one who needs much for ever",
+      text: "return !this.#due || this.#heldSince + bytes <= this.#limit / 4;",
+      replacement: "return true;",
+    },
+    {
+      name: "nobody passes one who is due",
+      text: "return !this.#due || this.#heldSince + bytes <= this.#limit / 4;",
+      replacement: "return !this.#due;",
+    },
+    {
+      name: "what was held before counts as what has passed",
+      text: "if (era === this.#era) this.#heldSince -= bytes;",
+      replacement: "this.#heldSince -= bytes;",
+    },
     {
       name: "who waits for bytes waits for ever",
       text: "if (bytes > 0) this.#resume();",
@@ -86,7 +116,24 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "this.#resume();",
     },
   ]),
+  ...faultsOf("src/message.ts", [
+    {
+      name: "what an array says of itself is believed",
+      text: "new Uint8Array(buffer, byteOffsetOf(message), byteLengthOf(message))",
+      replacement: "(message as Uint8Array<ArrayBuffer>)",
+    },
+  ]),
   ...faultsOf("src/serve.ts", [
+    {
+      name: "an option is read again later",
+      text: "new Server(loop, settings, responders)",
+      replacement: `new Server(loop, {
+    ...settings,
+    get onDisconnect() {
+      return options.onDisconnect;
+    },
+  }, responders)`,
+    },
     {
       name: "more responders work at once than are allowed",
       text: "const free = this.#working < this.#limit && this.#waiting.length === 0;",
