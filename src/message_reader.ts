@@ -61,6 +61,7 @@ export class MessageReader {
   #rest = 0;
   #readsRest = false;
   #fault: Fault | undefined = undefined;
+  #discards = false;
 
   /**
    * @param longest Bytes of the longest message that is taken.
@@ -74,13 +75,6 @@ export class MessageReader {
     this.#longest = longest;
     this.#quota = quota;
     this.#longestFirst = Math.max(quota ?? LONGEST_FIRST_READ, FIRST_READ);
-  }
-
-  /** A new connection begins: nothing is known of its messages. */
-  begin(): void {
-    this.#first = FIRST_READ;
-    this.#awaits = false;
-    this.#rest = 0;
   }
 
   /** Why the last read was "broken". */
@@ -117,9 +111,48 @@ export class MessageReader {
     this.#loop.readNow(this.#operation, this.#rest);
   }
 
+  /** Whether Windows has the read, and has not ended it by now, seen or not. */
+  get pending(): boolean {
+    return this.#loop.pends(this.#operation);
+  }
+
+  /** Whether a shortage keeps the read, or its result, from going on. */
+  get deferred(): boolean {
+    return this.#operation.deferred;
+  }
+
+  /** Cancels the read, whose completion still follows. */
+  cancel(): void {
+    this.#loop.cancel(this.#operation);
+  }
+
+  /** A read that was not submitted ends as if it were cancelled. */
+  finishCancelled(): void {
+    this.#loop.finish(this.#operation, Status.CANCELLED);
+  }
+
+  /** Lets the read complete once more, in the next turn. */
+  redeliver(): void {
+    this.#loop.finish(this.#operation, this.#operation.status);
+  }
+
+  /** Lets the read complete once more, when a shortage may have passed. */
+  repeat(): void {
+    this.#loop.repeat(this.#operation);
+  }
+
+  /**
+   * Nobody wants what is read any more: from now on a read is only classified. Fetching it could
+   * fail and delay the end.
+   */
+  discard(): void {
+    this.#discards = true;
+  }
+
   /** What the read that is over brought. To be called once, in the task that learns of it. */
   outcome(): Outcome {
     const { status } = this.#operation;
+    if (this.#discards) return this.#classify(status);
     if (status === Status.SUCCESS) return this.#readsRest ? this.#joinRest() : this.#takeWhole();
     if (status === Status.MORE_DATA) return this.#readsRest ? this.#mismatch() : this.#measure();
     if (status === Status.CANCELLED) return "cancelled";
@@ -137,6 +170,14 @@ export class MessageReader {
     const length = Math.max(message.length, this.#first >> 1, FIRST_READ);
     this.#first = Math.min(length, this.#longestFirst);
     return message;
+  }
+
+  /** Something was read, if only a part; or nothing was. */
+  #classify(status: number): Outcome {
+    const cancelled = status === Status.CANCELLED;
+    const read = status === Status.SUCCESS || status === Status.MORE_DATA;
+    if (read || cancelled && this.begun) return "message";
+    return cancelled ? "cancelled" : "ended";
   }
 
   get #transferred(): number {
@@ -183,7 +224,7 @@ export class MessageReader {
   }
 
   #later(): Outcome {
-    this.#loop.repeat(this.#operation);
+    this.repeat();
     return "later";
   }
 

@@ -124,6 +124,11 @@ export type Command =
 
 type Step = StepOf<State, Command>;
 
+/** Whether the client owes a request, or the rest of one. */
+export function awaitsRequest(state: State): boolean {
+  return state.name === "reading";
+}
+
 const NO_YES = [false, true] as const;
 const WHO = ["known", "unknown", "unadmitted"] as const;
 const AHEAD = ["none", "reading", "kept"] as const;
@@ -431,6 +436,7 @@ function fromAborted(event: Event): Step | undefined {
 function fromOver(event: Event): Step | undefined {
   switch (event) {
     case "message":
+    case "partial":
       return to(OVER, "dropRequest");
     case "ended":
     case "cancelled":

@@ -1,0 +1,225 @@
+/**
+ * One request of a client, with the way to answer it.
+ *
+ * @module
+ */
+
+import { decodeMessage, encodeMessage, type Message } from "../message.ts";
+import { LazySignal } from "../lazy_signal.ts";
+import type { PipeClient, ServerClient } from "../server/client.ts";
+import type { ExchangeSession } from "./exchange_session.ts";
+
+/**
+ * One request of a client and the means to answer it.
+ *
+ * All members work when taken off the object, as in `const { request, reply } = exchange`.
+ *
+ * An exchange is open until it is settled: by {@linkcode Exchange.reply}, by the loss of the client,
+ * or by the end of the server. A client has at most one open exchange: its next request is yielded
+ * after that. Misuse throws at the call (a second `reply`, a `send` after it, a message of a wrong
+ * type); the promises reject only because the client or the server is gone, and dropping them is
+ * safe.
+ */
+export interface Exchange {
+  /** The reusable pipe instance that the client came by, numbered from 0: for logs only. */
+  readonly instance: { readonly id: number };
+  /** The connection that the request came by. */
+  readonly client: PipeClient;
+  /** The request: the message as it was sent, and memory of your own. May be empty. */
+  readonly request: Uint8Array<ArrayBuffer>;
+  /**
+   * Aborts when the client is gone or the server stops while the exchange is open.
+   *
+   * While a responder is at work, one more message of the client is read ahead. Until it comes, a
+   * client that leaves is noticed at once; after it, only when this exchange is answered. The
+   * request of a client that has left already is yielded all the same: its signal is aborted if that
+   * is known by then, and aborts as soon as it is.
+   */
+  readonly signal: AbortSignal;
+  /** The request, decoded as UTF-8. */
+  text(): string;
+  /**
+   * The request, parsed as JSON.
+   *
+   * @throws {SyntaxError} If it is no JSON.
+   */
+  json(): unknown;
+  /**
+   * Sends one message and leaves the exchange open.
+   *
+   * Clients that use [`TransactNamedPipe`](https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-transactnamedpipe)
+   * or [`CallNamedPipe`](https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-callnamedpipea)
+   * take exactly one message per request: do not use `send` for them, only `reply`.
+   *
+   * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
+   * @returns Resolves when Windows has taken the message, which does not mean that it was read.
+   *   Rejects with `Deno.errors.BrokenPipe` when the client is gone, with the error of the limit
+   *   when one ended the connection, with `Deno.errors.Interrupted` when the server did.
+   * @throws {TypeError} If the message has a wrong type, or the exchange is answered.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
+   */
+  send(message: Message): Promise<void>;
+  /**
+   * Settles the exchange, with one last message or with none.
+   *
+   * In a `for await` loop do not await it: a client that never reads would hold up the loop.
+   *
+   * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
+   *   `undefined`: no message is sent.
+   * @returns As for {@linkcode Exchange.send}.
+   * @throws {TypeError} If the message has a wrong type, or the exchange is answered.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
+   */
+  reply(message?: Message): Promise<void>;
+}
+
+/** Where the messages of an exchange go. */
+export interface Answerer {
+  /** Sends a message of an open exchange: the last one, if `last`. */
+  answer(
+    exchange: ServerExchange,
+    message: Uint8Array<ArrayBuffer>,
+    last: boolean,
+    own: boolean,
+  ): Promise<void>;
+  /** An open exchange is settled without a last message. */
+  settle(exchange: ServerExchange): void;
+  /** Somebody has taken the exchange, or is through with it: see the members of these names. */
+  progressed(exchange: ServerExchange): void;
+}
+
+const DONE: Promise<void> = Promise.resolve();
+
+/** An exchange, as the server keeps it. */
+export class ServerExchange implements Exchange {
+  readonly instance: { readonly id: number };
+  readonly client: ServerClient;
+  readonly request: Uint8Array<ArrayBuffer>;
+  readonly #answerer: Answerer;
+  #signal: LazySignal | undefined = undefined;
+  #answered = false;
+  #lost: Error | undefined = undefined;
+  #taken = false;
+  #finished = false;
+
+  constructor(
+    answerer: Answerer,
+    instance: { readonly id: number },
+    client: ServerClient,
+    request: Uint8Array<ArrayBuffer>,
+  ) {
+    this.#answerer = answerer;
+    this.instance = instance;
+    this.client = client;
+    this.request = request;
+  }
+
+  /** Whether it waits for an answer that can still reach the client. */
+  get open(): boolean {
+    return !this.#answered && this.#lost === undefined;
+  }
+
+  /** Whether `reply` was called. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** Why no answer can reach the client, if that is so. */
+  get lost(): Error | undefined {
+    return this.#lost;
+  }
+
+  /** Whether the user has it, so that nobody else needs to keep it. */
+  get taken(): boolean {
+    return this.#taken;
+  }
+
+  /** Whether the user is through with it, lost or not. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#signal === undefined) {
+      this.#signal = new LazySignal();
+      if (this.#lost !== undefined) this.#signal.abort(this.#lost);
+    }
+    return this.#signal.get();
+  }
+
+  get text(): () => string {
+    return () => decodeMessage(this.request);
+  }
+
+  get json(): () => unknown {
+    return () => JSON.parse(decodeMessage(this.request));
+  }
+
+  get send(): (message: Message) => Promise<void> {
+    return (message) => this.answer(message, false);
+  }
+
+  get reply(): (message?: Message) => Promise<void> {
+    return (message) => {
+      if (message !== undefined) return this.answer(message, true);
+      this.settle();
+      return this.#lost === undefined ? DONE : rejected(this.#lost);
+    };
+  }
+
+  /** Sends a message, the last one if `last`. */
+  answer(message: Message, last: boolean): Promise<void> {
+    const bytes = encodeMessage(message);
+    this.#refuseTwice();
+    if (last) this.#answered = true;
+    if (this.#lost !== undefined) return rejected(this.#lost);
+    return this.#answerer.answer(this, bytes, last, typeof message === "string");
+  }
+
+  /** Settles the exchange without a last message. */
+  settle(): void {
+    this.#refuseTwice();
+    this.#answered = true;
+    if (this.#lost === undefined) this.#answerer.settle(this);
+  }
+
+  /** No answer can reach the client any more. Says so to nobody yet: see `abort`. */
+  lose(reason: Error): void {
+    if (this.open) this.#lost = reason;
+  }
+
+  /** Runs the user's abort listeners, if the exchange was lost. */
+  abort(): void {
+    if (this.#lost !== undefined) this.#signal?.abort(this.#lost);
+  }
+
+  /** The user has it. */
+  take(): void {
+    this.#taken = true;
+    this.#answerer.progressed(this);
+  }
+
+  /** The user is through with it. */
+  finish(): void {
+    this.#finished = true;
+    this.#answerer.progressed(this);
+  }
+
+  #refuseTwice(): void {
+    if (!this.#answered) return;
+    throw new TypeError("Cannot answer the exchange: it is answered already");
+  }
+
+  /** @internal */
+  [Symbol.for("Deno.customInspect")](): string {
+    const state = this.#lost !== undefined ? "lost" : this.#answered ? "settled" : "open";
+    return `Exchange { client: ${this.client.id}, request: ${this.request.length} bytes, ${state} }`;
+  }
+}
+
+/** A rejected promise that may be dropped. */
+export function rejected(reason: Error): Promise<never> {
+  const promise = Promise.reject(reason);
+  promise.catch(() => {});
+  return promise;
+}
