@@ -46,13 +46,17 @@ src/exchanges.ts          -> src/access.ts src/driver.ts src/exchange.ts src/iso
 src/serve.ts              -> src/access.ts src/exchange.ts src/exchanges.ts src/hooks.ts
                              src/isolate.ts src/message.ts src/options.ts src/remove.ts
                              src/server.ts src/wait_loop.ts
-src/client_connection.ts  -> src/errors.ts src/kernel.ts src/message.ts src/message_reader.ts
-                             src/options.ts src/remove.ts src/wait_loop.ts
-src/client.ts             -> src/backoff.ts src/client_connection.ts src/errors.ts src/isolate.ts
-                             src/kernel.ts src/message.ts src/options.ts src/wait_loop.ts
-mod.ts                    -> src/access.ts src/client.ts src/client_connection.ts src/driver.ts
-                             src/errors.ts src/exchange.ts src/exchanges.ts src/message.ts
-                             src/serve.ts src/server.ts
+src/pipe/pipe_end.ts      -> src/kernel.ts src/wait_loop.ts
+src/pipe/outbox.ts        -> src/pipe/pipe_end.ts src/remove.ts src/wait_loop.ts
+src/pipe/calls.ts         -> src/remove.ts
+src/pipe/connection.ts    -> src/errors.ts src/kernel.ts src/message.ts src/message_reader.ts
+                             src/options.ts src/pipe/calls.ts src/pipe/outbox.ts
+                             src/pipe/pipe_end.ts src/wait_loop.ts
+src/client.ts             -> src/backoff.ts src/errors.ts src/isolate.ts src/kernel.ts
+                             src/message.ts src/options.ts src/pipe/connection.ts src/wait_loop.ts
+mod.ts                    -> src/access.ts src/client.ts src/driver.ts src/errors.ts src/exchange.ts
+                             src/exchanges.ts src/message.ts src/pipe/connection.ts src/serve.ts
+                             src/server.ts
 `;
 
 type Arrows = ReadonlyMap<string, readonly string[]>;
