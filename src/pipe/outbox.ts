@@ -1,0 +1,65 @@
+/**
+ * Messages on their way out of one end of a pipe, in order, one write in flight.
+ *
+ * @module
+ */
+
+import { remove } from "../remove.ts";
+import type { WaitLoop } from "../wait_loop.ts";
+import type { PipeEnd } from "./pipe_end.ts";
+
+/** A message on its way out. What else its owner keeps with it is the owner's business. */
+export interface Outgoing {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** See the module. It settles nothing: its owner takes each message when its write is over. */
+export class Outbox<T extends Outgoing> {
+  readonly #loop: WaitLoop;
+  readonly #end: PipeEnd;
+  readonly #messages: T[] = [];
+
+  constructor(loop: WaitLoop, end: PipeEnd) {
+    this.#loop = loop;
+    this.#end = end;
+  }
+
+  /** The message that is being written, or is the next to be. */
+  get head(): T | undefined {
+    return this.#messages[0];
+  }
+
+  /** Whether the head was submitted, and its result is still to come. */
+  get writing(): boolean {
+    return this.#end.outbound.expected;
+  }
+
+  /** Adds a message, without submitting anything. */
+  push(message: T): void {
+    this.#messages.push(message);
+  }
+
+  /**
+   * Submits the head. With PENDING, the end's owner gets the result in a later turn. Anything else
+   * is the result: nothing follows.
+   */
+  submit(head: T): number {
+    return this.#loop.write(this.#end.outbound, head.bytes);
+  }
+
+  /** Takes the head out, whose write is over. */
+  take(): T | undefined {
+    return this.#messages.shift();
+  }
+
+  /** Takes a message out that was not submitted. False: it is not there, or was. */
+  remove(message: T): boolean {
+    const submitted = this.writing && message === this.#messages[0];
+    return !submitted && remove(this.#messages, message);
+  }
+
+  /** Takes out all messages that were not submitted. */
+  takeUnsent(): T[] {
+    return this.#messages.splice(this.writing ? 1 : 0);
+  }
+}

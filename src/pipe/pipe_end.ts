@@ -1,0 +1,91 @@
+/**
+ * One end of a pipe, a server's or a client's: its handle, its slot and its two operations.
+ *
+ * @module
+ */
+
+import { type Handle, Lane } from "../kernel.ts";
+import { type Completer, Operation, type WaitLoop } from "../wait_loop.ts";
+
+/** What an end of a pipe tells its owner. */
+export interface PipeEndOwner {
+  /** The listen or read is over; {@linkcode PipeEnd.inbound} says how. */
+  inboundCompleted(): void;
+  /** The write is over. */
+  outboundCompleted(status: number): void;
+}
+
+/** See the module. The owner has one listen or read, and one write, in flight at most. */
+export class PipeEnd implements Completer {
+  /** Listens and reads. */
+  readonly inbound: Operation;
+  /** Writes. */
+  readonly outbound: Operation;
+  readonly handle: Handle;
+  readonly #loop: WaitLoop;
+  readonly #owner: PipeEndOwner;
+  readonly #slot: number;
+  #closed: (() => void) | undefined = undefined;
+  #open = true;
+
+  constructor(loop: WaitLoop, handle: Handle, owner: PipeEndOwner) {
+    this.#loop = loop;
+    this.handle = handle;
+    this.#owner = owner;
+    this.#slot = loop.takeSlot();
+    this.inbound = new Operation(this, handle, Lane.IN, this.#slot);
+    this.outbound = new Operation(this, handle, Lane.OUT, this.#slot);
+  }
+
+  /** Whether no completion is awaited. */
+  get quiet(): boolean {
+    return !this.inbound.expected && !this.outbound.expected;
+  }
+
+  /** Cancels an operation, whose completion still follows. Nothing, when it is over. */
+  cancel(operation: Operation): void {
+    this.#loop.cancel(operation);
+  }
+
+  /**
+   * Cancels what is in flight, waits for each completion, and then closes the handle and frees the
+   * slot. What was written stays readable for the other end.
+   *
+   * @param closed Called once, when that is done: at once if nothing is in flight.
+   */
+  close(closed: () => void): void {
+    if (!this.#open || this.#closed !== undefined) return;
+    this.#closed = closed;
+    this.cancel(this.inbound);
+    this.cancel(this.outbound);
+    this.#release();
+  }
+
+  /**
+   * Closes the handle now and keeps the memory, to which Windows may still write: the program goes
+   * away, or nothing completes any more.
+   */
+  abandon(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const { kernel } = this.#loop;
+    kernel.cancel(this.handle, Lane.IN, this.#slot);
+    kernel.cancel(this.handle, Lane.OUT, this.#slot);
+    kernel.close(this.handle);
+  }
+
+  /** See {@linkcode Completer}. */
+  completed(operation: Operation): void {
+    if (operation === this.outbound) this.#owner.outboundCompleted(operation.status);
+    else this.#owner.inboundCompleted();
+    if (this.#closed !== undefined) this.#release();
+  }
+
+  #release(): void {
+    if (!this.#open || !this.quiet) return;
+    this.#open = false;
+    this.#loop.kernel.close(this.handle);
+    this.#loop.freeSlot(this.#slot);
+    this.#closed?.();
+  }
+}
