@@ -206,6 +206,9 @@ export class History implements World, Around {
       read: random.pick([65_536, 4096, 64, 1, 0]),
       write: random.pick([65_536, 4096, 64, 64, 0, 0]),
     };
+    this.system.ways.takesEmpty = random.chance(0.5);
+    this.system.ways.makesRoom = random.chance(0.5);
+    this.system.ways.keepsPending = random.chance(0.5);
     const instances = random.between(1, 3);
     const limits = random.chance(0.4) ? someLimits(random) : undefined;
     this.#plan = {

@@ -220,12 +220,23 @@ export class SimulatedKernel extends MemoryKernel {
     this.#intrude("call");
     const client = end instanceof ServerEnd && end.state === "connected" ? end.client : undefined;
     if (client !== undefined) this.#around.evicted(client);
+    if (this.#writesOn(handle)) {
+      this.#around.violate("a write is not cancelled before a disconnect");
+    }
     const status = super.disconnect(handle);
     if (end instanceof ServerEnd && status === Status.SUCCESS) this.#tainted.delete(end);
     this.#intrude("call");
     this.events++;
     this.#tell?.(`disconnect ${handle} → ${statusName(status)}`);
     return status;
+  }
+
+  /** Whether a write pends that nobody has asked to end. */
+  #writesOn(handle: Handle): boolean {
+    return this.inFlight().some((flight) =>
+      flight.handle === handle && flight.lane === Lane.OUT && !flight.cancelled &&
+      flight.operation.status === Status.PENDING
+    );
   }
 
   override close(handle: Handle): number {
