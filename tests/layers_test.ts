@@ -225,7 +225,14 @@ function checkLayers(sources: ReadonlyMap<string, string>, arrows: Arrows): stri
 
 /** What src may use of Deno: nothing that reaches the system. */
 const SRC_MEMBERS = ["errors", "build"];
-const FFI_MEMBERS = ["dlopen", "DynamicLibrary", "ForeignLibraryInterface", "errors", "build"];
+const FFI_MEMBERS = [
+  "dlopen",
+  "DynamicLibrary",
+  "ForeignLibraryInterface",
+  "permissions",
+  "errors",
+  "build",
+];
 
 /** What is wrong with a file, imports aside. */
 function checkFile(file: string, source: string): string[] {
