@@ -39,7 +39,7 @@
 
 export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/access.ts";
 export { call, type CallOptions, connect, type ConnectOptions } from "./src/client.ts";
-export type { PipeConn } from "./src/client_connection.ts";
+export type { PipeConn } from "./src/pipe/connection.ts";
 export type { DisconnectReason } from "./src/driver.ts";
 export { WindowsError, type WindowsErrorInit } from "./src/errors.ts";
 export type { ClientUser, Exchange, PipeClient } from "./src/exchange.ts";

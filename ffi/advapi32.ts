@@ -7,12 +7,12 @@
  */
 
 import { KERNEL32 } from "./kernel32.ts";
-import { openLibrary, SYSTEM32 } from "./library.ts";
+import { Library, SYSTEM32 } from "./library.ts";
 
 /** The file. */
 export const ADVAPI32 = "advapi32.dll";
 
-/** Where it is. */
+/** Where it usually is. */
 export const ADVAPI32_PATH: string = SYSTEM32 + ADVAPI32;
 
 /** All that a program needs that asks about users and access rights. */
@@ -122,11 +122,13 @@ export const SYMBOLS = {
 /** The opened library. */
 export type Advapi32 = Deno.DynamicLibrary<typeof SYMBOLS>;
 
+const library = new Library(ADVAPI32, SYMBOLS);
+
 /**
  * Opens advapi32.dll.
  *
  * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
  */
 export function openAdvapi32(): Advapi32 {
-  return openLibrary(ADVAPI32, SYMBOLS, BOTH_LIBRARIES);
+  return library.open(BOTH_LIBRARIES);
 }

@@ -9,12 +9,12 @@
  * @module
  */
 
-import { openLibrary, SYSTEM32 } from "./library.ts";
+import { Library, SYSTEM32 } from "./library.ts";
 
 /** The file. */
 export const KERNEL32 = "kernel32.dll";
 
-/** Where it is. */
+/** Where it usually is. */
 export const KERNEL32_PATH: string = SYSTEM32 + KERNEL32;
 
 /** The functions, as {@linkcode Deno.dlopen} wants them. */
@@ -307,12 +307,14 @@ export const SYMBOLS = {
 /** The opened library. */
 export type Kernel32 = Deno.DynamicLibrary<typeof SYMBOLS>;
 
+const library = new Library(KERNEL32, SYMBOLS);
+
 /**
  * Opens kernel32.dll.
  *
- * @param needed See {@linkcode openLibrary}.
+ * @param needed See {@linkcode Library.open}.
  * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
  */
 export function openKernel32(needed: readonly string[] = [KERNEL32]): Kernel32 {
-  return openLibrary(KERNEL32, SYMBOLS, needed);
+  return library.open(needed);
 }

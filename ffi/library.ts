@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Where Windows keeps its libraries: a scoped permission is granted to these very paths. */
+/** Where Windows usually keeps its libraries: what errors advise to grant. */
 export const SYSTEM32 = "C:\\Windows\\System32\\";
 
 /** What was needed to begin at all could not be had. */
@@ -24,31 +24,72 @@ export class KernelError extends Error {
 }
 
 /**
- * Opens one of Windows' own libraries.
+ * One of Windows' own libraries.
  *
- * The full path comes first, since Deno resolves `--allow-ffi=kernel32.dll` against the working
- * directory, so that only a full path can be granted by itself. The bare name is for a Windows that
- * lives elsewhere.
- *
- * @param needed The files that the program needs in all: whoever lacks the permission for one is
- *   told the flag that is enough for all.
- * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
+ * Opening one takes about half a millisecond for each of its functions, more than all the rest of a
+ * short program. So it is opened once, at import, if that can be done without asking anybody, and
+ * stays open. Not later: a library that a test was the first to open would be a leak of that test.
+ * Otherwise it is opened when it is needed, and closed by whoever needed it.
  */
-export function openLibrary<S extends Deno.ForeignLibraryInterface>(
-  name: string,
-  symbols: S,
-  needed: readonly string[],
-): Deno.DynamicLibrary<S> {
-  try {
-    return Deno.dlopen(SYSTEM32 + name, symbols);
-  } catch (error) {
-    if (isDenied(error)) throw notCapable(needed, error);
+export class Library<S extends Deno.ForeignLibraryInterface> {
+  readonly #name: string;
+  readonly #symbols: S;
+  readonly #kept: Deno.DynamicLibrary<S> | undefined;
+
+  /** Opens it if this is Windows and the permission is there. Never throws, and never prompts. */
+  constructor(name: string, symbols: S) {
+    this.#name = name;
+    this.#symbols = symbols;
+    this.#kept = this.#keep();
   }
-  try {
-    return Deno.dlopen(name, symbols);
-  } catch (error) {
-    throw isDenied(error) ? notCapable(needed, error) : error;
+
+  /**
+   * The library, to be closed after use.
+   *
+   * @param needed The files that the program needs in all: whoever lacks the permission for one is
+   *   told the flag that is enough for all.
+   * @throws {Deno.errors.NotCapable} If the FFI permission is missing, or was revoked.
+   */
+  open(needed: readonly string[]): Deno.DynamicLibrary<S> {
+    const file = grantedFile(this.#name);
+    if (file !== undefined && this.#kept !== undefined) return this.#kept;
+    try {
+      return Deno.dlopen(file ?? SYSTEM32 + this.#name, this.#symbols);
+    } catch (error) {
+      throw isDenied(error) ? notCapable(needed, error) : error;
+    }
   }
+
+  #keep(): Deno.DynamicLibrary<S> | undefined {
+    if (Deno.build.os !== "windows") return undefined;
+    try {
+      const file = grantedFile(this.#name);
+      if (file === undefined) return undefined;
+      const { symbols } = Deno.dlopen(file, this.#symbols);
+      return { symbols, close: () => {} };
+    } catch {
+      // Whoever needs it is told why.
+      return undefined;
+    }
+  }
+}
+
+/**
+ * What the loader may be given without asking for a permission, so that it finds Windows' own file.
+ *
+ * With the whole permission that is the bare name: both libraries are KnownDLLs, which the loader
+ * takes from the system directory that Windows itself names, and from nowhere else. A path could lead
+ * to a drive where Windows does not live, and anybody may have made the folder. With a permission
+ * for single files, Deno would resolve a bare name against the working directory; then it is the
+ * file that was granted by name, on whatever drive.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/dlls/dynamic-link-library-search-order}
+ */
+function grantedFile(name: string): string | undefined {
+  const { state, partial } = Deno.permissions.querySync({ name: "ffi" });
+  if (state === "granted" && !partial) return name;
+  return Array.from("CDEFGHIJKLMNOPQRSTUVWXYZAB", (drive) => drive + SYSTEM32.slice(1) + name)
+    .find((path) => Deno.permissions.querySync({ name: "ffi", path }).state === "granted");
 }
 
 function isDenied(error: unknown): boolean {

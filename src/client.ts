@@ -7,10 +7,10 @@
 import { Backoff } from "./backoff.ts";
 import { systemError, timedOut } from "./errors.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
-import { type Handle, isEnd, isShortage, type Opened, Status } from "./kernel.ts";
+import { type Handle, isEnd, isShortage, Status } from "./kernel.ts";
 import { encodeMessage, type Message } from "./message.ts";
 import { callSettings, type ClientSettings, clientSettings } from "./options.ts";
-import { ClientConnection, type PipeConn } from "./client_connection.ts";
+import { ClientConnection, type OpenPipe, type PipeConn } from "./pipe/connection.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
 
 /** The longest pause between two attempts to open a pipe, in milliseconds. */
@@ -68,8 +68,7 @@ export interface ConnectOptions extends CallOptions {
  * Connects to a named pipe as a client.
  *
  * The pipe is opened for reading and writing, and the server may learn who its client is but not
- * act as it (`SECURITY_IDENTIFICATION`). A message pipe keeps messages apart. From a pipe of bytes,
- * as `node:net` makes them, each message received is whatever had arrived.
+ * act as it (`SECURITY_IDENTIFICATION`). Messages need a message pipe: see {@linkcode PipeConn.type}.
  *
  * **Cancellation:** aborting `signal` gives up connecting. Once connected it has no effect.
  *
@@ -114,7 +113,8 @@ export async function connect(options: ConnectOptions): Promise<PipeConn> {
  * @param message The request. A string is sent as UTF-8.
  * @param options What may be changed.
  * @returns The answer.
- * @throws {TypeError} If the name cannot be used, or an option or the message has a wrong type.
+ * @throws {TypeError} If the name cannot be used, an option or the message has a wrong type, or it is
+ *   a byte pipe, which has no messages.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection without an answer.
  * @throws {Error} As for {@linkcode connect} and {@linkcode PipeConn.request}.
  *
@@ -148,8 +148,7 @@ async function connectWith(open: OpenLoop, settings: ClientSettings): Promise<Cl
   const attempt = new Attempt(loop, settings);
   loop.enter(attempt);
   try {
-    const handle = await attempt.open(signal);
-    return new ClientConnection(loop, settings, handle);
+    return new ClientConnection(loop, settings, await attempt.open(signal));
   } finally {
     // A connection has joined the loop by now; without one this waits for the end of the loop.
     await loop.leave(attempt);
@@ -177,6 +176,9 @@ export async function callOn(
 /** Why a pipe that was opened cannot be used. */
 type Refusal = { readonly status: number; readonly call: string };
 
+/** How an attempt went: the pipe is open with SUCCESS. */
+type Attempted = Refusal & OpenPipe;
+
 /** One attempt after the other, with pauses, until a pipe is open or there is no hope. */
 class Attempt implements LoopUser {
   readonly #loop: WaitLoop;
@@ -189,15 +191,15 @@ class Attempt implements LoopUser {
     this.#settings = settings;
   }
 
-  async open(signal: AbortSignal | undefined): Promise<Handle> {
+  async open(signal: AbortSignal | undefined): Promise<OpenPipe> {
     const { kernel } = this.#loop;
     const owner = this.#expectedOwner();
     const deadline = kernel.now() + this.#settings.timeout;
     for (const backoff = new Backoff(LONGEST_PAUSE);;) {
       signal?.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
-      const { status, handle, call } = this.#openOnce(owner);
-      if (status === Status.SUCCESS) return handle;
+      const { status, call, handle, type } = this.#openOnce(owner);
+      if (status === Status.SUCCESS) return { handle, type };
       const left = deadline - kernel.now();
       if (!this.#passes(status) || left <= 0) throw this.#error(call, status);
       await this.#pause(Math.min(backoff.next(), left), signal);
@@ -223,26 +225,22 @@ class Attempt implements LoopUser {
     this.#giveUp?.(error);
   }
 
-  #openOnce(owner: string | undefined): Opened & { call: string } {
+  #openOnce(owner: string | undefined): Attempted {
     const { kernel } = this.#loop;
-    const opened = kernel.open(this.#settings.path);
-    if (opened.status !== Status.SUCCESS) return { ...opened, call: "CreateFileW" };
-    const { handle } = opened;
-    const refusal = (owner === undefined ? undefined : this.#checkOwner(handle, owner)) ??
-      this.#keepMessages(handle);
-    if (refusal === undefined) return { ...opened, call: "CreateFileW" };
+    const { status, handle } = kernel.open(this.#settings.path);
+    const opened = { status, call: "CreateFileW", handle, type: "message" } as const;
+    if (status !== Status.SUCCESS) return opened;
+    const unowned = owner === undefined ? undefined : this.#checkOwner(handle, owner);
+    // Without this, messages that wait to be read run together.
+    const kept = unowned === undefined ? kernel.keepMessages(handle) : Status.SUCCESS;
+    // A byte pipe cannot keep messages apart.
+    if (kept === Status.INVALID_PARAMETER) return { ...opened, type: "byte" };
+    const refusal = unowned ??
+      (kept === Status.SUCCESS ? undefined : { status: kept, call: "SetNamedPipeHandleState" });
+    if (refusal === undefined) return opened;
     kernel.close(handle);
     if (refusal instanceof Error) throw refusal;
-    return { ...refusal, handle };
-  }
-
-  /** Without this, messages that wait to be read run together. */
-  #keepMessages(handle: Handle): Refusal | undefined {
-    const status = this.#loop.kernel.keepMessages(handle);
-    // A pipe of bytes cannot keep messages apart, and is read as it comes.
-    return status === Status.SUCCESS || status === Status.INVALID_PARAMETER
-      ? undefined
-      : { status, call: "SetNamedPipeHandleState" };
+    return { ...opened, ...refusal };
   }
 
   /** The SID of who must own the pipe. */

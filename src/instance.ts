@@ -238,8 +238,12 @@ function finish(reads: boolean, writes: boolean, ...commands: Command[]): Step {
   return close(reads, writes, false, ...commands, ...(reads ? CANCEL_IN : []));
 }
 
+/**
+ * The write is cancelled first: what a disconnect destroys makes room, and a write that fits then
+ * ends with success, though nobody has read it.
+ */
 function evict(reads: boolean, writes: boolean, ...commands: Command[]): Step {
-  return finish(reads, writes, ...commands, "disconnect", ...(writes ? CANCEL_OUT : []));
+  return finish(reads, writes, ...commands, ...(writes ? CANCEL_OUT : []), "disconnect");
 }
 
 /** A request goes to the server, which may answer it. */

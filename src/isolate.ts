@@ -1,6 +1,6 @@
 /**
- * The one place where the parts meet Windows: the isolate's loop over the Windows kernel, opened at
- * the first call and never at import.
+ * The one place where the parts meet Windows: the isolate's loop over the Windows kernel, made at the
+ * first call and never at import.
  *
  * @module
  */

@@ -17,7 +17,8 @@
  * has to be signalled, looked up or waited for.
  *
  * **The loop waits** (one call for all pipes, on another thread) after some turns in which nothing
- * completed; how many depends on how soon the last waits returned.
+ * completed; how many depends on how soon the last waits returned. While nothing is in flight it does
+ * not: a wait keeps the program running.
  *
  * @module
  */
@@ -544,7 +545,13 @@ export class WaitLoop {
     const unfinished = !looked || this.#roundPlace < this.#round.length ||
       this.#next.length > 0 || this.#turnCallbacks.length > 0;
     if (unfinished || this.#idleTurns < this.#idleLimit) this.#queueTurn();
+    else if (this.operations === 0) this.#stopWaiting();
     else if (this.#waiting === "nothing" && !this.#turnQueued) this.#wait();
+  }
+
+  /** Nothing is in flight: a wait would only keep the program from ending. */
+  #stopWaiting(): void {
+    if (this.#waiting !== "nothing") this.kernel.wake();
   }
 
   #wait(): void {

@@ -9,7 +9,7 @@ import {
   fail,
 } from "@std/assert";
 import { callOn, connectOn, type ConnectOptions } from "../src/client.ts";
-import type { PipeConn } from "../src/client_connection.ts";
+import type { PipeConn } from "../src/pipe/connection.ts";
 import { WindowsError } from "../src/errors.ts";
 import { Status } from "../src/kernel.ts";
 import { type Fate, fate, inWorld, NAME, PATH, text, type World } from "./fixture.ts";
@@ -653,14 +653,26 @@ Deno.test(
 );
 
 Deno.test(
-  "connections use pipes of bytes as they come",
+  "message calls on a byte pipe are refused, and nothing is sent or taken",
   inWorld(async (world) => {
     const [conn, server] = await connected(world, {}, { messages: false });
-    server.write("ab");
-    server.write("cd");
-    assertEquals(text(await conn.receive() ?? new Uint8Array()), "abcd");
+    server.write("half an answ");
+    const iterating = async () => {
+      for await (const message of conn) fail(`there was a message: ${text(message)}`);
+    };
+    for (const call of [() => conn.request("x"), () => conn.send("x"), () => conn.receive()]) {
+      await assertRejects(call, TypeError, `"${PATH}": it is a byte pipe`);
+    }
+    await assertRejects(iterating, TypeError, "it is a byte pipe");
+    await world.idle();
+    assertEquals([conn.type, server.readText()], ["byte", undefined]);
     conn.close();
     server.close();
+    const other = world.system.serve(PATH, { messages: false });
+    await assertRejects(() => callOn(world.open, NAME, "x"), TypeError, "it is a byte pipe");
+    await world.idle();
+    assertEquals([other.readText(), other.state, world.running], [undefined, "closing", false]);
+    other.close();
   }),
 );
 
@@ -752,16 +764,16 @@ Deno.test(
   "connections are told when the loop cannot wait any more",
   inWorld(async (world) => {
     const [conn, server] = await connected(world);
+    const answer = fate(conn.request("x"));
     const received = fate(conn.receive());
     const connecting = fate(connectOn(world.open, { path: "missing" }));
     await world.idle();
     world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    const answer = fate(conn.request("x"));
     server.write("a");
     await world.idle();
     await world.idle();
-    assert(received.state !== "pending");
-    assertInstanceOf(answer.error, WindowsError);
+    assert(answer.state !== "pending");
+    assertInstanceOf(received.error, WindowsError);
     assertInstanceOf(connecting.error, WindowsError);
     await assertRejects(() => conn.send("x"), Deno.errors.Interrupted);
     conn.close();
@@ -806,9 +818,10 @@ for (const how of ["close()", "using", "await using"] as const) {
         fates.push(
           fate(conn.send("long")),
           fate(conn.send("waiting")),
+          fate(conn.request("waiting")),
+          fate(conn.request("waiting")),
+          fate(conn.send("waiting")),
           fate(conn.receive()),
-          fate(conn.request("waiting")),
-          fate(conn.request("waiting")),
         );
         await world.idle();
       };
@@ -852,7 +865,7 @@ Deno.test(
 );
 
 Deno.test(
-  "everything rejects with Interrupted after close()",
+  "calls reject with Interrupted after close(), and a loop is over",
   inWorld(async (world) => {
     const [conn, server] = await connected(world);
     // One message that is there already, for a receiver that was forgotten.
@@ -866,9 +879,8 @@ Deno.test(
     await assertRejects(() => conn.request("x"), Deno.errors.Interrupted);
     await assertRejects(() => conn.send("x"), Deno.errors.Interrupted);
     await assertRejects(() => conn.receive(), Deno.errors.Interrupted);
-    await assertRejects(async () => {
-      for await (const message of conn) fail(`there was a message: ${text(message)}`);
-    }, Deno.errors.Interrupted);
+    // A loop has nothing to complain about.
+    for await (const message of conn) fail(`there was a message: ${text(message)}`);
     server.close();
   }),
 );

@@ -115,7 +115,7 @@ answering, ahead none, busy
   turned (last)                         -> answering, ahead none, busy
   drain                                 -> answering, ahead none, busy
   finish                                -> closing writes: lose
-  evict                                 -> closing writes: lose disconnect cancelOut
+  evict                                 -> closing writes: lose cancelOut disconnect
 
 answering, ahead none, gone
   settled                               -> reading gone: read
@@ -148,10 +148,10 @@ answering, ahead reading, busy
   message, partial                      -> answering, ahead held, busy: hold
   ended                                 -> closing writes reuse: lose cancelOut
   cancelled                             -> answering, ahead none, busy
-  broken                                -> closing writes: lose disconnect cancelOut
+  broken                                -> closing writes: lose cancelOut disconnect
   drain                                 -> answering, ahead reading, busy: cancelIn
   finish                                -> closing reads writes: lose cancelIn
-  evict                                 -> closing reads writes: lose disconnect cancelOut cancelIn
+  evict                                 -> closing reads writes: lose cancelOut disconnect cancelIn
 
 answering, ahead reading, gone
   settled                               -> reading gone
@@ -179,7 +179,7 @@ answering, ahead held, busy
   unwritten                             -> answering, ahead held, gone: lose
   turned, drain                         -> answering, ahead held, busy
   finish                                -> closing writes: lose
-  evict                                 -> closing writes: lose disconnect cancelOut
+  evict                                 -> closing writes: lose cancelOut disconnect
 
 answering, ahead held, gone
   settled                               -> reading gone: unhold
@@ -194,7 +194,7 @@ writing, ahead none
   unwritten (last)                      -> closed: lose retire
   turned, drain                         -> writing, ahead none
   finish                                -> closing writes: lose
-  evict                                 -> closing writes: lose disconnect cancelOut
+  evict                                 -> closing writes: lose cancelOut disconnect
 
 writing, ahead reading
   written                               -> reading
@@ -203,17 +203,17 @@ writing, ahead reading
   message, partial                      -> writing, ahead held: hold
   ended                                 -> closing writes reuse: lose cancelOut
   cancelled                             -> writing, ahead none
-  broken                                -> closing writes: lose disconnect cancelOut
+  broken                                -> closing writes: lose cancelOut disconnect
   drain                                 -> writing, ahead reading: cancelIn
   finish                                -> closing reads writes: lose cancelIn
-  evict                                 -> closing reads writes: lose disconnect cancelOut cancelIn
+  evict                                 -> closing reads writes: lose cancelOut disconnect cancelIn
 
 writing, ahead held
   written                               -> reading: unhold
   unwritten                             -> reading gone: lose unhold
   turned, drain                         -> writing, ahead held
   finish                                -> closing writes: lose
-  evict                                 -> closing writes: lose disconnect cancelOut
+  evict                                 -> closing writes: lose cancelOut disconnect
 
 ended
   settled                               -> idle: recycle
@@ -231,12 +231,12 @@ closing reads
 closing writes
   written, unwritten                    -> closed: retire
   settled, turned, drain, finish        -> closing writes
-  evict                                 -> closing writes: disconnect cancelOut
+  evict                                 -> closing writes: cancelOut disconnect
 
 closing writes reuse
   written, unwritten                    -> idle: recycle
   settled, turned, drain, finish        -> closing writes reuse
-  evict                                 -> closing writes: disconnect cancelOut
+  evict                                 -> closing writes: cancelOut disconnect
 
 closing reads writes
   connected, connectedGone              -> closing writes
@@ -245,7 +245,7 @@ closing reads writes
   ended, cancelled, broken              -> closing writes
   written, unwritten                    -> closing reads
   settled, turned, drain, finish        -> closing reads writes
-  evict                                 -> closing reads writes: disconnect cancelOut cancelIn
+  evict                                 -> closing reads writes: cancelOut disconnect cancelIn
 
 closed
   settled, turned, drain, finish, evict -> closed

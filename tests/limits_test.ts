@@ -491,6 +491,23 @@ Deno.test(
 );
 
 Deno.test(
+  "replyTimeout rejects a reply that would fit when what is unread before it is destroyed",
+  inWorld(async (world) => {
+    const questions = world.ask({ writeBufferSize: 512, replyTimeout: 1_000 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const { send, reply } = questions.at();
+    const [sent, replied] = [send, reply].map((give) => fate(give(new Uint8Array(500))));
+    await world.pass(1_000);
+    assertEquals([sent?.state, replied?.state], ["resolved", "rejected"]);
+    assertStrictEquals(replied?.error, world.ends[0]?.error);
+    client.close();
+    await questions.end();
+  }),
+);
+
+Deno.test(
   "replyTimeout drops the messages that wait, says so, and aborts the exchange",
   inWorld(async (world) => {
     const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });

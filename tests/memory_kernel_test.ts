@@ -442,14 +442,74 @@ Deno.test("byte pipes know no messages", () => {
   assertEquals(server.state, "closing");
 });
 
-Deno.test("byte read mode passes over an empty message, but not over the last one", () => {
-  const system = new MemorySystem();
-  const pipe = system.serve(PATH);
-  const client = system.connect(PATH, { mode: "byte" });
-  for (const text of ["a", "", "b", ""]) pipe.write(text);
-  assertEquals(client.readText(), "ab");
-  assertEquals(client.readText(), "");
-  assertEquals(client.readText(), undefined);
+for (const takesEmpty of [true, false]) {
+  Deno.test(`byte read mode passes over an empty message, the last one too: ${takesEmpty}`, () => {
+    const system = new MemorySystem();
+    system.ways.takesEmpty = takesEmpty;
+    const pipe = system.serve(PATH);
+    const client = system.connect(PATH, { mode: "byte" });
+    for (const text of ["a", "", "b", ""]) pipe.write(text);
+    assertEquals(client.readText(), "ab");
+    if (!takesEmpty) assertEquals(client.readText(), "");
+    assertEquals(client.readText(), undefined);
+    for (const text of ["c", ""]) pipe.write(text);
+    // There is no room left.
+    assertEquals(client.readText(1), "c");
+    assertEquals(client.readText(), "");
+  });
+}
+
+for (const makesRoom of [true, false]) {
+  Deno.test(`what is destroyed makes room for a write that pends: ${makesRoom}`, () => {
+    const system = new MemorySystem();
+    system.ways.makesRoom = makesRoom;
+    for (const ends of [true, false]) {
+      const pipe = system.serve(PATH, { writeBufferSize: 4 });
+      const client = system.connect(PATH);
+      assertEquals([pipe.write("four"), pipe.write("more")], ["done", "pending"]);
+      if (ends) pipe.disconnect();
+      else client.close();
+      const lost = ends ? Status.DISCONNECTED : Status.BROKEN;
+      assertEquals(pipe.written, makesRoom ? "done" : lost);
+      pipe.close();
+    }
+  });
+}
+
+for (const keepsPending of [true, false]) {
+  Deno.test(`a write that pends when its handle is closed goes on: ${keepsPending}`, () => {
+    const system = new MemorySystem();
+    system.ways.keepsPending = keepsPending;
+    const pipe = system.serve(PATH, { readBufferSize: 4 });
+    const client = system.connect(PATH);
+    assertEquals([client.write("four"), client.write("longer")], ["done", "pending"]);
+    client.close();
+    assertEquals(client.written, keepsPending ? "pending" : Status.BROKEN);
+    assertEquals(pipe.readText(), "four");
+    assertEquals(pipe.readText(), keepsPending ? "longer" : undefined);
+    if (keepsPending) assertEquals(client.written, "done");
+    assertEquals(pipe.ended, Status.BROKEN);
+  });
+}
+
+Deno.test("a write that the system has no memory for fills a read that waits", () => {
+  const kernel = new MemoryKernel();
+  const server = create(kernel);
+  const { handle } = kernel.open(PATH);
+  kernel.keepMessages(handle);
+  assertEquals(kernel.read(handle, 1, 3), Status.PENDING);
+  for (
+    const [status, read] of [
+      [Status.NOT_SUBMITTED, Status.PENDING],
+      [Status.NO_SYSTEM_RESOURCES, Status.MORE_DATA],
+    ] as const
+  ) {
+    kernel.failNext("write", status);
+    assertEquals(kernel.write(server, 0, new TextEncoder().encode("message")), status);
+    assertEquals(kernel.status(Lane.IN, 1), read);
+  }
+  assertEquals(kernel.transferred(Lane.IN, 1), 3);
+  assertEquals(kernel.peek(handle).left, 0);
 });
 
 Deno.test("a name with all its instances is BUSY, before the first-instance flag counts", () => {

@@ -210,6 +210,23 @@ Deno.test(
 );
 
 Deno.test(
+  "shutdown() counts a reply that would fit when what is unread before it is destroyed",
+  inWorld(async (world) => {
+    const server = world.serve((_request, exchange) => {
+      exchange.send(new Uint8Array(500));
+      return new Uint8Array(500);
+    }, { writeBufferSize: 512 });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.pass(100);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+    client.close();
+  }),
+);
+
+Deno.test(
   "shutdown() of a server that was stopped waits no longer than its time",
   inWorld(async (world) => {
     const controller = new AbortController();

@@ -111,6 +111,17 @@ class Bench implements LoopUser {
     return turns;
   }
 
+  /** A wait is dispatched, and by hand a turn has seen the last operation's end. */
+  async waitForNothing(side: Side = this.pair()[0]): Promise<void> {
+    this.loop.read(side.in, 10);
+    await this.idle();
+    this.kernel.manual = true;
+    this.loop.cancel(side.in);
+    this.loop.atNextTurn(() => {});
+    this.kernel.runTurn();
+    assertEquals([side.got, this.loop.operations], [[Status.CANCELLED], 0]);
+  }
+
   /** Ends everything as a user must, and looks for leftovers. */
   async end(): Promise<void> {
     if (this.abandonments > 0 || this.failures.length > 0) return;
@@ -1107,28 +1118,45 @@ Deno.test("WaitLoop submits nothing any more after a wait has failed", async () 
   assertEquals(kernel.leftovers().timers, 0);
 });
 
-Deno.test("WaitLoop.leave() resolves when the wait has returned and the kernel is gone", async () => {
-  const kernel = new MemoryKernel();
-  let disposed = false;
-  const loop = new WaitLoop(kernel, () => disposed = true);
-  const user: LoopUser = { failed: () => {}, abandoned: () => {} };
-  loop.enter(user);
+Deno.test("WaitLoop waits only while something is in flight", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
   loop.atNextTurn(() => {});
-  for (let i = 0; kernel.waitState !== "entered"; i++) {
-    assertLess(i, 1_000);
-    await nextTask();
-  }
-  kernel.manual = true;
-  const left = fate(loop.leave(user));
-  await nextTask();
-  assertEquals(left.state, "pending");
-  assertFalse(disposed);
+  await bench.idle();
+  assertEquals(kernel.waitState, "none");
+  const [side, client] = bench.pair();
+  loop.read(side.in, 10);
+  await bench.idle();
+  assertEquals(kernel.waitState, "entered");
+  client.write("x");
+  await bench.idle();
+  assertEquals([side.got, kernel.waitState], [[Status.SUCCESS], "none"]);
+  await bench.end();
+});
+
+Deno.test("WaitLoop does not leave a wait behind when a turn sees the last completion", async () => {
+  const bench = new Bench();
+  await bench.waitForNothing();
+  await bench.turns();
+  assert(bench.kernel.returnWait());
+  await bench.turns();
+  assertEquals(bench.kernel.waitState, "none");
+  await bench.end();
+});
+
+Deno.test("WaitLoop.leave() resolves when the wait has returned and the kernel is gone", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
+  const [side] = bench.pair();
+  await bench.waitForNothing(side);
+  kernel.close(side.handle);
+  loop.freeSlot(side.slot);
+  const left = fate(loop.leave(bench));
+  await bench.turns();
+  assertEquals([left.state, bench.disposals], ["pending", 0]);
   assert(kernel.returnWait());
-  await nextTask();
-  kernel.runTurn();
-  await nextTask();
-  assertEquals(left.state, "resolved");
-  assert(disposed);
+  await bench.turns();
+  assertEquals([left.state, bench.disposals], ["resolved", 1]);
   assertEquals(kernel.leftovers(), NOTHING_LEFT);
 });
 
@@ -1155,9 +1183,7 @@ Deno.test("WaitLoop.leave() lets the loop be while there are other users", async
 Deno.test("WaitLoop goes on for one who enters while it ends", async () => {
   const bench = new Bench();
   const { kernel, loop } = bench;
-  loop.atNextTurn(() => {});
-  await bench.idle();
-  kernel.manual = true;
+  await bench.waitForNothing();
   const left = fate(loop.leave(bench));
   await nextTask();
   loop.enter(bench);
@@ -1181,13 +1207,12 @@ Deno.test("WaitLoop.leave() resolves even if the wait that it ends fails", async
   const { kernel, loop } = bench;
   const { promise, resolve } = Promise.withResolvers<boolean>();
   mock.method(kernel, "wait", () => promise);
-  loop.atNextTurn(() => {});
-  await bench.idle();
+  await bench.waitForNothing();
   const left = fate(loop.leave(bench));
-  await bench.idle();
+  await bench.turns();
   assertEquals(left.state, "pending");
   resolve(false);
-  await bench.idle();
+  await bench.turns();
   assertEquals(left.state, "resolved");
 });
 

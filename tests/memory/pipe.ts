@@ -17,6 +17,16 @@ export const Code = {
   LISTENING: 536,
 } as const;
 
+/** Where systems differ, or nobody knows what Windows does: nobody may rely on either. */
+export interface Ways {
+  /** A read in byte mode that has room left takes empty messages that follow, too. */
+  takesEmpty: boolean;
+  /** What is destroyed makes room, and a later write that fits then ends with success. */
+  makesRoom: boolean;
+  /** A write that pends when its handle is closed goes on, and can be read; else it is lost. */
+  keepsPending: boolean;
+}
+
 const NOTHING = new Uint8Array();
 
 /** A listen, a read or a write, from its submission to its one completion. */
@@ -77,14 +87,16 @@ export class Channel {
   #readers: Reader[] = [];
   readonly #quota: number;
   readonly #messages: boolean;
+  readonly #ways: Ways;
   /** Why writing is over. */
   #noWrites: number | undefined;
   /** Why reading is over, once nothing is left to read. */
   #noReads: number | undefined;
 
-  constructor(quota: number, messages: boolean) {
+  constructor(quota: number, messages: boolean, ways: Ways) {
     this.#quota = quota;
     this.#messages = messages;
+    this.#ways = ways;
   }
 
   write(operation: Operation, bytes: Uint8Array): void {
@@ -148,6 +160,7 @@ export class Channel {
   closeWriter(): void {
     this.#noWrites ??= Status.NO_DATA;
     this.#noReads ??= Status.BROKEN;
+    if (this.#ways.keepsPending) return this.#endReaders(Status.BROKEN);
     // A write that still pends is withdrawn with the unread rest of its message.
     const lost = this.#unread.filter((message) => message.write !== undefined);
     this.#unread = this.#unread.filter((message) => message.write === undefined);
@@ -176,7 +189,10 @@ export class Channel {
   }
 
   #destroy(status: number): void {
-    for (const { write } of this.#unread.splice(0)) write?.finish(status);
+    for (let lost = this.#unread.shift(); lost !== undefined; lost = this.#unread.shift()) {
+      lost.write?.finish(status);
+      if (this.#ways.makesRoom) this.#completeWrites();
+    }
   }
 
   #settle(): void {
@@ -187,6 +203,10 @@ export class Channel {
       if (reader.whole) this.#readMessage(reader);
       else this.#readBytes(reader);
     }
+    this.#completeWrites();
+  }
+
+  #completeWrites(): void {
     // A write is over as soon as the unread total up to its end fits the quota. An empty
     // message does not count against the quota.
     let unread = 0;
@@ -209,10 +229,7 @@ export class Channel {
     if (!partial) this.#completeWrite(message);
   }
 
-  /**
-   * Byte read mode crosses the boundaries of messages, and so passes over empty ones. One at
-   * the end stays: it is the next read's, of no bytes.
-   */
+  /** Byte read mode crosses the boundaries of messages, and so passes over empty ones. */
   #readBytes(reader: Reader): void {
     const bytes = new Uint8Array(Math.min(this.unread, reader.size));
     const emptied: Message[] = [];
@@ -225,7 +242,8 @@ export class Channel {
       if (left(message) > 0) break;
       this.#unread.shift();
       emptied.push(message);
-      if (size === bytes.length) break;
+      // One at the end may stay: it is the next read's, of no bytes.
+      if (size === (this.#ways.takesEmpty ? reader.size : bytes.length)) break;
     }
     reader.operation.finish(Status.SUCCESS, size, bytes);
     for (const message of emptied) this.#completeWrite(message);
@@ -277,9 +295,9 @@ class Connection {
   readonly toClient: Channel;
 
   /** `process`: that of the client. */
-  constructor(terms: Terms, readonly process: number) {
-    this.toServer = new Channel(terms.readBufferSize, terms.messages);
-    this.toClient = new Channel(terms.writeBufferSize, terms.messages);
+  constructor(terms: Terms, ways: Ways, readonly process: number) {
+    this.toServer = new Channel(terms.readBufferSize, terms.messages, ways);
+    this.toClient = new Channel(terms.writeBufferSize, terms.messages, ways);
   }
 
   closeClient(): void {
@@ -305,10 +323,12 @@ export class Name {
   readonly servers: Set<ServerEnd> = new Set();
   /** Instances that take a client, in the order in which they began to. */
   readonly listening: Set<ServerEnd> = new Set();
+  readonly ways: Ways;
   readonly #died: () => void;
 
-  constructor(terms: Terms, died: () => void) {
+  constructor(terms: Terms, ways: Ways, died: () => void) {
     this.terms = terms;
+    this.ways = ways;
     this.#died = died;
   }
 
@@ -334,7 +354,7 @@ export class ServerEnd implements End {
     this.#name = name;
     this.#terms = { ...terms, messages: name.terms.messages };
     this.#whole = this.#terms.messages;
-    this.#connection = new Connection(this.#terms, 0);
+    this.#connection = new Connection(this.#terms, name.ways, 0);
     name.servers.add(this);
     // A fresh instance takes clients before anything listens.
     name.listening.add(this);
@@ -353,7 +373,7 @@ export class ServerEnd implements End {
   admit(process: number): ClientEnd {
     this.#state = "connected";
     this.#name.listening.delete(this);
-    this.#connection = new Connection(this.#terms, process);
+    this.#connection = new Connection(this.#terms, this.#name.ways, process);
     const client = new ClientEnd(this.#connection, this.#name.terms, (connection) => {
       // From here on the instance takes no client until it is disconnected and listens again.
       if (this.#connection === connection && this.#state === "connected") this.#state = "closing";

@@ -110,7 +110,7 @@ class RawEnd {
     return this.#end.keepMessages(on);
   }
 
-  /** Closes the handle. Writes that pend are lost, as everywhere here. */
+  /** Closes the handle. What becomes of writes that pend is up to the system. */
   close(): void {
     if (this.#closed) throw new Error("test: an end is closed twice");
     this.#closed = true;

@@ -5,7 +5,7 @@
  */
 
 import { type Identity, Status } from "../../src/kernel.ts";
-import { type ClientEnd, Name, ServerEnd, type Terms } from "./pipe.ts";
+import { type ClientEnd, Name, ServerEnd, type Terms, type Ways } from "./pipe.ts";
 import { RawClient, RawServer } from "./raw.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
@@ -51,6 +51,8 @@ export class MemorySystem {
   readonly #identities = new Map<number, Identity>();
   #lastProcess = 0;
   #connections = 0;
+  /** What this system does where others do something else. */
+  readonly ways: Ways = { takesEmpty: true, makesRoom: true, keepsPending: true };
   /** Who a process is, unless told. */
   newIdentity: (process: number) => Identity = () => USER;
 
@@ -88,7 +90,7 @@ export class MemorySystem {
       }
       if (first) return { status: Status.ACCESS_DENIED };
     } else {
-      name = new Name(terms, () => this.#names.delete(key));
+      name = new Name(terms, this.ways, () => this.#names.delete(key));
       this.#names.set(key, name);
     }
     return { status: Status.SUCCESS, end: new ServerEnd(name, terms) };

@@ -16,7 +16,7 @@ import { Coverage, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
 import { type Around, SimulatedKernel } from "./kernel.ts";
 import { LoopClient, STYLES } from "./loop_clients.ts";
-import { type Limits, type Link, Model } from "./model.ts";
+import { isClientEnd, type Limits, type Link, Model } from "./model.ts";
 import { Random } from "./random.ts";
 import { MANNERS, PROBE, RawClient, TOO_LONG } from "./raw_clients.ts";
 import {
@@ -206,6 +206,9 @@ export class History implements World, Around {
       read: random.pick([65_536, 4096, 64, 1, 0]),
       write: random.pick([65_536, 4096, 64, 64, 0, 0]),
     };
+    this.system.ways.takesEmpty = random.chance(0.5);
+    this.system.ways.makesRoom = random.chance(0.5);
+    this.system.ways.keepsPending = random.chance(0.5);
     const instances = random.between(1, 3);
     const limits = random.chance(0.4) ? someLimits(random) : undefined;
     this.#plan = {
@@ -366,9 +369,12 @@ export class History implements World, Around {
   }
 
   /** See {@linkcode Around}. */
-  left(end: ClientEnd): void {
+  left(end: ClientEnd, told: boolean): void {
     const link = this.#ends.get(end);
-    if (link !== undefined && !link.ended) link.left = true;
+    if (link === undefined) return;
+    // What closes after the end has not left.
+    if (told && isClientEnd(end.peek().status)) link.ended = true;
+    else link.left = true;
   }
 
   /** See {@linkcode Surroundings} of the model. */

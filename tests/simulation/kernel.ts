@@ -56,9 +56,10 @@ export interface Around {
   measured(end: ClientEnd): void;
   /** The server throws a client out. */
   evicted(end: ClientEnd): void;
-  /** This module takes back what a client writes, or closes its end. */
+  /** This module takes back what a client writes. */
   withdrew(end: ClientEnd): void;
-  left(end: ClientEnd): void;
+  /** This module closes a client's end; `told`: a call has said that the other end is gone. */
+  left(end: ClientEnd, told: boolean): void;
   /** The server could not create an instance, or lost one. */
   instanceLost(): void;
   /** The name must be there, if a server listens. */
@@ -102,6 +103,9 @@ export class SimulatedKernel extends MemoryKernel {
   #goesOn = false;
   /** Whether what is written fills a read before it needs memory. */
   #inPart = false;
+  /** What was read last in a slot, and which ends were told that the other one is gone. */
+  readonly #reading = new Map<number, Handle>();
+  readonly #endsSeen = new Set<Handle>();
 
   constructor(name: string, system: MemorySystem, around: Around) {
     super(system);
@@ -169,6 +173,8 @@ export class SimulatedKernel extends MemoryKernel {
     const status = this.#call("submission", () => super.read(handle, slot, size));
     this.#goesOn = false;
     if (status === Status.MORE_DATA) this.#count(Kind.PARTIAL);
+    this.#reading.set(slot, handle);
+    if (isEnd(status)) this.#endsSeen.add(handle);
     this.#tell?.(`read ${handle}, ${size} → ${statusName(status)}`);
     return status;
   }
@@ -202,6 +208,7 @@ export class SimulatedKernel extends MemoryKernel {
     const peeked = super.peek(handle);
     if (end instanceof ServerEnd && end.client !== undefined) this.#around.measured(end.client);
     if (peeked.status === Status.SUCCESS) this.#measured.add(handle);
+    if (isEnd(peeked.status)) this.#endsSeen.add(handle);
     this.#intrude("call");
     this.events++;
     this.#tell?.(`peek ${handle} → ${statusName(peeked.status)}, ${peeked.left} left`);
@@ -213,6 +220,9 @@ export class SimulatedKernel extends MemoryKernel {
     this.#intrude("call");
     const client = end instanceof ServerEnd && end.state === "connected" ? end.client : undefined;
     if (client !== undefined) this.#around.evicted(client);
+    if (this.#writesOn(handle)) {
+      this.#around.violate("a write is not cancelled before a disconnect");
+    }
     const status = super.disconnect(handle);
     if (end instanceof ServerEnd && status === Status.SUCCESS) this.#tainted.delete(end);
     this.#intrude("call");
@@ -221,9 +231,17 @@ export class SimulatedKernel extends MemoryKernel {
     return status;
   }
 
+  /** Whether a write pends that nobody has asked to end. */
+  #writesOn(handle: Handle): boolean {
+    return this.inFlight().some((flight) =>
+      flight.handle === handle && flight.lane === Lane.OUT && !flight.cancelled &&
+      flight.operation.status === Status.PENDING
+    );
+  }
+
   override close(handle: Handle): number {
     const end = this.endOf(handle);
-    if (end instanceof ClientEnd) this.#around.left(end);
+    if (end instanceof ClientEnd) this.#around.left(end, this.#endsSeen.has(handle));
     const status = this.#call("call", () => super.close(handle));
     this.#around.checkName();
     this.#tell?.(`close ${handle} → ${statusName(status)}`);
@@ -247,6 +265,8 @@ export class SimulatedKernel extends MemoryKernel {
     this.#intrude("call");
     const status = super.status(lane, slot);
     if (lane === Lane.OUT && status !== Status.PENDING) this.#writing.delete(slot);
+    const reader = lane === Lane.IN && isEnd(status) ? this.#reading.get(slot) : undefined;
+    if (reader !== undefined) this.#endsSeen.add(reader);
     return status;
   }
 
@@ -392,9 +412,16 @@ export class SimulatedKernel extends MemoryKernel {
     }
   }
 
-  /** I10: what is over and not handled is looked for, or the wait will return. */
+  /**
+   * I10: what is over and not handled is looked for, or the wait will return. And the program is
+   * not kept by a wait for nothing.
+   */
   checkLiveness(): void {
-    if (this.leftovers().turns > 0 || this.waitEnds) return;
+    const { turns, inFlight } = this.leftovers();
+    if (turns > 0 || this.waitEnds) return;
+    if (inFlight === 0 && this.waitState !== "none") {
+      this.#around.violate("I8: a wait keeps the program, and nothing is in flight");
+    }
     const flight = this.inFlight().find(({ word }) => word !== Status.PENDING);
     if (flight === undefined) return;
     this.#around.violate(

@@ -5,7 +5,7 @@
  */
 
 import { callOn, connectOn } from "../../src/client.ts";
-import type { ClientConnection } from "../../src/client_connection.ts";
+import type { ClientConnection } from "../../src/pipe/connection.ts";
 import type { OpenLoop } from "../../src/isolate.ts";
 import type { Link, Sent, SentState } from "./model.ts";
 import type { Client, World } from "./world.ts";
@@ -210,7 +210,6 @@ export class LoopClient implements Client {
 
   async #receive(connection: ClientConnection, link: Link): Promise<void> {
     for await (const message of connection) this.#world.model.received(link, message, false);
-    link.ended = true;
   }
 
   async #ask(

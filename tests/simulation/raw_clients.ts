@@ -237,6 +237,8 @@ export class RawClient implements Client {
     this.#reading?.cancel();
     if (how === "is killed") { for (const { operation } of [...this.#writes]) operation.cancel(); }
     end.close();
+    // What still pends is the system's business, and cannot be cancelled any more.
+    this.#writes = [];
     this.#end = undefined;
     this.#link = undefined;
     this.#reading = undefined;

@@ -54,6 +54,29 @@ windowsTest("permissions: kernel32.dll alone is enough where nobody asks about u
   assertEquals([code, stdout.replaceAll("\r", ""), stderr], [0, "listening\nfinished\n", ""]);
 });
 
+windowsTest(
+  "permissions: libraries are opened once, and found where Windows has them",
+  async () => {
+    // With the whole permission by name alone: no folder that somebody made can come first.
+    const files = { "--allow-ffi": "kernel32.dll,advapi32.dll", [BOTH]: BOTH.split("=")[1] };
+    for (const [permission, opened] of Object.entries(files)) {
+      const ran = await run(testProgram("libraries", "--no-prompt", permission));
+      const stdout = `${opened}\n2\nNotCapable\nNotCapable\n`;
+      assertEquals(ran, { code: 0, stdout, stderr: "" });
+    }
+  },
+);
+
+windowsTest(
+  "permissions: tests that use the module leave nothing to their sanitizers",
+  async () => {
+    const [, ...args] = testProgram("sanitized", "--no-prompt", "--allow-ffi");
+    const { code, stdout } = await run(["test", "--no-check", ...args]);
+    assertEquals(code, 0, stdout);
+    assertStringIncludes(stdout, "2 passed");
+  },
+);
+
 windowsTest("permissions: a missing one is named by the exact flag that is enough", async () => {
   const others = ["--allow-read", "--allow-write", "--allow-net", "--allow-env", "--allow-sys"];
   const elsewhere = "--allow-ffi=C:\\Windows\\System32\\user32.dll";

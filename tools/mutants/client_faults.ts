@@ -19,22 +19,85 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       text: "await loop.leave(attempt);",
       replacement: "",
     },
-  ]),
-  ...faultsOf("src/client_connection.ts", [
     {
-      name: "a client writes two messages at once",
-      text: "if (this.#senders.length === 1) this.#write(sender);",
-      replacement: "this.#write(sender);",
+      name: "fragments of a byte pipe are taken for messages",
+      text: 'return { ...opened, type: "byte" };',
+      replacement: "return opened;",
+    },
+  ]),
+  ...faultsOf("src/pipe/pipe_end.ts", [
+    {
+      name: "an end of a pipe is closed with an operation in flight",
+      text: "if (!this.#open || !this.quiet) return;",
+      replacement: "if (!this.#open) return;",
     },
     {
-      name: "a client's end is closed with an operation in flight",
-      text: "if (this.#closing === undefined || this.#in.expected || this.#out.expected) return;",
-      replacement: "if (this.#closing === undefined) return;",
+      name: "an end of a pipe that is closed waits for what its server or client may never do",
+      text: "this.cancel(this.inbound);",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/pipe/outbox.ts", [
+    {
+      name: "a message that is being written is taken back as one that waits",
+      text: "return !submitted && remove(this.#messages, message);",
+      replacement: "return remove(this.#messages, message);",
+    },
+  ]),
+  ...faultsOf("src/pipe/calls.ts", [
+    {
+      name: "what was sent later overtakes a request that waits",
+      text: 'if (next?.kind === "request") {',
+      replacement: `if (next?.kind === "request" && this.#asking !== undefined) {
+        const later = this.#unwritten.find(({ kind }) => kind === "send");
+        if (later !== undefined) remove(this.#unwritten, later);
+        return later;
+      }
+      if (next?.kind === "request") {`,
+    },
+    {
+      name: "requests are not served one at a time",
+      text: "if (this.#asking !== undefined) return undefined;",
+      replacement: "",
+    },
+    {
+      name: "an answer goes to who receives, not to who asked",
+      text: "const next = this.#takers.shift();",
+      replacement: `const receives = this.#takers.find(({ kind }) => kind === "receive");
+      if (receives !== undefined) remove(this.#takers, receives);
+      const next = receives ?? this.#takers.shift();`,
+    },
+    {
+      name: "a request that was forgotten keeps the others waiting",
+      text: "remove(this.#takers, call);\n    if (call === this.#asking) this.#asking = undefined;",
+      replacement: "remove(this.#takers, call);",
+    },
+    {
+      name: "a signal counts after its call is settled",
+      text: 'this.#signal?.removeEventListener("abort", this.#abort);',
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/pipe/connection.ts", [
+    {
+      name: "a client writes two messages at once",
+      text: "if (!this.#outbox.writing) this.#write();",
+      replacement: "this.#write();",
     },
     {
       name: "a client does not see the end",
-      text: "this.#ended(null);",
-      replacement: "",
+      text: 'return this.#finish("peer", this.#goneError("ReadFile", Status.BROKEN));',
+      replacement: "break;",
+    },
+    {
+      name: "a client whose server has ended keeps the program",
+      text: "    this.#settleAll(error);\n    this.#end.close(",
+      replacement: '    this.#settleAll(error);\n    if (by !== "peer") this.#end.close(',
+    },
+    {
+      name: "an end that a write has found is not looked at",
+      text: "if (isEnd(status)) this.#finish(",
+      replacement: "if (false) this.#finish(",
     },
     {
       name: "a request that waits for others is the user's memory",
@@ -43,8 +106,39 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a connection that is closed never leaves the loop",
-      text: "this.#released.resolve(this.#loop.leave(this));",
-      replacement: "this.#released.resolve();",
+      text: "this.#released.resolve(this.#loop.leave(this))",
+      replacement: "this.#released.resolve()",
+    },
+    {
+      name: "aborting a message that was taken closes the connection",
+      text: "if (status !== Status.SUCCESS) this.#unwritten(call, status);",
+      replacement: `if (call.withdrawn !== undefined) status = Status.CANCELLED;
+    if (status !== Status.SUCCESS) this.#unwritten(call, status);`,
+    },
+    {
+      name: "a message that is partly sent leaves the connection open",
+      text: 'else this.#finish("program", this.#closedError());\n  }',
+      replacement: "}",
+    },
+    {
+      name: "a write that fails leaves the connection open",
+      text: 'if (call.withdrawn === undefined) this.#finish("failure", error);',
+      replacement: "if (call.withdrawn === undefined) return;",
+    },
+    {
+      name: "a loop is told of its own program's close",
+      text: 'call.kind === "iterate" && this.#endedBy !== "failure";',
+      replacement: 'call.kind === "iterate" && this.#endedBy === "peer";',
+    },
+    {
+      name: "a read that nobody waits for any more keeps the program",
+      text: "&& !this.#reader.begun) this.#end.cancel(inbound);",
+      replacement: "&& !this.#reader.begun) return;",
+    },
+    {
+      name: "a request takes the message that a receive waits for",
+      text: 'if (kind === "request" && this.#calls.receiving) {',
+      replacement: "if (false) {",
     },
   ]),
 ];

@@ -50,8 +50,13 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a write outlives the client that was thrown out",
-      text: '"disconnect", ...(writes ? CANCEL_OUT : []));',
+      text: '...(writes ? CANCEL_OUT : []), "disconnect");',
       replacement: '"disconnect");',
+    },
+    {
+      name: "a client is thrown out before its write is cancelled",
+      text: '...(writes ? CANCEL_OUT : []), "disconnect");',
+      replacement: '"disconnect", ...(writes ? CANCEL_OUT : []));',
     },
     {
       name: "a write outlives the client that left during the answer",
