@@ -8,13 +8,13 @@
  * @module
  */
 
-import type { Budget } from "./budget.ts";
+import type { Budget } from "./server/budget.ts";
 import { Deadline } from "./deadlines.ts";
 import { systemError } from "./errors.ts";
 import { type Answerer, rejected, ServerClient, ServerExchange } from "./exchange.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./instance.ts";
 import { type Handle, isEnd, isShortage, Lane, Status } from "./kernel.ts";
-import { type Fault, MessageReader } from "./message_reader.ts";
+import { type Fault, MessageReader } from "./pipe/message_reader.ts";
 import { LAST_WRITE_TIMEOUT, type ServerSettings } from "./options.ts";
 import { type Completer, Operation, type WaitLoop } from "./wait_loop.ts";
 

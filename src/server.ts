@@ -5,9 +5,9 @@
  */
 
 import { descriptor, type PipeSecurity } from "./access.ts";
-import { AccountNames } from "./account_names.ts";
+import { AccountNames } from "./server/account_names.ts";
 import { Backoff } from "./backoff.ts";
-import { Budget } from "./budget.ts";
+import { Budget } from "./server/budget.ts";
 import { Deadline } from "./deadlines.ts";
 import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
 import { nameTaken, systemError, WindowsError } from "./errors.ts";

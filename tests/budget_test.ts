@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Budget } from "../src/budget.ts";
+import { Budget } from "../src/server/budget.ts";
 
 /** A budget, and in which order those went on who asked for it. */
 function fixture(limit: number) {

@@ -8,7 +8,7 @@
 import { mock } from "node:test";
 import { setImmediate } from "node:timers";
 import { assertEquals, fail } from "@std/assert";
-import { Budget } from "../src/budget.ts";
+import { Budget } from "../src/server/budget.ts";
 import type { DisconnectReason } from "../src/driver.ts";
 import type { Exchange, PipeClient } from "../src/exchange.ts";
 import { exchangesOn, type ExchangesOptions } from "../src/exchanges.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { DONE, rejected } from "../promises.ts";
 import { decodeMessage, encodeMessage, type Message } from "../message.ts";
 import { LazySignal } from "../lazy_signal.ts";
 import type { PipeClient, ServerClient } from "../server/client.ts";
@@ -73,29 +74,12 @@ export interface Exchange {
   reply(message?: Message): Promise<void>;
 }
 
-/** Where the messages of an exchange go. */
-export interface Answerer {
-  /** Sends a message of an open exchange: the last one, if `last`. */
-  answer(
-    exchange: ServerExchange,
-    message: Uint8Array<ArrayBuffer>,
-    last: boolean,
-    own: boolean,
-  ): Promise<void>;
-  /** An open exchange is settled without a last message. */
-  settle(exchange: ServerExchange): void;
-  /** Somebody has taken the exchange, or is through with it: see the members of these names. */
-  progressed(exchange: ServerExchange): void;
-}
-
-const DONE: Promise<void> = Promise.resolve();
-
 /** An exchange, as the server keeps it. */
 export class ServerExchange implements Exchange {
   readonly instance: { readonly id: number };
   readonly client: ServerClient;
   readonly request: Uint8Array<ArrayBuffer>;
-  readonly #answerer: Answerer;
+  readonly #session: ExchangeSession;
   #signal: LazySignal | undefined = undefined;
   #answered = false;
   #lost: Error | undefined = undefined;
@@ -103,12 +87,12 @@ export class ServerExchange implements Exchange {
   #finished = false;
 
   constructor(
-    answerer: Answerer,
+    session: ExchangeSession,
     instance: { readonly id: number },
     client: ServerClient,
     request: Uint8Array<ArrayBuffer>,
   ) {
-    this.#answerer = answerer;
+    this.#session = session;
     this.instance = instance;
     this.client = client;
     this.request = request;
@@ -173,14 +157,14 @@ export class ServerExchange implements Exchange {
     this.#refuseTwice();
     if (last) this.#answered = true;
     if (this.#lost !== undefined) return rejected(this.#lost);
-    return this.#answerer.answer(this, bytes, last, typeof message === "string");
+    return this.#session.answer(this, bytes, last, typeof message === "string");
   }
 
   /** Settles the exchange without a last message. */
   settle(): void {
     this.#refuseTwice();
     this.#answered = true;
-    if (this.#lost === undefined) this.#answerer.settle(this);
+    if (this.#lost === undefined) this.#session.settle(this);
   }
 
   /** No answer can reach the client any more. Says so to nobody yet: see `abort`. */
@@ -196,13 +180,13 @@ export class ServerExchange implements Exchange {
   /** The user has it. */
   take(): void {
     this.#taken = true;
-    this.#answerer.progressed(this);
+    this.#session.progressed(this);
   }
 
   /** The user is through with it. */
   finish(): void {
     this.#finished = true;
-    this.#answerer.progressed(this);
+    this.#session.progressed(this);
   }
 
   #refuseTwice(): void {
@@ -215,11 +199,4 @@ export class ServerExchange implements Exchange {
     const state = this.#lost !== undefined ? "lost" : this.#answered ? "settled" : "open";
     return `Exchange { client: ${this.client.id}, request: ${this.request.length} bytes, ${state} }`;
   }
-}
-
-/** A rejected promise that may be dropped. */
-export function rejected(reason: Error): Promise<never> {
-  const promise = Promise.reject(reason);
-  promise.catch(() => {});
-  return promise;
 }

@@ -7,10 +7,10 @@
 
 import { Deadline } from "../deadlines.ts";
 import type { ServerConnection } from "../server/connection.ts";
-import { readError, refused, timedOut } from "../server/end_reasons.ts";
+import { type DisconnectReason, readError, refused, timedOut, unread } from "../server/end_reasons.ts";
 import type { Session } from "../server/session.ts";
 import type { Step } from "../state_machine.ts";
-import { type ExchangeHandler, ServerExchange } from "./exchange.ts";
+import { ServerExchange } from "./exchange.ts";
 import {
   awaitsRequest,
   begin,
@@ -21,6 +21,19 @@ import {
   transition,
   type Who,
 } from "./exchange_states.ts";
+
+/** Receives requests to answer. */
+export interface ExchangeHandler {
+  /** Whether exchanges wait only because the turn was too short for them. */
+  readonly resuming: boolean;
+  /** A request: to be taken, answered and finished. */
+  deliver(exchange: ServerExchange): void;
+  /** A request that is not to be taken any more. */
+  withdraw(exchange: ServerExchange): void;
+}
+
+/** What ends a session, as its instance is told. */
+type SessionEnd = "clientDisconnected" | "sessionFinished" | "sessionEvicted";
 
 /** See the module. */
 export class ExchangeSession implements Session {
@@ -103,10 +116,14 @@ export class ExchangeSession implements Session {
     last: boolean,
     own: boolean,
   ): Promise<void> {
-    const sent = this.#connection.outbox.push(message, last, own);
-    if (!last) this.#raise("sent");
+    const { replies, context, instance } = this.#connection;
+    const waiting = replies.queued;
+    const reply = replies.add(message, last, own);
+    if (waiting > context.settings.maxQueued) {
+      instance.evict("maxQueued", unread(context, waiting));
+    } else if (!last) this.#raise("sent");
     else if (this.#settles(exchange)) this.#raise("replied");
-    return sent;
+    return reply.promise();
   }
 
   /** An open exchange is settled without a last message. */
@@ -156,14 +173,14 @@ export class ExchangeSession implements Session {
   }
 
   #execute(command: Command): void {
-    const { reader, outbox, instance } = this.#connection;
+    const { reader, replies } = this.#connection;
     switch (command) {
       case "read":
         return this.#read(0, () => reader.readFirst());
       case "readRest":
         return this.#read(reader.length, () => this.#readRest());
       case "write":
-        return outbox.start();
+        return replies.write();
       case "cancelRead":
         return this.#cancelRead();
       case "identify":
@@ -187,10 +204,11 @@ export class ExchangeSession implements Session {
       case "dropRequest":
         return this.#connection.dropRequest();
       case "clientDisconnected":
+        return this.#leave("client", command);
       case "sessionFinished":
+        return this.#leave(this.#connection.context.draining ? "shutdown" : "error", command);
       case "sessionEvicted":
-        this.#giveUpReading();
-        return instance.raise(command);
+        return this.#leave("error", command);
     }
   }
 
@@ -222,14 +240,20 @@ export class ExchangeSession implements Session {
     reader.finishCancelled();
   }
 
-  /** A session that is over reads nothing more; what is in flight completes for nobody. */
-  #giveUpReading(): void {
-    const { reader } = this.#connection;
+  /**
+   * Nothing more is read, and what is in flight completes for nobody.
+   *
+   * @param reason Why the connection ends, if nobody has said so.
+   */
+  #leave(reason: DisconnectReason, event: SessionEnd): void {
+    const { reader, instance } = this.#connection;
+    this.#connection.setEndReason(reason);
     // What waits for the budget is no operation that would complete.
     if (this.#postponed !== undefined && reader.begun) this.#connection.dropRequest();
     this.#stopWaiting();
     this.#connection.loop.deadlines.lift(this.#answer);
     reader.discard();
+    instance.raise(event);
   }
 
   #stopWaiting(): void {
@@ -274,7 +298,8 @@ export class ExchangeSession implements Session {
     if (this.#state.name !== "authorizing") return;
     this.#connection.loop.deadlines.lift(this.#answer);
     if (!admitted) {
-      this.#connection.setEndReason("unauthorized", refused(this.#connection.context, cause));
+      const { client, context } = this.#connection;
+      this.#connection.setEndReason("unauthorized", refused(context, cause, client.tooEarly));
     }
     this.#raise(admitted ? "admitted" : "refused");
   }
@@ -343,7 +368,7 @@ export class ExchangeSession implements Session {
   /** A client is not to blame when it was the program that had no time to look. */
   #idledOut(): void {
     const { reader, loop, context } = this.#connection;
-    if (reader.isPending()) this.#stop("idleTimeout");
+    if (reader.pending) this.#stop("idleTimeout");
     else loop.deadlines.set(this.#idle, context.settings.idleTimeout);
   }
 

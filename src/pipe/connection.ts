@@ -7,7 +7,7 @@
 import { systemError } from "../errors.ts";
 import { type Handle, isEnd, Status } from "../kernel.ts";
 import { encodeMessage, type Message } from "../message.ts";
-import { MessageReader } from "../message_reader.ts";
+import { MessageReader } from "./message_reader.ts";
 import { abortSignal, type ClientSettings } from "../options.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../wait_loop.ts";
 import { Call, type CallKind, CallQueue } from "./calls.ts";

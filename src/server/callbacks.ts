@@ -25,6 +25,11 @@ export class Callbacks {
     }
   }
 
+  /** Whoever was carrying out commands has given up. */
+  reset(): void {
+    this.#depth = 0;
+  }
+
   /** Runs when the state is settled. To be called between `enter` and `leave`. */
   add(callback: () => void): void {
     this.#waiting.push(callback);

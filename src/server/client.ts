@@ -8,6 +8,8 @@ import { type IntegrityLevel, integrityLevel } from "../access.ts";
 import { systemError } from "../errors.ts";
 import { type Identified, Status } from "../kernel.ts";
 import { LazySignal } from "../lazy_signal.ts";
+import type { ServerConnection } from "./connection.ts";
+import { TOO_EARLY } from "./end_reasons.ts";
 
 /** The user that a client runs as, by the token with which it sent its first request. */
 export interface ClientUser {
@@ -101,36 +103,26 @@ export interface PipeClient {
   accountName(): Promise<string>;
 }
 
-/** What a connection is told by its server. */
-export interface ClientOrigin {
-  /** The pipe, for errors. */
-  readonly path: string;
-  readonly processId: number | undefined;
-  readonly sessionId: number | undefined;
-  /** Whether the server finds out who its clients are. */
-  readonly identifies: boolean;
-  /** The name of an account. */
-  accountName(sid: string): Promise<string>;
-  /** Ends the connection. */
-  close(client: ServerClient): void;
-}
-
 /** A connection, as the server keeps it. */
 export class ServerClient implements PipeClient {
   readonly id: number;
   readonly processId: number | undefined;
   readonly sessionId: number | undefined;
-  readonly #origin: ClientOrigin;
+  readonly #connection: ServerConnection;
   readonly #signal = new LazySignal();
   #closer: (() => void) | undefined = undefined;
   #identified: Identified | undefined = undefined;
   #user: ClientUser | undefined = undefined;
 
-  constructor(id: number, origin: ClientOrigin) {
+  constructor(
+    id: number,
+    connection: ServerConnection,
+    { processId, sessionId }: { processId: number | undefined; sessionId: number | undefined },
+  ) {
     this.id = id;
-    this.processId = origin.processId;
-    this.sessionId = origin.sessionId;
-    this.#origin = origin;
+    this.processId = processId;
+    this.sessionId = sessionId;
+    this.#connection = connection;
   }
 
   get signal(): AbortSignal {
@@ -138,7 +130,7 @@ export class ServerClient implements PipeClient {
   }
 
   get close(): () => void {
-    return this.#closer ??= () => this.#origin.close(this);
+    return this.#closer ??= () => this.#connection.close();
   }
 
   get user(): () => ClientUser {
@@ -146,7 +138,7 @@ export class ServerClient implements PipeClient {
   }
 
   get accountName(): () => Promise<string> {
-    return async () => await this.#origin.accountName(this.user().sid);
+    return async () => await this.#connection.context.accounts.of(this.user().sid);
   }
 
   /** What was found out about it, once and for all. */
@@ -154,9 +146,17 @@ export class ServerClient implements PipeClient {
     this.#identified = identified;
   }
 
+  /**
+   * Whether it cannot be identified because it connected between the creation of its instance and
+   * the listen. Windows then forgets the identity that a client has from its opening alone.
+   */
+  get tooEarly(): boolean {
+    return this.#connection.early && this.#identified?.status === Status.CANNOT_IMPERSONATE;
+  }
+
   #readUser(): ClientUser {
-    const { path, identifies } = this.#origin;
-    if (!identifies) {
+    const { path, settings } = this.#connection.context;
+    if (!settings.identifies) {
       throw new Deno.errors.NotSupported(
         `Cannot identify a client of "${path}": with access "system-default" this needs "authorize"`,
       );
@@ -166,7 +166,8 @@ export class ServerClient implements PipeClient {
     }
     const { status, call, identity } = this.#identified;
     if (status !== Status.SUCCESS || identity === undefined) {
-      throw systemError("Cannot identify a client of", call, path, status);
+      const reason = this.tooEarly ? TOO_EARLY : undefined;
+      throw systemError("Cannot identify a client of", call, path, status, reason);
     }
     const { sid, integrity, elevated } = identity;
     return Object.freeze({ sid, integrity: integrityLevel(integrity), elevated });

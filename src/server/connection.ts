@@ -7,43 +7,43 @@
 import { systemError } from "../errors.ts";
 import { isEnd, isShortage, Status } from "../kernel.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
-import { Outbox, type OutboxOwner } from "../pipe/outbox.ts";
 import type { WaitLoop } from "../wait_loop.ts";
 import { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
-import { type DisconnectReason, tooMany } from "./end_reasons.ts";
+import { type DisconnectReason, timedOut, tooMany } from "./end_reasons.ts";
 import type { PipeInstance } from "./instance.ts";
+import { Replies } from "./replies.ts";
 
 /** See the module. */
-export class ServerConnection implements OutboxOwner {
+export class ServerConnection {
   readonly client: ServerClient;
   readonly context: ServerContext;
   readonly loop: WaitLoop;
   readonly instance: PipeInstance;
   readonly reader: MessageReader;
-  readonly outbox: Outbox;
+  readonly replies: Replies;
+  /** It was there before its instance listened. */
+  readonly early: boolean;
   #reason: DisconnectReason | undefined = undefined;
   #error: Error | undefined = undefined;
   /** Its process, if it counts. */
   #process: number | undefined = undefined;
 
-  constructor(context: ServerContext, loop: WaitLoop, instance: PipeInstance) {
-    const { settings, path } = context;
+  constructor(context: ServerContext, loop: WaitLoop, instance: PipeInstance, early: boolean) {
+    const { settings } = context;
     this.context = context;
     this.loop = loop;
     this.instance = instance;
-    this.reader = new MessageReader(loop, instance.end, settings.maxRequest, settings.readBufferSize);
-    this.outbox = new Outbox(loop, instance.end, settings.replyTimeout, this);
-    const processId = instance.end.clientProcess();
-    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
-    this.client = new ServerClient(++context.clients, {
-      path,
+    this.early = early;
+    const { inbound, handle } = instance.end;
+    this.reader = new MessageReader(loop, inbound, settings.maxRequest, settings.readBufferSize);
+    this.replies = new Replies(loop, instance.end, settings.replyTimeout, this);
+    const processId = loop.kernel.clientProcess(handle);
+    this.client = new ServerClient(++context.clients, this, {
       processId,
-      sessionId: instance.end.clientSession(),
-      identifies: settings.identifies,
-      accountName: (sid) => context.accounts.of(sid),
-      close: () => this.close(),
+      sessionId: loop.kernel.clientSession(handle),
     });
+    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
   }
 
   /** Whether the client is not known to have disconnected. */
@@ -74,7 +74,7 @@ export class ServerConnection implements OutboxOwner {
    */
   identify(): boolean {
     if (!this.context.settings.identifies) return true;
-    const identified = this.instance.end.identify();
+    const identified = this.loop.kernel.identify(this.instance.end.handle);
     if (isShortage(identified.status)) return false;
     this.client.identify(identified);
     return true;
@@ -92,7 +92,7 @@ export class ServerConnection implements OutboxOwner {
 
   /** Gives up the messages that are not being written. */
   dropUnsent(): void {
-    this.#countDropped(this.outbox.drop(this.goneError()));
+    this.#countDropped(this.replies.drop(this.goneError()));
   }
 
   /** A request is given up. */
@@ -100,29 +100,32 @@ export class ServerConnection implements OutboxOwner {
     this.#countDropped(1);
   }
 
-  /** See {@linkcode OutboxOwner}. */
+  /** All messages are written. */
   written(): void {
     this.instance.session?.written();
   }
 
-  /** See {@linkcode OutboxOwner}. */
+  /** A write failed: why its message, and those that wait, are given up. */
   writeFailed(status: number): Error {
-    if (!isEnd(status) && this.instance.open) this.setEndReason("error", this.#writeError(status));
+    if (!isEnd(status)) this.setEndReason("error", this.#writeError(status));
     return this.goneError();
   }
 
-  /** See {@linkcode OutboxOwner}. */
+  /** So many messages were given up because a write failed. */
   unwritten(status: number, messages: number): void {
     this.#countDropped(messages);
     this.instance.session?.unwritten();
-    if (!isEnd(status)) this.instance.evict("error");
+    if (!isEnd(status)) this.instance.raise("writeFailed");
   }
 
-  /** See {@linkcode OutboxOwner}. */
-  writeTimedOut(shortage: number | undefined): void {
-    if (shortage === undefined) this.instance.evict("replyTimeout", timedOut(this.context, "replyTimeout"));
-    // A shortage that does not pass is not the client's fault, but must not keep memory for ever.
-    else this.instance.evict("error", this.#writeError(shortage));
+  /** The client has not read a message in time. */
+  stillUnread(): void {
+    this.instance.evict("replyTimeout", timedOut(this.context, "replyTimeout"));
+  }
+
+  /** A shortage that does not pass is not the client's fault, but must not keep memory for ever. */
+  stillShort(status: number): void {
+    this.instance.evict("error", this.#writeError(status));
   }
 
   /** The connection is over: tells whoever wants to know. */

@@ -6,11 +6,10 @@
 
 import type { AccountNames } from "./account_names.ts";
 import type { Budget } from "./budget.ts";
-import type { ServerConnection } from "./connection.ts";
 import type { ServerHooks } from "./hooks.ts";
 import type { ServerSettings } from "../options.ts";
 import type { ProcessLimit } from "./process_limit.ts";
-import type { Session } from "./session.ts";
+import type { Sessions } from "./session.ts";
 import type { Tally } from "./tally.ts";
 
 /** See the module. */
@@ -24,8 +23,7 @@ export interface ServerContext {
   readonly accounts: AccountNames;
   /** What a shutdown reports. */
   readonly tally: Tally;
-  /** Begins a session with a client. */
-  readonly beginSession: (connection: ServerConnection) => Session;
+  readonly sessions: Sessions;
   /** No further requests are wanted. */
   draining: boolean;
   /** How many clients have come. */

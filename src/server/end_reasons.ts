@@ -5,9 +5,9 @@
  */
 
 import { systemError } from "../errors.ts";
-import { Status } from "../kernel.ts";
-import type { Fault } from "../message_reader.ts";
-import { LAST_WRITE_TIMEOUT, type ServerSettings } from "../options.ts";
+import type { Fault } from "../pipe/message_reader.ts";
+import { LAST_WRITE_TIMEOUT } from "../options.ts";
+import type { ServerContext } from "./context.ts";
 
 /**
  * Why a connection ended.
@@ -23,6 +23,8 @@ import { LAST_WRITE_TIMEOUT, type ServerSettings } from "../options.ts";
  *   {@linkcode ExchangesOptions.maxPerProcess} allows.
  * - `"idleTimeout"`: no request came within {@linkcode ExchangesOptions.idleTimeout}.
  * - `"replyTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.replyTimeout}.
+ * - `"maxQueued"`: it was given a message while more than {@linkcode ExchangesOptions.maxQueued}
+ *   bytes waited for it to read.
  * - `"responderTimeout"`: an exchange was not settled within
  *   {@linkcode ExchangesOptions.responderTimeout}.
  * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} did not let it in.
@@ -39,13 +41,19 @@ export type DisconnectReason =
   | "maxPerProcess"
   | "idleTimeout"
   | "replyTimeout"
+  | "maxQueued"
   | "responderTimeout"
   | "unauthorized"
   | "error";
 
-type TimeLimit = "idleTimeout" | "replyTimeout" | "responderTimeout";
+/** Why a client that was there before its instance listened cannot be identified. */
+export const TOO_EARLY = "it connected before this instance listened, and may try again";
 
-function timedOut({ path, settings }: Host, limit: TimeLimit): Error {
+/** The error of a time limit. */
+export function timedOut(
+  { path, settings }: ServerContext,
+  limit: "idleTimeout" | "replyTimeout" | "responderTimeout",
+): Error {
   const what = {
     idleTimeout: "it sent no request",
     replyTimeout: "it did not read its reply",
@@ -53,28 +61,48 @@ function timedOut({ path, settings }: Host, limit: TimeLimit): Error {
   };
   const time = settings[limit] === Infinity ? LAST_WRITE_TIMEOUT : settings[limit];
   return new Deno.errors.TimedOut(
-    `Cannot go on with a client of "${path}": ${what[limit]} within ${time} ms (${limit})`,
+    `Closed the connection of a client of "${path}": ${what[limit]} within ${time} ms (${limit})`,
   );
 }
 
-function refused({ path }: Host, cause: unknown): Error {
+/** The error of `maxQueued`. */
+export function unread({ path }: ServerContext, queued: number): Error {
+  return new Deno.errors.Busy(
+    `Closed the connection of a client of "${path}": ${queued} bytes wait for it to read ` +
+      "(maxQueued)",
+  );
+}
+
+/** The error of a client that the program does not let in. */
+export function refused({ path }: ServerContext, cause: unknown, early: boolean): Error {
+  const reason = early ? `, and cannot be identified: ${TOO_EARLY}` : "";
   return new Deno.errors.PermissionDenied(
-    `Cannot admit a client of "${path}": it was not authorized`,
+    `Cannot admit a client of "${path}": it was not authorized${reason}`,
     { cause },
   );
 }
 
-function tooMany({ path, settings }: Host, process: number): Error {
+/** The error of `maxPerProcess`. */
+export function tooMany({ path, settings }: ServerContext, process: number): Error {
   return new Deno.errors.Busy(
     `Cannot admit a client of "${path}": process ${process} has ${settings.maxPerProcess} ` +
       "connections already (maxPerProcess)",
   );
 }
 
-function readError(path: string, { call, status, reason, tooLong }: Fault): Error {
+/** The error of what a client sent and cannot be used. */
+export function readError(
+  { path }: ServerContext,
+  { call, status, reason, tooLong }: Fault,
+): Error {
   if (reason !== undefined) {
     const limit = tooLong ? " (maxRequest)" : "";
     return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}${limit}`);
   }
   return systemError("Cannot read from a client of", call, path, status);
+}
+
+/** The error of a mistake of this module. */
+export function crash({ path }: ServerContext, cause: unknown): Error {
+  return new Error(`Closed the connection of a client of "${path}": an internal error`, { cause });
 }

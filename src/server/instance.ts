@@ -11,10 +11,20 @@ import type { WaitLoop } from "../wait_loop.ts";
 import { Callbacks } from "./callbacks.ts";
 import { ServerConnection } from "./connection.ts";
 import type { ServerContext } from "./context.ts";
-import type { DisconnectReason } from "./end_reasons.ts";
+import { crash, type DisconnectReason } from "./end_reasons.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./lifecycle.ts";
 import type { InstancePool } from "./pool.ts";
 import type { Session } from "./session.ts";
+
+/** How a client came. */
+interface Arrival {
+  /** It was there before the instance listened. */
+  readonly early: boolean;
+  /** It has disconnected already. */
+  readonly disconnected: boolean;
+}
+
+const IN_TIME: Arrival = { early: false, disconnected: false };
 
 /** See the module. */
 export class PipeInstance implements PipeEndOwner {
@@ -44,6 +54,11 @@ export class PipeInstance implements PipeEndOwner {
     this.#loop = loop;
   }
 
+  /** Its session, while it has a client. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
   /** Its connection, while it has a client. */
   get connection(): ServerConnection | undefined {
     return this.#connection;
@@ -51,7 +66,7 @@ export class PipeInstance implements PipeEndOwner {
 
   /** Whether a request is being looked at or answered, or something is being written. */
   get busy(): boolean {
-    return this.#session?.busy === true || this.#connection?.outbox.empty === false;
+    return this.#session?.busy === true || this.#connection?.replies.empty === false;
   }
 
   /** Waits for a client. */
@@ -99,37 +114,44 @@ export class PipeInstance implements PipeEndOwner {
     else this.#session.readCompleted();
   }
 
+  /** See {@linkcode PipeEndOwner}. Whatever was left half done, the connection ends. */
+  crashed(error: unknown): void {
+    this.callbacks.reset();
+    this.#connection?.setEndReason("error", crash(this.#context, error));
+    this.raise("crashed");
+  }
+
   /** See {@linkcode PipeEndOwner}. */
   outboundCompleted(status: number): void {
-    this.#connection?.outbox.completed(status);
+    this.#connection?.replies.completed(status);
   }
 
   /**
    * Something happens to the instance, by its session's word or its server's.
    *
-   * @param disconnected Whether the client that has come has disconnected already.
+   * @param came How the client came, if one did.
    */
-  raise(event: Event, disconnected = false): void {
+  raise(event: Event, came: Arrival = IN_TIME): void {
     this.#loop.observer?.transition(this.#state, event, this.#context.draining);
     const step = transition(this.#state, event);
     // A mistake of ours, which costs one connection: see the wait loop.
     if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
     this.#state = step.state;
     this.callbacks.enter();
-    for (const command of step.commands) this.#execute(command, disconnected);
+    for (const command of step.commands) this.#execute(command, came);
     this.callbacks.leave();
   }
 
-  #execute(command: Command, disconnected: boolean): void {
+  #execute(command: Command, came: Arrival): void {
     switch (command) {
       case "listen":
         return this.end.listen();
       case "cancelIn":
-        return this.end.cancelInbound();
+        return this.end.cancel(this.end.inbound);
       case "cancelOut":
-        return this.end.cancelOutbound();
+        return this.end.cancel(this.end.outbound);
       case "beginSession":
-        return this.#beginSession(disconnected);
+        return this.#beginSession(came);
       case "drainSession":
         return this.#session?.drain();
       case "finishSession":
@@ -139,9 +161,9 @@ export class PipeInstance implements PipeEndOwner {
       case "dropUnsent":
         return this.#connection?.dropUnsent();
       case "limitWrite":
-        return this.#connection?.outbox.limitLast();
+        return this.#connection?.replies.limitLast();
       case "disconnect":
-        this.end.disconnect();
+        this.#loop.kernel.disconnect(this.end.handle);
         return;
       case "awaitQuiet":
         return this.end.whenQuiet(() => this.raise("quiet"));
@@ -154,21 +176,29 @@ export class PipeInstance implements PipeEndOwner {
 
   #listened(status: number): void {
     this.#pool.listened(status);
-    const disconnected = status === Status.NO_DATA;
-    const came = disconnected || status === Status.SUCCESS || status === Status.ALREADY_CONNECTED;
-    this.raise(came ? "connected" : "listenFailed", disconnected);
+    switch (status) {
+      case Status.SUCCESS:
+        return this.raise("connected");
+      case Status.ALREADY_CONNECTED:
+        return this.raise("connected", { early: true, disconnected: false });
+      case Status.NO_DATA:
+        return this.raise("connected", { early: true, disconnected: true });
+      default:
+        return this.raise("listenFailed");
+    }
   }
 
-  #beginSession(disconnected: boolean): void {
-    this.#connection = new ServerConnection(this.#context, this.#loop, this);
-    this.#session = this.#context.beginSession(this.#connection);
+  #beginSession({ early, disconnected }: Arrival): void {
+    this.#connection = new ServerConnection(this.#context, this.#loop, this, early);
+    this.#session = this.#context.sessions.create(this.#connection);
     this.#session.begin(disconnected);
   }
 
   #recycle(): void {
     this.#endConnection("client");
     // Else what is left of this client would be taken for that of the next.
-    const usable = this.end.disconnect() === Status.SUCCESS && this.#pool.takesBack();
+    const usable = this.#loop.kernel.disconnect(this.end.handle) === Status.SUCCESS &&
+      this.#pool.takesBack();
     this.raise(usable ? "listen" : "finish");
   }
 

@@ -52,8 +52,12 @@ export type Event =
   | "clientDisconnected"
   | "sessionFinished"
   | "sessionEvicted"
+  /** A write failed, and not because the client disconnected. */
+  | "writeFailed"
   /** Nothing is in flight any more. */
-  | "quiet";
+  | "quiet"
+  /** A mistake of ours was found out while it was handled. */
+  | "crashed";
 
 /** What an instance is to do. */
 export type Command =
@@ -109,7 +113,9 @@ export const EVENTS: readonly Event[] = [
   "clientDisconnected",
   "sessionFinished",
   "sessionEvicted",
+  "writeFailed",
   "quiet",
+  "crashed",
 ];
 
 function fromIdle(event: Event): Step<State, Command> | undefined {
@@ -120,6 +126,7 @@ function fromIdle(event: Event): Step<State, Command> | undefined {
     case "finish":
     case "stop":
     case "evict":
+    case "crashed":
       return to(CLOSED, "close");
     default:
       return undefined;
@@ -136,6 +143,7 @@ function fromConnecting(event: Event): Step<State, Command> | undefined {
     case "finish":
     case "stop":
     case "evict":
+    case "crashed":
       return to(CLOSING, "cancelIn", "awaitQuiet");
     default:
       return undefined;
@@ -151,12 +159,14 @@ function fromOpen(event: Event): Step<State, Command> | undefined {
     case "stop":
       return to(OPEN, "dropUnsent", "finishSession");
     case "evict":
+    case "writeFailed":
       return to(OPEN, "evictSession");
     case "clientDisconnected":
       return to(REUSING, "dropUnsent", "cancelOut", "awaitQuiet");
     case "sessionFinished":
       return to(CLOSING, "cancelIn", "limitWrite", "awaitQuiet");
     case "sessionEvicted":
+    case "crashed":
       return evict();
     default:
       return undefined;
@@ -170,10 +180,12 @@ function fromClosing(state: State, event: Event, reuse: boolean): Step<State, Co
     case "listenFailed":
     case "drain":
     case "finish":
+    case "writeFailed":
       return to(state);
     case "stop":
       return to(state, "dropUnsent");
     case "evict":
+    case "crashed":
       return evict();
     case "quiet":
       return reuse ? to(IDLE, "recycle") : to(CLOSED, "close");
@@ -196,6 +208,8 @@ function fromClosed(event: Event): Step<State, Command> | undefined {
     case "finish":
     case "stop":
     case "evict":
+    case "writeFailed":
+    case "crashed":
       return to(CLOSED);
     default:
       return undefined;

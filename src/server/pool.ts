@@ -58,16 +58,25 @@ export class InstancePool {
    * Creates the first instances, each of which listens at once: a client that comes before an
    * instance listens may never be identifiable. Whoever calls ends what there is when one fails.
    *
-   * @returns The status of the first failure; SUCCESS if there is none.
+   * @returns What failed, if anything did.
    */
-  open(spec: PipeSpec): number {
+  open(spec: PipeSpec): { readonly status: number; readonly first: boolean } | undefined {
     this.#spec = spec;
-    for (let created = 0; created < this.#context.settings.instances; created++) {
-      const status = this.#create(spec, created === 0);
-      if (status !== Status.SUCCESS) return status;
+    while (this.#count < this.#context.settings.instances) {
+      const first = this.empty;
+      const status = this.#create(spec, first);
+      if (status !== Status.SUCCESS) return { status, first };
     }
     this.#replenishes = true;
-    return Status.SUCCESS;
+    return undefined;
+  }
+
+  /** The security descriptor that is in force, in SDDL; undefined if Windows does not tell. */
+  security(): string | undefined {
+    const [instance] = this.#instances;
+    if (instance === undefined) return undefined;
+    const { status, text } = this.#loop.kernel.security(instance.end.handle);
+    return status === Status.SUCCESS ? text : undefined;
   }
 
   /** Creates no further instances, and lets none listen again. */

@@ -164,7 +164,7 @@ export class Replies {
 
   #expired(): void {
     const { outbound } = this.#end;
-    if (outbound.deferred) this.#connection.writeTimedOut(outbound.status);
+    if (outbound.deferred) this.#connection.stillShort(outbound.status);
     else if (!this.#loop.pends(outbound)) this.#loop.deadlines.set(this.#unread, this.#limit);
     else this.#stillUnread();
   }
@@ -174,6 +174,6 @@ export class Replies {
     const since = this.#ending ? -Infinity : this.#end.outbound.deferredUntil;
     const left = since + this.#limit - this.#loop.kernel.now();
     if (left > 0) this.#loop.deadlines.set(this.#unread, left);
-    else this.#connection.writeTimedOut(undefined);
+    else this.#connection.stillUnread();
   }
 }

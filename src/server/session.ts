@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { ServerConnection } from "./connection.ts";
+
 /** See the module. */
 export interface Session {
   /** Whether a request of the client is being looked at or answered. */
@@ -13,7 +15,7 @@ export interface Session {
   begin(disconnected: boolean): void;
   /** The read completed. */
   readCompleted(): void;
-  /** All that was to be written is written, or, because the client cannot be written to, never is. */
+  /** All that was to be written is written; or it never is, for the client cannot be written to. */
   written(): void;
   unwritten(): void;
   /** No further requests are wanted. */
@@ -23,4 +25,12 @@ export interface Session {
   evict(): void;
   /** The connection is over, and nothing is in flight. */
   end(): void;
+}
+
+/** The sessions of a server, all of one kind. */
+export interface Sessions {
+  /** Whether somebody still works on a session that is over; a shutdown waits for that. */
+  readonly busy: boolean;
+  /** Makes the session of a client that has come. */
+  create(connection: ServerConnection): Session;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Budget } from "../../src/budget.ts";
+import { Budget } from "../../src/server/budget.ts";
 import { remove } from "../../src/remove.ts";
 import { Random } from "./random.ts";
 

@@ -8,7 +8,7 @@ const HERE = new URL("../../", import.meta.url);
 
 const SOUND: Mutant = {
   name: "nothing is wrong",
-  file: "src/budget.ts",
+  file: "src/server/budget.ts",
   text: "#held = 0;",
   replacement: "#held = 1 - 1;",
 };

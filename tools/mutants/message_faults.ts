@@ -10,7 +10,7 @@ const MORE_DATA =
   "if (status === Status.MORE_DATA) return this.#readsRest ? this.#mismatch() : this.#measure();";
 
 /** See the module. */
-export const MESSAGE_FAULTS: readonly Mutant[] = faultsOf("src/message_reader.ts", [
+export const MESSAGE_FAULTS: readonly Mutant[] = faultsOf("src/pipe/message_reader.ts", [
   {
     name: "234 is taken as a failure",
     text: MORE_DATA,

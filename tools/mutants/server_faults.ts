@@ -60,7 +60,7 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
   ]),
-  ...faultsOf("src/budget.ts", [
+  ...faultsOf("src/server/budget.ts", [
     {
       name: "what fits waits behind what does not",
       text: "if (this.#fits(bytes) && (this.#first === undefined || this.#passes(bytes))) {",

@@ -1,0 +1,85 @@
+/**
+ * What a server asks and tells its user.
+ *
+ * @module
+ */
+
+import { askHook, callHook } from "../hooks.ts";
+import type { WaitLoop } from "../wait_loop.ts";
+import type { PipeClient, ServerClient } from "./client.ts";
+import type { DisconnectReason } from "./end_reasons.ts";
+
+/** The functions among a server's options. */
+export interface HookOptions {
+  readonly authorize?: ((client: PipeClient) => boolean | Promise<boolean>) | undefined;
+  readonly onListen?: ((address: { path: string }) => void) | undefined;
+  readonly onDisconnect?:
+    | ((client: PipeClient, reason: DisconnectReason, error?: unknown) => void)
+    | undefined;
+}
+
+/** The end of a connection. */
+interface End {
+  readonly client: ServerClient;
+  readonly reason: DisconnectReason;
+  readonly error: Error | undefined;
+}
+
+/** See the module. */
+export class ServerHooks {
+  readonly #options: HookOptions;
+  readonly #loop: WaitLoop;
+  readonly #onTold: () => void;
+  /** Ends that `onDisconnect` is still to be told of. */
+  readonly #untold: End[] = [];
+
+  /** @param onTold Called after each end that was told. */
+  constructor(options: HookOptions, loop: WaitLoop, onTold: () => void) {
+    this.#options = options;
+    this.#loop = loop;
+    this.#onTold = onTold;
+  }
+
+  /** Whether the program decides about each client. */
+  get authorizes(): boolean {
+    return this.#options.authorize !== undefined;
+  }
+
+  /** Whether an end is still to be told. */
+  get busy(): boolean {
+    return this.#untold.length > 0;
+  }
+
+  /** Clients can connect. */
+  listening(path: string): void {
+    callHook(this.#options.onListen, { path });
+  }
+
+  /** Asks the program whether to let a client in. */
+  authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void {
+    const { authorize = () => true } = this.#options;
+    askHook("authorize", authorize, answered, client);
+  }
+
+  /**
+   * A connection is over, which is told in a turn of its own: the last request of its client may be
+   * on its way to whoever answers it, and is there by then.
+   */
+  disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void {
+    if (this.#options.onDisconnect === undefined) return;
+    this.#untold.push({ client, reason, error });
+    this.#loop.atNextTurn(() => this.#tell());
+  }
+
+  /** There are no further turns: tells what is still to be told. */
+  flush(): void {
+    while (this.busy) this.#tell();
+  }
+
+  #tell(): void {
+    const end = this.#untold.shift();
+    if (end === undefined) return;
+    callHook(this.#options.onDisconnect, end.client, end.reason, end.error);
+    this.#onTold();
+  }
+}
