@@ -5,6 +5,7 @@
  * @module
  */
 
+import { clientCalls } from "../../tests/simulation/client_calls.ts";
 import { contest } from "../../tests/simulation/contest.ts";
 import { History } from "../../tests/simulation/history.ts";
 import { stranded } from "../../tests/simulation/stranded.ts";
@@ -13,6 +14,9 @@ import { stranded } from "../../tests/simulation/stranded.ts";
 const say = console.log;
 
 const [from = NaN, seeds = NaN] = Deno.args.map(Number);
+
+/** Stories of the calls of one client. */
+const CALL_SEEDS = 1_000;
 
 /** Ends the program if there is something to tell. */
 function judge(violation: string | undefined): void {
@@ -26,6 +30,10 @@ say("at the contest");
 judge(await contest(from));
 say("at the stranded write");
 judge(await stranded());
+say("at the calls of clients");
+for (let seed = from; seed < from + Math.min(seeds, CALL_SEEDS); seed++) {
+  judge(await clientCalls(seed));
+}
 for (let seed = from; seed < from + seeds; seed++) {
   say(`at seed ${seed}`);
   judge((await new History(seed).run()).violation);
