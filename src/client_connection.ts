@@ -185,6 +185,14 @@ export class ClientConnection implements PipeConn, Completer, LoopUser {
     this.#release();
   }
 
+  /** See {@linkcode Completer}. */
+  crashed(error: unknown): void {
+    const cause = `Cannot go on talking to "${this.#path}": an internal error`;
+    this.#ended(new Error(cause, { cause: error }));
+    this.close();
+    this.#release();
+  }
+
   /** See {@linkcode LoopUser}. */
   failed({ call, status }: WaitFailure): void {
     this.#abandon(systemError("Cannot go on talking to", call, this.#path, status));
