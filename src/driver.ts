@@ -63,6 +63,8 @@ export interface Host {
   readonly budget: Budget;
   /** No further request is wanted. */
   readonly draining: boolean;
+  /** Aborts when that begins. */
+  readonly drainingSignal: AbortSignal;
   /** Whether requests wait only because the turn was too short for them. */
   readonly resuming: boolean;
   /** A number for a new connection. */
@@ -198,6 +200,11 @@ export class PipeInstance implements Completer, Answerer {
       this.#state.name === "authorizing";
   }
 
+  /** See {@linkcode Answerer}. */
+  get drainingSignal(): AbortSignal {
+    return this.#host.drainingSignal;
+  }
+
   /** Waits for a client. */
   listen(): void {
     this.#raise("listen");
@@ -273,6 +280,17 @@ export class PipeInstance implements Completer, Answerer {
     const first = event === "message" && this.#state.name === "reading" && !this.#introduced;
     if (first) this.#introduce();
     else this.#raise(event);
+  }
+
+  /** See {@linkcode Completer}. Whatever was left half done, the connection ends. */
+  crashed(error: unknown): void {
+    this.#depth = 0;
+    this.evict("error", crash(this.#host, error));
+    // What completed is not in flight any more, though the state may say so.
+    const { name, reads, writes } = { reads: false, writes: false, ...this.#state };
+    if (name === "closing" && reads && !this.#in.expected) this.#raise("cancelled");
+    if (name === "closing" && writes && !this.#out.expected) this.#raise("unwritten");
+    this.#giveNotice();
   }
 
   /** Nothing more is asked about it, which a shortage could put off. */
@@ -471,7 +489,6 @@ export class PipeInstance implements Completer, Answerer {
     this.#reader.begin();
     const { path, settings } = this.#host;
     const processId = this.#loop.kernel.clientProcess(this.#handle);
-    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
     this.#client = new ServerClient(this.#host.nextClientId(), {
       path,
       processId,
@@ -482,6 +499,7 @@ export class PipeInstance implements Completer, Answerer {
         if (client === this.#client) this.finish("responder", true);
       },
     });
+    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
   }
 
   #count(process: number): void {
@@ -746,6 +764,10 @@ function unread({ path }: Host, queued: number): Error {
     `Closed the connection of a client of "${path}": ${queued} bytes wait for it to read ` +
       "(maxQueued)",
   );
+}
+
+function crash({ path }: Host, cause: unknown): Error {
+  return new Error(`Cannot go on with a client of "${path}": an internal error`, { cause });
 }
 
 function refused({ path }: Host, cause: unknown): Error {
