@@ -103,8 +103,8 @@ export interface Host {
 class Outgoing {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly last: boolean;
-  /** Its length, even when its user has detached the memory since. */
-  readonly size: number;
+  /** Bytes of it that Windows has not taken, even when its user has detached the memory since. */
+  waiting: number;
   #over = false;
   #error: Error | undefined = undefined;
   #settle: ((error: Error | undefined) => void) | undefined = undefined;
@@ -112,7 +112,7 @@ class Outgoing {
   constructor(bytes: Uint8Array<ArrayBuffer>, last: boolean) {
     this.bytes = bytes;
     this.last = last;
-    this.size = bytes.length;
+    this.waiting = bytes.length;
   }
 
   /** Windows has taken it, or with an error: never will. */
@@ -331,7 +331,7 @@ export class PipeInstance implements Completer, Answerer {
     const outgoing = new Outgoing(bytes, last);
     const queued = this.#queued;
     this.#outgoing.push(outgoing);
-    this.#queued += outgoing.size;
+    this.#queued += outgoing.waiting;
     if (queued > this.#host.settings.maxQueued) this.evict("maxQueued", unread(this.#host, queued));
     else if (last) this.#settled(exchange, "replied");
     else this.#raise("sent");
@@ -616,6 +616,8 @@ export class PipeInstance implements Completer, Answerer {
       this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
       return;
     }
+    // Windows has taken it, though its promise settles later.
+    if (status === Status.SUCCESS) this.#unqueue(head);
     // Only the end of an exchange goes on in the same turn: a responder that sends without end
     // must not keep the thread.
     if (head.last) this.#wrote(status);
@@ -626,7 +628,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#loop.deadlines.lift(this.#unread);
     const head = this.#outgoing.shift();
     if (status === Status.SUCCESS) {
-      this.#queued -= head?.size ?? 0;
+      this.#unqueue(head);
       head?.end();
       if (this.#outgoing.length > 0) this.#write();
       else this.#raise("written");
@@ -650,10 +652,16 @@ export class PipeInstance implements Completer, Answerer {
     for (const outgoing of this.#outgoing.splice(kept)) this.#drop(outgoing);
   }
 
+  #unqueue(outgoing: Outgoing | undefined): void {
+    if (outgoing === undefined) return;
+    this.#queued -= outgoing.waiting;
+    outgoing.waiting = 0;
+  }
+
   #drop(outgoing: Outgoing | undefined): void {
     if (outgoing === undefined) return;
     if (!this.#clientLeft) this.#host.dropped();
-    this.#queued -= outgoing.size;
+    this.#unqueue(outgoing);
     outgoing.end(this.#goneError());
   }
 
