@@ -117,6 +117,10 @@ class Sweeping implements Completer {
     }
   }
 
+  crashed(error: unknown): void {
+    throw error;
+  }
+
   completed({ status }: Operation): void {
     throw new Error(`Nobody connects, but a listen has ended with status ${status}`);
   }

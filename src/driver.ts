@@ -63,6 +63,8 @@ export interface Host {
   readonly budget: Budget;
   /** No further request is wanted. */
   readonly draining: boolean;
+  /** Aborts when that begins. */
+  readonly drainingSignal: AbortSignal;
   /** Whether requests wait only because the turn was too short for them. */
   readonly resuming: boolean;
   /** A number for a new connection. */
@@ -101,8 +103,8 @@ export interface Host {
 class Outgoing {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly last: boolean;
-  /** Its length, even when its user has detached the memory since. */
-  readonly size: number;
+  /** Bytes of it that Windows has not taken, even when its user has detached the memory since. */
+  waiting: number;
   #over = false;
   #error: Error | undefined = undefined;
   #settle: ((error: Error | undefined) => void) | undefined = undefined;
@@ -110,7 +112,7 @@ class Outgoing {
   constructor(bytes: Uint8Array<ArrayBuffer>, last: boolean) {
     this.bytes = bytes;
     this.last = last;
-    this.size = bytes.length;
+    this.waiting = bytes.length;
   }
 
   /** Windows has taken it, or with an error: never will. */
@@ -198,6 +200,11 @@ export class PipeInstance implements Completer, Answerer {
       this.#state.name === "authorizing";
   }
 
+  /** See {@linkcode Answerer}. */
+  get drainingSignal(): AbortSignal {
+    return this.#host.drainingSignal;
+  }
+
   /** Waits for a client. */
   listen(): void {
     this.#raise("listen");
@@ -275,6 +282,17 @@ export class PipeInstance implements Completer, Answerer {
     else this.#raise(event);
   }
 
+  /** See {@linkcode Completer}. Whatever was left half done, the connection ends. */
+  crashed(error: unknown): void {
+    this.#depth = 0;
+    this.evict("error", crash(this.#host, error));
+    // What completed is not in flight any more, though the state may say so.
+    const { name, reads, writes } = { reads: false, writes: false, ...this.#state };
+    if (name === "closing" && reads && !this.#in.expected) this.#raise("cancelled");
+    if (name === "closing" && writes && !this.#out.expected) this.#raise("unwritten");
+    this.#giveNotice();
+  }
+
   /** Nothing more is asked about it, which a shortage could put off. */
   #readInVain(status: number): void {
     const cancelled = status === Status.CANCELLED;
@@ -313,7 +331,7 @@ export class PipeInstance implements Completer, Answerer {
     const outgoing = new Outgoing(bytes, last);
     const queued = this.#queued;
     this.#outgoing.push(outgoing);
-    this.#queued += outgoing.size;
+    this.#queued += outgoing.waiting;
     if (queued > this.#host.settings.maxQueued) this.evict("maxQueued", unread(this.#host, queued));
     else if (last) this.#settled(exchange, "replied");
     else this.#raise("sent");
@@ -471,7 +489,6 @@ export class PipeInstance implements Completer, Answerer {
     this.#reader.begin();
     const { path, settings } = this.#host;
     const processId = this.#loop.kernel.clientProcess(this.#handle);
-    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
     this.#client = new ServerClient(this.#host.nextClientId(), {
       path,
       processId,
@@ -482,6 +499,7 @@ export class PipeInstance implements Completer, Answerer {
         if (client === this.#client) this.finish("responder", true);
       },
     });
+    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
   }
 
   #count(process: number): void {
@@ -598,6 +616,8 @@ export class PipeInstance implements Completer, Answerer {
       this.#loop.deadlines.set(this.#unread, this.#writeTimeout);
       return;
     }
+    // Windows has taken it, though its promise settles later.
+    if (status === Status.SUCCESS) this.#unqueue(head);
     // Only the end of an exchange goes on in the same turn: a responder that sends without end
     // must not keep the thread.
     if (head.last) this.#wrote(status);
@@ -608,7 +628,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#loop.deadlines.lift(this.#unread);
     const head = this.#outgoing.shift();
     if (status === Status.SUCCESS) {
-      this.#queued -= head?.size ?? 0;
+      this.#unqueue(head);
       head?.end();
       if (this.#outgoing.length > 0) this.#write();
       else this.#raise("written");
@@ -632,10 +652,16 @@ export class PipeInstance implements Completer, Answerer {
     for (const outgoing of this.#outgoing.splice(kept)) this.#drop(outgoing);
   }
 
+  #unqueue(outgoing: Outgoing | undefined): void {
+    if (outgoing === undefined) return;
+    this.#queued -= outgoing.waiting;
+    outgoing.waiting = 0;
+  }
+
   #drop(outgoing: Outgoing | undefined): void {
     if (outgoing === undefined) return;
     if (!this.#clientLeft) this.#host.dropped();
-    this.#queued -= outgoing.size;
+    this.#unqueue(outgoing);
     outgoing.end(this.#goneError());
   }
 
@@ -746,6 +772,10 @@ function unread({ path }: Host, queued: number): Error {
     `Closed the connection of a client of "${path}": ${queued} bytes wait for it to read ` +
       "(maxQueued)",
   );
+}
+
+function crash({ path }: Host, cause: unknown): Error {
+  return new Error(`Cannot go on with a client of "${path}": an internal error`, { cause });
 }
 
 function refused({ path }: Host, cause: unknown): Error {

@@ -128,6 +128,12 @@ export interface Exchange {
    * is known by then, and aborts as soon as it is.
    */
   readonly signal: AbortSignal;
+  /**
+   * Aborts when a shutdown of the server begins, so that a generator that would go on for ever can
+   * end in time; aborted beforehand if it has begun. Nobody is disconnected because of it. When the
+   * server stops at once, it aborts too. The reason is a `Deno.errors.Interrupted`.
+   */
+  readonly draining: AbortSignal;
   /** The request, decoded as UTF-8. */
   text(): string;
   /**
@@ -166,7 +172,7 @@ export interface Exchange {
 }
 
 /** An abort signal that is made when somebody asks for it. */
-class LazySignal {
+export class LazySignal {
   #controller: AbortController | undefined = undefined;
   #reason: Error | undefined = undefined;
 
@@ -269,6 +275,8 @@ export class ServerClient implements PipeClient {
 
 /** Where the messages of an exchange go. */
 export interface Answerer {
+  /** Aborts when a shutdown begins. */
+  readonly drainingSignal: AbortSignal;
   /** Sends a message of an open exchange: the last one, if `last`. */
   answer(
     exchange: ServerExchange,
@@ -339,6 +347,10 @@ export class ServerExchange implements Exchange {
       if (this.#lost !== undefined) this.#signal.abort(this.#lost);
     }
     return this.#signal.get();
+  }
+
+  get draining(): AbortSignal {
+    return this.#answerer.drainingSignal;
   }
 
   get text(): () => string {

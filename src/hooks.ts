@@ -23,7 +23,7 @@ export function callHook<A extends unknown[]>(
   if (hook === undefined) return;
   try {
     const result = hook(...args);
-    if (isThenable(result)) result.then(undefined, report);
+    if (isThenable(result)) settled(result).then(undefined, report);
   } catch (error) {
     report(error);
   }
@@ -57,9 +57,13 @@ export function askHook<A extends unknown[]>(
   } catch (error) {
     return fail(error);
   }
-  // What is no promise of JavaScript's own may answer twice.
-  if (later) Promise.resolve(result).then(settle, fail);
+  if (later) settled(result).then(settle, fail);
   else settle(result);
+}
+
+/** What is no promise of JavaScript's own may answer twice, or throw instead. */
+function settled(result: unknown): Promise<unknown> {
+  return new Promise((resolve) => resolve(result));
 }
 
 /** Whether a value is to be awaited. */

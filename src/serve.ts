@@ -240,23 +240,30 @@ class Responders implements Sink {
   #start(exchange: ServerExchange): void {
     this.#working++;
     exchange.take();
-    // Called by themselves, so that they do not get this object as their `this`.
+    this.#goOn(this.#respond(exchange), exchange);
+  }
+
+  /** What is to be awaited, if anything. A reply may be an object whose every look throws. */
+  #respond(exchange: ServerExchange): Promise<void> | undefined {
+    // Called by itself, so that it does not get this object as its `this`.
     const responder = this.#responder;
-    let reply: ReturnType<Responder>;
     try {
-      reply = responder(exchange.request, exchange);
+      const reply = responder(exchange.request, exchange);
+      if (!isReply(reply)) return this.#answerLater(exchange, reply);
+      answer(exchange, reply);
+      return undefined;
     } catch (error) {
-      this.#goOn(this.#failed(exchange, error), exchange);
-      return;
+      return this.#failed(exchange, error);
     }
-    if (isReply(reply)) this.#goOn(this.#answer(exchange, reply), exchange);
-    else this.#goOn(this.#answerLater(exchange, reply), exchange);
   }
 
   /** Frees the responder's place when it is done; at once when nothing is to be awaited. */
   #goOn(done: Promise<void> | undefined, exchange: ServerExchange): void {
-    if (done === undefined) this.#end(exchange);
-    else done.then(() => this.#end(exchange));
+    if (done === undefined) return this.#end(exchange);
+    done.then(() => this.#end(exchange), (error) => {
+      report(error);
+      this.#end(exchange);
+    });
   }
 
   #end(exchange: ServerExchange): void {
@@ -273,17 +280,6 @@ class Responders implements Sink {
     else if (!this.busy) this.onIdle();
   }
 
-  /** Gives the reply, if the responder has not answered by itself. Never rejects. */
-  #answer(exchange: ServerExchange, reply: Reply): Promise<void> | undefined {
-    try {
-      if (reply !== undefined) exchange.answer(reply, true);
-      else if (!exchange.answered) exchange.settle();
-      return undefined;
-    } catch (error) {
-      return this.#failed(exchange, error);
-    }
-  }
-
   async #answerLater(
     exchange: ServerExchange,
     result: Promise<Reply> | AsyncIterable<Message>,
@@ -292,7 +288,7 @@ class Responders implements Sink {
       const tell = (error: unknown) => this.#failed(exchange, error);
       const reply = await (isAsyncIterable(result) ? sendAll(exchange, result, tell) : result);
       if (!isReply(reply)) throw wrongReply(reply);
-      await this.#answer(exchange, reply);
+      answer(exchange, reply);
     } catch (error) {
       await this.#failed(exchange, error);
     }
@@ -315,6 +311,12 @@ class Responders implements Sink {
   }
 }
 
+/** Gives the reply, if the responder has not answered by itself. */
+function answer(exchange: ServerExchange, reply: Reply): void {
+  if (reply !== undefined) exchange.answer(reply, true);
+  else if (!exchange.answered) exchange.settle();
+}
+
 /** Sends what an async generator gives, one message after the other, while the client is there. */
 async function sendAll(
   exchange: ServerExchange,
@@ -335,7 +337,7 @@ async function sendAll(
       // It is, too, when this throws.
       exhausted = true;
       const { done, value } = await iterator.next();
-      exhausted = done === true;
+      exhausted = Boolean(done);
       if (exhausted) break;
       await new Promise<void>((resolve, reject) => {
         // What is being written may be so for long, and is no work of the generator's.

@@ -11,7 +11,7 @@ import { Budget } from "./server/budget.ts";
 import { Deadline } from "./deadlines.ts";
 import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
 import { nameTaken, systemError, WindowsError } from "./errors.ts";
-import type { PipeClient, ServerClient, ServerExchange } from "./exchange.ts";
+import { LazySignal, type PipeClient, type ServerClient, type ServerExchange } from "./exchange.ts";
 import { askHook, callHook } from "./hooks.ts";
 import { isShortage, type PipeSpec, Status, type Timer } from "./kernel.ts";
 import type { ServerSettings } from "./options.ts";
@@ -85,6 +85,7 @@ export class Server implements Host, LoopUser {
   readonly #instances = new Set<PipeInstance>();
   readonly #ids: boolean[] = [];
   readonly #ended = Promise.withResolvers<void>();
+  readonly #drainingSignal = new LazySignal();
   #phase: "listening" | "draining" | "stopped" = "listening";
   /** Instances that listen. */
   #listening = 0;
@@ -160,6 +161,7 @@ export class Server implements Host, LoopUser {
       this.#stopRetrying();
       this.#loop.deadlines.set(this.#deadline, timeout);
       for (const instance of [...this.#instances]) instance.drain();
+      this.#abortDraining();
       this.endIfDone();
     } else if (this.#report === undefined && this.#instances.size > 0) {
       // It was stopped, and what is being written may take longer than this.
@@ -184,12 +186,18 @@ export class Server implements Host, LoopUser {
     this.#phase = "stopped";
     this.#stopRetrying();
     for (const instance of [...this.#instances]) instance.finish("server", false);
+    this.#abortDraining();
     this.endIfDone();
   }
 
   /** See {@linkcode Host}. */
   get draining(): boolean {
     return this.#phase !== "listening";
+  }
+
+  /** See {@linkcode Host}. */
+  get drainingSignal(): AbortSignal {
+    return this.#drainingSignal.get();
   }
 
   /** See {@linkcode Host}. */
@@ -412,6 +420,13 @@ export class Server implements Host, LoopUser {
   #stopRetrying(): void {
     if (this.#retry !== undefined) this.#loop.kernel.stopTimer(this.#retry);
     this.#retry = undefined;
+  }
+
+  /** Runs the user's abort listeners. */
+  #abortDraining(): void {
+    this.#drainingSignal.abort(
+      new Deno.errors.Interrupted(`Cannot go on for long: "${this.path}" is being shut down`),
+    );
   }
 
   #beginReport(): void {

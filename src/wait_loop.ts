@@ -59,6 +59,8 @@ const ANOTHER_SHORTAGE = 100;
 export interface Completer {
   /** The operation is over, `operation.status` says how, and its memory is the caller's again. */
   completed(operation: Operation): void;
+  /** {@linkcode Completer.completed} threw, which is a fault of ours: give up what it was about. */
+  crashed(error: unknown): void;
 }
 
 /** A pipe server or a client, for as long as it has operations. */
@@ -79,6 +81,8 @@ export interface WaitFailure {
 export interface Observer {
   /** An instance in this state gets this event; with `last`, its server is shutting down. */
   transition(state: { readonly name: string }, event: string, last: boolean): void;
+  /** An exception was contained that should not be. */
+  crashed?(error: unknown): void;
 }
 
 type Phase =
@@ -529,11 +533,21 @@ export class WaitLoop {
       if (operation.phase === "due") {
         over++;
         operation.phase = "resting";
-        operation.completer.completed(operation);
+        this.#complete(operation);
       }
       if (this.turnSpent) break;
     }
     return over;
+  }
+
+  /** A mistake of ours costs one connection, not all that the loop carries. */
+  #complete(operation: Operation): void {
+    try {
+      operation.completer.completed(operation);
+    } catch (error) {
+      this.observer?.crashed?.(error);
+      operation.completer.crashed(error);
+    }
   }
 
   /**

@@ -60,6 +60,10 @@ class Fixture implements Completer, LoopUser, AsyncDisposable {
     this.reader = new MessageReader(loop, this.operation, longest, known);
   }
 
+  crashed(error: unknown): void {
+    throw error;
+  }
+
   completed(): void {
     this.#completions++;
     for (const resolve of this.#waiters.splice(0)) resolve();
@@ -546,7 +550,12 @@ Deno.test("MessageReader gives the bytes of a byte pipe as they come", async () 
   const { handle } = kernel.open(`${PATH}-bytes`);
   const slot = loop.takeSlot();
   const { promise, resolve } = Promise.withResolvers<void>();
-  const operation = new Operation({ completed: () => resolve() }, handle, Lane.IN, slot);
+  const operation = new Operation(
+    { completed: () => resolve(), crashed: fixture.crashed },
+    handle,
+    Lane.IN,
+    slot,
+  );
   const reader = new MessageReader(loop, operation, 100);
   server.write("by");
   server.write("tes");

@@ -401,6 +401,136 @@ Deno.test(
   }),
 );
 
+const revoked = (() => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+})();
+
+const fails = () => {
+  throw error;
+};
+
+/** What throws when it is looked at, or does more than it should. */
+const HOSTILE: [string, unknown][] = [
+  ["a revoked proxy", revoked],
+  ["an object whose then throws when it is read", {
+    get then() {
+      return fails();
+    },
+  }],
+  ["a thenable that throws", { then: fails }],
+  [
+    "a thenable that calls back again and again, and throws",
+    {
+      then(resolve: (value: unknown) => void, reject: (error: unknown) => void) {
+        reject(error);
+        resolve("twice");
+        reject(error);
+        fails();
+      },
+    },
+  ],
+  [
+    "an object whose iterator throws when it is read",
+    {
+      get [Symbol.asyncIterator]() {
+        return fails();
+      },
+    },
+  ],
+  ["what gives no iterator", { [Symbol.asyncIterator]: () => undefined }],
+  ["an iterator that throws", { [Symbol.asyncIterator]: () => ({ next: fails, return: fails }) }],
+  ["an iterator that gives no result", { [Symbol.asyncIterator]: () => ({ next: () => null }) }],
+  ["an iterator of revoked proxies", { [Symbol.asyncIterator]: () => ({ next: () => revoked }) }],
+  [
+    "an iterator whose message is a revoked proxy",
+    { [Symbol.asyncIterator]: () => ({ next: () => ({ value: revoked }) }) },
+  ],
+  [
+    "a promise with a constructor that throws",
+    Object.defineProperty(
+      Promise.resolve("x"),
+      "constructor",
+      { get: fails },
+    ),
+  ],
+];
+
+for (const [what, value] of HOSTILE) {
+  for (const whose of ["a responder", "onError"]) {
+    Deno.test(
+      `serve() contains what ${whose} gives when it is ${what}`,
+      inWorld(async (world) => {
+        let hostile = true;
+        const responder = () => {
+          if (hostile && whose === "onError") throw new Error("the responder failed");
+          return hostile ? mistyped(value) : "fine";
+        };
+        const server = world.serve(
+          responder,
+          whose === "onError"
+            ? { concurrency: 1, onError: () => mistyped(value) }
+            : { concurrency: 1 },
+        );
+        const client = await arrived(world);
+        assertEquals(await answers(world, client), []);
+        assertEquals(client.ended, Status.BROKEN);
+        assert(world.reports.splice(0).length > 0);
+        hostile = false;
+        const next = await arrived(world);
+        assertEquals(await answers(world, next), ["fine"]);
+        assertEquals(world.reasons, ["responder"]);
+        client.close();
+        next.close();
+        await server.shutdown();
+      }),
+    );
+  }
+
+  Deno.test(
+    `serve() contains what authorize and onDisconnect give when it is ${what}`,
+    inWorld(async (world) => {
+      const server = world.serve(echo, {
+        authorize: () => mistyped(value) as unknown as boolean,
+        onDisconnect: () => mistyped(value),
+      });
+      const client = await arrived(world);
+      assertEquals(await answers(world, client), []);
+      assertEquals(client.ended, Status.BROKEN);
+      assertEquals(world.reasons, ["unauthorized"]);
+      assert(world.reports.splice(0).length > 0);
+      client.close();
+      await server.shutdown();
+    }),
+  );
+}
+
+Deno.test(
+  "a mistake of the module costs one connection, and is told",
+  inWorld(async (world) => {
+    const server = world.serve(echo, { instances: 2 });
+    const [first, second] = [await arrived(world), await arrived(world)];
+    const mistake = new Error("a mistake");
+    const identify = mock.method(world.kernel, "identify", () => {
+      identify.mock.restore();
+      throw mistake;
+    });
+    first.write("meets it");
+    await world.idle();
+    assertEquals([first.ended, second.ended], [Status.DISCONNECTED, undefined]);
+    assertEquals(await answers(world, second), ["question"]);
+    const [end, ...more] = world.ends;
+    assertEquals([end?.reason, more], ["error", []]);
+    assertInstanceOf(end?.error, Error);
+    assertStrictEquals(end.error.cause, mistake);
+    const third = await arrived(world);
+    assertEquals(await answers(world, third), ["question"]);
+    for (const client of [first, second, third]) client.close();
+    await server.shutdown();
+  }),
+);
+
 // Async generators
 
 Deno.test(

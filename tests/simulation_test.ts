@@ -4,6 +4,7 @@ import { type Exchange, type PipeClient, ServerClient } from "../src/exchange.ts
 import { Lane, Status } from "../src/kernel.ts";
 import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
+import { clientCalls } from "./simulation/client_calls.ts";
 import { contest } from "./simulation/contest.ts";
 import { Coverage, holes } from "./simulation/coverage.ts";
 import { crowd } from "./simulation/crowd.ts";
@@ -44,6 +45,12 @@ Deno.test("a seed always tells the same history", async () => {
 
 Deno.test("who asks at the same moment as others is first now and then", async () => {
   for (let seed = 1; seed <= 20; seed++) assertEquals(await contest(seed), undefined);
+});
+
+Deno.test("2,000 clients whose calls come in any order get what the model says", async () => {
+  for (let seed = 1; seed <= 2_000; seed++) {
+    assertEquals([seed, await clientCalls(seed)], [seed, undefined]);
+  }
 });
 
 Deno.test("an instance takes its next client though a write to the last one pends on", async () => {

@@ -40,6 +40,10 @@ class Side implements Completer {
   readonly out: Operation;
   /** Statuses, in the order of their completions. */
   readonly got: number[] = [];
+  /** What to do when that throws. */
+  crash: (error: unknown) => void = (error) => {
+    throw error;
+  };
   /** What else to do at a completion. */
   then: (operation: Operation) => void = () => {};
 
@@ -53,6 +57,10 @@ class Side implements Completer {
   completed(operation: Operation): void {
     this.got.push(operation.status);
     this.then(operation);
+  }
+
+  crashed(error: unknown): void {
+    this.crash(error);
   }
 }
 

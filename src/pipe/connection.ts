@@ -212,6 +212,14 @@ export class ClientConnection implements PipeConn, PipeEndOwner, LoopUser {
     this.#deliver();
   }
 
+  /** See {@linkcode PipeEndOwner}. */
+  crashed(cause: unknown): void {
+    this.#finish(
+      "failure",
+      new Error(`Cannot go on talking to "${this.#path}": an internal error`, { cause }),
+    );
+  }
+
   /** See {@linkcode LoopUser}. */
   failed({ call, status }: WaitFailure): void {
     this.#abandon("failure", systemError("Cannot go on talking to", call, this.#path, status));

@@ -13,6 +13,8 @@ export interface PipeEndOwner {
   inboundCompleted(): void;
   /** The write is over. */
   outboundCompleted(status: number): void;
+  /** One of these threw, which is a fault of ours: give up what it was about. */
+  crashed(error: unknown): void;
 }
 
 /** See the module. The owner has one listen or read, and one write, in flight at most. */
@@ -94,6 +96,12 @@ export class PipeEnd implements Completer {
   completed(operation: Operation): void {
     if (operation === this.outbound) this.#owner.outboundCompleted(operation.status);
     else this.#owner.inboundCompleted();
+    if (this.#onQuiet !== undefined) this.#checkQuiet();
+  }
+
+  /** See {@linkcode Completer}. */
+  crashed(error: unknown): void {
+    this.#owner.crashed(error);
     if (this.#onQuiet !== undefined) this.#checkQuiet();
   }
 

@@ -115,6 +115,8 @@ export interface Rates {
   drags: number;
   /** A write that pends outlives what should have ended it, until it is cancelled. */
   strands: number;
+  /** What the module calls throws, as a mistake of its own would. */
+  crashes: number;
 }
 
 /** Nothing goes wrong. */
@@ -131,6 +133,7 @@ export function noFaults(): Rates {
     blurs: 0,
     drags: 0,
     strands: 0,
+    crashes: 0,
   };
 }
 
@@ -151,6 +154,7 @@ export function someFaults(random: Random): Rates {
     rates.fails = random.pick([0, 0.01, 0.03, 0.1]);
     rates.endsBadly = random.pick([0, 0.004, 0.02]);
     rates.lies = random.pick([0, 0.01, 0.05]);
+    rates.crashes = random.pick([0, 0, 0.1]);
   }
   return rates;
 }
@@ -216,6 +220,7 @@ export const Kind = {
   DRAGGED: "a turn takes long",
   TIMER_LATE: "a timer fires late",
   UNLOAD: "the program goes away",
+  CRASHED: "the module itself throws at a completion",
 } as const;
 
 /** Every kind of fault that there is: each must happen. */

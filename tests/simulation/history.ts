@@ -102,7 +102,10 @@ class Program {
     this.#last = kernel;
     return this.#loop = new WaitLoop(kernel, () => {
       if (this.kernel === kernel) this.#forget();
-    }, { transition: (...pair) => this.#history.observe(...pair) });
+    }, {
+      transition: (...pair) => this.#history.observe(...pair),
+      crashed: (error) => this.#history.crashed(error),
+    });
   };
 
   /** Its clock, even if it has no kernel any more. */
@@ -199,8 +202,8 @@ export class History implements World, Around {
     this.model = new Model(this);
     const { random } = this;
     this.rates = someFaults(random);
-    const { fails, lies, endsBadly } = this.rates;
-    this.#rough = fails + lies + endsBadly > 0;
+    const { fails, lies, endsBadly, crashes } = this.rates;
+    this.#rough = fails + lies + endsBadly + crashes > 0;
     this.#blurred = this.rates.blurs > 0;
     this.quotas = {
       read: random.pick([65_536, 4096, 64, 1, 0]),
@@ -301,7 +304,7 @@ export class History implements World, Around {
   expected(error: unknown): boolean {
     if (error instanceof Planted) return true;
     if (error instanceof TypeError) {
-      return /^Cannot (answer|use the result of "authorize")/.test(error.message);
+      return /^Cannot (answer|use the result of "authorize"|perform)/.test(error.message);
     }
     return false;
   }
@@ -464,6 +467,13 @@ export class History implements World, Around {
     const { queueMicrotask: original } = globalThis;
     globalThis.queueMicrotask = () => this.violate("a replaced queueMicrotask is called");
     return () => globalThis.queueMicrotask = original;
+  }
+
+  /** The loop has contained an exception. */
+  crashed(error: unknown): void {
+    if (!(error instanceof Planted)) {
+      this.violate(`thrown: ${error instanceof Error ? error.stack : error}`);
+    }
   }
 
   #catchReports(): () => void {

@@ -38,6 +38,7 @@ import {
 } from "./faults.ts";
 import { describe, sameBytes } from "./messages.ts";
 import type { Random } from "./random.ts";
+import { Planted } from "./servers.ts";
 
 /** What a kernel has around it. */
 export interface Around {
@@ -151,10 +152,12 @@ export class SimulatedKernel extends MemoryKernel {
   }
 
   override clientSession(handle: Handle): number | undefined {
+    this.#crash(handle, "clientSession");
     return this.#call("call", () => super.clientSession(handle));
   }
 
   override identify(handle: Handle): Identified {
+    this.#crash(handle, "identify");
     const identified = this.#call("call", () => super.identify(handle));
     this.#tell?.(`identify ${handle} → ${statusName(identified.status)}`);
     return identified;
@@ -428,6 +431,14 @@ export class SimulatedKernel extends MemoryKernel {
       `I10: a ${flight.call} of ${flight.handle} is over (${flight.word}) and nobody will look: ` +
         `the wait is ${this.waitState}`,
     );
+  }
+
+  /** A mistake in the module itself, of which only one connection may suffer. */
+  #crash(handle: Handle, call: string): void {
+    if (!this.#chance("crashes")) return;
+    this.#count(Kind.CRASHED);
+    this.#taint(handle, Kind.CRASHED, call);
+    throw new Planted(`${call} throws`);
   }
 
   get #tell(): ((what: string) => void) | undefined {

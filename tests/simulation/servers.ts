@@ -79,6 +79,7 @@ const ODD = {
   closeLater: 6,
   replyAndReturn: 1,
   wrongType: 1,
+  hostile: 2,
   afterGone: 1,
 } as const;
 
@@ -142,6 +143,7 @@ class Habits {
       case "generatorOfOne":
       case "throwNow":
       case "wrongType":
+      case "hostile":
       case "replyAndReturn":
         return this.#give(exchange, session, true);
       case "generator":
@@ -237,6 +239,9 @@ class Habits {
       case "wrongType":
         if (!this.#onError) this.#close(session);
         return 42 as unknown as string;
+      case "hostile":
+        if (!this.#onError) this.#close(session);
+        return hostile(this.#world.random) as AsyncIterable<Message>;
       case "afterGone":
         return this.#afterGone(exchange, session);
     }
@@ -392,6 +397,35 @@ class Habits {
   #check = (error: unknown): void => {
     if (!this.#world.expected(error)) this.#world.violate(`the responder failed: ${error}`);
   };
+}
+
+/** What nobody but the module is to look at. */
+const HOSTILE = new WeakSet<object>();
+
+/** What throws when it is looked at, or answers more than it should. */
+function hostile(random: Random): object {
+  const fail = () => {
+    throw new Planted("a reply throws");
+  };
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const reply = random.pick<object>([
+    proxy,
+    { then: fail },
+    Object.defineProperty({}, "then", { get: fail }),
+    Object.defineProperty({}, Symbol.asyncIterator, { get: fail }),
+    { [Symbol.asyncIterator]: fail },
+    { [Symbol.asyncIterator]: () => ({ next: fail, return: fail }) },
+    {
+      then: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => {
+        reject(new Planted("a reply rejects"));
+        resolve("twice");
+        fail();
+      },
+    },
+  ]);
+  HOSTILE.add(reply);
+  return reply;
 }
 
 /** How a user decides about a client, when some are refused. */
@@ -554,7 +588,8 @@ class Workers {
       const done = () => this.number--;
       try {
         const result = responder(request, exchange);
-        if (result instanceof Promise) result.then(done, done);
+        if (HOSTILE.has(Object(result))) done();
+        else if (result instanceof Promise) result.then(done, done);
         else if (isGenerated(result)) return this.#watchAll(result);
         else done();
         return result;

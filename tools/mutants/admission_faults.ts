@@ -50,6 +50,11 @@ export const ADMISSION_FAULTS: readonly Mutant[] = [
         "this.#loop.kernel.identify(this.#handle)),\n      );",
     },
     {
+      name: "what Windows has taken counts as waiting for the client",
+      text: "if (status === Status.SUCCESS) this.#unqueue(head);",
+      replacement: "",
+    },
+    {
       name: "a shortage costs a client its identity",
       text: "if (isShortage(identified.status)) {",
       replacement: "if (isShortage(identified.status) && this.#held !== undefined) {",

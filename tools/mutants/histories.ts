@@ -5,6 +5,7 @@
  * @module
  */
 
+import { clientCalls } from "../../tests/simulation/client_calls.ts";
 import { contest } from "../../tests/simulation/contest.ts";
 import { crowd } from "../../tests/simulation/crowd.ts";
 import { History } from "../../tests/simulation/history.ts";
@@ -17,6 +18,9 @@ const [from = NaN, seeds = NaN] = Deno.args.map(Number);
 
 /** Each takes no more than a millisecond or two. */
 const CROWDS = 200;
+
+/** Stories of the calls of one client. */
+const CALL_SEEDS = 1_000;
 
 /** Ends the program if there is something to tell. */
 function judge(violation: string | undefined): void {
@@ -33,6 +37,10 @@ judge(await stranded());
 for (let seed = from; seed < from + CROWDS; seed++) {
   say(`at crowd ${seed}`);
   judge(crowd(seed));
+}
+say("at the calls of clients");
+for (let seed = from; seed < from + Math.min(seeds, CALL_SEEDS); seed++) {
+  judge(await clientCalls(seed));
 }
 for (let seed = from; seed < from + seeds; seed++) {
   say(`at seed ${seed}`);

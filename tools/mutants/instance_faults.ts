@@ -82,6 +82,11 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/driver.ts", [
     {
+      name: "who crashed waits for what will not complete",
+      text: 'if (name === "closing" && reads && !this.#in.expected) this.#raise("cancelled");',
+      replacement: "",
+    },
+    {
       name: "the request of a client that left is not served",
       text: 'if (exchange?.taken === false && this.#state.name !== "ended")',
       replacement: "if (exchange?.taken === false)",

@@ -209,6 +209,11 @@ export const LOOP_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
+      name: "an exception in a completion gets out of the loop",
+      text: "operation.completer.crashed(error);",
+      replacement: "throw error;",
+    },
+    {
       name: "nothing is closed when the program goes away",
       text: "for (const user of this.#users) user.abandoned();",
       replacement: "",

@@ -26,8 +26,8 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a stop throws everybody out",
-      text: 'instance.finish("server", false);\n    this.endIfDone();',
-      replacement: 'instance.evict("server");\n    this.endIfDone();',
+      text: 'instance.finish("server", false);\n    this.#abortDraining();',
+      replacement: 'instance.evict("server");\n    this.#abortDraining();',
     },
     {
       name: "a server ends before its instances",
@@ -143,6 +143,11 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       name: "a responder that is done keeps its place",
       text: "this.#working--;",
       replacement: "",
+    },
+    {
+      name: "a reply that throws when it is looked at gets away",
+      text: "return this.#failed(exchange, error);",
+      replacement: "throw error;",
     },
     {
       name: "a stopped server begins what has waited",
