@@ -40,9 +40,10 @@
 export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/access.ts";
 export { call, type CallOptions, connect, type ConnectOptions } from "./src/client.ts";
 export type { PipeConn } from "./src/pipe/connection.ts";
-export type { DisconnectReason } from "./src/driver.ts";
+export type { DisconnectReason } from "./src/server/end_reasons.ts";
 export { WindowsError, type WindowsErrorInit } from "./src/errors.ts";
-export type { ClientUser, Exchange, PipeClient } from "./src/exchange.ts";
+export type { ClientUser, PipeClient } from "./src/server/client.ts";
+export type { Exchange } from "./src/exchange/exchange.ts";
 export { exchanges, type ExchangesOptions } from "./src/exchanges.ts";
 export type { Message } from "./src/message.ts";
 export {
@@ -52,4 +53,4 @@ export {
   serve,
   type ServeOptions,
 } from "./src/serve.ts";
-export type { ShutdownReport } from "./src/server.ts";
+export type { ShutdownReport } from "./src/server/tally.ts";

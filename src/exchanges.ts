@@ -5,12 +5,14 @@
  */
 
 import type { PipeAccess } from "./access.ts";
-import type { DisconnectReason } from "./driver.ts";
-import type { Exchange, PipeClient, ServerExchange } from "./exchange.ts";
+import type { Exchange, ServerExchange } from "./exchange/exchange.ts";
+import { type ExchangeHandler, exchangeSessions } from "./exchange/exchange_session.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
 import { serverSettings } from "./options.ts";
 import { remove } from "./remove.ts";
-import { Server, type ServerOptions, type Sink } from "./server.ts";
+import type { PipeClient } from "./server/client.ts";
+import type { DisconnectReason } from "./server/end_reasons.ts";
+import { Server, type ServerOptions } from "./server/server.ts";
 import type { WaitLoop } from "./wait_loop.ts";
 
 /** Options of {@linkcode exchanges} and {@linkcode serve}. All are read once, at the call. */
@@ -280,7 +282,7 @@ type Result = IteratorResult<Exchange, void>;
  * Not an `async function*`: that would run the server inside `next()`, hang on `return()` while it
  * waits, and deadlock a consumer that awaits a reply.
  */
-class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
+class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler {
   readonly #open: OpenLoop;
   readonly #settings: ServerOptions;
   #loop: WaitLoop | undefined = undefined;
@@ -336,23 +338,23 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
     await this.return();
   }
 
-  /** See {@linkcode Sink}. */
+  /** See {@linkcode ExchangeHandler}. */
   get busy(): boolean {
     return false;
   }
 
-  /** See {@linkcode Sink}. */
+  /** See {@linkcode ExchangeHandler}. */
   get resuming(): boolean {
     return this.#resuming;
   }
 
-  /** See {@linkcode Sink}. */
+  /** See {@linkcode ExchangeHandler}. */
   deliver(exchange: ServerExchange): void {
     this.#queue.push(exchange);
     this.#resume();
   }
 
-  /** See {@linkcode Sink}. */
+  /** See {@linkcode ExchangeHandler}. */
   withdraw(exchange: ServerExchange): void {
     remove(this.#queue, exchange);
   }
@@ -366,7 +368,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, Sink {
     try {
       this.#loop = this.#open(this.#settings.path, this.#settings.identifies);
       // Known before it listens: its hooks may use the generator.
-      this.#server = new Server(this.#loop, this.#settings, this);
+      this.#server = new Server(this.#loop, this.#settings, exchangeSessions(this));
       this.#server.open();
     } catch (reason) {
       this.#server = undefined;

@@ -5,7 +5,8 @@
  */
 
 import type { PipeSecurity } from "./access.ts";
-import type { Exchange, ServerExchange } from "./exchange.ts";
+import type { Exchange, ServerExchange } from "./exchange/exchange.ts";
+import { type ExchangeHandler, exchangeSessions } from "./exchange/exchange_session.ts";
 import { type ExchangesOptions, onAbort } from "./exchanges.ts";
 import { isThenable, report } from "./hooks.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
@@ -18,7 +19,8 @@ import {
   shutdownTimeout,
 } from "./options.ts";
 import { remove } from "./remove.ts";
-import { Server, type ShutdownReport, type Sink } from "./server.ts";
+import { Server } from "./server/server.ts";
+import type { ShutdownReport } from "./server/tally.ts";
 import type { WaitLoop } from "./wait_loop.ts";
 
 /** What a responder answers: one message, or nothing, and then no message is sent (one-way). */
@@ -146,7 +148,7 @@ export function serveOn(open: OpenLoop, options: ServeOptions, responder: Respon
   if (signal?.aborted) return new NeverServed(settings.path);
   const loop = open(settings.path, settings.identifies);
   const responders = new Responders(loop, responder, onError, limit);
-  const server = new Server(loop, settings, responders);
+  const server = new Server(loop, settings, exchangeSessions(responders));
   responders.onIdle = () => server.endIfDone();
   server.open();
   onAbort(server, signal, () => server.stop());
@@ -194,12 +196,12 @@ class NeverServed implements PipeServer {
 }
 
 /** Runs the responder, for as many exchanges at once as is allowed. */
-class Responders implements Sink {
+class Responders implements ExchangeHandler {
   readonly #loop: WaitLoop;
   readonly #responder: Responder;
   readonly #onError: ServeOptions["onError"];
   readonly #limit: number;
-  /** See {@linkcode Sink}. What waits here waits for a responder, not for a turn. */
+  /** See {@linkcode ExchangeHandler}. What waits here waits for a responder, not for a turn. */
   readonly resuming = false;
   #working = 0;
   /** At most one exchange per instance. */
@@ -220,19 +222,19 @@ class Responders implements Sink {
   /** Called when no responder is at work any more. */
   onIdle: () => void = () => {};
 
-  /** See {@linkcode Sink}. */
+  /** See {@linkcode ExchangeHandler}. */
   get busy(): boolean {
     return this.#working > 0 || this.#waiting.length > 0;
   }
 
-  /** See {@linkcode Sink}. */
+  /** See {@linkcode ExchangeHandler}. */
   deliver(exchange: ServerExchange): void {
     const free = this.#working < this.#limit && this.#waiting.length === 0;
     if (free) this.#start(exchange);
     else this.#waiting.push(exchange);
   }
 
-  /** See {@linkcode Sink}. */
+  /** See {@linkcode ExchangeHandler}. */
   withdraw(exchange: ServerExchange): void {
     remove(this.#waiting, exchange);
   }

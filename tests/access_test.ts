@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { descriptor, type IntegrityLevel, integrityLevel } from "../src/access.ts";
 import { connectOn } from "../src/client.ts";
 import { WindowsError } from "../src/errors.ts";
-import type { PipeClient } from "../src/exchange.ts";
+import type { PipeClient } from "../src/server/client.ts";
 import { Status } from "../src/kernel.ts";
 import { fate, inWorld, NAME, nextTask, PATH, text, type World } from "./fixture.ts";
 import { USER } from "./memory/system.ts";

@@ -8,7 +8,8 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import type { Exchange, PipeClient } from "../src/exchange.ts";
+import type { Exchange } from "../src/exchange/exchange.ts";
+import type { PipeClient } from "../src/server/client.ts";
 import { exchangesOn } from "../src/exchanges.ts";
 import { Status } from "../src/kernel.ts";
 import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";

@@ -11,7 +11,7 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
-import type { DisconnectReason } from "../src/driver.ts";
+import type { DisconnectReason } from "../src/server/end_reasons.ts";
 import { WindowsError } from "../src/errors.ts";
 import { Status } from "../src/kernel.ts";
 import type { Responder, ServeOptions } from "../src/serve.ts";

@@ -8,7 +8,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import type { Exchange } from "../src/exchange.ts";
+import type { Exchange } from "../src/exchange/exchange.ts";
 import { Status } from "../src/kernel.ts";
 import { type PipeServer, type Responder, serveOn } from "../src/serve.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";

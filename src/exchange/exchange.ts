@@ -37,6 +37,12 @@ export interface Exchange {
    * is known by then, and aborts as soon as it is.
    */
   readonly signal: AbortSignal;
+  /**
+   * Aborts when a shutdown of the server begins, so that a generator that would go on for ever can
+   * end in time; aborted beforehand if it has begun. Nobody is disconnected because of it. When the
+   * server stops at once, it aborts too. The reason is a `Deno.errors.Interrupted`.
+   */
+  readonly draining: AbortSignal;
   /** The request, decoded as UTF-8. */
   text(): string;
   /**
@@ -129,6 +135,10 @@ export class ServerExchange implements Exchange {
       if (this.#lost !== undefined) this.#signal.abort(this.#lost);
     }
     return this.#signal.get();
+  }
+
+  get draining(): AbortSignal {
+    return this.#session.draining;
   }
 
   get text(): () => string {

@@ -8,7 +8,7 @@
 import { Deadline } from "../deadlines.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import { type DisconnectReason, readError, refused, timedOut, unread } from "../server/end_reasons.ts";
-import type { Session } from "../server/session.ts";
+import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
 import {
@@ -24,12 +24,24 @@ import {
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
+  /** Whether somebody still works on an exchange; a shutdown waits for that. */
+  readonly busy: boolean;
   /** Whether exchanges wait only because the turn was too short for them. */
   readonly resuming: boolean;
   /** A request: to be taken, answered and finished. */
   deliver(exchange: ServerExchange): void;
   /** A request that is not to be taken any more. */
   withdraw(exchange: ServerExchange): void;
+}
+
+/** The sessions of a server whose requests somebody answers. */
+export function exchangeSessions(handler: ExchangeHandler): Sessions {
+  return {
+    get busy() {
+      return handler.busy;
+    },
+    create: (connection) => new ExchangeSession(connection, handler),
+  };
 }
 
 /** What ends a session, as its instance is told. */
@@ -107,6 +119,11 @@ export class ExchangeSession implements Session {
     this.#withdraw();
     this.#forget();
     this.#stopWaiting();
+  }
+
+  /** Aborts when a shutdown of the server begins. */
+  get draining(): AbortSignal {
+    return this.#connection.context.drainingSignal.get();
   }
 
   /** A message of an exchange, the last one if `last`. To be called while it is open. */

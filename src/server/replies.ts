@@ -18,8 +18,8 @@ import type { ServerConnection } from "./connection.ts";
 class Reply {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly last: boolean;
-  /** Its length, even when its user has detached the memory since. */
-  readonly size: number;
+  /** Bytes of it that Windows has not taken, even when its user has detached the memory since. */
+  waiting: number;
   #over = false;
   #error: Error | undefined = undefined;
   #settle: ((error: Error | undefined) => void) | undefined = undefined;
@@ -27,7 +27,7 @@ class Reply {
   constructor(bytes: Uint8Array<ArrayBuffer>, last: boolean) {
     this.bytes = bytes;
     this.last = last;
-    this.size = bytes.length;
+    this.waiting = bytes.length;
   }
 
   /** Windows has taken it, or with an error: never will. */
@@ -89,7 +89,7 @@ export class Replies {
     // Until it is submitted, a message must not be what the user may write to.
     const reply = new Reply(this.empty || own ? message : message.slice(), last);
     this.#outbox.push(reply);
-    this.#queued += reply.size;
+    this.#queued += reply.waiting;
     return reply;
   }
 
@@ -102,6 +102,8 @@ export class Replies {
       this.#loop.deadlines.set(this.#unread, this.#limit);
       return;
     }
+    // Windows has taken it, though its promise settles later.
+    if (status === Status.SUCCESS) this.#unqueue(head);
     // Only the end of an exchange goes on in the same turn: a responder that sends without end
     // must not keep the thread.
     if (head.last) this.completed(status);
@@ -114,7 +116,7 @@ export class Replies {
     if (status !== Status.SUCCESS) return this.#fail(status);
     const head = this.#outbox.take();
     if (head === undefined) return;
-    this.#queued -= head.size;
+    this.#unqueue(head);
     head.end();
     if (this.empty) this.#connection.written();
     else this.write();
@@ -154,8 +156,13 @@ export class Replies {
   }
 
   #drop(reply: Reply, error: Error): void {
-    this.#queued -= reply.size;
+    this.#unqueue(reply);
     reply.end(error);
+  }
+
+  #unqueue(reply: Reply): void {
+    this.#queued -= reply.waiting;
+    reply.waiting = 0;
   }
 
   get #limit(): number {

@@ -8,6 +8,7 @@ import type { PipeSecurity } from "../access.ts";
 import { Deadline } from "../deadlines.ts";
 import { nameTaken, systemError } from "../errors.ts";
 import { Status } from "../kernel.ts";
+import { LazySignal } from "../lazy_signal.ts";
 import type { ServerSettings } from "../options.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../wait_loop.ts";
 import { AccountNames } from "./account_names.ts";
@@ -62,6 +63,7 @@ export class Server implements LoopUser {
       tally: new Tally(),
       sessions,
       draining: false,
+      drainingSignal: new LazySignal(),
       clients: 0,
     };
     this.#pool = new InstancePool(loop, this.#context, {
@@ -107,6 +109,7 @@ export class Server implements LoopUser {
       this.#enter("draining");
       this.#loop.deadlines.set(this.#deadline, timeout);
       for (const instance of this.#pool.instances) instance.drain();
+      this.#abortDraining();
       this.endIfDone();
     } else if (this.#report === undefined && !this.#pool.empty) {
       // It was stopped, and what is being written may take longer than this.
@@ -125,6 +128,7 @@ export class Server implements LoopUser {
     if (this.#phase === "stopped") return;
     this.#enter("stopped");
     for (const instance of this.#pool.instances) instance.stop("server");
+    this.#abortDraining();
     this.endIfDone();
   }
 
@@ -149,6 +153,13 @@ export class Server implements LoopUser {
     this.#phase = phase;
     this.#context.draining = true;
     this.#pool.close();
+  }
+
+  /** Runs the user's abort listeners. */
+  #abortDraining(): void {
+    this.#context.drainingSignal.abort(
+      new Deno.errors.Interrupted(`Cannot go on for long: "${this.path}" is being shut down`),
+    );
   }
 
   #creationError(status: number, first: boolean): Error {

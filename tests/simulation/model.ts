@@ -10,7 +10,8 @@
  */
 
 import { WindowsError } from "../../src/errors.ts";
-import type { Exchange, PipeClient } from "../../src/exchange.ts";
+import type { Exchange } from "../../src/exchange/exchange.ts";
+import type { PipeClient } from "../../src/server/client.ts";
 import { isShortage, Status } from "../../src/kernel.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/options.ts";
 import { describe, IDENTITY, replyTo, requestOf, sameBytes, senderOf } from "./messages.ts";

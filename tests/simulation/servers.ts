@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Exchange, PipeClient } from "../../src/exchange.ts";
+import type { Exchange } from "../../src/exchange/exchange.ts";
+import type { PipeClient } from "../../src/server/client.ts";
 import { exchangesOn } from "../../src/exchanges.ts";
 import {
   type PipeServer,

@@ -10,7 +10,7 @@
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertRejects } from "@std/assert";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import type { Exchange, PipeClient, PipeServer, Reply } from "../../mod.ts";
-import type { DisconnectReason } from "../../src/driver.ts";
+import type { DisconnectReason } from "../../src/server/end_reasons.ts";
 import { openLoop } from "../../src/isolate.ts";
 import { type Handle, Status } from "../../src/kernel.ts";
 import { serveOn, type ServeOptions } from "../../src/serve.ts";

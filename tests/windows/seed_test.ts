@@ -25,8 +25,8 @@ import {
 import { serve, WindowsError } from "../../mod.ts";
 import { openAdvapi32 } from "../../ffi/advapi32.ts";
 import { openKernel32 } from "../../ffi/kernel32.ts";
-import type { DisconnectReason } from "../../src/driver.ts";
-import type { PipeClient } from "../../src/exchange.ts";
+import type { DisconnectReason } from "../../src/server/end_reasons.ts";
+import type { PipeClient } from "../../src/server/client.ts";
 import { Status } from "../../src/kernel.ts";
 import { serveOn } from "../../src/serve.ts";
 import { type ClientPipe, startClient } from "../win32/client.ts";

@@ -5,11 +5,11 @@
  */
 
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import type { DisconnectReason } from "../../src/driver.ts";
-import type { Exchange } from "../../src/exchange.ts";
+import type { DisconnectReason } from "../../src/server/end_reasons.ts";
+import type { Exchange } from "../../src/exchange/exchange.ts";
 import { BELIEVED, Status } from "../../src/kernel.ts";
 import { serveOn } from "../../src/serve.ts";
-import type { ShutdownReport } from "../../src/server.ts";
+import type { ShutdownReport } from "../../src/server/tally.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
 import { privateBytes, processHandleCount } from "../../tests/win32/raw.ts";
 import { LIMITS, WELL_BEHAVED } from "./limits.ts";
