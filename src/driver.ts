@@ -11,7 +11,7 @@
 import type { Budget } from "./budget.ts";
 import { Deadline } from "./deadlines.ts";
 import { systemError } from "./errors.ts";
-import { type Answerer, rejected, ServerClient, ServerExchange } from "./exchange.ts";
+import { type Answerer, rejected, ServerClient, ServerExchange, TOO_EARLY } from "./exchange.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./instance.ts";
 import { type Handle, isEnd, isShortage, Lane, Status } from "./kernel.ts";
 import { type Fault, MessageReader } from "./message_reader.ts";
@@ -148,6 +148,8 @@ export class PipeInstance implements Completer, Answerer {
   readonly #reader: MessageReader;
   #state: State = INITIAL;
   #listening = false;
+  /** The client was there before the listen. */
+  #early = false;
   /** The read's outcome was kept back, and comes again. */
   #held: Event | undefined = undefined;
   #client: ServerClient | undefined = undefined;
@@ -475,6 +477,7 @@ export class PipeInstance implements Completer, Answerer {
 
   #listened(status: number): void {
     this.#listening = false;
+    this.#early = status !== Status.SUCCESS;
     this.#host.listened(this, status);
     if (status === Status.SUCCESS || status === Status.ALREADY_CONNECTED) {
       this.#raise("connected");
@@ -494,6 +497,7 @@ export class PipeInstance implements Completer, Answerer {
       processId,
       sessionId: this.#loop.kernel.clientSession(this.#handle),
       identifies: settings.identifies,
+      early: this.#early,
       accountName: (sid) => this.#host.accountName(sid),
       close: (client) => {
         if (client === this.#client) this.finish("responder", true);
@@ -521,7 +525,10 @@ export class PipeInstance implements Completer, Answerer {
 
   #decided(admitted: boolean, cause: unknown): void {
     this.#loop.deadlines.lift(this.#answer);
-    if (!admitted) this.#blame("unauthorized", refused(this.#host, cause));
+    if (!admitted) {
+      const tooEarly = this.#client?.tooEarly ?? false;
+      this.#blame("unauthorized", refused(this.#host, cause, tooEarly));
+    }
     this.#raise(admitted ? "admitted" : "refused");
   }
 
@@ -778,9 +785,10 @@ function crash({ path }: Host, cause: unknown): Error {
   return new Error(`Cannot go on with a client of "${path}": an internal error`, { cause });
 }
 
-function refused({ path }: Host, cause: unknown): Error {
+function refused({ path }: Host, cause: unknown, tooEarly: boolean): Error {
+  const reason = tooEarly ? `, and cannot be identified: ${TOO_EARLY}` : "";
   return new Deno.errors.PermissionDenied(
-    `Cannot admit a client of "${path}": it was not authorized`,
+    `Cannot admit a client of "${path}": it was not authorized${reason}`,
     { cause },
   );
 }

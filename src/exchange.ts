@@ -83,7 +83,9 @@ export interface PipeClient {
    *   and without `authorize`, and so without what is needed to ask.
    * @throws {WindowsError} If Windows does not tell, for example of a client that connected with
    *   `SECURITY_ANONYMOUS`; `Deno.errors.PermissionDenied` or `Deno.errors.BrokenPipe` where these
-   *   fit.
+   *   fit. Code 1368 also if the client connected in the moment between the creation of an instance
+   *   and its listening, with an identity that is fixed at the opening (without
+   *   `SECURITY_CONTEXT_TRACKING`): Windows has forgotten it then, and the client may try again.
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-impersonatenamedpipeclient}
    */
   user(): ClientUser;
@@ -199,11 +201,16 @@ export interface ClientOrigin {
   readonly sessionId: number | undefined;
   /** Whether the server finds out who its clients are. */
   readonly identifies: boolean;
+  /** It was there before its instance listened. */
+  readonly early: boolean;
   /** The name of an account. */
   accountName(sid: string): Promise<string>;
   /** Ends the connection. */
   close(client: ServerClient): void;
 }
+
+/** Why a client that was too early cannot be identified. */
+export const TOO_EARLY = "it connected before this instance listened, and may try again";
 
 /** A connection, as the server keeps it. */
 export class ServerClient implements PipeClient {
@@ -244,6 +251,14 @@ export class ServerClient implements PipeClient {
     this.#identified = identified;
   }
 
+  /**
+   * Whether it cannot be identified because it connected between the creation of its instance and
+   * the listen. Windows then forgets the identity that a client has from its opening alone.
+   */
+  get tooEarly(): boolean {
+    return this.#origin.early && this.#identified?.status === Status.CANNOT_IMPERSONATE;
+  }
+
   #readUser(): ClientUser {
     const { path, identifies } = this.#origin;
     if (!identifies) {
@@ -256,7 +271,8 @@ export class ServerClient implements PipeClient {
     }
     const { status, call, identity } = this.#identified;
     if (status !== Status.SUCCESS || identity === undefined) {
-      throw systemError("Cannot identify a client of", call, path, status);
+      const reason = this.tooEarly ? TOO_EARLY : undefined;
+      throw systemError("Cannot identify a client of", call, path, status, reason);
     }
     const { sid, integrity, elevated } = identity;
     return Object.freeze({ sid, integrity: integrityLevel(integrity), elevated });

@@ -13,7 +13,7 @@ import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
 import { nameTaken, systemError, WindowsError } from "./errors.ts";
 import { LazySignal, type PipeClient, type ServerClient, type ServerExchange } from "./exchange.ts";
 import { askHook, callHook } from "./hooks.ts";
-import { isShortage, type PipeSpec, Status, type Timer } from "./kernel.ts";
+import { isShortage, type Opened, type PipeSpec, Status, type Timer } from "./kernel.ts";
 import type { ServerSettings } from "./options.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
 
@@ -122,25 +122,28 @@ export class Server implements Host, LoopUser {
     this.finished.catch(() => {});
   }
 
-  /** Creates the instances, all of them or none, and lets them listen. */
+  /**
+   * Creates the instances, which listen at once: all of them or none. After a failure those that
+   * listen already are closed, each when its listen has ended.
+   *
+   * @throws {Error} If an instance cannot be created, or nobody may have one.
+   */
   open(): void {
-    const { kernel } = this.#loop;
     this.#loop.enter(this);
-    const handles: bigint[] = [];
+    let opened: Opened | undefined;
     try {
       this.#spec = { ...this.settings, security: this.#descriptor() };
-      while (handles.length < this.settings.instances) {
-        const { status, handle } = kernel.create(this.#spec, handles.length === 0);
-        if (status !== Status.SUCCESS) throw this.#creationError(status, handles.length === 0);
-        handles.push(handle);
+      while (this.#count < this.settings.instances) {
+        const first = opened === undefined;
+        const created = this.#create(first);
+        if (created.status !== Status.SUCCESS) throw this.#creationError(created.status, first);
+        opened ??= created;
       }
-      this.#readSecurity(handles[0]);
+      this.#readSecurity(opened?.handle);
     } catch (error) {
-      for (const created of handles) kernel.close(created);
-      this.#loop.leave(this);
+      this.stop();
       throw error;
     }
-    for (const handle of handles) this.#add(handle);
     callHook(this.#hooks.onListen, { path: this.path });
   }
 
@@ -334,14 +337,21 @@ export class Server implements Host, LoopUser {
     this.#giveUp();
   }
 
-  #add(handle: bigint): void {
+  /**
+   * Creates an instance that listens. Nothing comes between the two: listening makes Windows forget
+   * who is there already, and a client that is known only by its opening then stays unknown.
+   */
+  #create(first: boolean): Opened {
     const free = this.#ids.indexOf(false);
     const id = free === -1 ? this.#ids.length : free;
+    const created = this.#loop.kernel.create(this.#spec, first);
+    if (created.status !== Status.SUCCESS) return created;
+    const instance = new PipeInstance(this, this.#loop, id, created.handle);
+    this.#listen(instance);
     this.#ids[id] = true;
-    const instance = new PipeInstance(this, this.#loop, id, handle);
     this.#instances.add(instance);
     this.#count++;
-    this.#listen(instance);
+    return created;
   }
 
   #listen(instance: PipeInstance): void {
@@ -357,9 +367,8 @@ export class Server implements Host, LoopUser {
       this.#listening < instances && this.#count < maxInstances
     ) {
       const first = this.#instances.size === 0;
-      const { status, handle } = this.#loop.kernel.create(this.#spec, first);
+      const { status } = this.#create(first);
       if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
-      this.#add(handle);
     }
   }
 
