@@ -43,6 +43,7 @@ const client = new ServerClient(1, {
   processId: undefined,
   sessionId: undefined,
   identifies: false,
+  early: false,
   accountName: (sid) => Promise.resolve(sid),
   close() {},
 });

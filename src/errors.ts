@@ -80,9 +80,10 @@ export class WindowsError extends Error {
    *
    * @param action What could not be done, for example `Cannot listen on`.
    * @param init The code, the function and the pipe.
+   * @param reason Why, where the code alone does not say it.
    */
-  constructor(action: string, init: WindowsErrorInit) {
-    super(describe(action, init));
+  constructor(action: string, init: WindowsErrorInit, reason?: string) {
+    super(describe(action, init, reason));
     this.name = "WindowsError";
     this.code = init.code;
     this.symbol = SYSTEM_ERRORS.get(init.code)?.[0] ?? `ERROR_${init.code}`;
@@ -115,9 +116,15 @@ function errorClass(code: number): (new (message: string, options: ErrorOptions)
 }
 
 /** The error of a failed call: the `Deno.errors` class that fits, or the WindowsError itself. */
-export function systemError(action: string, call: string, path: string, status: number): Error {
+export function systemError(
+  action: string,
+  call: string,
+  path: string,
+  status: number,
+  reason?: string,
+): Error {
   const init = { code: Math.max(0, status), call, path };
-  const cause = new WindowsError(action, init);
+  const cause = new WindowsError(action, init, reason);
   const Class = errorClass(init.code);
   return Class === null ? cause : new Class(cause.message, { cause });
 }

@@ -61,6 +61,8 @@ export const Status = {
   PENDING: 997,
   /** Nothing is in flight that could be cancelled. */
   NOTHING_TO_CANCEL: 1168,
+  /** Nobody can tell who the client is. */
+  CANNOT_IMPERSONATE: 1368,
   /** Not enough of some system resource. */
   NO_SYSTEM_RESOURCES: 1450,
   /** A buffer that the system could not use: one more word for a shortage. */
@@ -202,8 +204,9 @@ export type Timer = number;
  */
 export interface Kernel {
   /**
-   * Creates an instance of a message pipe. It takes clients from now on, before anything listens.
-   * With `first`, the name must not exist: ACCESS_DENIED or BUSY.
+   * Creates an instance of a message pipe. It takes clients from now on, before anything listens:
+   * listen at once, since a client that comes before may never be identified. With `first`, the name
+   * must not exist: ACCESS_DENIED or BUSY.
    */
   create(pipe: PipeSpec, first: boolean): Opened;
 
@@ -261,7 +264,8 @@ export interface Kernel {
 
   /**
    * Who the client is that wrote the last message that was read. Between the read and this, nothing
-   * may be submitted.
+   * may be submitted. CANNOT_IMPERSONATE if it wants to be known as it was when it connected, and
+   * that was before the listen, which forgets who is there.
    */
   identify(handle: Handle): Identified;
 

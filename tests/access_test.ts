@@ -260,6 +260,67 @@ Deno.test(
   }),
 );
 
+/** A client that connects before the first instance listens, and would be known by its opening. */
+function early(world: World): { client?: RawClient } {
+  const found: { client?: RawClient } = {};
+  const { create } = world.kernel;
+  world.kernel.create = (pipe, first) => {
+    const opened = create.call(world.kernel, pipe, first);
+    if (first) found.client = world.system.connect(PATH, { tracking: "static" });
+    return opened;
+  };
+  return found;
+}
+
+const TOO_EARLY = "it connected before this instance listened, and may try again";
+
+Deno.test(
+  "user() of a client that came before the listen says that it may try again",
+  inWorld(async (world) => {
+    const found = early(world);
+    const server = world.serve((_request, { client }) => {
+      try {
+        return client.user().sid;
+      } catch (error) {
+        assert(error instanceof WindowsError);
+        assertEquals([error.code, error.call], [1368, "ImpersonateNamedPipeClient"]);
+        return error.message;
+      }
+    });
+    assertEquals(
+      await ask(world, "?", found.client),
+      `Cannot identify a client of "${PATH}": ${TOO_EARLY} (ImpersonateNamedPipeClient, error 1368)`,
+    );
+    // On its next try.
+    const next = world.system.connect(PATH, { tracking: "static", identity: STRANGER });
+    assertEquals(await ask(world, "?", next), STRANGER.sid);
+    await server.shutdown();
+  }),
+);
+
+for (const how of ["user() throws", "it is a no"]) {
+  Deno.test(
+    `authorize() that refuses a client that came before the listen: ${how}, and it may try again`,
+    inWorld(async (world) => {
+      const found = early(world);
+      const server = world.serve(() => "served", {
+        authorize: (client) => how === "it is a no" ? false : client.user().elevated,
+      });
+      await ask(world, "?", found.client);
+      const [{ reason, error } = {}] = world.ends;
+      assertEquals(reason, "unauthorized");
+      assert(error instanceof Deno.errors.PermissionDenied);
+      assertEquals(
+        error.message,
+        `Cannot admit a client of "${PATH}": it was not authorized, and cannot be identified: ` +
+          TOO_EARLY,
+      );
+      assertEquals(world.reports.splice(0).length, how === "it is a no" ? 0 : 1);
+      await server.shutdown();
+    }),
+  );
+}
+
 Deno.test(
   "identifying waits for a shortage to pass, and nothing is read meanwhile",
   inWorld(async (world) => {

@@ -240,8 +240,10 @@ export class MemoryKernel implements Kernel {
     if (failure !== undefined) return { status: failure, call, identity: undefined };
     // It is that of the last message read, and nobody knows which after the next read.
     if (!identifiable) this.#breach("a client is identified without a message just read");
-    const process = end instanceof ServerEnd ? end.process : 0;
-    return { status: Status.SUCCESS, call, identity: this.system.identityOf(process) };
+    const process = end instanceof ServerEnd ? end.writer : 0;
+    return process === undefined
+      ? { status: Status.CANNOT_IMPERSONATE, call, identity: undefined }
+      : { status: Status.SUCCESS, call, identity: this.system.identityOf(process) };
   }
 
   accountName(sid: string): Promise<string | undefined> {

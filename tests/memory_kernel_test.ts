@@ -459,6 +459,24 @@ for (const takesEmpty of [true, false]) {
   });
 }
 
+for (const tracking of ["static", "dynamic"] as const) {
+  Deno.test(`a client that is tracked ${tracking} is known, or not, when it came before the listen`, () => {
+    for (const before of [true, false]) {
+      const kernel = new MemoryKernel();
+      const server = create(kernel);
+      if (!before) assertEquals(kernel.listen(server, 0), Status.PENDING);
+      const client = kernel.system.connect(PATH, { tracking });
+      if (before) assertEquals(kernel.listen(server, 0), Status.ALREADY_CONNECTED);
+      else assertEquals(kernel.status(Lane.IN, 0), Status.SUCCESS);
+      client.write("x");
+      assertEquals(kernel.read(server, 0, 10), Status.SUCCESS);
+      const { status } = kernel.identify(server);
+      const known = tracking === "dynamic" || !before;
+      assertEquals(status, known ? Status.SUCCESS : Status.CANNOT_IMPERSONATE);
+    }
+  });
+}
+
 for (const makesRoom of [true, false]) {
   Deno.test(`what is destroyed makes room for a write that pends: ${makesRoom}`, () => {
     const system = new MemorySystem();

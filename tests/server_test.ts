@@ -349,12 +349,37 @@ Deno.test(
       call === "create" && ++creations === 3 ? Status.NO_SYSTEM_RESOURCES : undefined;
     const error = assertThrows(() => world.serve(echo), WindowsError, PATH);
     assertEquals([error.code, error.call], [1450, "CreateNamedPipeW"]);
-    assertEquals(world.system.names, []);
+    // One has come already.
+    const early = world.connect();
     await world.idle();
+    assertEquals(world.system.names, []);
+    assertEquals(early.ended, Status.BROKEN);
+    early.close();
     assertFalse(world.running);
     world.kernel.decisions.fails = () => undefined;
     const server = world.serve(echo);
     await assertServed(world);
+    await server.shutdown();
+  }),
+);
+
+Deno.test(
+  "Server has each instance listen before it creates the next one, or asks anything",
+  inWorld(async (world) => {
+    const calls: string[] = [];
+    for (const name of ["create", "listen", "security"] as const) {
+      const original = world.kernel[name].bind(world.kernel) as (...args: unknown[]) => unknown;
+      Object.assign(world.kernel, {
+        [name]: (...args: unknown[]) => {
+          calls.push(name);
+          return original(...args);
+        },
+      });
+    }
+    const server = world.serve(echo, { instances: 2 });
+    assertEquals(calls, ["create", "listen", "create", "listen", "security"]);
+    await assertServed(world);
+    assertEquals(calls.slice(5), ["create", "listen"]);
     await server.shutdown();
   }),
 );

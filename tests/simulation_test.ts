@@ -134,6 +134,7 @@ const STRANGER = {
   processId: undefined,
   sessionId: undefined,
   identifies: true,
+  early: false,
   accountName: () => Promise.reject(new Error("test: nobody asks for names here")),
   close: () => {},
 };
@@ -535,6 +536,7 @@ function simulated() {
     passBy() {},
     taint() {},
     opened() {},
+    unknown() {},
     measured() {},
     evicted() {},
     withdrew() {},

@@ -274,6 +274,12 @@ export interface End {
   close(): void;
 }
 
+/** When the system takes a client's identity: once, at its opening, or anew with each message. */
+export type Tracking = (typeof TRACKING)[number];
+
+/** See {@linkcode Tracking}. */
+export const TRACKING = ["static", "dynamic"] as const;
+
 /** What a pipe is created with. */
 export interface Terms {
   /** Message type, or byte type. */
@@ -349,6 +355,9 @@ export class ServerEnd implements End {
   #listens: Operation[] = [];
   #whole: boolean;
   #client: ClientEnd | undefined;
+  #tracking: Tracking = "dynamic";
+  /** The client that there is was there before the listen, which has made the system forget it. */
+  #forgotten = false;
 
   constructor(name: Name, terms: Terms) {
     this.#name = name;
@@ -370,8 +379,10 @@ export class ServerEnd implements End {
   }
 
   /** A client opens this instance. */
-  admit(process: number): ClientEnd {
+  admit(process: number, tracking: Tracking): ClientEnd {
     this.#state = "connected";
+    this.#tracking = tracking;
+    this.#forgotten = false;
     this.#name.listening.delete(this);
     this.#connection = new Connection(this.#terms, this.#name.ways, process);
     const client = new ClientEnd(this.#connection, this.#name.terms, (connection) => {
@@ -390,12 +401,24 @@ export class ServerEnd implements End {
     return connected ? this.#connection.process : 0;
   }
 
+  /** The process that wrote the message that was just read, if the system can tell. */
+  get writer(): number | undefined {
+    return this.#tracking === "static" && this.#forgotten ? undefined : this.process;
+  }
+
+  /** Whether its client can never be identified, if it listens now. */
+  get forgets(): boolean {
+    return this.#tracking === "static" && this.#state === "connected";
+  }
+
   /** The other end of the connection that there is, or was last. */
   get client(): ClientEnd | undefined {
     return this.#client;
   }
 
   listen(operation: Operation): void {
+    // Whatever becomes of the listen.
+    this.#forgotten = true;
     // The outcomes of a listen. One that pends completes with SUCCESS, whatever its client did
     // since.
     if (this.#state === "connected") return operation.finish(Status.ALREADY_CONNECTED);

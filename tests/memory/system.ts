@@ -5,7 +5,7 @@
  */
 
 import { type Identity, Status } from "../../src/kernel.ts";
-import { type ClientEnd, Name, ServerEnd, type Terms, type Ways } from "./pipe.ts";
+import { type ClientEnd, Name, ServerEnd, type Terms, type Tracking, type Ways } from "./pipe.ts";
 import { RawClient, RawServer } from "./raw.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
@@ -30,6 +30,8 @@ export interface RawClientOptions {
   readonly process?: number;
   /** Who that process is; {@linkcode USER} unless told. */
   readonly identity?: Identity;
+  /** When its identity is taken; with each message unless told. */
+  readonly tracking?: Tracking;
 }
 
 /** Who a process is, unless told. */
@@ -97,14 +99,18 @@ export class MemorySystem {
   }
 
   /** CreateFile, with the access that a duplex pipe gives. */
-  open(path: string, process: number = 0): { status: number; end?: ClientEnd } {
+  open(
+    path: string,
+    process: number = 0,
+    tracking: Tracking = "dynamic",
+  ): { status: number; end?: ClientEnd } {
     const name = this.#names.get(path.toLowerCase());
     if (name === undefined) return { status: Status.NOT_FOUND };
     // The instance that has been listening for the longest time. Or none.
     const [server] = name.listening;
     if (server === undefined) return { status: Status.BUSY };
     this.#connections++;
-    return { status: Status.SUCCESS, end: server.admit(process) };
+    return { status: Status.SUCCESS, end: server.admit(process, tracking) };
   }
 
   /** Whether a server handle of this name is open. */
@@ -125,7 +131,8 @@ export class MemorySystem {
 
   /** A client for tests. It throws an error with the status when it cannot connect. */
   connect(path: string, options: RawClientOptions = {}): RawClient {
-    const { status, end } = this.open(path, options.process ?? this.newProcess(options.identity));
+    const process = options.process ?? this.newProcess(options.identity);
+    const { status, end } = this.open(path, process, options.tracking);
     if (end === undefined) throw new Error(`cannot connect to "${path}": status ${status}`);
     const client = new RawClient(end);
     if (options.mode !== "byte") client.keepMessages(true);

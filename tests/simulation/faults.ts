@@ -21,8 +21,7 @@ export const SHORTAGES = [
   Status.NOT_ENOUGH_QUOTA,
 ] as const;
 
-/** The client does not let itself be identified, or has no identity. */
-const CANNOT_IMPERSONATE = 1368;
+/** The client has no identity. */
 const CANNOT_OPEN_ANONYMOUS = 1347;
 
 /**
@@ -73,7 +72,13 @@ export const FAILURES: Readonly<Partial<Record<Failing, readonly number[]>>> = {
   ],
   clientProcess: [UNHEARD_OF, Status.UNKNOWN],
   clientSession: [UNHEARD_OF, Status.UNKNOWN],
-  identify: [...SHORTAGES, CANNOT_IMPERSONATE, CANNOT_OPEN_ANONYMOUS, UNHEARD_OF, Status.UNKNOWN],
+  identify: [
+    ...SHORTAGES,
+    Status.CANNOT_IMPERSONATE,
+    CANNOT_OPEN_ANONYMOUS,
+    UNHEARD_OF,
+    Status.UNKNOWN,
+  ],
   disconnect: [Status.DISCONNECTED, UNHEARD_OF, Status.UNKNOWN],
 };
 
@@ -207,6 +212,7 @@ export const Kind = {
   DURING_SUBMISSION: "a completion is seen during a submission",
   DURING_PICTURE: "a completion is seen while a picture is taken",
   BEFORE_LISTEN: "a client is there before the listen (535)",
+  UNKNOWN_CLIENT: "a client comes before the listen that can never be identified",
   GONE_BEFORE_LISTEN: "a client is gone before the listen (232)",
   PARTIAL: "a read brings a part of its message (234)",
   CANCEL_LATE: "a cancel is not in time",

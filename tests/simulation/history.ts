@@ -10,7 +10,7 @@ import type { OpenLoop } from "../../src/isolate.ts";
 import { Status } from "../../src/kernel.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
-import { type ClientEnd, Operation } from "../memory/pipe.ts";
+import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";
 import { Coverage, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
@@ -350,6 +350,14 @@ export class History implements World, Around {
   }
 
   /** See {@linkcode Around}. */
+  unknown(end: ClientEnd | undefined): void {
+    const link = end && this.#ends.get(end);
+    if (link === undefined) return;
+    link.unknown = true;
+    this.counts.add(Kind.UNKNOWN_CLIENT);
+  }
+
+  /** See {@linkcode Around}. */
   measured(end: ClientEnd): void {
     const link = this.#ends.get(end);
     if (link !== undefined) link.measured = ++this.stamp;
@@ -407,7 +415,7 @@ export class History implements World, Around {
   /** See {@linkcode Around}. */
   passBy(): void {
     const process = this.system.newProcess();
-    const { end } = this.system.open(this.path, process);
+    const { end } = this.system.open(this.path, process, this.random.pick(TRACKING));
     if (end === undefined) return;
     const link = this.model.connected("a passer-by", false, false, process);
     this.join(end, link);
@@ -510,7 +518,8 @@ export class History implements World, Around {
       if (ends || this.#endSoon) await this.#task(this.#beginEnd);
       if (this.#endSoon && this.random.chance(0.5)) await this.#task(this.#fireDue);
       this.#endSoon = false;
-      const gone = this.#server?.gone ?? true;
+      // What a server leaves behind that could not be opened closes soon.
+      const gone = (this.#server?.gone ?? true) && !this.system.exists(PATH);
       if (gone && this.random.chance(0.05)) await this.#task(this.#serveAgain);
       await this.#step();
     }

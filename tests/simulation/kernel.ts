@@ -53,6 +53,8 @@ export interface Around {
   taint(end: ClientEnd, why: string): void;
   /** This module opened a client's end. */
   opened(path: string, end: ClientEnd, process: number): void;
+  /** The server listens, and its client can never be identified. */
+  unknown(end: ClientEnd | undefined): void;
   /** The server asked how long the rest of a message is. */
   measured(end: ClientEnd): void;
   /** The server throws a client out. */
@@ -74,6 +76,9 @@ export interface Around {
 
 /** Codes that a last error that was lost may leave behind; none of them is to be believed. */
 const LOST = [Status.UNKNOWN, 1117, Status.BUSY, Status.CANCELLED] as const;
+
+/** The codes with which a write fails that would fill a read before it needs memory. */
+const IN_PART = [...SHORTAGES, Status.NOT_SUBMITTED, Status.NOT_SUBMITTED] as const;
 
 /** What waits for its turn: a pending write that outlives its connection, until it is cancelled. */
 type Stranded = WeakSet<Submission>;
@@ -102,6 +107,8 @@ export class SimulatedKernel extends MemoryKernel {
   /** Whose message was measured: what is read next is the rest of it. */
   readonly #measured = new Set<Handle>();
   #goesOn = false;
+  /** An instance that was created, and does not listen yet. */
+  #fresh: Handle | undefined;
   /** Whether what is written fills a read before it needs memory. */
   #inPart = false;
   /** What was read last in a slot, and which ends were told that the other one is gone. */
@@ -128,6 +135,7 @@ export class SimulatedKernel extends MemoryKernel {
 
   override create(pipe: PipeSpec, first: boolean): Opened {
     const opened = this.#call("call", () => super.create(pipe, first));
+    if (opened.status === Status.SUCCESS) this.#fresh = opened.handle;
     if (this.#chance("intrudes")) this.#around.passBy();
     this.#tell?.(`create${first ? " first" : ""} → ${this.#show(opened)}`);
     return opened;
@@ -164,7 +172,12 @@ export class SimulatedKernel extends MemoryKernel {
   }
 
   override listen(handle: Handle, slot: number): number {
-    const status = this.#call("submission", () => super.listen(handle, slot));
+    if (this.#fresh === handle) this.#fresh = undefined;
+    const status = this.#call("submission", () => {
+      const end = this.endOf(handle);
+      if (end instanceof ServerEnd && end.forgets) this.#around.unknown(end.client);
+      return super.listen(handle, slot);
+    });
     if (status === Status.ALREADY_CONNECTED) this.#count(Kind.BEFORE_LISTEN);
     if (status === Status.NO_DATA) this.#count(Kind.GONE_BEFORE_LISTEN);
     this.#tell?.(`listen ${handle} → ${statusName(status)}`);
@@ -451,6 +464,10 @@ export class SimulatedKernel extends MemoryKernel {
   }
 
   #call<T>(during: "submission" | "call", call: () => T): T {
+    if (this.#fresh !== undefined) {
+      this.#around.violate(`instance ${this.#fresh} does not listen at once`);
+      this.#fresh = undefined;
+    }
     this.#intrude(during);
     const result = call();
     this.events++;
@@ -490,17 +507,17 @@ export class SimulatedKernel extends MemoryKernel {
     const seldom = this.#goesOn || call === "peek" && this.#hasEnded(handle);
     // A shortage seldom passes at once.
     const goesOn = call === "write" && handle !== undefined && this.#short.delete(handle);
-    const inPart = call === "write" && !goesOn && this.#inPart;
+    const inPart = call === "write" && this.#inPart;
     const tries = seldom || goesOn || inPart ? 4 : 1;
     if (!this.#chance("fails", tries)) return undefined;
-    const codes = goesOn ? [Status.NOT_SUBMITTED] : inPart ? SHORTAGES : FAILURES[call];
+    const codes = inPart ? IN_PART : goesOn ? [Status.NOT_SUBMITTED] : FAILURES[call];
     const code = this.#around.random.some(codes ?? []);
     if (code === undefined) return undefined;
     const ends = isEnd(code) && (call === "read" || call === "write" || call === "peek");
     if (ends && !this.#hasEnded(handle)) return undefined;
     const kind = failureKind(call, code);
     this.#count(kind);
-    if (inPart) this.#count(Kind.IN_PART);
+    if (inPart && code !== Status.NOT_SUBMITTED) this.#count(Kind.IN_PART);
     if (call === "create") this.#around.instanceLost();
     if (!passes(call, code)) this.#taint(handle, kind, call);
     if (call === "write" && handle !== undefined && code === Status.NOT_SUBMITTED) {

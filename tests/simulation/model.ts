@@ -69,6 +69,8 @@ export class Link {
   readonly unbound: { readonly bytes: Uint8Array; readonly more: boolean }[] = [];
   /** Bytes of the request that the server's user got last. */
   lastLength = 0;
+  /** Its client can never be identified: it came before the listen. */
+  unknown = false;
   /** Its client has closed its end. */
   left = false;
   /** The client has seen the end of the connection. */
@@ -284,7 +286,9 @@ export class Model {
     } catch (error) {
       // What is short is waited for, and anything else is the system's last word.
       const told = error instanceof WindowsError && !isShortage(error.code);
-      if (!told) this.#violate(`client ${client.id} is not identified: ${error}`);
+      const early = told && link?.unknown && error.code === Status.CANNOT_IMPERSONATE;
+      const explained = !early || error.message.includes("may try again");
+      if (!told || !explained) this.#violate(`client ${client.id} is not identified: ${error}`);
     }
   }
 

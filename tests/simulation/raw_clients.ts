@@ -5,7 +5,7 @@
  */
 
 import { Status } from "../../src/kernel.ts";
-import { type ClientEnd, Operation } from "../memory/pipe.ts";
+import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
 import { Kind, statusName } from "./faults.ts";
 import { describe } from "./messages.ts";
 import { FIRST_PIECE, isClientEnd, type Link, type Sent } from "./model.ts";
@@ -165,7 +165,7 @@ export class RawClient implements Client {
     }
     if (!tidying && random.chance(0.3)) return false;
     const process = random.chance(0.7) ? system.newProcess() : SHARED_PROCESS;
-    const { status, end } = system.open(path, process);
+    const { status, end } = system.open(path, process, random.pick(TRACKING));
     if (end === undefined) return false;
     this.#tell(`connects → ${statusName(status)}`);
     end.keepMessages(!this.#manners.stream);

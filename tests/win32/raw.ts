@@ -54,6 +54,7 @@ const OPEN_EXISTING = 3;
 const FILE_FLAG_OVERLAPPED = 0x4000_0000;
 const SECURITY_SQOS_PRESENT = 0x0010_0000;
 const SECURITY_ANONYMOUS = 0x0000_0000;
+const SECURITY_IDENTIFICATION = 0x0001_0000;
 const FILE_FLAG_FIRST_PIPE_INSTANCE = 0x0008_0000;
 const PIPE_TYPE_MESSAGE = 4;
 const PIPE_READMODE_MESSAGE = 2;
@@ -194,18 +195,22 @@ export interface OpenOptions {
   messageMode?: boolean | undefined;
   /** SECURITY_ANONYMOUS: the server may not know who the client is. @default {false} */
   anonymous?: boolean | undefined;
+  /** SECURITY_IDENTIFICATION without tracking: the client is known as it opens. @default {false} */
+  fixed?: boolean | undefined;
 }
 
 /** CreateFileW, and SetNamedPipeHandleState for `messageMode`. */
 export function openPipe(path: string, options: OpenOptions = {}): Handle {
-  const { access = "duplex", overlapped = false, messageMode = false, anonymous = false } = options;
+  const { access = "duplex", overlapped = false, messageMode = false } = options;
+  const { anonymous = false, fixed = false } = options;
   let desired = 0;
   if (access === "duplex" || access === "read") desired |= GENERIC_READ;
   if (access === "duplex" || access === "write") desired |= GENERIC_WRITE;
   // Without it a client that only reads may not change its read mode.
   if (messageMode && access === "read") desired |= FILE_WRITE_ATTRIBUTES;
   const flags = (overlapped ? FILE_FLAG_OVERLAPPED : 0) |
-    (anonymous ? SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS : 0);
+    (anonymous ? SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS : 0) |
+    (fixed ? SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION : 0);
   const handle = kernel32.CreateFileW(wide(path), desired >>> 0, 0, 0n, OPEN_EXISTING, flags, 0n);
   if (handle === INVALID_HANDLE_VALUE) throw lastError("CreateFileW", ` for ${path}`);
   if (messageMode) {

@@ -10,6 +10,7 @@ import { WaitLoop } from "../../src/wait_loop.ts";
 import { rightsIn } from "../kernel_contract.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
+import * as raw from "../win32/raw.ts";
 import { Program, testProgram } from "./program.ts";
 import { newPath, rejectsWith, Tap, within } from "./support.ts";
 
@@ -407,3 +408,38 @@ windowsTest.notUnderWine("security: the identity of an anonymous client is not t
   await pipe.write("?");
   assertMatch((await pipe.read()).text, /^Cannot identify a client/);
 });
+
+windowsTest.notUnderWine(
+  "security: a client that came before the listen is told to try again",
+  async () => {
+    const path = newPath();
+    const answers: string[] = [];
+    const kernel = new WindowsKernel({ security: true });
+    const { create } = kernel;
+    const early: raw.Handle[] = [];
+    kernel.create = (pipe, first) => {
+      const opened = create.call(kernel, pipe, first);
+      if (first) early.push(raw.openPipe(path, { fixed: true }));
+      return opened;
+    };
+    const loop = new WaitLoop(kernel);
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    const server = serveOn(() => loop, { path }, (_request, { client }) => {
+      try {
+        answers.push(client.user().sid);
+      } catch (error) {
+        answers.push(error instanceof Error ? error.message : "?");
+      }
+      if (answers.length === 2) resolve();
+    });
+    const next = raw.openPipe(path, { fixed: true });
+    const handles = [...early, next];
+    for (const handle of handles) raw.write(handle, new Uint8Array(1));
+    await within("both requests", asked);
+    for (const handle of handles) raw.closeHandle(handle);
+    await server.shutdown();
+    const [first = "", second = ""] = answers.toSorted();
+    assertMatch(first, /connected before this instance listened, and may try again/);
+    assertMatch(second, /^S-1-5-/);
+  },
+);

@@ -8,7 +8,9 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { exchanges, serve, WindowsError } from "../../mod.ts";
+import { Lane, Status } from "../../src/kernel.ts";
 import { serveOn } from "../../src/serve.ts";
 import { type ClientPipe, type Pattern, patternBytes, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
@@ -267,6 +269,48 @@ windowsTest("server: a request over 16 MiB ends its connection, and no other", a
   assertEquals(await ask(other, "after"), "after");
   assertEquals(served, 2);
 });
+
+windowsTest(
+  "server: after a long request, one that is withdrawn is not joined with the next",
+  async () => {
+    const path = newPath();
+    const lengths: number[] = [];
+    const [awaited, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const tap = new Tap({
+      change: (real) => ({
+        ReadFile: (...args) => {
+          if (args[2] === 0) awaited.resolve();
+          return real.ReadFile(...args);
+        },
+      }),
+    });
+    await using _server = serveOn(tap.open, { path }, (request) => {
+      lengths.push(request.length);
+      if (request.length === 4) asked.resolve();
+    });
+    const kernel = new WindowsKernel();
+    const { handle } = kernel.open(path);
+    const writes = [100_000, 4 * MIB, 4].map((length) => new Uint8Array(length));
+    const write = (slot: number) => kernel.write(handle, slot, writes[slot] ?? new Uint8Array());
+    assertEquals(write(0), Status.PENDING);
+    await within("the read that awaits the next request", awaited.promise);
+    // All at once: the server has no time to look.
+    assertEquals(write(1), Status.PENDING);
+    assertEquals(kernel.cancel(handle, Lane.OUT, 1), Status.SUCCESS);
+    write(2);
+    await within("the last request", asked.promise);
+    assertEquals(lengths, [100_000, 4]);
+    for (const slot of [0, 1]) {
+      while (kernel.status(Lane.OUT, slot) === Status.PENDING) {
+        kernel.rearm(true);
+        if (kernel.status(Lane.OUT, slot) === Status.PENDING) await kernel.wait(true);
+      }
+    }
+    kernel.close(handle);
+    for (const slot of writes.keys()) kernel.release(slot);
+    kernel.dispose();
+  },
+);
 
 windowsTest("server: a message withdrawn half-way is never joined with the next", async () => {
   const path = newPath();

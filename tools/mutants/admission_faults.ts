@@ -55,6 +55,11 @@ export const ADMISSION_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
+      name: "a client that came before the listen is not told to try again",
+      text: "this.#early = status !== Status.SUCCESS;",
+      replacement: "",
+    },
+    {
       name: "a shortage costs a client its identity",
       text: "if (isShortage(identified.status)) {",
       replacement: "if (isShortage(identified.status) && this.#held !== undefined) {",

@@ -192,7 +192,7 @@ export const INSTANCE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "what was written still counts as waiting",
-      text: "this.#queued -= head?.size ?? 0;",
+      text: "this.#unqueue(head);\n      head?.end();",
       replacement: "",
     },
     {

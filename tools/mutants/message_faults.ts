@@ -48,11 +48,6 @@ export const MESSAGE_FAULTS: readonly Mutant[] = faultsOf("src/pipe/message_read
     replacement: "",
   },
   {
-    name: "what is awaited and withdrawn is waited for though the read was cancelled",
-    text: 'if (this.#operation.cancelled) return "cancelled";',
-    replacement: "",
-  },
-  {
     name: "a message that came in place of the one that was measured has its length",
     text: "this.#message = new Uint8Array(rest);",
     replacement: "",

@@ -56,8 +56,14 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
     {
       name: "instances stay when not all could be created",
-      text: "for (const created of handles) kernel.close(created);",
-      replacement: "",
+      text: "this.stop();\n      throw error;",
+      replacement: "throw error;",
+    },
+    {
+      name: "an instance listens in the turn after its creation",
+      text: "this.#listen(instance);\n    this.#ids[id] = true;",
+      replacement:
+        "this.#loop.atNextTurn(() => this.#listen(instance));\n    this.#ids[id] = true;",
     },
   ]),
   ...faultsOf("src/server/budget.ts", [
