@@ -331,7 +331,7 @@ export class PipeInstance implements Completer, Answerer {
     // Until it is submitted, a message must not be what the user may write to.
     const bytes = this.#outgoing.length === 0 || own ? message : message.slice();
     const outgoing = new Outgoing(bytes, last);
-    const queued = this.#queued;
+    const queued = this.#mayWait();
     this.#outgoing.push(outgoing);
     this.#queued += outgoing.waiting;
     if (queued > this.#host.settings.maxQueued) this.evict("maxQueued", unread(this.#host, queued));
@@ -657,6 +657,14 @@ export class PipeInstance implements Completer, Answerer {
   #dropUnsent(): void {
     const kept = this.#out.expected ? 1 : 0;
     for (const outgoing of this.#outgoing.splice(kept)) this.#drop(outgoing);
+  }
+
+  /** What waits for the client; if that is too much, without what Windows has taken unseen. */
+  #mayWait(): number {
+    const unseen = this.#queued > this.#host.settings.maxQueued && this.#out.expected &&
+      !this.#out.deferred && !this.#loop.pends(this.#out);
+    if (unseen) this.#unqueue(this.#outgoing[0]);
+    return this.#queued;
   }
 
   #unqueue(outgoing: Outgoing | undefined): void {
