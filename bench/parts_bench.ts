@@ -37,7 +37,13 @@ Deno.bench("state machine, the three steps of an exchange", { group: "exchange" 
 // The exchange object.
 
 const done = Promise.resolve();
-const answerer: Answerer = { answer: () => done, settle() {}, progressed() {} };
+const draining = new AbortController().signal;
+const answerer: Answerer = {
+  drainingSignal: draining,
+  answer: () => done,
+  settle() {},
+  progressed() {},
+};
 const client = new ServerClient(1, {
   path: "\\\\.\\pipe\\bench",
   processId: undefined,

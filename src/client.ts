@@ -5,7 +5,7 @@
  */
 
 import { Backoff } from "./backoff.ts";
-import { systemError, timedOut } from "./errors.ts";
+import { isBelowPipe, systemError, timedOut } from "./errors.ts";
 import { type OpenLoop, openLoop } from "./isolate.ts";
 import { type Handle, isEnd, isShortage, Status } from "./kernel.ts";
 import { encodeMessage, type Message } from "./message.ts";
@@ -26,7 +26,8 @@ export interface CallOptions {
    */
   timeout?: number | undefined;
   /**
-   * What to do while there is no pipe of this name: wait for it, or fail at once.
+   * What to do while there is no pipe of this name, or a part of the name is a pipe itself: wait for
+   * it, or fail at once.
    *
    * @default {"wait"}
    */
@@ -86,7 +87,9 @@ export interface ConnectOptions extends CallOptions {
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll`, to which `server` adds
  *   `,C:\Windows\System32\advapi32.dll`.
- * @throws {WindowsError} If something else went wrong.
+ * @throws {Deno.errors.Interrupted} If the program is unloaded meanwhile.
+ * @throws {WindowsError} If a part of the name is a pipe itself, when the time ran out or with
+ *   `missing: "fail"` at once, or if something else went wrong.
  * @throws {unknown} `signal.reason`, when `signal` aborts before it is connected.
  * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-client}
  *
@@ -264,8 +267,9 @@ class Attempt implements LoopUser {
 
   /** Whether it is worth another attempt: also when the server ended the connection at once. */
   #passes(status: number): boolean {
+    const { path, missing } = this.#settings;
     return status === Status.BUSY || isShortage(status) || isEnd(status) ||
-      status === Status.NOT_FOUND && this.#settings.missing === "wait";
+      missing === "wait" && (status === Status.NOT_FOUND || isBelowPipe(status, path));
   }
 
   #error(call: string, status: number): Error {

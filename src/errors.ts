@@ -92,8 +92,17 @@ export class WindowsError extends Error {
   }
 }
 
+/**
+ * Whether a name cannot be had because a part of it is: with a pipe `app`, Windows takes
+ * `app\control` for something inside of that pipe.
+ */
+export function isBelowPipe(code: number, path: string): boolean {
+  return code === 123 && /\\pipe\\.+\\/i.test(path);
+}
+
 function describe(action: string, { code, call, path }: WindowsErrorInit, text?: string): string {
-  const reason = text ?? SYSTEM_ERRORS.get(code)?.[1] ??
+  const below = isBelowPipe(code, path) ? "a part of the name is a pipe itself" : undefined;
+  const reason = text ?? below ?? SYSTEM_ERRORS.get(code)?.[1] ??
     (code > 0 ? "the system refused it" : "the system gave no reason");
   return `${action} "${path}": ${reason} (${call}, error ${code})`;
 }

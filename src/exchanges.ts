@@ -19,9 +19,12 @@ import type { WaitLoop } from "./wait_loop.ts";
 export interface ExchangesOptions {
   /**
    * The name of the pipe. A name without a leading slash or backslash (`\` is allowed inside, `/`
-   * is not) becomes `\\.\pipe\name`; `\\.\pipe\…` in any case is kept; `//./pipe/…` gets
-   * backslashes. At most 256 characters in all. Names are not case-sensitive. No part of a name can
-   * end with a dot or a space: Windows leaves these out, and `..` would lead out of the pipes.
+   * is not) becomes `\\.\pipe\name`, and so do its other spellings: `\\.\pipe\name`,
+   * `\\?\pipe\name`, `//./pipe/name`, `//?/pipe/name` and `npipe:////./pipe/name`, the prefix in
+   * any case, and with slashes inside the name too where the prefix has them. At most 256 characters
+   * in all. Names are not case-sensitive, and keep their case. No part of a name can end with a dot
+   * or a space: Windows leaves these out, and `..` would lead out of the pipes. While `app` is a
+   * pipe, `app\control` cannot become one; the other way round both can.
    *
    * The name must be free: the first instance is created with `FILE_FLAG_FIRST_PIPE_INSTANCE`, so
    * that nobody else's pipe is joined.

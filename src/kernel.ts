@@ -43,7 +43,7 @@ export const Status = {
   BROKEN: 109,
   /** What was asked for is longer than the memory given for it. */
   INSUFFICIENT_BUFFER: 122,
-  /** The pipe's name is malformed. */
+  /** The pipe's name is malformed, or a part of it is a pipe itself. */
   INVALID_NAME: 123,
   /** No instance of the pipe is free, or the name has all its instances. */
   BUSY: 231,

@@ -8,7 +8,9 @@
 import type { PipeAccess } from "./access.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
-const LOCAL_PREFIX = /^\\\\\.\\pipe\\/i;
+/** Other spellings of it; with slashes, as Node.js and Docker write it, the name has them too. */
+const LOCAL_PREFIX = /^\\\\[.?]\\pipe\\/i;
+const SLASHED_PREFIX = /^(?:npipe:\/\/)?\/\/[.?]\/pipe\//i;
 /** Windows takes names of up to 256 characters, prefix included. */
 const LONGEST_PATH = 256;
 const MAX_DWORD = 0xffff_ffff;
@@ -281,7 +283,7 @@ function integer(
 /** The full name of a pipe that a server can have: always one of this machine. */
 function serverPath(path: unknown): string {
   const full = fullPath(path);
-  if (LOCAL_PREFIX.test(full)) return full;
+  if (full.startsWith(PREFIX)) return full;
   throw refusedPath(path, "a server can only listen on this machine");
 }
 
@@ -313,9 +315,9 @@ function fullPath(path: unknown): string {
 
 function splitPath(path: string): [prefix: string, name: string] {
   const [local] = LOCAL_PREFIX.exec(path) ?? [];
-  if (local !== undefined) return [local, path.slice(local.length)];
-  const [slashed] = /^\/\/\.\/pipe\//i.exec(path) ?? [];
-  if (slashed !== undefined) return [PREFIX, path.slice(slashed.length)];
+  if (local !== undefined) return [PREFIX, path.slice(local.length)];
+  const [slashed] = SLASHED_PREFIX.exec(path) ?? [];
+  if (slashed !== undefined) return [PREFIX, path.slice(slashed.length).replaceAll("/", "\\")];
   const [remote] = /^\\\\[^\\/.?][^\\/]*\\pipe\\/i.exec(path) ?? [];
   if (remote !== undefined) return [remote, path.slice(remote.length)];
   if (/^[\\/]/.test(path)) {

@@ -137,6 +137,26 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "connect() waits while a part of the name is a pipe itself, as while there is no pipe",
+  inWorld(async (world) => {
+    const app = world.system.serve("\\\\.\\pipe\\app");
+    const path = "app\\control";
+    const reason = "a part of the name is a pipe itself (CreateFileW, error 123)";
+    await assertRejects(() => open(world, { path, missing: "fail" }), WindowsError, reason);
+    await assertRejects(() => open(world, { path, timeout: 0 }), WindowsError, reason);
+    const conn = fate(open(world, { path }));
+    await world.pass(500);
+    assertEquals(conn.state, "pending");
+    app.close();
+    const control = world.system.serve("\\\\.\\pipe\\app\\control");
+    await world.pass(50);
+    assertEquals(conn.state, "resolved");
+    conn.value?.close();
+    control.close();
+  }),
+);
+
 for (const missing of ["wait", "fail"] as const) {
   Deno.test(
     `connect() waits while all instances are busy, until the time runs out (missing: "${missing}")`,

@@ -1316,9 +1316,34 @@ Deno.test(
 );
 
 Deno.test(
+  "Server says that a part of its name is a pipe itself, which may come later",
+  inWorld(async (world) => {
+    const app = world.serve(echo, { path: "app" });
+    const path = "app\\control";
+    const error = assertThrows(() => world.serve(echo, { path }), WindowsError);
+    assertEquals(error.code, Status.INVALID_NAME);
+    assertEquals(
+      error.message,
+      'Cannot listen on "\\\\.\\pipe\\app\\control": a part of the name is a pipe itself ' +
+        "(CreateNamedPipeW, error 123)",
+    );
+    await app.shutdown();
+    const control = world.serve(echo, { path });
+    const again = world.serve(echo, { path: "app" });
+    await world.idle();
+    // Its further instances are no new name.
+    const clients = [1, 2, 3, 4].map(() => world.system.connect(control.path));
+    await world.idle();
+    for (const client of clients) client.close();
+    await Promise.all([control.shutdown(), again.shutdown()]);
+  }),
+);
+
+Deno.test(
   "Server takes names in any of their spellings",
   inWorld(async (world) => {
-    for (const path of [NAME, PATH, PATH.toUpperCase(), "//./pipe/test"]) {
+    const spellings = ["\\\\.\\PIPE\\test", "\\\\?\\pipe\\test", "//./pipe/test", "//?/pipe/test"];
+    for (const path of [NAME, PATH, ...spellings, "npipe:////./pipe/test"]) {
       const server = world.serve(echo, { path });
       await assertServed(world);
       await server.shutdown();

@@ -178,6 +178,10 @@ class Told {
     return this.inFlight.includes(bytes);
   }
 
+  pends(bytes: Uint8Array): boolean {
+    return this.writes(bytes);
+  }
+
   violate(what: string): void {
     this.complaints.push(what);
   }

@@ -85,6 +85,7 @@ export class MemorySystem {
     if (!isName(path)) return { status: Status.INVALID_NAME };
     const key = path.toLowerCase();
     let name = this.#names.get(key);
+    if (name === undefined && this.#isBelow(key)) return { status: Status.INVALID_NAME };
     if (name !== undefined) {
       // The number is checked before the flag.
       if (name.terms.most < UNLIMITED && name.servers.size >= name.terms.most) {
@@ -104,13 +105,21 @@ export class MemorySystem {
     process: number = 0,
     tracking: Tracking = "dynamic",
   ): { status: number; end?: ClientEnd } {
-    const name = this.#names.get(path.toLowerCase());
-    if (name === undefined) return { status: Status.NOT_FOUND };
+    const key = path.toLowerCase();
+    const name = this.#names.get(key);
+    if (name === undefined) {
+      return { status: this.#isBelow(key) ? Status.INVALID_NAME : Status.NOT_FOUND };
+    }
     // The instance that has been listening for the longest time. Or none.
     const [server] = name.listening;
     if (server === undefined) return { status: Status.BUSY };
     this.#connections++;
     return { status: Status.SUCCESS, end: server.admit(process, tracking) };
+  }
+
+  /** Whether a part of a name is the name of a pipe: what follows would be inside of that. */
+  #isBelow(key: string): boolean {
+    return [...this.#names.keys()].some((name) => key.startsWith(`${name}\\`));
   }
 
   /** Whether a server handle of this name is open. */

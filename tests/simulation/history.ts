@@ -397,6 +397,10 @@ export class History implements World, Around {
     return this.#here.kernel?.writes(bytes) ?? false;
   }
 
+  pends(bytes: Uint8Array): boolean {
+    return this.#here.kernel?.pends(bytes) ?? false;
+  }
+
   /** See {@linkcode Around}. */
   instanceLost(): void {
     this.#instanceLost = true;

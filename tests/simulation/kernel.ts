@@ -345,7 +345,16 @@ export class SimulatedKernel extends MemoryKernel {
 
   /** Whether a write of these bytes is in flight. */
   writes(bytes: Uint8Array): boolean {
-    return this.inFlight().some(({ lane, slot }) => {
+    return this.#writesOf(bytes).length > 0;
+  }
+
+  /** Whether it is, and has not ended, seen or not. */
+  pends(bytes: Uint8Array): boolean {
+    return this.#writesOf(bytes).some(({ operation }) => operation.status === Status.PENDING);
+  }
+
+  #writesOf(bytes: Uint8Array) {
+    return this.inFlight().filter(({ lane, slot }) => {
       const written = lane === Lane.OUT ? this.#writing.get(slot)?.bytes : undefined;
       return written !== undefined && sameBytes(written, bytes);
     });

@@ -125,6 +125,8 @@ export class Session {
   requests = 0;
   /** Answers that were written for sure, since a request was delivered after them. */
   taken = 0;
+  /** It was given a message while too much waited, for all that its server could know. */
+  full = false;
   /** The task in which its last request was delivered. */
   task = -1;
   /** How many were, in that task. */
@@ -200,6 +202,8 @@ export interface Surroundings {
   readonly tainted: boolean;
   /** Whether the kernel still has a write of these bytes. */
   writes(bytes: Uint8Array): boolean;
+  /** Whether it has, and the write has not ended, seen or not. */
+  pends(bytes: Uint8Array): boolean;
   /** The SID of the user that a process runs as. */
   sidOf(process: number): string;
   violate(what: string): void;
@@ -296,6 +300,7 @@ export class Model {
   answers(session: Session, bytes: Uint8Array): Answer {
     const answer: Answer = { bytes, at: this.#surroundings.now, state: "returned" };
     session.answers.push(answer);
+    session.full ||= mayWait(session) > session.server.limits.maxQueued;
     return answer;
   }
 
@@ -318,7 +323,9 @@ export class Model {
     const { failed, limits } = server;
     if (failed || open === undefined || open.exchange.client.signal.aborted) return;
     const waiting = answers.slice(0, -1);
-    const first = waiting.findIndex(({ bytes }) => this.#isWritten(bytes));
+    const first = waiting.findIndex(({ bytes }) =>
+      senderOf(bytes) !== undefined && this.#surroundings.pends(bytes)
+    );
     if (first >= 0 && sizeOf(waiting.slice(first)) > limits.maxQueued) {
       this.#violate(`too much waits for client ${open.exchange.client.id}`);
     }
@@ -668,7 +675,7 @@ export class Model {
       case "replyTimeout":
         return this.#isUnread(session) ? undefined : "nothing is unread for so long";
       case "maxQueued":
-        return mayWait(session) > limits.maxQueued ? undefined : "too little waits for it";
+        return isFull(session) ? undefined : "too little waits for it";
     }
   }
 
@@ -824,7 +831,7 @@ function mayWait({ answers, taken }: Session): number {
 
 /** Whether more may wait for a client than is allowed. */
 function isFull(session: Session): boolean {
-  return mayWait(session) > session.server.limits.maxQueued;
+  return session.full || mayWait(session) > session.server.limits.maxQueued;
 }
 
 /** The limit that an error is about. */
