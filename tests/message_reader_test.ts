@@ -194,11 +194,6 @@ for (const [quota, messages] of FIRST_READS) {
       firsts.push(fixture.sizes[0] ?? 0);
     }
     assertEquals(firsts, messages.map(([, first]) => first));
-    fixture.reader.begin();
-    fixture.sizes.length = 0;
-    fixture.client.write("next");
-    await fixture.message();
-    assertEquals(fixture.sizes, [FIRST]);
   });
 }
 
@@ -353,14 +348,6 @@ Deno.test("MessageReader awaits nothing where the quota is not known", async () 
     assertSame(await fixture.message(), bytes(100));
   }
   assertEquals(fixture.sizes, [FIRST, FIRST]);
-});
-
-Deno.test("MessageReader awaits nothing of a new connection", async () => {
-  await using fixture = await warned();
-  fixture.reader.begin();
-  fixture.client.write("x");
-  await fixture.message();
-  assertEquals(fixture.sizes, [FIRST]);
 });
 
 for (const length of [0, 1, 3_000, 5_000]) {

@@ -24,7 +24,7 @@ import {
   shutdownTimeout,
 } from "../src/options.ts";
 import { type Responder, serveOn, type ServeOptions } from "../src/serve.ts";
-import type { ServerOptions } from "../src/server.ts";
+import type { ServerOptions } from "../src/server/server.ts";
 import { inWorld, type World } from "./fixture.ts";
 
 const PREFIX = "\\\\.\\pipe\\";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { connectOn } from "../src/client.ts";
-import { type Exchange, type PipeClient, ServerClient } from "../src/exchange.ts";
+import type { Exchange } from "../src/exchange/exchange.ts";
+import type { ClientUser, PipeClient } from "../src/server/client.ts";
 import { Lane, Status } from "../src/kernel.ts";
 import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
@@ -129,16 +130,6 @@ Deno.test(
 const BEFORE = 1;
 
 /** Where clients come from that nothing is known of. */
-const STRANGER = {
-  path: PATH,
-  processId: undefined,
-  sessionId: undefined,
-  identifies: true,
-  early: false,
-  accountName: () => Promise.reject(new Error("test: nobody asks for names here")),
-  close: () => {},
-};
-
 class Told {
   readonly complaints: string[] = [];
   stamp = BEFORE;
@@ -197,9 +188,8 @@ class Told {
   client(id: number): PipeClient {
     const known = this.#clients.get(id);
     if (known !== undefined) return known;
-    const client = new ServerClient(id, STRANGER);
-    const identity = { sid: this.sidOf(1), integrity: 0, elevated: false };
-    client.identify({ status: Status.SUCCESS, call: "", identity });
+    const user: ClientUser = { sid: this.sidOf(1), integrity: "untrusted", elevated: false };
+    const client = { id, user: () => user } as PipeClient;
     this.#clients.set(id, client);
     return client;
   }

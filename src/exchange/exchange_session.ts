@@ -7,7 +7,13 @@
 
 import { Deadline } from "../deadlines.ts";
 import type { ServerConnection } from "../server/connection.ts";
-import { type DisconnectReason, readError, refused, timedOut, unread } from "../server/end_reasons.ts";
+import {
+  type DisconnectReason,
+  readError,
+  refused,
+  timedOut,
+  unread,
+} from "../server/end_reasons.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
@@ -134,9 +140,10 @@ export class ExchangeSession implements Session {
     own: boolean,
   ): Promise<void> {
     const { replies, context, instance } = this.#connection;
-    const waiting = replies.queued;
+    const { maxQueued } = context.settings;
+    const waiting = replies.queued(maxQueued);
     const reply = replies.add(message, last, own);
-    if (waiting > context.settings.maxQueued) {
+    if (waiting > maxQueued) {
       instance.evict("maxQueued", unread(context, waiting));
     } else if (!last) this.#raise("sent");
     else if (this.#settles(exchange)) this.#raise("replied");

@@ -149,9 +149,7 @@ export class InstancePool {
       this.#listening < instances && this.#count < maxInstances
     ) {
       const first = this.empty;
-      const status = this.#spec === undefined
-        ? Status.UNKNOWN
-        : this.#create(this.#spec, first);
+      const status = this.#spec === undefined ? Status.UNKNOWN : this.#create(this.#spec, first);
       if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
     }
   }

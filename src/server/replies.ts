@@ -69,8 +69,16 @@ export class Replies {
     this.#outbox = new Outbox(loop, end);
   }
 
-  /** Bytes of messages that Windows has not taken. */
-  get queued(): number {
+  /**
+   * Bytes of messages that Windows has not taken.
+   *
+   * @param most When it is more than that, what Windows took unseen is left out.
+   */
+  queued(most: number): number {
+    const { outbound } = this.#end;
+    const unseen = this.#queued > most && outbound.expected && !outbound.deferred &&
+      !this.#loop.pends(outbound);
+    if (unseen && this.#outbox.head !== undefined) this.#unqueue(this.#outbox.head);
     return this.#queued;
   }
 

@@ -5,20 +5,61 @@
  * @module
  */
 
-import { type Event, EVENTS, type State, STATES, transition } from "../../src/instance.ts";
+import * as exchange from "../../src/exchange/exchange_states.ts";
+import * as lifecycle from "../../src/server/lifecycle.ts";
 import { type Counts, everyKind } from "./faults.ts";
+
+/** A state of either machine. */
+export type State = exchange.State | lifecycle.State;
+
+/** A state machine, whatever its states and events. */
+interface Machine {
+  readonly states: readonly State[];
+  readonly events: readonly string[];
+  step(state: State, event: string, last: boolean): State | undefined;
+  /** Why a pair cannot come about, though the machine has a step for it. */
+  reason(state: State, event: string): string | undefined;
+}
+
+const LIFECYCLE: Machine = {
+  states: lifecycle.STATES,
+  events: lifecycle.EVENTS,
+  step(state, event) {
+    const known = lifecycle.STATES.find((other) => other === state);
+    const happened = lifecycle.EVENTS.find((other) => other === event);
+    if (known === undefined || happened === undefined) return undefined;
+    return lifecycle.transition(known, happened)?.state;
+  },
+  reason: lifecycleReason,
+};
+
+const EXCHANGE: Machine = {
+  states: exchange.STATES,
+  events: exchange.EVENTS,
+  step(state, event, last) {
+    const known = exchange.STATES.find((other) => other === state);
+    const happened = exchange.EVENTS.find((other) => other === event);
+    if (known === undefined || happened === undefined) return undefined;
+    return exchange.transition(known, happened, last)?.state;
+  },
+  reason: exchangeReason,
+};
+
+const MACHINES: readonly Machine[] = [LIFECYCLE, EXCHANGE];
 
 /** Counts of pairs. */
 export class Coverage {
-  readonly #counts = new Map<State, Map<Event, number>>();
+  readonly #counts = new Map<State, Map<string, number>>();
 
   /** The state that follows; undefined: the pair is impossible. */
   add(state: { readonly name: string }, event: string, last: boolean): State | undefined {
-    const known = STATES.find((other) => other === state);
-    const happened = EVENTS.find((other) => other === event);
-    if (known === undefined || happened === undefined) return undefined;
-    this.#add(known, happened, 1);
-    return transition(known, happened, last)?.state;
+    for (const machine of MACHINES) {
+      const known = machine.states.find((other) => other === state);
+      if (known === undefined) continue;
+      this.#add(known, event, 1);
+      return machine.step(known, event, last);
+    }
+    return undefined;
   }
 
   addAll(others: Coverage): void {
@@ -27,11 +68,11 @@ export class Coverage {
     }
   }
 
-  get(state: State, event: Event): number {
+  get(state: State, event: string): number {
     return this.#counts.get(state)?.get(event) ?? 0;
   }
 
-  #add(state: State, event: Event, times: number): void {
+  #add(state: State, event: string, times: number): void {
     let events = this.#counts.get(state);
     if (events === undefined) this.#counts.set(state, events = new Map());
     events.set(event, (events.get(event) ?? 0) + times);
@@ -46,69 +87,39 @@ export function stateName(state: { readonly name: string }): string {
   return parts.length === 0 ? state.name : `${state.name} (${parts.join(", ")})`;
 }
 
+function lifecycleReason(_state: State, _event: string): string | undefined {
+  return undefined;
+}
+
+function exchangeReason(_state: State, _event: string): string | undefined {
+  return undefined;
+}
+
 /** Whether a pair can happen at all. */
-function isPossible(state: State, event: Event): boolean {
-  return transition(state, event, false) !== undefined ||
-    transition(state, event, true) !== undefined;
+function isPossible(machine: Machine, state: State, event: string): boolean {
+  return [false, true].some((last) => machine.step(state, event, last) !== undefined);
 }
-
-/** Why a pair cannot come about, though the state machine has a step for it. */
-export function reasonFor(state: State, event: Event): string | undefined {
-  const ending = state.name === "closing" || state.name === "closed";
-  switch (event) {
-    case "turned": {
-      const first = state.name === "answering" && state.ahead === "none" ||
-        state.name === "closing" && !state.reads && !state.reuse;
-      return first ? undefined : "it comes once to an exchange, before anything is read ahead";
-    }
-    case "settled":
-      return ending ? "an exchange is lost before, and is not settled then" : undefined;
-    case "finish":
-      return ending ? "the driver does not say it to one that ends" : undefined;
-    case "evict":
-      if (state.name === "closed") return "the driver does not say it to one that has ended";
-      if (state.name === "connecting") return "a shutdown closes who listens before it evicts";
-      if (state.name === "reading" && state.rest) {
-        return "who owes the rest of a request is finished";
-      }
-      return state.name === "idle" ? BRIEF : undefined;
-    case "drain":
-      return state.name === "idle" ? BRIEF : undefined;
-    case "partial":
-    case "broken":
-      return state.name === "closing"
-        ? "of what is read in vain, nothing more is asked"
-        : undefined;
-    case "connected":
-    case "connectedGone":
-    case "listenFailed":
-      if (state.name !== "closing" || !state.writes) return undefined;
-      return "nothing is written while an instance listens";
-    default:
-      return undefined;
-  }
-}
-
-const BRIEF = "it is idle only within one call, in which it is told to listen or to finish";
 
 /** Lines that show how often each pair happened; `-` is an impossible one. */
 export function pairTable(coverage: Coverage): string[] {
-  const widths = EVENTS.map((event) => Math.max(event.length, 7));
-  const first = Math.max(...STATES.map((state) => stateName(state).length));
+  return MACHINES.flatMap((machine) => tableOf(machine, coverage));
+}
+
+function tableOf(machine: Machine, coverage: Coverage): string[] {
+  const { states, events } = machine;
+  const widths = events.map((event) => Math.max(event.length, 7));
+  const first = Math.max(...states.map((state) => stateName(state).length));
   const row = (name: string, cells: readonly string[]) =>
     [name.padEnd(first), ...cells.map((cell, at) => cell.padStart(widths[at] ?? 0))].join(" ");
+  const cell = (state: State, event: string) => {
+    if (!isPossible(machine, state, event)) return "-";
+    return `${
+      coverage.get(state, event) || (machine.reason(state, event) === undefined ? 0 : "×")
+    }`;
+  };
   return [
-    row("", EVENTS),
-    ...STATES.map((state) =>
-      row(
-        stateName(state),
-        EVENTS.map((event) =>
-          isPossible(state, event)
-            ? `${coverage.get(state, event) || (reasonFor(state, event) === undefined ? 0 : "×")}`
-            : "-"
-        ),
-      )
-    ),
+    row("", events),
+    ...states.map((state) => row(stateName(state), events.map((event) => cell(state, event)))),
   ];
 }
 
@@ -121,11 +132,13 @@ export function faultTable(counts: Counts): string[] {
 
 /** What never happened, though it should have. */
 export function holes(coverage: Coverage, counts: Counts): string[] {
-  const pairs = STATES.flatMap((state) =>
-    EVENTS.filter((event) =>
-      isPossible(state, event) && coverage.get(state, event) === 0 &&
-      reasonFor(state, event) === undefined
-    ).map((event) => `${stateName(state)} + ${event}`)
+  const pairs = MACHINES.flatMap((machine) =>
+    machine.states.flatMap((state) =>
+      machine.events.filter((event) =>
+        isPossible(machine, state, event) && coverage.get(state, event) === 0 &&
+        machine.reason(state, event) === undefined
+      ).map((event) => `${stateName(state)} + ${event}`)
+    )
   );
   return [...pairs, ...everyKind().filter((kind) => counts.get(kind) === 0)];
 }

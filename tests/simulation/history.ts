@@ -5,14 +5,13 @@
  */
 
 import { setImmediate } from "node:timers";
-import type { State } from "../../src/instance.ts";
 import type { OpenLoop } from "../../src/isolate.ts";
 import { Status } from "../../src/kernel.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";
-import { Coverage, stateName } from "./coverage.ts";
+import { Coverage, type State, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
 import { type Around, SimulatedKernel } from "./kernel.ts";
 import { LoopClient, STYLES } from "./loop_clients.ts";
@@ -955,10 +954,16 @@ export class History implements World, Around {
 
 /** How likely an end follows at once: more in states that last so short that none would else. */
 function haste(state: State): number {
-  if (state.name === "reading" && state.rest) return state.gone ? 0.2 : 0.02;
-  if (state.name === "authorizing") return state.gone ? 0.8 : 0;
-  const brief = state.name === "closing" && state.writes && (state.reads || state.reuse);
-  return brief ? 0.4 : 0;
+  switch (state.name) {
+    case "reading":
+      return state.rest ? state.disconnected ? 0.2 : 0.02 : 0;
+    case "authorizing":
+      return state.disconnected ? 0.8 : 0;
+    case "closing":
+      return state.reuse ? 0.4 : 0.05;
+    default:
+      return 0;
+  }
 }
 
 function someLimits(random: Random): Partial<Limits> & { maxBuffered?: number } {
