@@ -121,10 +121,14 @@ export class ExchangeSession implements Session {
 
   /** See {@linkcode Session}. */
   end(): void {
+    // It may not be over: after a mistake, or when nothing completes any more.
+    this.#state = FINAL;
     this.#abort();
     this.#withdraw();
     this.#forget();
     this.#stopWaiting();
+    this.#connection.reader.discard();
+    this.#watchTime();
   }
 
   /** Aborts when a shutdown of the server begins. */
