@@ -18,8 +18,7 @@ switch (way) {
     for await (const _message of conn);
     break;
   case "rejected":
-    await conn.request("end");
-    await conn.request("too late").then(() => Deno.exit(4), () => {});
+    await conn.request("end").then(() => Deno.exit(4), () => {});
     break;
   case "aborted": {
     const giveUp = new AbortController();
