@@ -264,6 +264,25 @@ windowsTest("loop: a program whose servers are closed ends by itself", async () 
   }
 });
 
+windowsTest(
+  "loop: a program ends by itself whose connections are open and not in use",
+  async () => {
+    for (const way of ["idle", "sent", "loop", "rejected", "aborted"]) {
+      const path = newPath();
+      await using _server = serve({ path }, (request, { client, text }) => {
+        if (text() === "end") client.close();
+        return request;
+      });
+      const { code, stdout, stderr } = await run([
+        ...testProgram("idle_client", "--allow-ffi"),
+        path,
+        way,
+      ]);
+      assertEquals([way, code, stdout.trim(), stderr], [way, 0, "nothing is left to do", ""]);
+    }
+  },
+);
+
 windowsTest("loop: an idle server uses no more than 10 ms of 10 s", async () => {
   assertGreaterOrEqual(spun, 50, "processor time cannot be measured here");
   let least = Infinity;

@@ -218,6 +218,11 @@ export const LOOP_FAULTS: readonly Mutant[] = [
       text: "for (const user of this.#users) user.abandoned();",
       replacement: "",
     },
+    {
+      name: "the loop waits although nothing is in flight",
+      text: "else if (this.operations === 0) this.#stopWaiting();",
+      replacement: "",
+    },
   ]),
   ...faultsOf("src/deadlines.ts", [
     {
