@@ -11,7 +11,13 @@
 import type { Budget } from "./budget.ts";
 import { Deadline } from "./deadlines.ts";
 import { systemError } from "./errors.ts";
-import { type Answerer, rejected, ServerClient, ServerExchange } from "./exchange.ts";
+import {
+  type Answerer,
+  type Draining,
+  rejected,
+  ServerClient,
+  ServerExchange,
+} from "./exchange.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./instance.ts";
 import { type Handle, isEnd, isShortage, Lane, Status } from "./kernel.ts";
 import { type Fault, MessageReader } from "./message_reader.ts";
@@ -59,9 +65,9 @@ export interface Host {
   /** The bytes that all clients together may hold. */
   readonly budget: Budget;
   /** No further request is wanted. */
-  readonly draining: boolean;
-  /** Aborts when that begins. */
-  readonly drainingSignal: AbortSignal;
+  readonly ending: boolean;
+  /** Tells exchanges when that begins. */
+  readonly draining: Draining;
   /** Whether requests wait only because the turn was too short for them. */
   readonly resuming: boolean;
   /** A number for a new connection. */
@@ -195,8 +201,8 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   /** See {@linkcode Answerer}. */
-  get drainingSignal(): AbortSignal {
-    return this.#host.drainingSignal;
+  get draining(): Draining {
+    return this.#host.draining;
   }
 
   /** Waits for a client. */
@@ -352,8 +358,8 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #raise(event: Event): void {
-    this.#loop.observer?.transition(this.#state, event, this.#host.draining);
-    const step = transition(this.#state, event, this.#host.draining) ?? this.#impossible(event);
+    this.#loop.observer?.transition(this.#state, event, this.#host.ending);
+    const step = transition(this.#state, event, this.#host.ending) ?? this.#impossible(event);
     this.#state = step.state;
     this.#depth++;
     for (const command of step.commands) this.#execute(command);
@@ -432,7 +438,7 @@ export class PipeInstance implements Completer, Answerer {
     this.#holdRequest(this.#reader.length);
     this.#reader.readRest();
     // See "drain" and "partial": nothing of the last request is waited for.
-    if (this.#host.draining && !this.#in.deferred) this.#loop.cancel(this.#in);
+    if (this.#host.ending && !this.#in.deferred) this.#loop.cancel(this.#in);
   }
 
   #cancelIn(): void {
@@ -708,7 +714,7 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   #retire(): void {
-    this.#endConnection(this.#host.draining ? "shutdown" : "error");
+    this.#endConnection(this.#host.ending ? "shutdown" : "error");
     this.#host.retiring(this);
     this.#loop.kernel.close(this.#handle);
     this.#loop.freeSlot(this.#slot);

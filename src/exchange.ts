@@ -129,9 +129,10 @@ export interface Exchange {
    */
   readonly signal: AbortSignal;
   /**
-   * Aborts when a shutdown of the server begins, so that a generator that would go on for ever can
-   * end in time; aborted beforehand if it has begun. Nobody is disconnected because of it. When the
-   * server stops at once, it aborts too. The reason is a `Deno.errors.Interrupted`.
+   * Aborts when the server begins to shut down, or stops at once, while the exchange is open or its
+   * responder is at work; aborted beforehand if that has begun. So a generator that pushes for ever
+   * can end in time: without a look at it, nothing changes. The reason is a
+   * `Deno.errors.Interrupted`.
    */
   readonly draining: AbortSignal;
   /** The request, decoded as UTF-8. */
@@ -172,7 +173,7 @@ export interface Exchange {
 }
 
 /** An abort signal that is made when somebody asks for it. */
-export class LazySignal {
+class LazySignal {
   #controller: AbortController | undefined = undefined;
   #reason: Error | undefined = undefined;
 
@@ -188,6 +189,30 @@ export class LazySignal {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#controller?.abort(reason);
+  }
+}
+
+/** Tells open exchanges when the server begins to end. */
+export class Draining {
+  readonly #signals = new Set<LazySignal>();
+  #reason: Error | undefined = undefined;
+
+  /** Aborts a signal when that begins, or now. */
+  follow(signal: LazySignal): void {
+    if (this.#reason === undefined) this.#signals.add(signal);
+    else signal.abort(this.#reason);
+  }
+
+  forget(signal: LazySignal): void {
+    this.#signals.delete(signal);
+  }
+
+  /** Runs the user's abort listeners. */
+  begin(reason: Error): void {
+    this.#reason ??= reason;
+    const signals = [...this.#signals];
+    this.#signals.clear();
+    for (const signal of signals) signal.abort(reason);
   }
 }
 
@@ -275,8 +300,7 @@ export class ServerClient implements PipeClient {
 
 /** Where the messages of an exchange go. */
 export interface Answerer {
-  /** Aborts when a shutdown begins. */
-  readonly drainingSignal: AbortSignal;
+  readonly draining: Draining;
   /** Sends a message of an open exchange: the last one, if `last`. */
   answer(
     exchange: ServerExchange,
@@ -299,6 +323,7 @@ export class ServerExchange implements Exchange {
   readonly request: Uint8Array<ArrayBuffer>;
   readonly #answerer: Answerer;
   #signal: LazySignal | undefined = undefined;
+  #draining: LazySignal | undefined = undefined;
   #answered = false;
   #lost: Error | undefined = undefined;
   #taken = false;
@@ -350,7 +375,12 @@ export class ServerExchange implements Exchange {
   }
 
   get draining(): AbortSignal {
-    return this.#answerer.drainingSignal;
+    if (this.#draining === undefined) {
+      this.#draining = new LazySignal();
+      this.#answerer.draining.follow(this.#draining);
+      this.#forgetDraining();
+    }
+    return this.#draining.get();
   }
 
   get text(): () => string {
@@ -377,7 +407,7 @@ export class ServerExchange implements Exchange {
   answer(message: Message, last: boolean): Promise<void> {
     const bytes = encodeMessage(message);
     this.#refuseTwice();
-    if (last) this.#answered = true;
+    if (last) this.#setAnswered();
     if (this.#lost !== undefined) return rejected(this.#lost);
     return this.#answerer.answer(this, bytes, last, typeof message === "string");
   }
@@ -385,13 +415,14 @@ export class ServerExchange implements Exchange {
   /** Settles the exchange without a last message. */
   settle(): void {
     this.#refuseTwice();
-    this.#answered = true;
+    this.#setAnswered();
     if (this.#lost === undefined) this.#answerer.settle(this);
   }
 
   /** No answer can reach the client any more. Says so to nobody yet: see `abort`. */
   lose(reason: Error): void {
     if (this.open) this.#lost = reason;
+    this.#forgetDraining();
   }
 
   /** Runs the user's abort listeners, if the exchange was lost. */
@@ -408,7 +439,19 @@ export class ServerExchange implements Exchange {
   /** The user is through with it. */
   finish(): void {
     this.#finished = true;
+    this.#forgetDraining();
     this.#answerer.progressed(this);
+  }
+
+  #setAnswered(): void {
+    this.#answered = true;
+    this.#forgetDraining();
+  }
+
+  /** Nobody is left who could end in time. */
+  #forgetDraining(): void {
+    if (this.#draining === undefined || this.open || !this.#finished) return;
+    this.#answerer.draining.forget(this.#draining);
   }
 
   #refuseTwice(): void {

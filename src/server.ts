@@ -11,7 +11,7 @@ import { Budget } from "./budget.ts";
 import { Deadline } from "./deadlines.ts";
 import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
 import { nameTaken, systemError, WindowsError } from "./errors.ts";
-import { LazySignal, type PipeClient, type ServerClient, type ServerExchange } from "./exchange.ts";
+import { Draining, type PipeClient, type ServerClient, type ServerExchange } from "./exchange.ts";
 import { askHook, callHook } from "./hooks.ts";
 import { isShortage, type PipeSpec, Status, type Timer } from "./kernel.ts";
 import type { ServerSettings } from "./options.ts";
@@ -73,6 +73,8 @@ export class Server implements Host, LoopUser {
   readonly settings: ServerSettings;
   /** See {@linkcode Host}. */
   readonly budget: Budget;
+  /** See {@linkcode Host}. */
+  readonly draining: Draining = new Draining();
   readonly #hooks: ServerHooks;
   readonly #sink: Sink;
   readonly #accounts: AccountNames;
@@ -82,7 +84,6 @@ export class Server implements Host, LoopUser {
   readonly #instances = new Set<PipeInstance>();
   readonly #ids: boolean[] = [];
   readonly #ended = Promise.withResolvers<void>();
-  readonly #drainingSignal = new LazySignal();
   #phase: "listening" | "draining" | "stopped" = "listening";
   /** Instances that listen. */
   #listening = 0;
@@ -158,7 +159,7 @@ export class Server implements Host, LoopUser {
       this.#stopRetrying();
       this.#loop.deadlines.set(this.#deadline, timeout);
       for (const instance of [...this.#instances]) instance.drain();
-      this.#abortDraining();
+      this.#beginDraining();
       this.endIfDone();
     } else if (this.#report === undefined && this.#instances.size > 0) {
       // It was stopped, and what is being written may take longer than this.
@@ -183,18 +184,13 @@ export class Server implements Host, LoopUser {
     this.#phase = "stopped";
     this.#stopRetrying();
     for (const instance of [...this.#instances]) instance.finish("server", false);
-    this.#abortDraining();
+    this.#beginDraining();
     this.endIfDone();
   }
 
   /** See {@linkcode Host}. */
-  get draining(): boolean {
+  get ending(): boolean {
     return this.#phase !== "listening";
-  }
-
-  /** See {@linkcode Host}. */
-  get drainingSignal(): AbortSignal {
-    return this.#drainingSignal.get();
   }
 
   /** See {@linkcode Host}. */
@@ -315,7 +311,7 @@ export class Server implements Host, LoopUser {
 
   /** Ends when that is wanted and nothing is left: no instance, and no responder at work. */
   endIfDone(): void {
-    if (!this.draining || this.#instances.size > 0) return;
+    if (!this.ending || this.#instances.size > 0) return;
     if (this.#untold.length > 0) return;
     if (this.#phase === "stopped" || !this.#sink.busy) this.#end();
   }
@@ -423,8 +419,8 @@ export class Server implements Host, LoopUser {
   }
 
   /** Runs the user's abort listeners. */
-  #abortDraining(): void {
-    this.#drainingSignal.abort(
+  #beginDraining(): void {
+    this.draining.begin(
       new Deno.errors.Interrupted(`Cannot go on for long: "${this.path}" is being shut down`),
     );
   }

@@ -105,6 +105,72 @@ Deno.test(
 );
 
 Deno.test(
+  "shutdown() lets a generator that pushes for ever end in time, by draining",
+  inWorld(async (world) => {
+    let waiting = 0;
+    const server = world.serve(async function* (_request, { draining, signal }) {
+      yield "first";
+      waiting++;
+      await new Promise((resolve) => draining.addEventListener("abort", resolve));
+      assertFalse(signal.aborted);
+      yield "last";
+    });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    assertEquals([client.readText(), waiting], ["first", 1]);
+    const shutdown = fate(server.shutdown());
+    await world.idle();
+    assertEquals(client.readText(), "last");
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    client.close();
+  }),
+);
+
+Deno.test(
+  "exchange.draining tells the responder that is at work, and nobody whose work is over",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const seen: AbortSignal[] = [];
+    const server = world.serve((_request, exchange) => {
+      seen.push(exchange.draining);
+      assertStrictEquals(exchange.draining, seen.at(-1));
+      if (seen.length === 2) exchange.reply("at once");
+      return seen.length === 2 ? responder().then(() => {}) : responder();
+    });
+    const clients = [await arrived(world), await arrived(world), await arrived(world)];
+    for (const client of clients) {
+      client.write("x");
+      await world.idle();
+    }
+    works[0]?.("done");
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    assertEquals(seen.map(({ aborted }) => aborted), [false, true, true]);
+    assert(seen[1]?.reason instanceof Deno.errors.Interrupted);
+    works[1]?.("");
+    works[2]?.("done");
+    await world.idle();
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    for (const client of clients) client.close();
+  }),
+);
+
+Deno.test(
+  "exchange.draining is aborted when it is first read after the server was stopped",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const questions = world.ask({ signal: controller.signal });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    controller.abort();
+    assert(questions.at().draining.aborted);
+    client.close();
+  }),
+);
+
+Deno.test(
   "shutdown() counts nothing of a client that has sent nothing more",
   inWorld(async (world) => {
     const controller = new AbortController();

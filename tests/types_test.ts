@@ -457,7 +457,7 @@ Deno.test("the types of the interface are those that are documented", () => {
   assertType<
     Same<
       keyof Exchange,
-      "instance" | "client" | "request" | "signal" | "text" | "json" | "send" | "reply"
+      "instance" | "client" | "request" | "signal" | "draining" | "text" | "json" | "send" | "reply"
     >
   >();
   // @ts-expect-error And the comparison can tell types apart.
