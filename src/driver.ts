@@ -189,6 +189,11 @@ export class PipeInstance implements Completer, Answerer {
     return this.#state;
   }
 
+  /** The exchange that is open, or lost and not let go of. */
+  get exchange(): ServerExchange | undefined {
+    return this.#exchange;
+  }
+
   /** Whether it has a client that is not known to have left. */
   get connected(): boolean {
     return this.#client !== undefined && this.#reason !== "client";

@@ -12,7 +12,7 @@ import { Deadline } from "./deadlines.ts";
 import { type DisconnectReason, type Host, PipeInstance } from "./driver.ts";
 import { nameTaken, systemError, WindowsError } from "./errors.ts";
 import { Draining, type PipeClient, type ServerClient, type ServerExchange } from "./exchange.ts";
-import { askHook, callHook } from "./hooks.ts";
+import { askHook, callHook, HookReports } from "./hooks.ts";
 import { isShortage, type PipeSpec, Status, type Timer } from "./kernel.ts";
 import type { ServerSettings } from "./options.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
@@ -53,8 +53,8 @@ interface End {
 
 /** Who answers. */
 export interface Sink {
-  /** Whether somebody still works on an exchange; a shutdown waits for that. */
-  readonly busy: boolean;
+  /** How many exchanges somebody works on, or will; a shutdown waits for them. */
+  readonly atWork: number;
   /** Whether exchanges wait only because the turn was too short for them. */
   readonly resuming: boolean;
   /** A request: to be taken, answered and finished. */
@@ -77,6 +77,7 @@ export class Server implements Host, LoopUser {
   readonly draining: Draining = new Draining();
   readonly #hooks: ServerHooks;
   readonly #sink: Sink;
+  readonly #reports = new HookReports();
   readonly #accounts: AccountNames;
   /** What instances are created with. */
   #spec: PipeSpec;
@@ -104,6 +105,10 @@ export class Server implements Host, LoopUser {
   /** Ends that `onDisconnect` is still to be told of. */
   readonly #untold: End[] = [];
   #report: Promise<ShutdownReport> | undefined = undefined;
+  /** Exchanges whose responders may wait for a shutdown. */
+  readonly #callers = new Set<ServerExchange>();
+  /** What these are given: settles when nobody else is left. */
+  #othersEnded: PromiseWithResolvers<ShutdownReport> | undefined = undefined;
   #error: Error | undefined = undefined;
   #leaving = false;
 
@@ -139,7 +144,9 @@ export class Server implements Host, LoopUser {
     }
     this.#readSecurity(handles[0]);
     for (const handle of handles) this.#add(handle);
-    callHook(this.#hooks.onListen, { path: this.path });
+    callHook((error) => this.#reports.add("onListen", error), this.#hooks.onListen, {
+      path: this.path,
+    });
   }
 
   /** What is in force, as the first instance told when it was created. */
@@ -151,8 +158,12 @@ export class Server implements Host, LoopUser {
     });
   }
 
-  /** Takes no new clients, lets open exchanges finish, and ends; evicts the rest at the timeout. */
-  shutdown(timeout: number): Promise<ShutdownReport> {
+  /**
+   * Takes no new clients, lets open exchanges finish, and ends; evicts the rest at the timeout.
+   *
+   * @param caller The exchange whose responder calls, and may wait: it is not waited for.
+   */
+  shutdown(timeout: number, caller?: ServerExchange): Promise<ShutdownReport> {
     if (this.#phase === "listening") {
       this.#phase = "draining";
       this.#beginReport();
@@ -166,15 +177,30 @@ export class Server implements Host, LoopUser {
       this.#loop.deadlines.set(this.#deadline, timeout);
     }
     if (this.#report === undefined) {
-      this.#report = this.finished.then(() => ({
-        exchanges: this.#settled - this.#settledBefore,
-        evicted: this.#evicted.size,
-        dropped: this.#dropped,
-      }));
+      this.#report = this.finished.then(() => this.#outcome());
       // It may be dropped, as `finished` may.
       this.#report.catch(() => {});
     }
-    return this.#report;
+    return caller === undefined ? this.#report : this.#reportTo(caller, this.#report);
+  }
+
+  #reportTo(caller: ServerExchange, report: Promise<ShutdownReport>): Promise<ShutdownReport> {
+    this.#callers.add(caller);
+    if (this.#othersEnded === undefined) {
+      this.#othersEnded = Promise.withResolvers<ShutdownReport>();
+      this.#othersEnded.promise.catch(() => {});
+      report.then(this.#othersEnded.resolve, this.#othersEnded.reject);
+    }
+    this.endIfDone();
+    return this.#othersEnded.promise;
+  }
+
+  #outcome(): ShutdownReport {
+    return {
+      exchanges: this.#settled - this.#settledBefore,
+      evicted: this.#evicted.size,
+      dropped: this.#dropped,
+    };
   }
 
   /** Ends now: waits only for what is being written. */
@@ -225,7 +251,8 @@ export class Server implements Host, LoopUser {
 
   /** See {@linkcode Host}. */
   authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void {
-    askHook("authorize", (asked) => this.#hooks.authorize?.(asked), answered, client);
+    const told = (error: unknown) => this.#reports.add("authorize", error);
+    askHook("authorize", told, (asked) => this.#hooks.authorize?.(asked), answered, client);
   }
 
   /** See {@linkcode Host}. */
@@ -278,7 +305,8 @@ export class Server implements Host, LoopUser {
   #tellEnd(): void {
     const end = this.#untold.shift();
     if (end === undefined) return;
-    callHook(this.#hooks.onDisconnect, end.client, end.reason, end.error);
+    const fail = (error: unknown) => this.#reports.add("onDisconnect", error);
+    callHook(fail, this.#hooks.onDisconnect, end.client, end.reason, end.error);
     this.endIfDone();
   }
 
@@ -311,9 +339,20 @@ export class Server implements Host, LoopUser {
 
   /** Ends when that is wanted and nothing is left: no instance, and no responder at work. */
   endIfDone(): void {
-    if (!this.ending || this.#instances.size > 0) return;
+    if (!this.ending) return;
     if (this.#untold.length > 0) return;
-    if (this.#phase === "stopped" || !this.#sink.busy) this.#end();
+    const idle = this.#phase === "stopped" || this.#sink.atWork === 0;
+    if (this.#instances.size === 0 && idle) this.#end();
+    else if (this.#onlyCallersLeft()) this.#othersEnded?.resolve(this.#outcome());
+  }
+
+  /** Whether all that the server still waits for are responders that may wait for its end. */
+  #onlyCallersLeft(): boolean {
+    if (this.#othersEnded === undefined) return false;
+    for (const { exchange } of this.#instances) {
+      if (exchange === undefined || !this.#callers.has(exchange)) return false;
+    }
+    return this.#sink.atWork === [...this.#callers].filter(({ finished }) => !finished).length;
   }
 
   /** See {@linkcode LoopUser}. */
@@ -465,6 +504,7 @@ export class Server implements Host, LoopUser {
     this.#leaving = true;
     this.#loop.deadlines.lift(this.#deadline);
     this.#accounts.close();
+    this.#reports.close();
     this.#loop.leave(this).then(() => {
       if (this.#error === undefined) this.#ended.resolve();
       else this.#ended.reject(this.#error);

@@ -16,6 +16,7 @@ src/hooks.ts              -> src/options.ts
 src/instance.ts           ->
 src/backoff.ts            ->
 src/remove.ts             ->
+src/caller.ts             -> node:async_hooks
 ffi/library.ts            ->
 ffi/structs.ts            ->
 ffi/sid.ts                ->
@@ -31,7 +32,7 @@ src/message.ts            -> src/options.ts
 src/deadlines.ts          -> src/kernel.ts
 src/budget.ts             -> src/backoff.ts src/deadlines.ts src/remove.ts
 src/account_names.ts      -> src/deadlines.ts src/kernel.ts
-src/wait_loop.ts          -> src/backoff.ts src/deadlines.ts src/kernel.ts src/message.ts
+src/wait_loop.ts          -> src/backoff.ts src/caller.ts src/deadlines.ts src/kernel.ts src/message.ts
 src/message_reader.ts     -> src/kernel.ts src/message.ts src/wait_loop.ts
 src/exchange.ts           -> src/access.ts src/errors.ts src/kernel.ts src/message.ts
 src/driver.ts             -> src/budget.ts src/deadlines.ts src/errors.ts src/exchange.ts
@@ -43,7 +44,7 @@ src/server.ts             -> src/access.ts src/account_names.ts src/backoff.ts s
 src/isolate.ts            -> ffi/library.ts ffi/windows_kernel.ts src/errors.ts src/wait_loop.ts
 src/exchanges.ts          -> src/access.ts src/driver.ts src/exchange.ts src/isolate.ts
                              src/options.ts src/remove.ts src/server.ts src/wait_loop.ts
-src/serve.ts              -> src/access.ts src/exchange.ts src/exchanges.ts src/hooks.ts
+src/serve.ts              -> src/access.ts src/caller.ts src/exchange.ts src/exchanges.ts src/hooks.ts
                              src/isolate.ts src/message.ts src/options.ts src/remove.ts
                              src/server.ts src/wait_loop.ts
 src/client_connection.ts  -> src/errors.ts src/kernel.ts src/message.ts src/message_reader.ts
@@ -75,6 +76,7 @@ function mayPoint(from: string, to: string): boolean {
   if (from.startsWith("ffi/")) {
     return to.startsWith("ffi/") || to === "src/kernel.ts" || to === "node:timers";
   }
+  if (to === "node:async_hooks") return from === "src/caller.ts";
   return to.startsWith("src/") || from === "src/isolate.ts" && to.startsWith("ffi/");
 }
 
@@ -298,6 +300,7 @@ Deno.test("only src/isolate.ts reaches the FFI, which knows of src only the seam
     "ffi/security.ts -> src/kernel.ts",
     "ffi/windows_kernel.ts -> node:timers",
     "ffi/windows_kernel.ts -> src/kernel.ts",
+    "src/caller.ts -> node:async_hooks",
     "src/isolate.ts -> ffi/library.ts",
     "src/isolate.ts -> ffi/windows_kernel.ts",
   ]);

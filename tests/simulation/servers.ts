@@ -662,7 +662,8 @@ export class Serving implements UserServer {
         const timeout = this.#world.random.pick([0, 0, 5, 500, 20_000]);
         this.#shutDown(timeout);
         this.#server.shutdown({ timeout }).then((report) => this.#check(report), () => {});
-        this.#checkDraining();
+        // It may be called while the server tells one after the other.
+        queueMicrotask(() => this.#checkDraining());
         break;
       }
       case "dispose":

@@ -31,13 +31,13 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a server ends before its instances",
-      text: "if (!this.ending || this.#instances.size > 0) return;",
-      replacement: "if (!this.ending) return;",
+      text: "if (this.#instances.size === 0 && idle) this.#end();",
+      replacement: "if (idle) this.#end();",
     },
     {
       name: "a shutdown does not wait for responders",
-      text: 'if (this.#phase === "stopped" || !this.#sink.busy) this.#end();',
-      replacement: "this.#end();",
+      text: "if (this.#instances.size === 0 && idle) this.#end();",
+      replacement: "if (this.#instances.size === 0) this.#end();",
     },
     {
       name: "the timer of a shutdown outlives it",
