@@ -170,7 +170,9 @@ export interface ExchangesOptions {
   /**
    * Decides about each client, once, when its first request has been read and before anything of
    * it is handed out: by {@linkcode PipeClient.user}, for example. `false`, a throw and a rejection
-   * end the connection, and the request with it; what is thrown is reported on the console.
+   * end the connection, and the request with it. What is thrown is reported on the console: the
+   * first time at once, then when the same has come ten times as often, and when the server has ended,
+   * how often that was. The same holds for `onDisconnect`.
    *
    * Nothing is read meanwhile, so a client that leaves is noticed when the decision has been made.
    * {@linkcode ExchangesOptions.responderTimeout} holds for the decision too.
@@ -342,8 +344,8 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
   }
 
   /** See {@linkcode ExchangeHandler}. */
-  get busy(): boolean {
-    return false;
+  get atWork(): number {
+    return 0;
   }
 
   /** See {@linkcode ExchangeHandler}. */

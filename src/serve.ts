@@ -5,6 +5,7 @@
  */
 
 import type { PipeSecurity } from "./access.ts";
+import { currentWork, runFor } from "./caller.ts";
 import type { Exchange, ServerExchange } from "./exchange/exchange.ts";
 import { type ExchangeHandler, exchangeSessions } from "./exchange/exchange_session.ts";
 import { type ExchangesOptions, onAbort } from "./exchanges.ts";
@@ -83,6 +84,13 @@ export interface PipeServer extends AsyncDisposable {
    * everything is closed. What clients have not read yet stays readable for them. Nothing is read
    * ahead any more, so a client that leaves now is noticed when it is answered.
    *
+   * A responder may call and await this. What it gets then does not wait for its own exchange,
+   * which ends as ever, by what the responder returns: it settles when nothing is left but
+   * exchanges whose responders wait like that, with what came of the others. It is known who calls
+   * as long as the responder has not returned, and afterwards, in what it awaits or has started, if
+   * it has always given promises or generators. Elsewhere, as in `authorize`, do not await it.
+   * {@linkcode PipeServer.finished} always waits for everybody.
+   *
    * @param options `timeout`: milliseconds after which the rest is thrown out, an integer from 0,
    *   or `Infinity`; 10,000 by default.
    * @returns What it came to. A second call gets the same, and its timeout has no effect. Rejects
@@ -149,10 +157,10 @@ export function serveOn(open: OpenLoop, options: ServeOptions, responder: Respon
   const loop = open(settings.path, settings.identifies);
   const responders = new Responders(loop, responder, onError, limit);
   const server = new Server(loop, settings, exchangeSessions(responders));
-  responders.onIdle = () => server.endIfDone();
+  responders.onDone = () => server.endIfDone();
   server.open();
   onAbort(server, signal, () => server.stop());
-  return new Serving(server);
+  return new Serving(server, responders);
 }
 
 class Serving implements PipeServer {
@@ -160,8 +168,10 @@ class Serving implements PipeServer {
   readonly security: PipeSecurity;
   readonly finished: Promise<void>;
   readonly #server: Server;
+  readonly #responders: Responders;
 
-  constructor(server: Server) {
+  constructor(server: Server, responders: Responders) {
+    this.#responders = responders;
     this.path = server.path;
     this.security = server.security;
     this.finished = server.finished;
@@ -169,7 +179,7 @@ class Serving implements PipeServer {
   }
 
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
-    return this.#server.shutdown(shutdownTimeout(options?.timeout));
+    return this.#server.shutdown(shutdownTimeout(options?.timeout), this.#responders.caller);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -195,6 +205,11 @@ class NeverServed implements PipeServer {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
+/** What a responder does for an exchange. */
+class Work {
+  constructor(readonly responders: Responders, readonly exchange: ServerExchange) {}
+}
+
 /** Runs the responder, for as many exchanges at once as is allowed. */
 class Responders implements ExchangeHandler {
   readonly #loop: WaitLoop;
@@ -204,6 +219,12 @@ class Responders implements ExchangeHandler {
   /** See {@linkcode ExchangeHandler}. What waits here waits for a responder, not for a turn. */
   readonly resuming = false;
   #working = 0;
+  /** The exchange whose responder was called, and has not returned yet. */
+  #current: ServerExchange | undefined = undefined;
+  /** Whether a responder has ever given anything but a reply. */
+  #asynchronous = false;
+  /** Whether responders are followed across their awaits. */
+  #follows = true;
   /** At most one exchange per instance. */
   readonly #waiting: ServerExchange[] = [];
 
@@ -219,12 +240,12 @@ class Responders implements ExchangeHandler {
     this.#limit = limit;
   }
 
-  /** Called when no responder is at work any more. */
-  onIdle: () => void = () => {};
+  /** Called when a responder is done and none waits. */
+  onDone: () => void = () => {};
 
   /** See {@linkcode ExchangeHandler}. */
-  get busy(): boolean {
-    return this.#working > 0 || this.#waiting.length > 0;
+  get atWork(): number {
+    return this.#working + this.#waiting.length;
   }
 
   /** See {@linkcode ExchangeHandler}. */
@@ -245,12 +266,36 @@ class Responders implements ExchangeHandler {
     this.#goOn(this.#respond(exchange), exchange);
   }
 
-  /** What is to be awaited, if anything. A reply may be an object whose every look throws. */
+  /** Whose work the running code is; undefined: nobody's, or that of one who is done. */
+  get caller(): ServerExchange | undefined {
+    const work = currentWork();
+    const followed = work instanceof Work && work.responders === this ? work.exchange : undefined;
+    const exchange = this.#current ?? followed;
+    return exchange?.finished === false ? exchange : undefined;
+  }
+
+  /** Calls the responder, which may ask for a shutdown at once or after an await. */
   #respond(exchange: ServerExchange): Promise<void> | undefined {
-    // Called by itself, so that it does not get this object as its `this`.
-    const responder = this.#responder;
+    const before = this.#current;
+    this.#current = exchange;
     try {
+      // To follow a call across its awaits is not free, and nothing awaits what comes at once.
+      return this.#follows
+        ? runFor(new Work(this, exchange), () => this.#call(exchange))
+        : this.#call(exchange);
+    } finally {
+      this.#current = before;
+    }
+  }
+
+  /** What is to be awaited, if anything. A reply may be an object whose every look throws. */
+  #call(exchange: ServerExchange): Promise<void> | undefined {
+    try {
+      // Called by itself, so that it does not get this object as its `this`.
+      const responder = this.#responder;
       const reply = responder(exchange.request, exchange);
+      this.#asynchronous ||= !isReply(reply);
+      this.#follows = this.#asynchronous;
       if (!isReply(reply)) return this.#answerLater(exchange, reply);
       answer(exchange, reply);
       return undefined;
@@ -273,13 +318,13 @@ class Responders implements ExchangeHandler {
     exchange.finish();
     // In a turn of its own: many waiting requests must not keep the thread.
     if (this.#waiting.length > 0) this.#loop.atNextTurn(() => this.#startNext());
-    else if (this.#working === 0) this.onIdle();
+    else this.onDone();
   }
 
   #startNext(): void {
     const next = this.#working < this.#limit ? this.#waiting.shift() : undefined;
     if (next !== undefined) this.#start(next);
-    else if (!this.busy) this.onIdle();
+    else this.onDone();
   }
 
   async #answerLater(

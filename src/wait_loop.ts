@@ -24,6 +24,7 @@
  */
 
 import { Backoff } from "./backoff.ts";
+import { runForNobody } from "./caller.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   BELIEVED,
@@ -415,7 +416,7 @@ export class WaitLoop {
     this.#turnQueued = true;
     this.kernel.nextTurn(() => {
       this.#turnQueued = false;
-      this.#turn();
+      runForNobody(() => this.#turn());
     });
   }
 

@@ -552,25 +552,50 @@ Deno.test(
 );
 
 Deno.test(
+  "authorize() that throws at every connection does not flood the console, and is counted",
+  inWorld(async (world) => {
+    const planted = new Error("the directory is down");
+    const server = world.serve(() => "yes", {
+      authorize() {
+        throw planted;
+      },
+      onDisconnect: () => Promise.reject("no error"),
+    });
+    for (let i = 1; i <= 25; i++) {
+      await ask(world, "let me in");
+      if (i === 1) assertEquals(world.reports.splice(0), [planted, "no error"]);
+    }
+    const told = (kind: string, count: number) =>
+      `${kind} has been thrown ${count} times by now, at last:`;
+    const kinds = ['"authorize": Error: the directory is down', '"onDisconnect": an error'];
+    const errors = [planted, "no error"];
+    const by = (count: number) => kinds.flatMap((kind, i) => [told(kind, count), errors[i]]);
+    assertEquals(world.reports.splice(0), by(10));
+    await server.shutdown();
+    assertEquals(world.reports.splice(0), by(25));
+  }),
+);
+
+Deno.test(
   "authorize() refuses by false, a throw, a rejection and anything that is no boolean",
   inWorld(async (world) => {
-    const planted = new Error("planted");
+    const planted = (what: string) => new Error(`planted: ${what}`);
     const verdicts: [() => unknown, reported: boolean][] = [
       [() => false, false],
       [() => Promise.resolve(false), false],
       [() => {
-        throw planted;
+        throw planted("thrown");
       }, true],
-      [() => Promise.reject(planted), true],
+      [() => Promise.reject(planted("rejected")), true],
       [() => undefined, true],
       [() => Promise.resolve("yes"), true],
       [() => 1, true],
       [() => Symbol("yes"), true],
       [() => Object.create(null), true],
-      [() => Promise.resolve(Object.create(null)), true],
+      [() => Promise.resolve([]), true],
       [() => ({
         get then() {
-          throw planted;
+          throw planted("then");
         },
       }), true],
     ];

@@ -1103,7 +1103,7 @@ Deno.test(
       assertEquals(await answers(world, client), ["answer"]);
       client.close();
       await server.shutdown();
-      assertEquals(console_.mock.callCount(), 7);
+      assertEquals(console_.mock.callCount(), 5);
     } finally {
       console_.mock.restore();
     }

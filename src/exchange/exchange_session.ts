@@ -7,6 +7,7 @@
 
 import { Deadline } from "../deadlines.ts";
 import type { ServerConnection } from "../server/connection.ts";
+import type { Draining } from "../server/draining.ts";
 import {
   type DisconnectReason,
   readError,
@@ -30,8 +31,8 @@ import {
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
-  /** Whether somebody still works on an exchange; a shutdown waits for that. */
-  readonly busy: boolean;
+  /** How many exchanges somebody works on, or will; a shutdown waits for them. */
+  readonly atWork: number;
   /** Whether exchanges wait only because the turn was too short for them. */
   readonly resuming: boolean;
   /** A request: to be taken, answered and finished. */
@@ -43,8 +44,8 @@ export interface ExchangeHandler {
 /** The sessions of a server whose requests somebody answers. */
 export function exchangeSessions(handler: ExchangeHandler): Sessions {
   return {
-    get busy() {
-      return handler.busy;
+    get atWork() {
+      return handler.atWork;
     },
     create: (connection) => new ExchangeSession(connection, handler),
   };
@@ -79,6 +80,11 @@ export class ExchangeSession implements Session {
   /** See {@linkcode Session}. */
   get busy(): boolean {
     return this.#exchange !== undefined || this.#state.name === "authorizing";
+  }
+
+  /** See {@linkcode Session}. */
+  get work(): ServerExchange | undefined {
+    return this.#exchange;
   }
 
   /** See {@linkcode Session}. */
@@ -127,9 +133,9 @@ export class ExchangeSession implements Session {
     this.#stopWaiting();
   }
 
-  /** Aborts when a shutdown of the server begins. */
-  get draining(): AbortSignal {
-    return this.#connection.context.drainingSignal.get();
+  /** Tells when the server begins to end. */
+  get draining(): Draining {
+    return this.#connection.context.drain;
   }
 
   /** A message of an exchange, the last one if `last`. To be called while it is open. */

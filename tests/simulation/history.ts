@@ -493,7 +493,8 @@ export class History implements World, Around {
       event.preventDefault();
       this.violate(`unhandled rejection: ${event.reason}`);
     };
-    console.error = (error: unknown) => {
+    console.error = (...what: unknown[]) => {
+      const error = what.at(-1);
       if (!this.expected(error)) this.violate(`reported: ${error}`);
     };
     const thrown = (event: ErrorEvent) => {

@@ -26,18 +26,18 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a stop throws everybody out",
-      text: 'instance.finish("server", false);\n    this.#abortDraining();',
-      replacement: 'instance.evict("server");\n    this.#abortDraining();',
+      text: 'instance.finish("server", false);\n    this.#beginDraining();',
+      replacement: 'instance.evict("server");\n    this.#beginDraining();',
     },
     {
       name: "a server ends before its instances",
-      text: "if (!this.draining || this.#instances.size > 0) return;",
-      replacement: "if (!this.draining) return;",
+      text: "if (this.#instances.size === 0 && idle) this.#end();",
+      replacement: "if (idle) this.#end();",
     },
     {
       name: "a shutdown does not wait for responders",
-      text: 'if (this.#phase === "stopped" || !this.#sink.busy) this.#end();',
-      replacement: "this.#end();",
+      text: "if (this.#instances.size === 0 && idle) this.#end();",
+      replacement: "if (this.#instances.size === 0) this.#end();",
     },
     {
       name: "the timer of a shutdown outlives it",
@@ -94,6 +94,11 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
   ]),
   ...faultsOf("src/exchange.ts", [
+    {
+      name: "an exchange is not told that a shutdown has begun",
+      text: "for (const signal of signals) signal.abort(reason);",
+      replacement: "",
+    },
     {
       name: "a late reply goes to the next client: the serial number is unchecked",
       text: "if (this.#lost !== undefined) return rejected(this.#lost);",
