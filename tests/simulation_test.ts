@@ -555,10 +555,25 @@ Deno.test("I10 is broken when a completion is seen, and nobody will look", () =>
   kernel.checkLiveness();
   assertEquals(complaints, []);
   // Another submission, and be it one that fails, erases the signal before the wait begins.
-  kernel.read(kernel.create(PIPE, false).handle, 1, 10);
+  kernel.failNext("listen", Status.INVALID_HANDLE);
+  kernel.listen(kernel.create(PIPE, false).handle, 1);
   kernel.checkLiveness();
   assertMatch(complaints[0] ?? "", /^I10: a listen of 4 is over \(0\) and nobody will look/);
   client.close();
+});
+
+Deno.test("an instance that does not listen at once is complained of, and a write before a disconnect", () => {
+  const { kernel, handle, complaints } = simulated();
+  kernel.create(PIPE, false);
+  kernel.system.connect(PATH);
+  kernel.listen(handle, 0);
+  kernel.write(handle, 0, new Uint8Array(5_000));
+  kernel.disconnect(handle);
+  assertEquals(complaints, [
+    "instance 4 does not listen at once",
+    "instance 8 does not listen at once",
+    "a write is not cancelled before a disconnect",
+  ]);
 });
 
 Deno.test("I9 is broken when a completion is overlooked in turn after turn", () => {
