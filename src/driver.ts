@@ -161,7 +161,7 @@ export class PipeInstance implements Completer, Answerer {
   #requestBytes = 0;
   #requestEra = 0;
   #process: number | undefined = undefined;
-  /** The first request of the client has been read. */
+  /** The first request of the client has been read, or its first piece. */
   #introduced = false;
   #idling = false;
   readonly #idle = new Deadline(() => this.#idledOut());
@@ -270,8 +270,9 @@ export class PipeInstance implements Completer, Answerer {
     const event = this.#held ?? this.#readOutcome();
     if (event === undefined) return;
     this.#held = undefined;
-    const first = event === "message" && this.#state.name === "reading" && !this.#introduced;
-    if (first) this.#introduce();
+    const read = event === "message" || event === "partial";
+    const first = read && this.#state.name === "reading" && !this.#introduced;
+    if (first) this.#introduce(event);
     else this.#raise(event);
   }
 
@@ -285,20 +286,21 @@ export class PipeInstance implements Completer, Answerer {
   }
 
   /**
-   * What the first request tells besides itself: who sent it. Windows keeps the identity of the
-   * last message that was read, so it is asked before anything else is read.
+   * What the first request, or its first piece, tells besides itself: who sent it. Windows keeps the
+   * identity of the last message that was read, so it is asked before anything else is read.
    */
-  #introduce(): void {
+  #introduce(event: "message" | "partial"): void {
     if (this.#host.settings.identifies) {
       const identified = this.#loop.kernel.identify(this.#handle);
       if (isShortage(identified.status)) {
-        this.#held = "message";
+        this.#held = event;
         return this.#loop.repeat(this.#in);
       }
       this.#client?.identify(identified);
     }
     this.#introduced = true;
-    this.#raise(this.#host.authorizes ? "introduction" : "message");
+    if (!this.#host.authorizes) this.#raise(event);
+    else this.#raise(event === "message" ? "introduction" : "partialIntroduction");
   }
 
   /** See {@linkcode Answerer}. */

@@ -7,7 +7,7 @@
  * | idle        | nothing                    | there is none                                      |
  * | connecting  | a listen                   | has not come yet                                   |
  * | reading     | a read                     | owes a request (`rest`: the rest of a long one)    |
- * | authorizing | nothing                    | has sent its first request, and may be refused     |
+ * | authorizing | nothing                    | has asked for the first time, and may be refused   |
  * | answering   | a read ahead, a write, none| waits for the responder                            |
  * | writing     | a write, perhaps a read    | gets the last message of an answer                 |
  * | ended       | nothing                    | has left, or is to; its last exchange is not taken |
@@ -16,6 +16,8 @@
  *
  * `ahead` says what became of a read that is submitted while an exchange is open: in flight
  * ("reading"), or over, with its message kept where it is until the exchange is settled ("held").
+ * `rest` in "authorizing": of the first request a piece is read, and the rest not before the client
+ * is admitted.
  * `gone` marks a client that has left while requests of it may still be in the pipe: they are
  * served, and their answers go nowhere.
  *
@@ -46,7 +48,7 @@ export type State =
   | { readonly name: "idle" }
   | { readonly name: "connecting" }
   | { readonly name: "reading"; readonly rest: boolean; readonly gone: boolean }
-  | { readonly name: "authorizing"; readonly gone: boolean }
+  | { readonly name: "authorizing"; readonly rest: boolean; readonly gone: boolean }
   | { readonly name: "answering"; readonly ahead: Ahead; readonly out: Out }
   | { readonly name: "writing"; readonly ahead: Ahead }
   | { readonly name: "ended" }
@@ -72,8 +74,9 @@ export type Event =
   /** The read is over: a whole message, or the first piece of a long one. */
   | "message"
   | "partial"
-  /** The read is over: a whole message, the first of a client that has to be admitted. */
+  /** The same, of the first message of a client that has to be admitted. */
   | "introduction"
+  | "partialIntroduction"
   /** The program lets the client in, or does not. */
   | "admitted"
   | "refused"
@@ -142,7 +145,9 @@ const OUT = ["free", "busy", "gone"] as const;
 const READING = NO_YES.map((rest) =>
   NO_YES.map((gone): State => ({ name: "reading", rest, gone }))
 );
-const AUTHORIZING = NO_YES.map((gone): State => ({ name: "authorizing", gone }));
+const AUTHORIZING = NO_YES.map((rest) =>
+  NO_YES.map((gone): State => ({ name: "authorizing", rest, gone }))
+);
 const ANSWERING = AHEAD.map((ahead) =>
   OUT.map((out): State => ({ name: "answering", ahead, out }))
 );
@@ -167,7 +172,7 @@ export const STATES: readonly State[] = [
   IDLE,
   CONNECTING,
   ...READING.flat(),
-  ...AUTHORIZING,
+  ...AUTHORIZING.flat(),
   ...ANSWERING.flat(),
   ...WRITING,
   ENDED,
@@ -184,6 +189,7 @@ export const EVENTS: readonly Event[] = [
   "message",
   "partial",
   "introduction",
+  "partialIntroduction",
   "admitted",
   "refused",
   "ended",
@@ -208,8 +214,8 @@ function reading(rest: boolean, gone: boolean): State {
   return pick(READING[Number(rest)], Number(gone));
 }
 
-function authorizing(gone: boolean): State {
-  return pick(AUTHORIZING, Number(gone));
+function authorizing(rest: boolean, gone: boolean): State {
+  return pick(AUTHORIZING[Number(rest)], Number(gone));
 }
 
 function answering(ahead: Ahead, out: Out): State {
@@ -245,6 +251,11 @@ function evict(reads: boolean, writes: boolean, ...commands: Command[]): Step {
 /** A request goes to the server, which may answer it. */
 function hand(gone: boolean): Step {
   return to(answering("none", gone ? "gone" : "free"), "hand");
+}
+
+/** What is there of the last request is read, and nothing of it waited for. */
+function readRest(gone: boolean, last: boolean): Step {
+  return to(reading(true, gone), "readRest", ...(last ? CANCEL_IN : []));
 }
 
 const CANCEL_IN: readonly Command[] = ["cancelIn"];
@@ -302,12 +313,12 @@ function fromReading(
   switch (event) {
     case "message":
       return hand(gone);
-    case "introduction":
-      return to(authorizing(gone), "authorize");
     case "partial":
+      return rest ? undefined : readRest(gone, last);
+    case "introduction":
+    case "partialIntroduction":
       if (rest) return undefined;
-      // What is there of the last request is read, and nothing of it waited for.
-      return to(reading(true, gone), "readRest", ...(last ? CANCEL_IN : []));
+      return to(authorizing(event === "partialIntroduction", gone), "authorize");
     case "ended":
       return close(false, false, true);
     case "cancelled":
@@ -330,10 +341,11 @@ function fromReading(
 function fromAuthorizing(
   state: State & { name: "authorizing" },
   event: Event,
+  last: boolean,
 ): Step | undefined {
   switch (event) {
     case "admitted":
-      return hand(state.gone);
+      return state.rest ? readRest(state.gone, last) : hand(state.gone);
     case "refused":
     case "finish":
       return finish(false, false);
@@ -492,7 +504,7 @@ function decide(state: State, event: Event, last: boolean): Step | undefined {
     case "reading":
       return fromReading(state, event, last);
     case "authorizing":
-      return fromAuthorizing(state, event);
+      return fromAuthorizing(state, event, last);
     case "answering":
       return fromAnswering(state, event, last);
     case "writing":
