@@ -168,11 +168,12 @@ export interface ExchangesOptions {
    */
   remote?: boolean | undefined;
   /**
-   * Decides about each client, once, when its first request has been read and before anything of
-   * it is handed out: by {@linkcode PipeClient.user}, for example. `false`, a throw and a rejection
-   * end the connection, and the request with it. What is thrown is reported on the console: the
-   * first time at once, then when the same has come ten times as often, and when the server has ended,
-   * how often that was. The same holds for `onDisconnect`.
+   * Is called once per client, before its first request is delivered: when that has been read, or
+   * the first 4,096 bytes of a longer one. The rest is not read, and no memory is allocated for it,
+   * before the client is admitted. Decide by {@linkcode PipeClient.user}, for example. `false`, a
+   * throw and a rejection end the connection, and the request with it. What is thrown is reported on
+   * the console: the first time at once, then when the same has come ten times as often, and when
+   * the server has ended, how often that was. The same holds for `onDisconnect`.
    *
    * Nothing is read meanwhile, so a client that leaves is noticed when the decision has been made.
    * {@linkcode ExchangesOptions.responderTimeout} holds for the decision too.

@@ -1,5 +1,6 @@
 /** Who may open a pipe, who is calling and who is let in: on the operating system in memory. */
 
+import { mock } from "node:test";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { descriptor, type IntegrityLevel, integrityLevel } from "../src/access.ts";
 import { connectOn } from "../src/client.ts";
@@ -231,8 +232,8 @@ Deno.test(
     assertEquals(await client.receiveText(), "20000");
     client.write("again");
     assertEquals(await client.receiveText(), "5");
-    // The first piece, the rest; then the second request, and one that does not come.
-    assertEquals(order.slice(0, 4), ["read", "read", "identify", "read"]);
+    // The first piece, the rest; then the second request.
+    assertEquals(order.slice(0, 4), ["read", "identify", "read", "read"]);
     assertEquals(order.filter((what) => what === "identify").length, 1);
     client.close();
     await world.idle();
@@ -724,6 +725,71 @@ Deno.test(
     await server.shutdown();
   }),
 );
+
+for (const admitted of [true, false]) {
+  Deno.test(
+    `nothing but the first piece of a long request is read before its client is ${
+      admitted ? "admitted" : "refused"
+    }`,
+    inWorld(async (world) => {
+      const decision = Promise.withResolvers<boolean>();
+      const server = world.serve((request) => `${request.length}`, {
+        maxBuffered: 10_000,
+        authorize: () => decision.promise,
+      });
+      const read = mock.method(world.kernel, "read");
+      const clients = [world.connect(), world.connect()];
+      await world.idle();
+      for (const client of clients) client.write(new Uint8Array(10_000));
+      await world.idle();
+      assertEquals(read.mock.calls.map(({ arguments: [, , size] }) => size), [4096, 4096]);
+      assertEquals(world.held, 0);
+      decision.resolve(admitted);
+      await world.idle();
+      for (const client of clients) {
+        assertEquals(client.readText(), admitted ? "10000" : undefined);
+        client.close();
+      }
+      assertEquals(read.mock.calls.some(({ arguments: [, , size] }) => size > 4096), admitted);
+      await world.idle();
+      const reason = admitted ? "client" : "unauthorized";
+      assertEquals(world.reasons, [reason, reason]);
+      await server.shutdown();
+    }),
+  );
+}
+
+for (const what of ["leaves", "withdraws it", "withdraws it and sends another"]) {
+  Deno.test(
+    `a client with a long request ${what} while it is decided about`,
+    inWorld(async (world) => {
+      const decision = Promise.withResolvers<boolean>();
+      const served: number[] = [];
+      const server = world.serve((request) => void served.push(request.length), {
+        readBufferSize: 0,
+        authorize: () => decision.promise,
+      });
+      const client = world.connect();
+      await world.idle();
+      client.write(new Uint8Array(10_000));
+      await world.idle();
+      if (what === "leaves") client.close();
+      else assert(client.cancelWrite());
+      if (what === "withdraws it and sends another") client.write(new Uint8Array(9_999));
+      await world.idle();
+      decision.resolve(true);
+      await world.idle();
+      assertEquals(served, []);
+      if (what === "withdraws it") client.close();
+      await world.idle();
+      const glued = what === "withdraws it and sends another";
+      assertEquals(world.reasons, [glued ? "error" : "client"]);
+      assertEquals(world.held, 0);
+      if (glued) client.close();
+      await server.shutdown();
+    }),
+  );
+}
 
 Deno.test(
   "a shutdown waits for a decision, and for the answer after it",

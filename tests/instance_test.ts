@@ -38,6 +38,7 @@ connecting
 reading
   message                               -> answering, ahead none, free: hand
   introduction                          -> authorizing: authorize
+  partialIntroduction                   -> authorizing rest: authorize
   partial                               -> reading rest: readRest
   partial (last)                        -> reading rest: readRest cancelIn
   ended                                 -> idle: recycle
@@ -50,7 +51,6 @@ reading
 
 reading rest
   message                               -> answering, ahead none, free: hand
-  introduction                          -> authorizing: authorize
   ended                                 -> idle: recycle
   cancelled                             -> closed: retire
   broken                                -> closed: disconnect retire
@@ -62,6 +62,7 @@ reading rest
 reading gone
   message                               -> answering, ahead none, gone: hand
   introduction                          -> authorizing gone: authorize
+  partialIntroduction                   -> authorizing rest gone: authorize
   partial                               -> reading rest gone: readRest
   partial (last)                        -> reading rest gone: readRest cancelIn
   ended                                 -> idle: recycle
@@ -74,7 +75,6 @@ reading gone
 
 reading rest gone
   message                               -> answering, ahead none, gone: hand
-  introduction                          -> authorizing gone: authorize
   ended                                 -> idle: recycle
   cancelled                             -> closed: retire
   broken                                -> closed: disconnect retire
@@ -89,10 +89,24 @@ authorizing
   drain                                 -> authorizing
   evict                                 -> closed: disconnect retire
 
+authorizing rest
+  admitted                              -> reading rest: readRest
+  admitted (last)                       -> reading rest: readRest cancelIn
+  refused, finish                       -> closed: retire
+  drain                                 -> authorizing rest
+  evict                                 -> closed: disconnect retire
+
 authorizing gone
   admitted                              -> answering, ahead none, gone: hand
   refused, finish                       -> closed: retire
   drain                                 -> authorizing gone
+  evict                                 -> closed: disconnect retire
+
+authorizing rest gone
+  admitted                              -> reading rest gone: readRest
+  admitted (last)                       -> reading rest gone: readRest cancelIn
+  refused, finish                       -> closed: retire
+  drain                                 -> authorizing rest gone
   evict                                 -> closed: disconnect retire
 
 answering, ahead none, free
@@ -257,7 +271,7 @@ function nameOf(state: State): string {
     case "reading":
       return words("reading", state.rest && "rest", state.gone && "gone");
     case "authorizing":
-      return words("authorizing", state.gone && "gone");
+      return words("authorizing", state.rest && "rest", state.gone && "gone");
     case "answering":
       return `answering, ahead ${state.ahead}, ${state.out}`;
     case "writing":
@@ -320,7 +334,7 @@ Deno.test("the table has a row for every state, and no other", () => {
   assertEquals(new Set(STATES).size, STATES.length);
   assertEquals(new Set(EVENTS).size, EVENTS.length);
   const numbers = [STATES.length, EVENTS.length];
-  assertEquals(numbers, [26, 21]);
+  assertEquals(numbers, [28, 22]);
 });
 
 Deno.test("the parser of the table refuses what it does not understand", () => {
@@ -426,8 +440,8 @@ function completions(world: World): Event[] {
   if (world.in === "readRest") events.push("message", "ended", "cancelled", "broken");
   if (world.in === "kept message") events.push("message");
   if (world.in === "kept partial") events.push("partial");
-  const first = world.in === "read" || world.in === "readRest";
-  if (first && world.state.name === "reading") events.push("introduction");
+  const first = world.in === "read" && world.state.name === "reading";
+  if (first) events.push("introduction", "partialIntroduction");
   if (world.out) events.push("written", "unwritten");
   return events;
 }
@@ -454,6 +468,10 @@ function happen(world: World, event: Event): World {
       return { ...world, in: "nothing", cancelled: false, outcome: event };
     case "introduction":
       return { ...world, in: "nothing", cancelled: false, outcome: "message" };
+    case "partialIntroduction":
+      return { ...world, in: "nothing", cancelled: false, outcome: "partial" };
+    case "admitted":
+      return { ...world, exchange: world.outcome === "partial" ? "none" : world.exchange };
     case "connected":
     case "connectedGone":
     case "listenFailed":
@@ -489,7 +507,8 @@ function execute(before: World, world: World, command: Command): World {
       demand(world.in !== "held", "I2: the memory of a message that is held is used again");
       demand(world.client, "a read while there is no client");
       demand(
-        command === "read" || before.in === "read" || before.in === "kept partial",
+        command === "read" || before.in === "read" || before.in === "kept partial" ||
+          before.exchange === "asked" && before.outcome === "partial",
         "the rest is read of what has none",
       );
       return { ...world, in: command, cancelled: false };
@@ -523,6 +542,7 @@ function execute(before: World, world: World, command: Command): World {
         `a request is handed from "${before.state.name}"`,
       );
       demand(world.exchange !== "open" && world.exchange !== "lost", "a second open exchange");
+      demand(world.outcome === "message", "a part of a request is handed over");
       demand(
         (before.state.name === "authorizing") === (world.exchange === "asked"),
         "a request is handed over whose client was not admitted",
@@ -792,6 +812,14 @@ Deno.test("the model finds mistakes", () => {
       "not admitted",
     ],
     [withMistake("authorizing", "drain", ["read"]), "what is in flight"],
+    [
+      withMistake("authorizing rest", "admitted", ["hand"], "answering, ahead none, free"),
+      "a part of a request",
+    ],
+    [
+      withMistake("reading", "partialIntroduction", ["authorize", "readRest"]),
+      "what is in flight",
+    ],
     [(...args) => args[1] === "unwritten" ? undefined : transition(...args), "not provided for"],
   ];
   for (const [machine, words] of mistakes) {

@@ -502,6 +502,22 @@ Deno.test("the model sees who waits though nobody is at work", () => {
   told.complained(/^I7: client waits for room that nobody takes/);
 });
 
+Deno.test("the model sees a long request that is read before its client is admitted", () => {
+  const told = new Told();
+  const link = told.link(5_000);
+  told.model.readsOn(link);
+  assertEquals(told.complaints, []);
+  const server: ServerRecord = { ...told.server, authorizes: "some" };
+  link.server = server;
+  const session = told.model.asked(told.client(1), server);
+  told.model.decided(session, true);
+  told.model.readsOn(link);
+  assertEquals(told.complaints, []);
+  told.model.decided(session, false);
+  told.model.readsOn(link);
+  told.complained(/^a long request of client is read, who is not admitted/);
+});
+
 Deno.test("messages say whose they are", () => {
   assertEquals(senderOf(requestOf(300, 7, 5)), { sender: 300, number: 7 });
   assertEquals(senderOf(requestOf(300, 7, 4)), undefined);
@@ -532,6 +548,7 @@ function simulated() {
     opened() {},
     unknown() {},
     measured() {},
+    readsOn() {},
     evicted() {},
     withdrew() {},
     left() {},

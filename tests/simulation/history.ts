@@ -363,6 +363,12 @@ export class History implements World, Around {
   }
 
   /** See {@linkcode Around}. */
+  readsOn(end: ClientEnd): void {
+    const link = this.#ends.get(end);
+    if (link !== undefined) this.model.readsOn(link);
+  }
+
+  /** See {@linkcode Around}. */
   evicted(end: ClientEnd): void {
     const link = this.#ends.get(end);
     if (link === undefined) return;

@@ -250,6 +250,17 @@ export class Model {
     session.verdict = admitted ? "admitted" : "refused";
   }
 
+  /** A server reads the rest of a long request, for which its client must have been admitted. */
+  readsOn(link: Link): void {
+    const { session, server } = link;
+    if (server?.authorizes === undefined) return;
+    const candidates = session === undefined
+      ? [...this.sessions.values()].filter((other) => other.link === undefined)
+      : [session];
+    if (candidates.some(({ verdict }) => verdict === "admitted")) return;
+    this.#violate(`a long request of ${link.owner} is read, who is not admitted`);
+  }
+
   /** The server's user gets a request. */
   requested(exchange: Exchange, server: ServerRecord): Session {
     const { client, request } = exchange;
