@@ -763,6 +763,8 @@ for (const what of ["leaves", "withdraws it", "withdraws it and sends another"])
   Deno.test(
     `a client with a long request ${what} while it is decided about`,
     inWorld(async (world) => {
+      // What is being written when its writer leaves may stay, or go with it.
+      world.system.ways.keepsPending = false;
       const decision = Promise.withResolvers<boolean>();
       const served: number[] = [];
       const server = world.serve((request) => void served.push(request.length), {

@@ -127,10 +127,12 @@ export class ExchangeSession implements Session {
 
   /** See {@linkcode Session}. */
   end(): void {
+    this.#state = FINAL;
     this.#abort();
     this.#withdraw();
     this.#forget();
     this.#stopWaiting();
+    this.#connection.loop.deadlines.lift(this.#idle);
   }
 
   /** Tells when the server begins to end. */
@@ -168,7 +170,14 @@ export class ExchangeSession implements Session {
       const { responderTimeout } = this.#connection.context.settings;
       this.#connection.loop.deadlines.set(this.#answer, responderTimeout);
     }
-    if (exchange.lost !== undefined) this.#raise(exchange.finished ? "finished" : "taken");
+    this.#goOnIfAborted(exchange);
+  }
+
+  /** An aborted exchange makes way for the next, or the next client, when its user lets go of it. */
+  #goOnIfAborted(exchange: ServerExchange): void {
+    if (exchange.lost === undefined) return;
+    if (exchange.finished) this.#raise("finished");
+    else if (exchange.taken) this.#raise("taken");
   }
 
   #settles(exchange: ServerExchange): boolean {
@@ -365,7 +374,7 @@ export class ExchangeSession implements Session {
       this.#connection.client.lose(error);
       exchange?.abort();
     });
-    if (exchange !== undefined) this.progressed(exchange);
+    if (exchange !== undefined) this.#goOnIfAborted(exchange);
   }
 
   /** The instance is needed for another client, and so nobody shall keep this request. */

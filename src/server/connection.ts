@@ -131,6 +131,7 @@ export class ServerConnection {
   /** The connection is over: tells whoever wants to know. */
   end(): void {
     const { client, context } = this;
+    this.#countDropped(this.replies.close(this.goneError()));
     const [reason = "error", error] = [this.#reason, this.#error];
     this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));
     if (this.#process !== undefined) context.processes.release(this.#process);

@@ -150,9 +150,16 @@ export class Replies {
     }
   }
 
-  /** The connection is over. */
-  close(): void {
+  /**
+   * The connection is over: nothing completes any more.
+   *
+   * @returns How many messages are given up.
+   */
+  close(error: Error): number {
     this.#loop.deadlines.lift(this.#unread);
+    const head = this.#outbox.writing ? this.#outbox.take() : undefined;
+    if (head !== undefined) this.#drop(head, error);
+    return this.drop(error) + (head === undefined ? 0 : 1);
   }
 
   #fail(status: number): void {

@@ -682,7 +682,7 @@ export class Serving implements UserServer {
         this.#shutDown(timeout);
         this.#server.shutdown({ timeout }).then((report) => this.#check(report), () => {});
         // It may be called while the server tells one after the other.
-        queueMicrotask(() => this.#checkDraining());
+        Promise.resolve().then(() => this.#checkDraining());
         break;
       }
       case "dispose":
