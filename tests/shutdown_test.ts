@@ -1097,18 +1097,21 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     let report: unknown;
-    const server = world.serve((_request, exchange) => {
+    const server = world.serve(async (_request, exchange) => {
+      await responder();
       exchange.send("more");
-      return responder();
+      return await responder();
     }, {
       onDisconnect: async () => void (report ??= await server.shutdown()),
     });
     const [worker, other] = [await arrived(world), await arrived(world)];
     worker.write("work");
+    await world.idle();
+    works[0]?.("");
     other.close();
     await world.idle();
-    assertEquals(report, undefined);
-    works[0]?.("done");
+    assertEquals([worker.readText(), world.reasons, report], ["more", ["client"], undefined]);
+    works[1]?.("done");
     await world.idle();
     assertEquals(report, { ...NOTHING, exchanges: 1 });
     worker.close();
