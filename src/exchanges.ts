@@ -164,8 +164,9 @@ export interface ExchangesOptions {
   /**
    * Decides about each client, once, before anything of its first request is handed out: when that
    * has been read, or of a longer one its first 4,096 bytes. The rest is not read, nor is memory
-   * taken for it, before the client is let in. Decide by {@linkcode PipeClient.user}, for example. `false`, a throw and a rejection
-   * end the connection, and the request with it; what is thrown is reported on the console.
+   * taken for it, before the client is let in. Decide by {@linkcode PipeClient.user}, for example.
+   * `false`, a throw and a rejection end the connection, and the request with it; what is thrown is
+   * reported on the console.
    *
    * Nothing is read meanwhile, so a client that leaves is noticed when the decision has been made.
    * {@linkcode ExchangesOptions.responderTimeout} holds for the decision too.
