@@ -9,8 +9,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
-import { Status } from "../src/kernel.ts";
-import { type PipeServer, type Responder, serveOn } from "../src/serve.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import { type PipeServer, type Responder, serveOn } from "../src/exchange/serve.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 

@@ -2,8 +2,8 @@
 
 import { assert, assertEquals, assertFalse, assertRejects, assertStrictEquals } from "@std/assert";
 import { mock } from "node:test";
-import { Status } from "../src/kernel.ts";
-import type { PipeServer, Responder, ServeOptions } from "../src/serve.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import type { PipeServer, Responder, ServeOptions } from "../src/exchange/serve.ts";
 import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 

@@ -25,7 +25,7 @@
  * @module
  */
 
-import { type Step, tabulate, to } from "../state_machine.ts";
+import { type Step, tabulate, to } from "./state_machine.ts";
 
 /** The states; there is one object of each, so that states can be compared. */
 export type State =

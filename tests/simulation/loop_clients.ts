@@ -4,9 +4,9 @@
  * @module
  */
 
-import { callOn, connectOn } from "../../src/client.ts";
+import { callOn, connectOn } from "../../src/client/client.ts";
 import type { ClientConnection } from "../../src/pipe/connection.ts";
-import type { OpenLoop } from "../../src/isolate.ts";
+import type { OpenLoop } from "../../src/loop/isolate.ts";
 import type { Link, Sent, SentState } from "./model.ts";
 import type { Client, World } from "./world.ts";
 

@@ -4,25 +4,25 @@
  * @module
  */
 
-import type { PipeSecurity } from "./access.ts";
-import { currentWork, runFor } from "./caller.ts";
-import type { Exchange, ServerExchange } from "./exchange/exchange.ts";
-import { type ExchangeHandler, exchangeSessions } from "./exchange/exchange_session.ts";
+import type { PipeSecurity } from "../options/access.ts";
+import { currentWork, runFor } from "../loop/caller.ts";
+import type { Exchange, ServerExchange } from "./exchange.ts";
+import { type ExchangeHandler, exchangeSessions } from "./exchange_session.ts";
 import { type ExchangesOptions, onAbort } from "./exchanges.ts";
-import { isThenable, report } from "./hooks.ts";
-import { type OpenLoop, openLoop } from "./isolate.ts";
-import { isBytes, type Message } from "./message.ts";
+import { isThenable, report } from "../server/user_code.ts";
+import { type OpenLoop, openLoop } from "../loop/isolate.ts";
+import { isBytes, type Message } from "../pipe/message.ts";
 import {
   concurrencyLimit,
   optionalFunction,
   requireFunction,
   serverSettings,
   shutdownTimeout,
-} from "./options.ts";
-import { remove } from "./remove.ts";
-import { Server } from "./server/server.ts";
-import type { ShutdownReport } from "./server/tally.ts";
-import type { WaitLoop } from "./wait_loop.ts";
+} from "../options/options.ts";
+import { remove } from "../pipe/remove.ts";
+import { Server } from "../server/server.ts";
+import type { ShutdownReport } from "../server/tally.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 
 /** What a responder answers: one message, or nothing, and then no message is sent (one-way). */
 export type Reply = Message | undefined | void;

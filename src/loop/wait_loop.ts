@@ -34,8 +34,8 @@ import {
   Lane,
   Status,
   type Timer,
-} from "./kernel.ts";
-import { allocate } from "./message.ts";
+} from "../kernel/kernel.ts";
+import { allocate } from "../pipe/message.ts";
 import { nextMicrotask } from "./scheduling.ts";
 
 /** What lane IN submits besides reads. */

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { Backoff } from "./backoff.ts";
-import { isBelowPipe, systemError, timedOut } from "./errors.ts";
-import { type OpenLoop, openLoop } from "./isolate.ts";
-import { type Handle, isEnd, isShortage, Status } from "./kernel.ts";
-import { encodeMessage, type Message } from "./message.ts";
-import { callSettings, type ClientSettings, clientSettings } from "./options.ts";
-import { ClientConnection, type OpenPipe, type PipeConn } from "./pipe/connection.ts";
-import type { LoopUser, WaitFailure, WaitLoop } from "./wait_loop.ts";
+import { Backoff } from "../loop/backoff.ts";
+import { isBelowPipe, systemError, timedOut } from "../kernel/errors.ts";
+import { type OpenLoop, openLoop } from "../loop/isolate.ts";
+import { type Handle, isEnd, isShortage, Status } from "../kernel/kernel.ts";
+import { encodeMessage, type Message } from "../pipe/message.ts";
+import { callSettings, type ClientSettings, clientSettings } from "../options/options.ts";
+import { ClientConnection, type OpenPipe, type PipeConn } from "../pipe/connection.ts";
+import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 
 /** The longest pause between two attempts to open a pipe, in milliseconds. */
 const LONGEST_PAUSE = 50;
