@@ -23,7 +23,7 @@ import {
   type Timer,
   type Told,
 } from "../src/kernel/kernel.ts";
-import { nextTask, now, startTimer, stopTimer } from "../src/loop/scheduling.ts";
+import { nextTask, now, startTimer, stopTimer } from "../src/kernel/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";

@@ -3,7 +3,7 @@
 import { mock } from "node:test";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { descriptor, type IntegrityLevel, integrityLevel } from "../src/options/access.ts";
-import { connectOn } from "../src/client/client.ts";
+import { connectOn } from "../src/client/connect.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import type { PipeClient } from "../src/server/client.ts";
 import { Status } from "../src/kernel/kernel.ts";

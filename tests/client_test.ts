@@ -8,7 +8,8 @@ import {
   assertStrictEquals,
   fail,
 } from "@std/assert";
-import { callOn, connectOn, type ConnectOptions } from "../src/client/client.ts";
+import { callOn } from "../src/client/call.ts";
+import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
 import type { PipeConn } from "../src/pipe/connection.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/kernel.ts";

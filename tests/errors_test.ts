@@ -10,7 +10,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { callOn, connectOn } from "../src/client/client.ts";
+import { callOn } from "../src/client/call.ts";
+import { connectOn } from "../src/client/connect.ts";
 import { nameTaken, systemError, timedOut, WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/kernel.ts";
 import { serveOn } from "../src/exchange/serve.ts";

@@ -9,7 +9,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import { mock } from "node:test";
-import { callOn, type CallOptions, connectOn, type ConnectOptions } from "../src/client/client.ts";
+import { callOn } from "../src/client/call.ts";
+import { type CallOptions, connectOn, type ConnectOptions } from "../src/client/connect.ts";
 import { exchangesOn, type ExchangesOptions } from "../src/exchange/exchanges.ts";
 import {
   abortSignal,
@@ -23,7 +24,8 @@ import {
   serverSettings,
   shutdownTimeout,
 } from "../src/options/options.ts";
-import { type Responder, serveOn, type ServeOptions } from "../src/exchange/serve.ts";
+import { serveOn, type ServeOptions } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
 import type { ServerOptions } from "../src/server/server.ts";
 import { inWorld, type World } from "./fixture.ts";
 

@@ -10,7 +10,8 @@ import {
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import { Status } from "../src/kernel/kernel.ts";
-import { type PipeServer, type Responder, serveOn } from "../src/exchange/serve.ts";
+import { type PipeServer, serveOn } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { connectOn } from "../src/client/client.ts";
+import { connectOn } from "../src/client/connect.ts";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { ClientUser, PipeClient } from "../src/server/client.ts";
 import { Lane, Status } from "../src/kernel/kernel.ts";

@@ -35,8 +35,8 @@ import {
   Status,
   type Timer,
 } from "../kernel/kernel.ts";
-import { allocate } from "../pipe/message.ts";
-import { nextMicrotask } from "./scheduling.ts";
+import { allocate } from "./memory.ts";
+import { nextMicrotask } from "../kernel/scheduling.ts";
 
 /** What lane IN submits besides reads. */
 const LISTEN = -1;

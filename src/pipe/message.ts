@@ -45,15 +45,6 @@ export function encodeMessage(message: unknown): Uint8Array<ArrayBuffer> {
   );
 }
 
-/** Memory for a message; undefined if the program can have no more of it. */
-export function allocate(bytes: number): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    return new Uint8Array(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
 /** The text of a message, as UTF-8. */
 export function decodeMessage(bytes: Uint8Array): string {
   return decoder.decode(bytes);

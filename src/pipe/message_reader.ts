@@ -5,7 +5,7 @@
  */
 
 import { isEnd, isShortage, type Kernel, Lane, Status } from "../kernel/kernel.ts";
-import { allocate } from "./message.ts";
+import { allocate } from "../loop/memory.ts";
 import type { Operation, WaitLoop } from "../loop/wait_loop.ts";
 
 /** Bytes of the first read of a connection, and of each when its messages are short. */

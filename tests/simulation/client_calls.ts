@@ -6,7 +6,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { connectOn } from "../../src/client/client.ts";
+import { connectOn } from "../../src/client/connect.ts";
 import { type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
 import type { PipeConn } from "../../src/pipe/connection.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
