@@ -1,11 +1,12 @@
 /** Who may open a pipe, who is calling and who is let in: on the operating system in memory. */
 
+import { mock } from "node:test";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { descriptor, type IntegrityLevel, integrityLevel } from "../src/access.ts";
-import { connectOn } from "../src/client.ts";
-import { WindowsError } from "../src/errors.ts";
+import { descriptor, type IntegrityLevel, integrityLevel } from "../src/options/access.ts";
+import { connectOn } from "../src/client/connect.ts";
+import { WindowsError } from "../src/kernel/errors.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { Status } from "../src/kernel.ts";
+import { Status } from "../src/kernel/kernel.ts";
 import { fate, inWorld, NAME, nextTask, PATH, text, type World } from "./fixture.ts";
 import { USER } from "./memory/system.ts";
 import type { RawClient } from "./memory_kernel.ts";
@@ -231,8 +232,8 @@ Deno.test(
     assertEquals(await client.receiveText(), "20000");
     client.write("again");
     assertEquals(await client.receiveText(), "5");
-    // The first piece, the rest; then the second request, and one that does not come.
-    assertEquals(order.slice(0, 4), ["read", "read", "identify", "read"]);
+    // The first piece, the rest; then the second request.
+    assertEquals(order.slice(0, 4), ["read", "identify", "read", "read"]);
     assertEquals(order.filter((what) => what === "identify").length, 1);
     client.close();
     await world.idle();
@@ -552,25 +553,50 @@ Deno.test(
 );
 
 Deno.test(
+  "authorize() that throws at every connection does not flood the console, and is counted",
+  inWorld(async (world) => {
+    const planted = new Error("the directory is down");
+    const server = world.serve(() => "yes", {
+      authorize() {
+        throw planted;
+      },
+      onDisconnect: () => Promise.reject("no error"),
+    });
+    for (let i = 1; i <= 25; i++) {
+      await ask(world, "let me in");
+      if (i === 1) assertEquals(world.reports.splice(0), [planted, "no error"]);
+    }
+    const told = (kind: string, count: number) =>
+      `${kind} has been thrown ${count} times by now, at last:`;
+    const kinds = ['"authorize": Error: the directory is down', '"onDisconnect": an error'];
+    const errors = [planted, "no error"];
+    const by = (count: number) => kinds.flatMap((kind, i) => [told(kind, count), errors[i]]);
+    assertEquals(world.reports.splice(0), by(10));
+    await server.shutdown();
+    assertEquals(world.reports.splice(0), by(25));
+  }),
+);
+
+Deno.test(
   "authorize() refuses by false, a throw, a rejection and anything that is no boolean",
   inWorld(async (world) => {
-    const planted = new Error("planted");
+    const planted = (what: string) => new Error(`planted: ${what}`);
     const verdicts: [() => unknown, reported: boolean][] = [
       [() => false, false],
       [() => Promise.resolve(false), false],
       [() => {
-        throw planted;
+        throw planted("thrown");
       }, true],
-      [() => Promise.reject(planted), true],
+      [() => Promise.reject(planted("rejected")), true],
       [() => undefined, true],
       [() => Promise.resolve("yes"), true],
       [() => 1, true],
       [() => Symbol("yes"), true],
       [() => Object.create(null), true],
-      [() => Promise.resolve(Object.create(null)), true],
+      [() => Promise.resolve([]), true],
       [() => ({
         get then() {
-          throw planted;
+          throw planted("then");
         },
       }), true],
     ];
@@ -699,6 +725,73 @@ Deno.test(
     await server.shutdown();
   }),
 );
+
+for (const admitted of [true, false]) {
+  Deno.test(
+    `nothing but the first piece of a long request is read before its client is ${
+      admitted ? "admitted" : "refused"
+    }`,
+    inWorld(async (world) => {
+      const decision = Promise.withResolvers<boolean>();
+      const server = world.serve((request) => `${request.length}`, {
+        maxBuffered: 10_000,
+        authorize: () => decision.promise,
+      });
+      const read = mock.method(world.kernel, "read");
+      const clients = [world.connect(), world.connect()];
+      await world.idle();
+      for (const client of clients) client.write(new Uint8Array(10_000));
+      await world.idle();
+      assertEquals(read.mock.calls.map(({ arguments: [, , size] }) => size), [4096, 4096]);
+      assertEquals(world.held, 0);
+      decision.resolve(admitted);
+      await world.idle();
+      for (const client of clients) {
+        assertEquals(client.readText(), admitted ? "10000" : undefined);
+        client.close();
+      }
+      assertEquals(read.mock.calls.some(({ arguments: [, , size] }) => size > 4096), admitted);
+      await world.idle();
+      const reason = admitted ? "client" : "unauthorized";
+      assertEquals(world.reasons, [reason, reason]);
+      await server.shutdown();
+    }),
+  );
+}
+
+for (const what of ["leaves", "withdraws it", "withdraws it and sends another"]) {
+  Deno.test(
+    `a client with a long request ${what} while it is decided about`,
+    inWorld(async (world) => {
+      // What is being written when its writer leaves may stay, or go with it.
+      world.system.ways.keepsPending = false;
+      const decision = Promise.withResolvers<boolean>();
+      const served: number[] = [];
+      const server = world.serve((request) => void served.push(request.length), {
+        readBufferSize: 0,
+        authorize: () => decision.promise,
+      });
+      const client = world.connect();
+      await world.idle();
+      client.write(new Uint8Array(10_000));
+      await world.idle();
+      if (what === "leaves") client.close();
+      else assert(client.cancelWrite());
+      if (what === "withdraws it and sends another") client.write(new Uint8Array(9_999));
+      await world.idle();
+      decision.resolve(true);
+      await world.idle();
+      assertEquals(served, []);
+      if (what === "withdraws it") client.close();
+      await world.idle();
+      const glued = what === "withdraws it and sends another";
+      assertEquals(world.reasons, [glued ? "error" : "client"]);
+      assertEquals(world.held, 0);
+      if (glued) client.close();
+      await server.shutdown();
+    }),
+  );
+}
 
 Deno.test(
   "a shutdown waits for a decision, and for the answer after it",

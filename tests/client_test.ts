@@ -8,10 +8,11 @@ import {
   assertStrictEquals,
   fail,
 } from "@std/assert";
-import { callOn, connectOn, type ConnectOptions } from "../src/client.ts";
+import { callOn } from "../src/client/call.ts";
+import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
 import type { PipeConn } from "../src/pipe/connection.ts";
-import { WindowsError } from "../src/errors.ts";
-import { Status } from "../src/kernel.ts";
+import { WindowsError } from "../src/kernel/errors.ts";
+import { Status } from "../src/kernel/kernel.ts";
 import { type Fate, fate, inWorld, NAME, PATH, text, type World } from "./fixture.ts";
 import type { RawServer } from "./memory_kernel.ts";
 
@@ -474,6 +475,59 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "request() and send() take effect in the order of their calls",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const calls = [conn.request("one"), conn.send("two"), conn.request("three"), conn.send("four")]
+      .map((call: Promise<unknown>) => fate(call));
+    await world.idle();
+    assertEquals([server.readText(), server.readText()], ["one", "two"]);
+    assertEquals(server.readText(), undefined);
+    assertEquals(calls.map(({ state }) => state), ["pending", "resolved", "pending", "pending"]);
+    server.write("answer to one");
+    await world.idle();
+    assertEquals([server.readText(), server.readText()], ["three", "four"]);
+    assertEquals(calls.map(({ state }) => state), ["resolved", "resolved", "pending", "resolved"]);
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request() gets its answer although receive() is called while it waits for others",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const taken = [conn.request("one"), conn.request("two"), conn.receive()].map((call) =>
+      fate(call)
+    );
+    for (const answer of ["answer to one", "answer to two", "unasked"]) {
+      await world.idle();
+      server.write(answer);
+    }
+    await world.idle();
+    assertEquals(taken.map(decoded), ["answer to one", "answer to two", "unasked"]);
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "request() is refused while a receive() or a loop waits, and sends nothing",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    for (const wait of [() => conn.receive(), () => conn[Symbol.asyncIterator]().next()]) {
+      const waiting = wait();
+      await assertRejects(() => conn.request("x"), TypeError, "waits already");
+      server.write("unasked");
+      await waiting;
+    }
+    assertEquals(server.readText(), undefined);
+    conn.close();
+    server.close();
+  }),
+);
+
 // Sending and receiving
 
 Deno.test(
@@ -529,6 +583,42 @@ Deno.test(
     assertEquals(server.readText(), undefined);
     assertEquals(server.state, "closing");
     await assertRejects(() => conn.send("x"), Deno.errors.Interrupted);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "send() that Windows has taken resolves when its signal aborts, and nothing is closed",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const controller = new AbortController();
+    const { signal } = controller;
+    // Over before the call returns, and seen in the next turn.
+    const sent = fate(conn.send("at once", { signal }));
+    controller.abort();
+    await world.idle();
+    assertEquals([sent.state, server.readText(), server.state], [
+      "resolved",
+      "at once",
+      "connected",
+    ]);
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "send() that has pended resolves when its signal aborts after it was read",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, {}, { readBufferSize: 1 });
+    const controller = new AbortController();
+    const sent = fate(conn.send("pending", { signal: controller.signal }));
+    await world.idle();
+    assertEquals([sent.state, server.readText()], ["pending", "pending"]);
+    controller.abort();
+    await world.idle();
+    assertEquals([sent.state, server.state], ["resolved", "connected"]);
+    conn.close();
     server.close();
   }),
 );
@@ -655,6 +745,95 @@ Deno.test(
 );
 
 Deno.test(
+  "a loop over a connection ends quietly when its own program closes it",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const over = fate((async () => {
+      for await (const message of conn) fail(`there was a message: ${text(message)}`);
+    })());
+    await world.idle();
+    conn.close();
+    await world.idle();
+    assertEquals([over.state, world.running], ["resolved", false]);
+    server.close();
+  }),
+);
+
+Deno.test(
+  "a loop over a connection rejects when a message is too long",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world, { maxMessage: 1 });
+    const over = fate(conn[Symbol.asyncIterator]().next());
+    await world.idle();
+    server.write("xx");
+    await world.idle();
+    assertInstanceOf(over.error, Deno.errors.InvalidData);
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
+  "a connection whose end was seen closes itself, whoever has seen it",
+  inWorld(async (world) => {
+    const calls = [
+      (conn: PipeConn) => conn.receive(),
+      (conn: PipeConn) => conn.request("x").catch(() => null),
+      (conn: PipeConn) => conn.send("x").catch(() => null),
+      (conn: PipeConn) => conn[Symbol.asyncIterator]().next(),
+    ];
+    for (const call of calls) {
+      const [conn, server] = await connected(world);
+      server.close();
+      await call(conn);
+      await world.idle();
+      assertFalse(world.running);
+      assertEquals(await conn.receive(), null);
+    }
+  }),
+);
+
+Deno.test(
+  "a connection that a send found ended is kept for what is unread",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    server.write("the last");
+    server.close();
+    await assertRejects(() => conn.send("x"), Deno.errors.BrokenPipe);
+    assertEquals(text(await conn.receive() ?? new Uint8Array()), "the last");
+    assertEquals(await conn.receive(), null);
+    await world.idle();
+    assertFalse(world.running);
+  }),
+);
+
+Deno.test(
+  "nothing is in flight, and no wait keeps the program, while no call waits",
+  inWorld(async (world) => {
+    const [conn, server] = await connected(world);
+    const rests = async () => {
+      await world.idle();
+      const { inFlight, waiting, timers } = world.kernel.leftovers();
+      assertEquals({ inFlight, waiting, timers }, { inFlight: 0, waiting: 0, timers: 0 });
+    };
+    await rests();
+    const answer = conn.request("x");
+    await world.idle();
+    server.write("y");
+    await answer;
+    await rests();
+    const controller = new AbortController();
+    const forgotten = fate(conn.receive({ signal: controller.signal }));
+    await world.idle();
+    controller.abort();
+    await rests();
+    assertEquals(forgotten.state, "rejected");
+    conn.close();
+    server.close();
+  }),
+);
+
+Deno.test(
   "a connection is usable while it is iterated and afterwards",
   inWorld(async (world) => {
     const [conn, server] = await connected(world);
@@ -753,13 +932,19 @@ Deno.test(
 );
 
 Deno.test(
-  "a send that fails for an unexpected reason says so",
+  "a message that cannot be written rejects its call, and closes the connection",
   inWorld(async (world) => {
-    const [conn, server] = await connected(world);
-    world.kernel.failNext("write", STRANGE);
-    await assertRejects(() => conn.send("x"), WindowsError, "WriteFile, error 1117");
-    conn.close();
-    server.close();
+    for (const call of ["send", "request"] as const) {
+      const [conn, server] = await connected(world);
+      world.kernel.failNext("write", STRANGE);
+      const waiting = fate(conn.request("waiting"));
+      await assertRejects(() => conn[call]("x"), WindowsError, "WriteFile, error 1117");
+      assertInstanceOf(waiting.error, WindowsError);
+      await world.idle();
+      assertEquals([server.state, world.running], ["closing", false]);
+      await assertRejects(() => conn.send("x"), Deno.errors.Interrupted);
+      server.close();
+    }
   }),
 );
 

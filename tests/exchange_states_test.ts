@@ -14,9 +14,8 @@ import {
 import { assertTable, stepsOf, textOf } from "./state_tables.ts";
 
 const VARIABLES = {
-  READ: "known -|known rest|unknown -|unknown rest|unadmitted -",
-  ASKED: "- -|asks -|asks rest",
-  K: "known|unknown",
+  READ: "known -|known rest|unknown -|unadmitted -",
+  W: "-|asks",
   R: "-|rest",
   D: "-|disconnected",
   A: "none|reading|kept",
@@ -26,11 +25,12 @@ const VARIABLES = {
 const TABLE = `
 reading known R - + message              -> answering none free: deliver
 reading known R disconnected + message   -> answering none disconnected: deliver abort
-reading unknown R D + message            -> identifying - - D: identify
+reading known - D + partial              -> reading known rest D: readRest
+reading known - D + partial (last)       -> reading known rest D: readRest cancelRead
+reading unknown - D + message            -> identifying - - D: identify
+reading unknown - D + partial            -> identifying - rest D: identify
 reading unadmitted - D + message         -> identifying asks - D: identify
 reading unadmitted - D + partial         -> identifying asks rest D: identify
-reading K - D + partial                  -> reading K rest D: readRest
-reading K - D + partial (last)           -> reading K rest D: readRest cancelRead
 reading READ D + ended                   -> over: clientDisconnected
 reading READ D + cancelled, finish       -> over: sessionFinished
 reading READ D + broken, evict           -> over: sessionEvicted
@@ -39,11 +39,13 @@ reading READ D + drain                   -> same: cancelRead
 
 identifying - - - + identified           -> answering none free: deliver
 identifying - - disconnected + identified -> answering none disconnected: deliver abort
+identifying - rest D + identified        -> reading known rest D: readRest
+identifying - rest D + identified (last) -> reading known rest D: readRest cancelRead
 identifying asks R D + identified        -> authorizing R D: authorize
-identifying ASKED D + message, partial   -> same: identify
-identifying ASKED D + drain              -> same
-identifying ASKED D + finish             -> over: sessionFinished
-identifying ASKED D + evict              -> over: sessionEvicted
+identifying W R D + message, partial   -> same: identify
+identifying W R D + drain              -> same
+identifying W R D + finish             -> over: sessionFinished
+identifying W R D + evict              -> over: sessionEvicted
 
 authorizing - - + admitted               -> answering none free: deliver
 authorizing - disconnected + admitted    -> answering none disconnected: deliver abort
@@ -144,7 +146,7 @@ Deno.test("a request is delivered when it is whole, and its client identified an
   const delivering = STEPS.filter(({ step }) => step.commands.includes("deliver"));
   for (const { pair } of delivering) {
     assert(
-      /^reading known .* message|^identifying - .*|^authorizing - .* admitted/.test(pair),
+      /^reading known .* message|^identifying - - .*|^authorizing - .* admitted/.test(pair),
       pair,
     );
   }

@@ -10,8 +10,8 @@ import {
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { exchangesOn } from "../src/exchanges.ts";
-import { Status } from "../src/kernel.ts";
+import { exchangesOn } from "../src/exchange/exchanges.ts";
+import { Status } from "../src/kernel/kernel.ts";
 import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 

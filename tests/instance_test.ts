@@ -8,7 +8,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import * as exchange from "../src/exchange/exchange_states.ts";
 import * as lifecycle from "../src/server/lifecycle.ts";
-import type { Step } from "../src/state_machine.ts";
+import type { Step } from "../src/server/state_machine.ts";
 import { nameOf, stepsOf } from "./state_tables.ts";
 
 type State = lifecycle.State | exchange.State;
@@ -385,7 +385,7 @@ function explore(machines: Machines): World[] {
     for (const event of world.events) {
       add(world.after(event));
       const crashes = COMPLETIONS.some(([name]) => name === event);
-      for (let fuse = 0; crashes && fuse < 8; fuse++) add(world.after(event, fuse));
+      for (let fuse = 0; crashes && fuse < 12; fuse++) add(world.after(event, fuse));
     }
   }
   return [...seen.values()];

@@ -16,18 +16,18 @@ open + drain                     -> open: drainSession
 open + finish                    -> open: finishSession
 open + stop                      -> open: dropUnsent finishSession
 open + evict, writeFailed        -> open: evictSession
-open + clientDisconnected        -> closing reuse: dropUnsent cancelOut awaitQuiet
+open + clientDisconnected        -> closing reuse: dropUnsent cancelOut limitWrite awaitQuiet
 open + sessionFinished           -> closing -: cancelIn limitWrite awaitQuiet
-open + sessionEvicted, crashed   -> closing -: dropUnsent cancelOut disconnect cancelIn awaitQuiet
+open + sessionEvicted, crashed   -> closing -: dropUnsent EVICT
 
 closing R + connected, listenFailed, drain, finish, writeFailed  -> same
 closing R + stop                 -> same: dropUnsent
-closing R + evict, crashed       -> closing -: dropUnsent cancelOut disconnect cancelIn awaitQuiet
+closing R + evict, crashed       -> closing -: dropUnsent EVICT
 closing reuse + quiet            -> idle: recycle
 closing - + quiet                -> closed: close
 
 closed + drain, finish, stop, evict, writeFailed, crashed        -> closed
-`;
+`.replaceAll("EVICT", "cancelOut disconnect cancelIn limitWrite awaitQuiet");
 
 const STEPS = stepsOf(STATES, EVENTS, transition);
 

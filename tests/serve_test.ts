@@ -9,8 +9,9 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
-import { Status } from "../src/kernel.ts";
-import { type PipeServer, type Responder, serveOn } from "../src/serve.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import { type PipeServer, serveOn } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
@@ -1103,7 +1104,7 @@ Deno.test(
       assertEquals(await answers(world, client), ["answer"]);
       client.close();
       await server.shutdown();
-      assertEquals(console_.mock.callCount(), 7);
+      assertEquals(console_.mock.callCount(), 5);
     } finally {
       console_.mock.restore();
     }

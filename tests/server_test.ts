@@ -10,10 +10,10 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { WindowsError } from "../src/errors.ts";
-import { Status } from "../src/kernel.ts";
-import { serveOn } from "../src/serve.ts";
-import { WaitLoop } from "../src/wait_loop.ts";
+import { serveOn } from "../src/exchange/serve.ts";
+import { WindowsError } from "../src/kernel/errors.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import { WaitLoop } from "../src/loop/wait_loop.ts";
 import { failing, fate, inWorld, NAME, PATH, type World } from "./fixture.ts";
 import type { MemoryKernel, RawClient } from "./memory_kernel.ts";
 

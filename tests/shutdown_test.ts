@@ -2,8 +2,9 @@
 
 import { assert, assertEquals, assertFalse, assertRejects, assertStrictEquals } from "@std/assert";
 import { mock } from "node:test";
-import { Status } from "../src/kernel.ts";
-import type { PipeServer } from "../src/serve.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import type { PipeServer, ServeOptions } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
 import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
@@ -100,6 +101,72 @@ Deno.test(
     await world.pass(10);
     assertEquals(client.readText(), "9000");
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() lets a generator that pushes for ever end in time, by draining",
+  inWorld(async (world) => {
+    let waiting = 0;
+    const server = world.serve(async function* (_request, { draining, signal }) {
+      yield "first";
+      waiting++;
+      await new Promise((resolve) => draining.addEventListener("abort", resolve));
+      assertFalse(signal.aborted);
+      yield "last";
+    });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    assertEquals([client.readText(), waiting], ["first", 1]);
+    const shutdown = fate(server.shutdown());
+    await world.idle();
+    assertEquals(client.readText(), "last");
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    client.close();
+  }),
+);
+
+Deno.test(
+  "exchange.draining tells the responder that is at work, and nobody whose work is over",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const seen: AbortSignal[] = [];
+    const server = world.serve((_request, exchange) => {
+      seen.push(exchange.draining);
+      assertStrictEquals(exchange.draining, seen.at(-1));
+      if (seen.length === 2) exchange.reply("at once");
+      return seen.length === 2 ? responder().then(() => {}) : responder();
+    });
+    const clients = [await arrived(world), await arrived(world), await arrived(world)];
+    for (const client of clients) {
+      client.write("x");
+      await world.idle();
+    }
+    works[0]?.("done");
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    assertEquals(seen.map(({ aborted }) => aborted), [false, true, true]);
+    assert(seen[1]?.reason instanceof Deno.errors.Interrupted);
+    works[1]?.("");
+    works[2]?.("done");
+    await world.idle();
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    for (const client of clients) client.close();
+  }),
+);
+
+Deno.test(
+  "exchange.draining is aborted when it is first read after the server was stopped",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const questions = world.ask({ signal: controller.signal });
+    const client = await arrived(world);
+    client.write("x");
+    await world.idle();
+    controller.abort();
+    assert(questions.at().draining.aborted);
     client.close();
   }),
 );
@@ -861,5 +928,214 @@ Deno.test(
     await world.idle();
     assertEquals(returned.length, 2);
     assertFalse(world.running);
+  }),
+);
+
+// A shutdown that is awaited by whom it would wait for
+
+/** What a responder may do to shut its server down and answer. */
+type Quit = (shutDown: () => Promise<unknown>) => {
+  responder: Responder;
+  onError?: ServeOptions["onError"];
+};
+
+const QUITS: [string, Quit][] = [
+  ["at once", (shutDown) => ({
+    responder: () => shutDown().then(() => "bye"),
+  })],
+  ["after an await", (shutDown) => ({
+    async responder() {
+      await nextTask();
+      await shutDown();
+      return "bye";
+    },
+  })],
+  ["after its own reply", (shutDown) => ({
+    async responder(_request, { reply }) {
+      reply("bye");
+      await nextTask();
+      await shutDown();
+    },
+  })],
+  ["in a generator", (shutDown) => ({
+    async *responder() {
+      await nextTask();
+      await shutDown();
+      yield "bye";
+    },
+  })],
+  ["in onError", (shutDown) => ({
+    responder: () => Promise.reject(new Error("quit")),
+    async onError() {
+      await nextTask();
+      await shutDown();
+      return "bye";
+    },
+  })],
+  ["in a function that it calls", (shutDown) => {
+    const quit = async () => {
+      await nextTask();
+      await shutDown();
+    };
+    return { responder: async () => (await quit(), "bye") };
+  }],
+];
+
+for (const [how, quit] of QUITS) {
+  Deno.test(
+    `shutdown() that a responder awaits ${how} waits for all others, and not for it`,
+    inWorld(async (world) => {
+      let ended = 0;
+      const { works, responder: work } = workshop();
+      const { responder, onError } = quit(async () => {
+        await server.shutdown();
+        ended++;
+      });
+      const server = world.serve((request, exchange) => {
+        return exchange.text() === "work" ? work() : responder(request, exchange);
+      }, onError === undefined ? {} : { onError });
+      const [worker, quitter] = [await arrived(world), await arrived(world)];
+      worker.write("work");
+      await world.idle();
+      quitter.write("quit");
+      await world.idle();
+      assertEquals(ended, 0);
+      const outside = fate(server.shutdown());
+      works[0]?.("done");
+      await world.idle();
+      assertEquals([worker.readText(), quitter.readText(), ended], ["done", "bye", 1]);
+      assertEquals(outside.state, "resolved");
+      await server.finished;
+      worker.close();
+      quitter.close();
+    }),
+  );
+}
+
+Deno.test(
+  "shutdown() that two responders await waits for neither",
+  inWorld(async (world) => {
+    const { works, responder: pause } = workshop();
+    const reports: unknown[] = [];
+    const server = world.serve(async () => {
+      await pause();
+      reports.push(await server.shutdown());
+      return "bye";
+    });
+    const clients = [await arrived(world), await arrived(world)];
+    for (const client of clients) client.write("quit");
+    await world.idle();
+    works[0]?.("");
+    await world.idle();
+    assertEquals(reports, []);
+    works[1]?.("");
+    await world.idle();
+    assertEquals(reports, [NOTHING, NOTHING]);
+    for (const client of clients) {
+      assertEquals(client.readText(), "bye");
+      client.close();
+    }
+    assertEquals(await server.shutdown(), { ...NOTHING, exchanges: 2 });
+  }),
+);
+
+Deno.test(
+  "shutdown() that a responder of another server awaits waits for everybody",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    let report: unknown;
+    const server = world.serve(responder, { path: "other" });
+    const quitting = world.serve(async () => {
+      await nextTask();
+      report = await server.shutdown();
+      return "bye";
+    });
+    const quitter = await arrived(world);
+    const worker = world.system.connect("\\\\.\\pipe\\other");
+    worker.write("work");
+    await world.idle();
+    quitter.write("quit");
+    await world.idle();
+    assertEquals(report, undefined);
+    works[0]?.("done");
+    await world.idle();
+    assertEquals([report, quitter.readText()], [{ ...NOTHING, exchanges: 1 }, "bye"]);
+    quitter.close();
+    worker.close();
+    await quitting.shutdown();
+  }),
+);
+
+Deno.test(
+  "shutdown() that is called by what a responder started earlier waits for everybody",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const timer = Promise.withResolvers<void>();
+    let report: unknown;
+    const server = world.serve((_request, exchange) => {
+      if (exchange.text() === "work") return responder();
+      timer.promise.then(async () => report = await server.shutdown());
+      return Promise.resolve("started");
+    });
+    const [starter, worker] = [await arrived(world), await arrived(world)];
+    starter.write("start");
+    await world.idle();
+    worker.write("work");
+    await world.idle();
+    timer.resolve();
+    await world.idle();
+    assertEquals(report, undefined);
+    works[0]?.("done");
+    await world.idle();
+    assertEquals(report, { ...NOTHING, exchanges: 1 });
+    starter.close();
+    worker.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() that onDisconnect awaits waits for everybody, whoever queued the turn it is in",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    let report: unknown;
+    const server = world.serve(async (_request, exchange) => {
+      await responder();
+      exchange.send("more");
+      return await responder();
+    }, {
+      onDisconnect: async () => void (report ??= await server.shutdown()),
+    });
+    const [worker, other] = [await arrived(world), await arrived(world)];
+    worker.write("work");
+    await world.idle();
+    works[0]?.("");
+    other.close();
+    await world.idle();
+    assertEquals([worker.readText(), world.reasons, report], ["more", ["client"], undefined]);
+    works[1]?.("done");
+    await world.idle();
+    assertEquals(report, { ...NOTHING, exchanges: 1 });
+    worker.close();
+  }),
+);
+
+Deno.test(
+  "a loop over exchanges() can await the end of its own generator, and of another server",
+  inWorld(async (world) => {
+    const server = world.serve((request) => request, { path: "other" });
+    const seen: unknown[] = [];
+    const generator = world.exchanges();
+    const loop = (async () => {
+      for await (const { reply } of generator) {
+        seen.push(await server.shutdown());
+        reply("bye");
+        await generator.return();
+      }
+    })();
+    const client = await arrived(world);
+    client.write("quit");
+    await loop;
+    assertEquals([client.readText(), seen], ["bye", [NOTHING]]);
+    client.close();
   }),
 );

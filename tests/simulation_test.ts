@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { connectOn } from "../src/client.ts";
+import { connectOn } from "../src/client/connect.ts";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { ClientUser, PipeClient } from "../src/server/client.ts";
-import { Lane, Status } from "../src/kernel.ts";
+import { Lane, Status } from "../src/kernel/kernel.ts";
 import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
 import { clientCalls } from "./simulation/client_calls.ts";
@@ -502,6 +502,22 @@ Deno.test("the model sees who waits though nobody is at work", () => {
   told.complained(/^I7: client waits for room that nobody takes/);
 });
 
+Deno.test("the model sees a long request that is read before its client is admitted", () => {
+  const told = new Told();
+  const link = told.link(5_000);
+  told.model.readsOn(link);
+  assertEquals(told.complaints, []);
+  const server: ServerRecord = { ...told.server, authorizes: "some" };
+  link.server = server;
+  const session = told.model.asked(told.client(1), server);
+  told.model.decided(session, true);
+  told.model.readsOn(link);
+  assertEquals(told.complaints, []);
+  told.model.decided(session, false);
+  told.model.readsOn(link);
+  told.complained(/^a long request of client is read, who is not admitted/);
+});
+
 Deno.test("messages say whose they are", () => {
   assertEquals(senderOf(requestOf(300, 7, 5)), { sender: 300, number: 7 });
   assertEquals(senderOf(requestOf(300, 7, 4)), undefined);
@@ -532,6 +548,7 @@ function simulated() {
     opened() {},
     unknown() {},
     measured() {},
+    readsOn() {},
     evicted() {},
     withdrew() {},
     left() {},
@@ -555,10 +572,25 @@ Deno.test("I10 is broken when a completion is seen, and nobody will look", () =>
   kernel.checkLiveness();
   assertEquals(complaints, []);
   // Another submission, and be it one that fails, erases the signal before the wait begins.
-  kernel.read(kernel.create(PIPE, false).handle, 1, 10);
+  kernel.failNext("listen", Status.INVALID_HANDLE);
+  kernel.listen(kernel.create(PIPE, false).handle, 1);
   kernel.checkLiveness();
   assertMatch(complaints[0] ?? "", /^I10: a listen of 4 is over \(0\) and nobody will look/);
   client.close();
+});
+
+Deno.test("an instance that does not listen at once is complained of, and a write before a disconnect", () => {
+  const { kernel, handle, complaints } = simulated();
+  kernel.create(PIPE, false);
+  kernel.system.connect(PATH);
+  kernel.listen(handle, 0);
+  kernel.write(handle, 0, new Uint8Array(5_000));
+  kernel.disconnect(handle);
+  assertEquals(complaints, [
+    "instance 4 does not listen at once",
+    "instance 8 does not listen at once",
+    "a write is not cancelled before a disconnect",
+  ]);
 });
 
 Deno.test("I9 is broken when a completion is overlooked in turn after turn", () => {

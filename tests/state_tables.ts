@@ -8,7 +8,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Step } from "../src/state_machine.ts";
+import type { Step } from "../src/server/state_machine.ts";
 
 /** What the tables need to know of a state. */
 export interface Named {

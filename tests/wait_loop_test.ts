@@ -1,13 +1,13 @@
 import { mock } from "node:test";
 import { assert, assertEquals, assertFalse, assertGreater, assertLess } from "@std/assert";
-import { type Handle, Lane, type PipeSpec, Status } from "../src/kernel.ts";
+import { type Handle, Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
 import {
   type Completer,
   type LoopUser,
   Operation,
   type WaitFailure,
   WaitLoop,
-} from "../src/wait_loop.ts";
+} from "../src/loop/wait_loop.ts";
 import { fate, nextTask, PATH } from "./fixture.ts";
 import { MemoryKernel, NOTHING_LEFT, type RawClient } from "./memory_kernel.ts";
 
@@ -1144,11 +1144,24 @@ Deno.test("WaitLoop waits only while something is in flight", async () => {
 
 Deno.test("WaitLoop does not leave a wait behind when a turn sees the last completion", async () => {
   const bench = new Bench();
-  await bench.waitForNothing();
+  const { kernel, loop } = bench;
+  kernel.holdWaits = true;
+  const [side, client] = bench.pair();
+  loop.read(side.in, 10);
+  await bench.idle();
+  kernel.manual = true;
+  client.write("x");
+  loop.atNextTurn(() => {});
+  kernel.runTurn();
+  client.close();
+  // This fails at once, and takes back the signal of the read before.
+  loop.read(side.in, 10);
   await bench.turns();
-  assert(bench.kernel.returnWait());
+  assertEquals([side.got, kernel.waitState], [[Status.SUCCESS, Status.BROKEN], "dispatched"]);
+  kernel.enterWait();
+  assert(kernel.returnWait());
   await bench.turns();
-  assertEquals(bench.kernel.waitState, "none");
+  assertEquals(kernel.waitState, "none");
   await bench.end();
 });
 

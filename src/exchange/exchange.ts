@@ -4,9 +4,9 @@
  * @module
  */
 
-import { DONE, rejected } from "../promises.ts";
-import { decodeMessage, encodeMessage, type Message } from "../message.ts";
-import { LazySignal } from "../lazy_signal.ts";
+import { DONE, rejected } from "../server/promises.ts";
+import { decodeMessage, encodeMessage, type Message } from "../pipe/message.ts";
+import { LazySignal } from "../server/lazy_signal.ts";
 import type { PipeClient, ServerClient } from "../server/client.ts";
 import type { ExchangeSession } from "./exchange_session.ts";
 
@@ -38,9 +38,10 @@ export interface Exchange {
    */
   readonly signal: AbortSignal;
   /**
-   * Aborts when a shutdown of the server begins, so that a generator that would go on for ever can
-   * end in time; aborted beforehand if it has begun. Nobody is disconnected because of it. When the
-   * server stops at once, it aborts too. The reason is a `Deno.errors.Interrupted`.
+   * Aborts when the server begins to shut down, or stops at once, while the exchange is open or its
+   * responder is at work; aborted beforehand if that has begun. So a generator that pushes for ever
+   * can end in time: without a look at it, nothing changes. The reason is a
+   * `Deno.errors.Interrupted`.
    */
   readonly draining: AbortSignal;
   /** The request, decoded as UTF-8. */
@@ -87,6 +88,7 @@ export class ServerExchange implements Exchange {
   readonly request: Uint8Array<ArrayBuffer>;
   readonly #session: ExchangeSession;
   #signal: LazySignal | undefined = undefined;
+  #draining: LazySignal | undefined = undefined;
   #answered = false;
   #lost: Error | undefined = undefined;
   #taken = false;
@@ -138,7 +140,12 @@ export class ServerExchange implements Exchange {
   }
 
   get draining(): AbortSignal {
-    return this.#session.draining;
+    if (this.#draining === undefined) {
+      this.#draining = new LazySignal();
+      this.#session.draining.follow(this.#draining);
+      this.#forgetDraining();
+    }
+    return this.#draining.get();
   }
 
   get text(): () => string {
@@ -165,7 +172,7 @@ export class ServerExchange implements Exchange {
   answer(message: Message, last: boolean): Promise<void> {
     const bytes = encodeMessage(message);
     this.#refuseTwice();
-    if (last) this.#answered = true;
+    if (last) this.#setAnswered();
     if (this.#lost !== undefined) return rejected(this.#lost);
     return this.#session.answer(this, bytes, last, typeof message === "string");
   }
@@ -173,13 +180,14 @@ export class ServerExchange implements Exchange {
   /** Settles the exchange without a last message. */
   settle(): void {
     this.#refuseTwice();
-    this.#answered = true;
+    this.#setAnswered();
     if (this.#lost === undefined) this.#session.settle(this);
   }
 
   /** No answer can reach the client any more. Says so to nobody yet: see `abort`. */
   lose(reason: Error): void {
     if (this.open) this.#lost = reason;
+    this.#forgetDraining();
   }
 
   /** Runs the user's abort listeners, if the exchange was lost. */
@@ -196,7 +204,19 @@ export class ServerExchange implements Exchange {
   /** The user is through with it. */
   finish(): void {
     this.#finished = true;
+    this.#forgetDraining();
     this.#session.progressed(this);
+  }
+
+  #setAnswered(): void {
+    this.#answered = true;
+    this.#forgetDraining();
+  }
+
+  /** Nobody is left who could end in time. */
+  #forgetDraining(): void {
+    if (this.#draining === undefined || this.open || !this.#finished) return;
+    this.#session.draining.forget(this.#draining);
   }
 
   #refuseTwice(): void {

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { Deadline } from "../deadlines.ts";
+import { Deadline } from "../loop/deadlines.ts";
 import type { ServerConnection } from "../server/connection.ts";
+import type { Draining } from "../server/draining.ts";
 import {
   type DisconnectReason,
   readError,
@@ -15,7 +16,7 @@ import {
   unread,
 } from "../server/end_reasons.ts";
 import type { Session, Sessions } from "../server/session.ts";
-import type { Step } from "../state_machine.ts";
+import type { Step } from "../server/state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
 import {
   awaitsRequest,
@@ -30,8 +31,8 @@ import {
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
-  /** Whether somebody still works on an exchange; a shutdown waits for that. */
-  readonly busy: boolean;
+  /** How many exchanges somebody works on, or will; a shutdown waits for them. */
+  readonly atWork: number;
   /** Whether exchanges wait only because the turn was too short for them. */
   readonly resuming: boolean;
   /** A request: to be taken, answered and finished. */
@@ -43,8 +44,8 @@ export interface ExchangeHandler {
 /** The sessions of a server whose requests somebody answers. */
 export function exchangeSessions(handler: ExchangeHandler): Sessions {
   return {
-    get busy() {
-      return handler.busy;
+    get atWork() {
+      return handler.atWork;
     },
     create: (connection) => new ExchangeSession(connection, handler),
   };
@@ -79,6 +80,11 @@ export class ExchangeSession implements Session {
   /** See {@linkcode Session}. */
   get busy(): boolean {
     return this.#exchange !== undefined || this.#state.name === "authorizing";
+  }
+
+  /** See {@linkcode Session}. */
+  get work(): ServerExchange | undefined {
+    return this.#exchange;
   }
 
   /** See {@linkcode Session}. */
@@ -128,12 +134,12 @@ export class ExchangeSession implements Session {
     this.#forget();
     this.#stopWaiting();
     this.#connection.reader.discard();
-    this.#watchTime();
+    this.#connection.loop.deadlines.lift(this.#idle);
   }
 
-  /** Aborts when a shutdown of the server begins. */
-  get draining(): AbortSignal {
-    return this.#connection.context.drainingSignal.get();
+  /** Tells when the server begins to end. */
+  get draining(): Draining {
+    return this.#connection.context.drain;
   }
 
   /** A message of an exchange, the last one if `last`. To be called while it is open. */
@@ -166,7 +172,14 @@ export class ExchangeSession implements Session {
       const { responderTimeout } = this.#connection.context.settings;
       this.#connection.loop.deadlines.set(this.#answer, responderTimeout);
     }
-    if (exchange.lost !== undefined) this.#raise(exchange.finished ? "finished" : "taken");
+    this.#goOnIfAborted(exchange);
+  }
+
+  /** An aborted exchange makes way for the next, or the next client, when its user lets go of it. */
+  #goOnIfAborted(exchange: ServerExchange): void {
+    if (exchange.lost === undefined) return;
+    if (exchange.finished) this.#raise("finished");
+    else if (exchange.taken) this.#raise("taken");
   }
 
   #settles(exchange: ServerExchange): boolean {
@@ -363,7 +376,7 @@ export class ExchangeSession implements Session {
       this.#connection.client.lose(error);
       exchange?.abort();
     });
-    if (exchange !== undefined) this.progressed(exchange);
+    if (exchange !== undefined) this.#goOnIfAborted(exchange);
   }
 
   /** The instance is needed for another client, and so nobody shall keep this request. */

@@ -12,8 +12,9 @@
  * | aborted     | nothing                     | has disconnected; its last exchange is not taken   |
  * | over        | what is still to complete   | is the instance's concern                          |
  *
- * `who` says what is known of the client: `"unknown"` is identified with its first message,
- * `"unadmitted"` with the first piece of it, and is admitted or refused before the rest is read.
+ * `who` says what is known of the client. One that is `"unknown"` is identified with its first
+ * message, or the first piece of a long one; one that is `"unadmitted"` is then admitted or refused.
+ * Nothing more of it is read before.
  * `ahead` says what became of a read that is submitted while an exchange is open: in flight
  * ("reading"), or completed, with its message kept where it is until the exchange is settled
  * ("kept"). `disconnected` marks a client that has left while requests of it may still be in the
@@ -29,7 +30,7 @@
  * @module
  */
 
-import { type Step as StepOf, tabulate, to as toState } from "../state_machine.ts";
+import { type Step as StepOf, tabulate, to as toState } from "../server/state_machine.ts";
 
 /** What is known of the client. */
 export type Who = "known" | "unknown" | "unadmitted";
@@ -137,15 +138,14 @@ const OUT = ["free", "busy", "disconnected"] as const;
 const ABORTED: State = { name: "aborted" };
 const OVER: State = { name: "over" };
 
-/** Of a client that is not admitted, only the first piece of a message is read. */
+/** The rest of a message is only read of a client that is known. */
 const READING = WHO.map((who) =>
-  (who === "unadmitted" ? [false] : NO_YES).map((rest) =>
+  (who === "known" ? NO_YES : [false]).map((rest) =>
     NO_YES.map((disconnected): State => ({ name: "reading", who, rest, disconnected }))
   )
 );
-/** Of a client that needs no admission, the whole first message is read. */
 const IDENTIFYING = NO_YES.map((asks) =>
-  (asks ? NO_YES : [false]).map((rest) =>
+  NO_YES.map((rest) =>
     NO_YES.map((disconnected): State => ({ name: "identifying", asks, rest, disconnected }))
   )
 );
@@ -232,8 +232,8 @@ function deliver(disconnected: boolean): Step {
 }
 
 /** What is there of the last request is read, and nothing of it waited for. */
-function readRest(who: Who, disconnected: boolean, last: boolean): Step {
-  return to(reading(who, true, disconnected), "readRest", ...(last ? CANCEL_READ : []));
+function readRest(disconnected: boolean, last: boolean): Step {
+  return to(reading("known", true, disconnected), "readRest", ...(last ? CANCEL_READ : []));
 }
 
 const CANCEL_READ: readonly Command[] = ["cancelRead"];
@@ -269,8 +269,8 @@ function fromReading(
       return to(identifying(who === "unadmitted", false, disconnected), "identify");
     case "partial":
       if (rest) return undefined;
-      if (who === "unadmitted") return to(identifying(true, true, disconnected), "identify");
-      return readRest(who, disconnected, last);
+      if (who === "known") return readRest(disconnected, last);
+      return to(identifying(who === "unadmitted", true, disconnected), "identify");
     case "ended":
       return to(OVER, "clientDisconnected");
     case "cancelled":
@@ -291,11 +291,13 @@ function fromReading(
 function fromIdentifying(
   state: State & { name: "identifying" },
   event: Event,
+  last: boolean,
 ): Step | undefined {
   const { asks, rest, disconnected } = state;
   switch (event) {
     case "identified":
-      return asks ? to(authorizing(rest, disconnected), "authorize") : deliver(disconnected);
+      if (asks) return to(authorizing(rest, disconnected), "authorize");
+      return rest ? readRest(disconnected, last) : deliver(disconnected);
     case "message":
     case "partial":
       // After a shortage.
@@ -318,7 +320,7 @@ function fromAuthorizing(
 ): Step | undefined {
   switch (event) {
     case "admitted":
-      return state.rest ? readRest("known", state.disconnected, last) : deliver(state.disconnected);
+      return state.rest ? readRest(state.disconnected, last) : deliver(state.disconnected);
     case "refused":
       return to(OVER, "sessionFinished");
     case "drain":
@@ -456,7 +458,7 @@ function decide(state: State, event: Event, last: boolean): Step | undefined {
     case "reading":
       return fromReading(state, event, last);
     case "identifying":
-      return fromIdentifying(state, event);
+      return fromIdentifying(state, event, last);
     case "authorizing":
       return fromAuthorizing(state, event, last);
     case "answering":

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type IntegrityLevel, integrityLevel } from "../access.ts";
-import { systemError } from "../errors.ts";
-import { type Identified, Status } from "../kernel.ts";
-import { LazySignal } from "../lazy_signal.ts";
+import { type IntegrityLevel, integrityLevel } from "../options/access.ts";
+import { systemError } from "../kernel/errors.ts";
+import { type Identified, Status } from "../kernel/kernel.ts";
+import { LazySignal } from "./lazy_signal.ts";
 import type { ServerConnection } from "./connection.ts";
 import { TOO_EARLY } from "./end_reasons.ts";
 
@@ -85,7 +85,9 @@ export interface PipeClient {
    *   and without `authorize`, and so without what is needed to ask.
    * @throws {WindowsError} If Windows does not tell, for example of a client that connected with
    *   `SECURITY_ANONYMOUS`; `Deno.errors.PermissionDenied` or `Deno.errors.BrokenPipe` where these
-   *   fit.
+   *   fit. Code 1368 also if the client connected in the moment between the creation of an instance
+   *   and its listening, with an identity that is fixed at the opening (without
+   *   `SECURITY_CONTEXT_TRACKING`): Windows has forgotten it then, and the client may try again.
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-impersonatenamedpipeclient}
    */
   user(): ClientUser;

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { systemError } from "../errors.ts";
-import { isEnd, isShortage, Status } from "../kernel.ts";
+import { systemError } from "../kernel/errors.ts";
+import { isEnd, isShortage, Status } from "../kernel/kernel.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
 import { type DisconnectReason, timedOut, tooMany } from "./end_reasons.ts";
@@ -131,6 +131,7 @@ export class ServerConnection {
   /** The connection is over: tells whoever wants to know. */
   end(): void {
     const { client, context } = this;
+    this.#countDropped(this.replies.close(this.goneError()));
     const [reason = "error", error] = [this.#reason, this.#error];
     this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));
     if (this.#process !== undefined) context.processes.release(this.#process);

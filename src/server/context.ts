@@ -6,9 +6,9 @@
 
 import type { AccountNames } from "./account_names.ts";
 import type { Budget } from "./budget.ts";
-import type { LazySignal } from "../lazy_signal.ts";
+import type { Draining } from "./draining.ts";
 import type { ServerHooks } from "./hooks.ts";
-import type { ServerSettings } from "../options.ts";
+import type { ServerSettings } from "../options/options.ts";
 import type { ProcessLimit } from "./process_limit.ts";
 import type { Sessions } from "./session.ts";
 import type { Tally } from "./tally.ts";
@@ -27,8 +27,8 @@ export interface ServerContext {
   readonly sessions: Sessions;
   /** No further requests are wanted. */
   draining: boolean;
-  /** Aborts when that begins. */
-  readonly drainingSignal: LazySignal;
+  /** Tells whoever looks when that begins. */
+  readonly drain: Draining;
   /** How many clients have come. */
   clients: number;
 }

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { askHook, callHook } from "../hooks.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import { askHook, callHook, HookReports } from "./user_code.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { PipeClient, ServerClient } from "./client.ts";
 import type { DisconnectReason } from "./end_reasons.ts";
 
@@ -30,6 +30,7 @@ export class ServerHooks {
   readonly #options: HookOptions;
   readonly #loop: WaitLoop;
   readonly #onTold: () => void;
+  readonly #reports = new HookReports();
   /** Ends that `onDisconnect` is still to be told of. */
   readonly #untold: End[] = [];
 
@@ -52,13 +53,13 @@ export class ServerHooks {
 
   /** Clients can connect. */
   listening(path: string): void {
-    callHook(this.#options.onListen, { path });
+    callHook(this.#fail("onListen"), this.#options.onListen, { path });
   }
 
   /** Asks the program whether to let a client in. */
   authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void {
     const { authorize = () => true } = this.#options;
-    askHook("authorize", authorize, answered, client);
+    askHook("authorize", this.#fail("authorize"), authorize, answered, client);
   }
 
   /**
@@ -76,10 +77,21 @@ export class ServerHooks {
     while (this.busy) this.#tell();
   }
 
+  /** The server has ended: tells of errors that were not reported one by one. */
+  close(): void {
+    this.#reports.close();
+  }
+
+  /** What hooks throw is reported. */
+  #fail(hook: string): (error: unknown) => void {
+    return (error) => this.#reports.add(hook, error);
+  }
+
   #tell(): void {
     const end = this.#untold.shift();
     if (end === undefined) return;
-    callHook(this.#options.onDisconnect, end.client, end.reason, end.error);
+    const { client, reason, error } = end;
+    callHook(this.#fail("onDisconnect"), this.#options.onDisconnect, client, reason, error);
     this.#onTold();
   }
 }

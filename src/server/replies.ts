@@ -5,13 +5,13 @@
  * @module
  */
 
-import { Deadline } from "../deadlines.ts";
-import { Status } from "../kernel.ts";
-import { LAST_WRITE_TIMEOUT } from "../options.ts";
+import { Deadline } from "../loop/deadlines.ts";
+import { Status } from "../kernel/kernel.ts";
+import { LAST_WRITE_TIMEOUT } from "../options/options.ts";
 import { Outbox } from "../pipe/outbox.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
-import { DONE, rejected } from "../promises.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import { DONE, rejected } from "./promises.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerConnection } from "./connection.ts";
 
 /** A message on its way out. */
@@ -150,9 +150,16 @@ export class Replies {
     }
   }
 
-  /** The connection is over. */
-  close(): void {
+  /**
+   * The connection is over: nothing completes any more.
+   *
+   * @returns How many messages are given up.
+   */
+  close(error: Error): number {
     this.#loop.deadlines.lift(this.#unread);
+    const head = this.#outbox.writing ? this.#outbox.take() : undefined;
+    if (head !== undefined) this.#drop(head, error);
+    return this.drop(error) + (head === undefined ? 0 : 1);
   }
 
   #fail(status: number): void {

@@ -4,21 +4,22 @@
  * @module
  */
 
-import type { PipeSecurity } from "../access.ts";
-import { Deadline } from "../deadlines.ts";
-import { nameTaken, systemError } from "../errors.ts";
-import { Status } from "../kernel.ts";
-import { LazySignal } from "../lazy_signal.ts";
-import type { ServerSettings } from "../options.ts";
-import type { LoopUser, WaitFailure, WaitLoop } from "../wait_loop.ts";
+import type { PipeSecurity } from "../options/access.ts";
+import { Deadline } from "../loop/deadlines.ts";
+import { nameTaken, systemError } from "../kernel/errors.ts";
+import { Status } from "../kernel/kernel.ts";
+import type { ServerSettings } from "../options/options.ts";
+import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";
 import type { ServerContext } from "./context.ts";
 import { securityDescriptor } from "./descriptor.ts";
+import { Draining } from "./draining.ts";
 import { type HookOptions, ServerHooks } from "./hooks.ts";
 import { InstancePool } from "./pool.ts";
 import { ProcessLimit } from "./process_limit.ts";
 import type { Sessions } from "./session.ts";
+import { ShutdownReports, type Work } from "./shutdown_reports.ts";
 import { type ShutdownReport, Tally } from "./tally.ts";
 
 /** How long cancelled listens and reads may still take when the time has run out, in milliseconds. */
@@ -43,7 +44,8 @@ export class Server implements LoopUser {
   readonly #ended = Promise.withResolvers<void>();
   readonly #deadline = new Deadline(() => this.#timeOut());
   #late = false;
-  #report: Promise<ShutdownReport> | undefined = undefined;
+  readonly #reports: ShutdownReports;
+  #reported = false;
   #error: Error | undefined = undefined;
   #leaving = false;
 
@@ -63,7 +65,7 @@ export class Server implements LoopUser {
       tally: new Tally(),
       sessions,
       draining: false,
-      drainingSignal: new LazySignal(),
+      drain: new Draining(),
       clients: 0,
     };
     this.#pool = new InstancePool(loop, this.#context, {
@@ -72,6 +74,7 @@ export class Server implements LoopUser {
     });
     this.finished = this.#ended.promise;
     this.finished.catch(() => {});
+    this.#reports = new ShutdownReports(this.#context.tally, this.finished);
   }
 
   /**
@@ -103,24 +106,26 @@ export class Server implements LoopUser {
     });
   }
 
-  /** Takes no new clients, lets open exchanges finish, and ends; evicts the rest at the timeout. */
-  shutdown(timeout: number): Promise<ShutdownReport> {
+  /**
+   * Takes no new clients, lets open exchanges finish, and ends; evicts the rest at the timeout.
+   *
+   * @param caller The work that calls, and may wait: it is not waited for.
+   */
+  shutdown(timeout: number, caller?: Work): Promise<ShutdownReport> {
     if (this.#phase === "listening") {
       this.#enter("draining");
       this.#loop.deadlines.set(this.#deadline, timeout);
       for (const instance of this.#pool.instances) instance.drain();
-      this.#abortDraining();
+      this.#tellDraining();
       this.endIfDone();
-    } else if (this.#report === undefined && !this.#pool.empty) {
+    } else if (!this.#reported && !this.#pool.empty) {
       // It was stopped, and what is being written may take longer than this.
       this.#loop.deadlines.set(this.#deadline, timeout);
     }
-    if (this.#report === undefined) {
-      this.#report = this.finished.then(() => this.#context.tally.report());
-      // It may be dropped, as `finished` may.
-      this.#report.catch(() => {});
-    }
-    return this.#report;
+    this.#reported = true;
+    const report = this.#reports.for(caller);
+    if (caller !== undefined) this.endIfDone();
+    return report;
   }
 
   /** Ends now: waits only for what is being written. */
@@ -128,14 +133,16 @@ export class Server implements LoopUser {
     if (this.#phase === "stopped") return;
     this.#enter("stopped");
     for (const instance of this.#pool.instances) instance.stop("server");
-    this.#abortDraining();
+    this.#tellDraining();
     this.endIfDone();
   }
 
   /** Ends when that is wanted and nothing is left: no instance, and no responder at work. */
   endIfDone(): void {
-    if (!this.#context.draining || !this.#pool.empty || this.#hooks.busy) return;
-    if (this.#phase === "stopped" || !this.#sessions.busy) this.#end();
+    if (!this.#context.draining || this.#hooks.busy) return;
+    const { atWork } = this.#sessions;
+    if (this.#pool.empty && (this.#phase === "stopped" || atWork === 0)) return this.#end();
+    this.#reports.look(this.#pool.instances.map(({ session }) => session?.work), atWork);
   }
 
   /** See {@linkcode LoopUser}. */
@@ -156,8 +163,8 @@ export class Server implements LoopUser {
   }
 
   /** Runs the user's abort listeners. */
-  #abortDraining(): void {
-    this.#context.drainingSignal.abort(
+  #tellDraining(): void {
+    this.#context.drain.begin(
       new Deno.errors.Interrupted(`Cannot go on for long: "${this.path}" is being shut down`),
     );
   }
@@ -205,6 +212,7 @@ export class Server implements LoopUser {
     this.#leaving = true;
     this.#loop.deadlines.lift(this.#deadline);
     this.#context.accounts.close();
+    this.#hooks.close();
     this.#loop.leave(this).then(() => {
       if (this.#error === undefined) this.#ended.resolve();
       else this.#ended.reject(this.#error);

@@ -6,11 +6,14 @@
  */
 
 import type { ServerConnection } from "./connection.ts";
+import type { Work } from "./shutdown_reports.ts";
 
 /** See the module. */
 export interface Session {
   /** Whether a request of the client is being looked at or answered. */
   readonly busy: boolean;
+  /** The work that a shutdown waits for, if there is any. */
+  readonly work: Work | undefined;
   /** The client is there; or it came, perhaps sent something, and has disconnected. */
   begin(disconnected: boolean): void;
   /** The read completed. */
@@ -29,8 +32,8 @@ export interface Session {
 
 /** The sessions of a server, all of one kind. */
 export interface Sessions {
-  /** Whether somebody still works on a session that is over; a shutdown waits for that. */
-  readonly busy: boolean;
+  /** How much work there is, that of sessions that are over included; a shutdown waits for it. */
+  readonly atWork: number;
   /** Makes the session of a client that has come. */
   create(connection: ServerConnection): Session;
 }

@@ -6,10 +6,10 @@
  */
 
 import { setImmediate } from "node:timers";
-import { connectOn } from "../../src/client.ts";
-import { type Handle, Lane, Status } from "../../src/kernel.ts";
+import { connectOn } from "../../src/client/connect.ts";
+import { type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
 import type { PipeConn } from "../../src/pipe/connection.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemoryKernel, NOTHING_LEFT, type RawServer } from "../memory_kernel.ts";
 import { Random } from "./random.ts";
 
@@ -49,10 +49,13 @@ function pad(text: string, size: number): string {
 /** What the client's last write was, and how it went. */
 class CallsKernel extends MemoryKernel {
   last: { readonly text: string; readonly status: number } | undefined;
+  /** What was ever submitted. */
+  readonly submitted = new Set<string>();
 
   override write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number {
     const status = super.write(handle, slot, message);
     this.last = { text: decoder.decode(message), status };
+    this.submitted.add(this.last.text);
     return status;
   }
 
@@ -97,9 +100,12 @@ class Story {
       readBufferSize: random.pick([0, 8, 64, 4096]),
       writeBufferSize: random.pick([0, 64, 65_536]),
     });
-    const [holds, lies, late] = [0.3, 0.2, 0.3].map((rate) => random.chance(0.5) ? rate : 0);
+    const [holds, lies, late, waits] = [0.3, 0.2, 0.3, 0.5].map((rate) =>
+      random.chance(0.5) ? rate : 0
+    );
     const fails = random.chance(0.2) ? 0.03 : 0;
     kernel.decisions.shows = () => !random.chance(holds ?? 0);
+    kernel.decisions.entersWait = () => !random.chance(waits ?? 0);
     kernel.decisions.cancels = () => !random.chance(late ?? 0);
     kernel.decisions.answers = (_submission, truth) =>
       truth === Status.SUCCESS && random.chance(lies ?? 0) ? Status.PENDING : truth;
@@ -113,11 +119,15 @@ class Story {
   async run(): Promise<string | undefined> {
     const loop = new WaitLoop(this.#kernel);
     const conn = await connectOn(() => loop, { path: PATH });
+    // Another connection, which rests, keeps the loop when the first one is gone.
+    const other = this.#kernel.system.serve(`${PATH} of others`);
+    const idle = await connectOn(() => loop, { path: `${PATH} of others` });
     for (let i = this.#random.between(20, 120); i > 0 && this.#violation === undefined; i--) {
       this.#act(conn);
       await this.#settle();
     }
-    if (this.#violation === undefined) await this.#end(conn);
+    if (this.#violation === undefined) await this.#end(conn, idle);
+    other.close();
     return this.#violation;
   }
 
@@ -173,7 +183,7 @@ class Story {
     const [late] = kernel.late();
     if (late !== undefined && this.#random.chance(0.3)) return kernel.end(late, Status.CANCELLED);
     if (this.#random.chance(0.5) && kernel.deliver()) return true;
-    return kernel.runTurn() > 0 || kernel.returnWait() || kernel.deliver() ||
+    return kernel.runTurn() > 0 || kernel.returnWait() || kernel.enterWait() || kernel.deliver() ||
       late !== undefined && kernel.end(late, Status.CANCELLED);
   }
 
@@ -217,16 +227,13 @@ class Story {
   }
 
   #abort(made: Made): void {
-    const { kind, number, state, text, controller } = made;
+    const { kind, state, text, controller } = made;
     if (controller.signal.aborted || kind === "iterate") return;
     const written = this.#kernel.written(text);
     if (state === "open" && made.bound === undefined) {
-      const waits = this.#open().some((other) => other.kind === "request" && other.number < number);
-      if (kind === "receive") made.bound = "rejected";
-      if (kind === "send" && written === "done") made.bound = "resolved";
-      if (kind === "send" && written === "pending" || kind === "request" && !waits) {
-        this.#mayClose = true;
-      }
+      if (!this.#kernel.submitted.has(text)) made.bound = "rejected";
+      else if (kind === "send" && written === "done") made.bound = "resolved";
+      else if (kind === "request" || written === "pending") this.#mayClose = true;
       // A message that comes all the same is the next one's.
       if (kind !== "send") this.#mixed = true;
     }
@@ -343,10 +350,8 @@ class Story {
     if (!this.#mayClose && this.#server.state === "closing") this.#violate("it closes by itself");
     for (const made of this.#made) {
       const { bound, state } = made;
-      if (bound === undefined || state === "open" || state === bound) continue;
-      if (bound === "resolved" || this.#byteType || made.kind === "request") {
-        this.#violate(`${show(made)} is ${state}`);
-      }
+      const isWrong = bound !== undefined && state !== "open" && state !== bound;
+      if (isWrong) this.#violate(`${show(made)} is ${state}`);
     }
   }
 
@@ -358,22 +363,37 @@ class Story {
     } while (this.#goOn());
   }
 
-  async #end(conn: PipeConn): Promise<void> {
+  async #end(conn: PipeConn, idle: PipeConn): Promise<void> {
     this.#kernel.decisions.fails = () => undefined;
     await this.#rest();
     if (this.#failed && this.#serverEnded === undefined && this.#server.state !== "closing") {
       this.#violate("a write has failed, and the connection stays");
     }
+    if (!this.#mayClose && this.#random.chance(0.5)) await this.#serveAll();
     if (this.#random.chance(0.4)) await this.#forgetAll();
     if (!this.#byteType && this.#random.chance(0.5)) await this.#takeAll(conn);
     else conn.close();
     this.#mayClose = true;
+    await this.#rest();
+    idle.close();
     await this.#rest();
     const open = this.#open()[0];
     if (open !== undefined) this.#violate(`${show(open)} never settles`);
     const left = JSON.stringify(this.#kernel.leftovers());
     if (left !== JSON.stringify(NOTHING_LEFT)) this.#violate(`left behind: ${left}`);
     if (this.#serverEnded !== "close") this.#server.close();
+  }
+
+  /** A server that reads and answers leaves nobody waiting who has sent something. */
+  async #serveAll(): Promise<void> {
+    for (let i = 0; i < PATIENCE; i++) {
+      this.#serverReads();
+      this.#serverAnswers();
+      await this.#rest();
+      const open = this.#open().find(({ kind }) => kind === "send" || kind === "request");
+      if (open === undefined) return;
+    }
+    this.#violate("somebody waits although everything is read and answered");
   }
 
   /** Once nobody waits for anything, nothing keeps the program. */
@@ -396,6 +416,9 @@ class Story {
     const hasEnded = this.#serverEnded !== undefined || this.#server.state === "closing";
     this.#endServer("close");
     await this.#rest();
+    // Whoever sends learns of the end as well.
+    const isRead = this.#taken === this.#given.length || this.#serverEnded === "disconnect";
+    if (isRead && this.#random.chance(0.5)) return this.#call(conn, "send");
     for (let i = 0; i < PATIENCE; i++) {
       this.#call(conn, "receive");
       await this.#rest();

@@ -5,9 +5,9 @@
  */
 
 import { setImmediate } from "node:timers";
-import type { OpenLoop } from "../../src/isolate.ts";
-import { Status } from "../../src/kernel.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import type { OpenLoop } from "../../src/loop/isolate.ts";
+import { Status } from "../../src/kernel/kernel.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";
@@ -363,6 +363,12 @@ export class History implements World, Around {
   }
 
   /** See {@linkcode Around}. */
+  readsOn(end: ClientEnd): void {
+    const link = this.#ends.get(end);
+    if (link !== undefined) this.model.readsOn(link);
+  }
+
+  /** See {@linkcode Around}. */
   evicted(end: ClientEnd): void {
     const link = this.#ends.get(end);
     if (link === undefined) return;
@@ -493,7 +499,8 @@ export class History implements World, Around {
       event.preventDefault();
       this.violate(`unhandled rejection: ${event.reason}`);
     };
-    console.error = (error: unknown) => {
+    console.error = (...what: unknown[]) => {
+      const error = what.at(-1);
       if (!this.expected(error)) this.violate(`reported: ${error}`);
     };
     const thrown = (event: ErrorEvent) => {

@@ -14,7 +14,7 @@ import {
   type Peeked,
   type PipeSpec,
   Status,
-} from "../../src/kernel.ts";
+} from "../../src/kernel/kernel.ts";
 import {
   type Failing,
   type InFlight,
@@ -57,6 +57,8 @@ export interface Around {
   unknown(end: ClientEnd | undefined): void;
   /** The server asked how long the rest of a message is. */
   measured(end: ClientEnd): void;
+  /** The server reads the rest of a message. */
+  readsOn(end: ClientEnd): void;
   /** The server throws a client out. */
   evicted(end: ClientEnd): void;
   /** This module takes back what a client writes. */
@@ -172,6 +174,8 @@ export class SimulatedKernel extends MemoryKernel {
   }
 
   override listen(handle: Handle, slot: number): number {
+    // Of the last client perhaps nothing more was read.
+    this.#measured.delete(handle);
     if (this.#fresh === handle) this.#fresh = undefined;
     const status = this.#call("submission", () => {
       const end = this.endOf(handle);
@@ -186,6 +190,10 @@ export class SimulatedKernel extends MemoryKernel {
 
   override read(handle: Handle, slot: number, size: number): number {
     this.#goesOn = this.#measured.delete(handle);
+    const end = this.endOf(handle);
+    if (this.#goesOn && end instanceof ServerEnd && end.client !== undefined) {
+      this.#around.readsOn(end.client);
+    }
     const status = this.#call("submission", () => super.read(handle, slot, size));
     this.#goesOn = false;
     if (status === Status.MORE_DATA) this.#count(Kind.PARTIAL);

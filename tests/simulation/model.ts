@@ -9,11 +9,11 @@
  * @module
  */
 
-import { WindowsError } from "../../src/errors.ts";
+import { WindowsError } from "../../src/kernel/errors.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
-import { isShortage, Status } from "../../src/kernel.ts";
-import { LAST_WRITE_TIMEOUT } from "../../src/options.ts";
+import { isShortage, Status } from "../../src/kernel/kernel.ts";
+import { LAST_WRITE_TIMEOUT } from "../../src/options/options.ts";
 import { describe, IDENTITY, replyTo, requestOf, sameBytes, senderOf } from "./messages.ts";
 
 /** Bytes of a long message that a server reads at least before it asks for the rest. */
@@ -248,6 +248,17 @@ export class Model {
   /** What the server's user has decided. */
   decided(session: Session, admitted: boolean): void {
     session.verdict = admitted ? "admitted" : "refused";
+  }
+
+  /** A server reads the rest of a long request, for which its client must have been admitted. */
+  readsOn(link: Link): void {
+    const { session, server } = link;
+    if (server?.authorizes === undefined) return;
+    const candidates = session === undefined
+      ? [...this.sessions.values()].filter((other) => other.link === undefined)
+      : [session];
+    if (candidates.some(({ verdict }) => verdict === "admitted")) return;
+    this.#violate(`a long request of ${link.owner} is read, who is not admitted`);
   }
 
   /** The server's user gets a request. */

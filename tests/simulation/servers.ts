@@ -6,15 +6,10 @@
 
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
-import { exchangesOn } from "../../src/exchanges.ts";
-import {
-  type PipeServer,
-  type Reply,
-  type Responder,
-  serveOn,
-  type ServeOptions,
-} from "../../src/serve.ts";
-import type { Message } from "../../src/message.ts";
+import { exchangesOn } from "../../src/exchange/exchanges.ts";
+import { type PipeServer, serveOn, type ServeOptions } from "../../src/exchange/serve.ts";
+import type { Reply, Responder } from "../../src/exchange/responders.ts";
+import type { Message } from "../../src/pipe/message.ts";
 import { senderOf } from "./messages.ts";
 import type { Limits, ServerRecord, Session } from "./model.ts";
 import type { Random } from "./random.ts";
@@ -250,6 +245,7 @@ class Habits {
 
   /** What a user may do when the client is gone. */
   #listen(exchange: Exchange, session: Session): void {
+    if (this.#world.random.chance(0.1)) exchange.draining.addEventListener("abort", () => {});
     if (!this.#world.random.chance(0.4)) return;
     const { signal } = this.#world.random.chance(0.8) ? exchange : exchange.client;
     signal.addEventListener("abort", () => {
@@ -680,6 +676,8 @@ export class Serving implements UserServer {
         const timeout = this.#world.random.pick([0, 0, 5, 500, 20_000]);
         this.#shutDown(timeout);
         this.#server.shutdown({ timeout }).then((report) => this.#check(report), () => {});
+        // It may be called while the server tells one after the other.
+        Promise.resolve().then(() => this.#checkDraining());
         break;
       }
       case "dispose":
@@ -696,6 +694,16 @@ export class Serving implements UserServer {
     if (this.record.shutDownAt !== undefined) return;
     this.record.shutDownAt = this.#world.now;
     this.record.shutdownTimeout = timeout;
+  }
+
+  /** Whoever works on a request can know that its server is to end. */
+  #checkDraining(): void {
+    for (const { server, open } of this.#world.model.sessions.values()) {
+      if (server !== this.record || open === undefined || open.over) continue;
+      const { draining, signal } = open.exchange;
+      if (draining.aborted || signal.aborted || server.failed) continue;
+      this.#world.violate("an exchange is not told that its server shuts down");
+    }
   }
 
   #check(report: { exchanges: number; evicted: number; dropped: number }): void {

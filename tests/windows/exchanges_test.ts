@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { type Exchange, exchanges, serve } from "../../mod.ts";
-import { exchangesOn } from "../../src/exchanges.ts";
+import { exchangesOn } from "../../src/exchange/exchanges.ts";
 import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Code } from "../win32/raw.ts";

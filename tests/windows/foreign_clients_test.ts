@@ -3,13 +3,14 @@
  * Deno, and programs in C. `tools/foreign.ts` gets them; one that is missing is a failure.
  */
 
-import { assertEquals, assertGreaterOrEqual } from "@std/assert";
-import { call, connect, type PipeClient, type PipeConn, serve } from "../../mod.ts";
-import { patternBytes, patternMismatch } from "../win32/client.ts";
+import { assertEquals, assertGreaterOrEqual, assertRejects } from "@std/assert";
+import { call, connect, type PipeClient, serve } from "../../mod.ts";
+import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { foreignPrograms } from "../win32/foreign.ts";
 import { newPath, within } from "./support.ts";
 
+const client = await startClient();
 const CHECKOUT = new URL("../../", import.meta.url);
 
 /** How long a foreign program may take. */
@@ -164,41 +165,24 @@ windowsTest("more clients in C than instances take turns", async () => {
 
 // Servers
 
-/** What comes back when a stream of bytes is sent; it may come in pieces. */
-async function echoed(conn: PipeConn, request: Uint8Array): Promise<Uint8Array> {
-  const reply = new Uint8Array(request.length);
-  const sending = conn.send(request);
-  for (let length = 0; length < reply.length;) {
-    const piece = await conn.receive();
-    if (piece === null) throw new Error("The server has left");
-    reply.set(piece, length);
-    length += piece.length;
-  }
-  await sending;
-  return reply;
-}
-
 for (const [name, runtime] of Object.entries(RUNTIMES)) {
-  windowsTest(`connect() talks to a server by node:net of ${name}`, async () => {
+  windowsTest(`connect() sees the byte pipe of a server by node:net of ${name}`, async () => {
     const path = newPath();
     await using verdict = new Verdict();
     await using server = new Foreign([...runtime, script("net_server.mjs"), path, verdict.path]);
-    const decoder = new TextDecoder();
-    // The second comes when the first is served: that there is a free instance is not promised.
-    await using one = await connect({ path, timeout: 30_000 });
-    assertEquals(decoder.decode(await one.request("first")), "first");
-    await using two = await connect({ path, timeout: 30_000 });
-    for (let i = 0; i < EXCHANGES; i++) {
-      const replies = await Promise.all([one.request(`one ${i}`), two.request(`two ${i}`)]);
-      assertEquals(replies.map((reply) => decoder.decode(reply)), [`one ${i}`, `two ${i}`]);
+    {
+      await using conn = await connect({ path, timeout: 30_000 });
+      assertEquals(conn.type, "byte");
+      for (const call of [() => conn.request("x"), () => conn.send("x"), () => conn.receive()]) {
+        await assertRejects(call, TypeError, "it is a byte pipe");
+      }
     }
-    const long = { length: 500_000, seed: 9 };
-    const reply = await echoed(two, patternBytes(long));
-    assertEquals(patternMismatch(reply, long.seed), -1);
-    await one.send("stop");
+    await assertRejects(() => call(path, "x", { timeout: 30_000 }), TypeError, "it is a byte pipe");
+    const pipe = await client.open(path, { wait: 30_000 });
+    await pipe.write("stop");
     const code = await server.ended();
+    await pipe.close();
     assertEquals([await verdict.text(), code], ["done", 0]);
-    assertEquals([await one.receive(), await two.receive()], [null, null]);
   });
 }
 

@@ -11,10 +11,10 @@ import { assert, assertEquals, assertGreater, assertInstanceOf, assertRejects } 
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import type { Exchange, PipeClient, PipeServer, Reply } from "../../mod.ts";
 import type { DisconnectReason } from "../../src/server/end_reasons.ts";
-import { openLoop } from "../../src/isolate.ts";
-import { type Handle, Status } from "../../src/kernel.ts";
-import { serveOn, type ServeOptions } from "../../src/serve.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import { openLoop } from "../../src/loop/isolate.ts";
+import { type Handle, Status } from "../../src/kernel/kernel.ts";
+import { serveOn, type ServeOptions } from "../../src/exchange/serve.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { ClientGone, type Load, patternMismatch, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import * as raw from "../win32/raw.ts";

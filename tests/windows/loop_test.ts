@@ -9,8 +9,8 @@ import {
 } from "@std/assert";
 import { type Exchange, exchanges, serve, type ServeOptions } from "../../mod.ts";
 import { KERNEL32_PATH } from "../../ffi/kernel32.ts";
-import { exchangesOn } from "../../src/exchanges.ts";
-import { serveOn } from "../../src/serve.ts";
+import { exchangesOn } from "../../src/exchange/exchanges.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
 import { startClient } from "../win32/client.ts";
 import { isWine, windowsTest } from "../win32/environment.ts";
 import * as raw from "../win32/raw.ts";
@@ -263,6 +263,25 @@ windowsTest("loop: a program whose servers are closed ends by itself", async () 
     assertEquals([ways[i], ran.code, ran.stdout.trim(), ran.stderr], [ways[i], 0, "closed", ""]);
   }
 });
+
+windowsTest(
+  "loop: a program ends by itself whose connections are open and not in use",
+  async () => {
+    for (const way of ["idle", "sent", "loop", "rejected", "aborted"]) {
+      const path = newPath();
+      await using _server = serve({ path }, (request, { client, text }) => {
+        if (text() === "end") client.close();
+        return request;
+      });
+      const { code, stdout, stderr } = await run([
+        ...testProgram("idle_client", "--allow-ffi"),
+        path,
+        way,
+      ]);
+      assertEquals([way, code, stdout.trim(), stderr], [way, 0, "nothing is left to do", ""]);
+    }
+  },
+);
 
 windowsTest("loop: an idle server uses no more than 10 ms of 10 s", async () => {
   assertGreaterOrEqual(spun, 50, "processor time cannot be measured here");

@@ -10,9 +10,9 @@ import { assert, assertRejects } from "@std/assert";
 import type { Advapi32 } from "../../ffi/advapi32.ts";
 import { type Kernel32, openKernel32 } from "../../ffi/kernel32.ts";
 import { WindowsKernel, type WindowsKernelOptions } from "../../ffi/windows_kernel.ts";
-import type { OpenLoop } from "../../src/isolate.ts";
-import type { Timer } from "../../src/kernel.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import type { OpenLoop } from "../../src/loop/isolate.ts";
+import type { Timer } from "../../src/kernel/kernel.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { type Handle, Win32Error } from "../win32/raw.ts";
 
 /** A name that nobody else has. */

@@ -16,6 +16,17 @@ export const ADMISSION_FAULTS: readonly Mutant[] = [
         "      return finish(false, false);",
     },
     {
+      name: "the first piece of a request passes for all of it",
+      text: "return state.rest ? readRest(state.gone, last) : hand(state.gone);",
+      replacement: "return hand(state.gone);",
+    },
+    {
+      name: "nobody is asked about a client whose first request is long",
+      text: 'return to(authorizing(event === "partialIntroduction", gone), "authorize");',
+      replacement: 'if (event === "partialIntroduction") return readRest(gone, last);\n' +
+        '      return to(authorizing(false, gone), "authorize");',
+    },
+    {
       name: "a shutdown does not wait for a decision",
       text: 'case "drain":\n      return to(state);\n    case "evict":\n' +
         "      return evict(false, false);",
@@ -25,8 +36,13 @@ export const ADMISSION_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/driver.ts", [
     {
       name: "nobody is asked about a client",
-      text: 'this.#raise(this.#host.authorizes ? "introduction" : "message");',
-      replacement: 'this.#raise("message");',
+      text: "if (!this.#host.authorizes) this.#raise(event);",
+      replacement: "if (this.#introduced) this.#raise(event);",
+    },
+    {
+      name: "a long request is read before its client is admitted",
+      text: 'const read = event === "message" || event === "partial";',
+      replacement: 'const read = event === "message" || event === "partial" && this.#introduced;',
     },
     {
       name: "a decision that comes late is taken all the same",
@@ -65,7 +81,7 @@ export const ADMISSION_FAULTS: readonly Mutant[] = [
       replacement: "if (isShortage(identified.status) && this.#held !== undefined) {",
     },
   ]),
-  ...faultsOf("src/hooks.ts", [
+  ...faultsOf("src/server/user_code.ts", [
     {
       name: "whatever is not no is yes",
       text: 'if (typeof answer === "boolean") return answered(answer);',

@@ -26,18 +26,18 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a stop throws everybody out",
-      text: 'instance.finish("server", false);\n    this.#abortDraining();',
-      replacement: 'instance.evict("server");\n    this.#abortDraining();',
+      text: 'instance.finish("server", false);\n    this.#beginDraining();',
+      replacement: 'instance.evict("server");\n    this.#beginDraining();',
     },
     {
       name: "a server ends before its instances",
-      text: "if (!this.draining || this.#instances.size > 0) return;",
-      replacement: "if (!this.draining) return;",
+      text: "if (this.#instances.size === 0 && idle) this.#end();",
+      replacement: "if (idle) this.#end();",
     },
     {
       name: "a shutdown does not wait for responders",
-      text: 'if (this.#phase === "stopped" || !this.#sink.busy) this.#end();',
-      replacement: "this.#end();",
+      text: "if (this.#instances.size === 0 && idle) this.#end();",
+      replacement: "if (this.#instances.size === 0) this.#end();",
     },
     {
       name: "the timer of a shutdown outlives it",
@@ -95,6 +95,11 @@ export const SERVER_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/exchange.ts", [
     {
+      name: "an exchange is not told that a shutdown has begun",
+      text: "for (const signal of signals) signal.abort(reason);",
+      replacement: "",
+    },
+    {
       name: "a late reply goes to the next client: the serial number is unchecked",
       text: "if (this.#lost !== undefined) return rejected(this.#lost);",
       replacement: "",
@@ -105,7 +110,7 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "if (!this.#answered || this.#lost === undefined) return;",
     },
   ]),
-  ...faultsOf("src/exchanges.ts", [
+  ...faultsOf("src/exchange/exchanges.ts", [
     {
       name: "a loop that waits is not told of the end",
       text: "for (const waiter of this.#waiters) waiter.resolve({ done: true, value: undefined });",
@@ -122,14 +127,14 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "this.#resume();",
     },
   ]),
-  ...faultsOf("src/message.ts", [
+  ...faultsOf("src/pipe/message.ts", [
     {
       name: "what an array says of itself is believed",
       text: "new Uint8Array(buffer, byteOffsetOf(message), byteLengthOf(message))",
       replacement: "(message as Uint8Array<ArrayBuffer>)",
     },
   ]),
-  ...faultsOf("src/serve.ts", [
+  ...faultsOf("src/exchange/serve.ts", [
     {
       name: "an option is read again later",
       text: "new Server(loop, settings, responders)",

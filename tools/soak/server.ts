@@ -7,10 +7,10 @@
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import type { DisconnectReason } from "../../src/server/end_reasons.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
-import { BELIEVED, Status } from "../../src/kernel.ts";
-import { serveOn } from "../../src/serve.ts";
+import { BELIEVED, Status } from "../../src/kernel/kernel.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
 import type { ShutdownReport } from "../../src/server/tally.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { privateBytes, processHandleCount } from "../../tests/win32/raw.ts";
 import { LIMITS, WELL_BEHAVED } from "./limits.ts";
 import { tell, values } from "./lines.ts";

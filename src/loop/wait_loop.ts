@@ -24,6 +24,7 @@
  */
 
 import { Backoff } from "./backoff.ts";
+import { runForNobody } from "./caller.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   BELIEVED,
@@ -33,9 +34,9 @@ import {
   Lane,
   Status,
   type Timer,
-} from "./kernel.ts";
-import { allocate } from "./message.ts";
-import { nextMicrotask } from "./scheduling.ts";
+} from "../kernel/kernel.ts";
+import { allocate } from "./memory.ts";
+import { nextMicrotask } from "../kernel/scheduling.ts";
 
 /** What lane IN submits besides reads. */
 const LISTEN = -1;
@@ -415,7 +416,7 @@ export class WaitLoop {
     this.#turnQueued = true;
     this.kernel.nextTurn(() => {
       this.#turnQueued = false;
-      this.#turn();
+      runForNobody(() => this.#turn());
     });
   }
 

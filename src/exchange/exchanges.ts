@@ -4,16 +4,16 @@
  * @module
  */
 
-import type { PipeAccess } from "./access.ts";
-import type { Exchange, ServerExchange } from "./exchange/exchange.ts";
-import { type ExchangeHandler, exchangeSessions } from "./exchange/exchange_session.ts";
-import { type OpenLoop, openLoop } from "./isolate.ts";
-import { serverSettings } from "./options.ts";
-import { remove } from "./remove.ts";
-import type { PipeClient } from "./server/client.ts";
-import type { DisconnectReason } from "./server/end_reasons.ts";
-import { Server, type ServerOptions } from "./server/server.ts";
-import type { WaitLoop } from "./wait_loop.ts";
+import type { PipeAccess } from "../options/access.ts";
+import type { Exchange, ServerExchange } from "./exchange.ts";
+import { type ExchangeHandler, exchangeSessions } from "./exchange_session.ts";
+import { type OpenLoop, openLoop } from "../loop/isolate.ts";
+import { serverSettings } from "../options/options.ts";
+import { remove } from "../pipe/remove.ts";
+import type { PipeClient } from "../server/client.ts";
+import type { DisconnectReason } from "../server/end_reasons.ts";
+import { Server, type ServerOptions } from "../server/server.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 
 /** Options of {@linkcode exchanges} and {@linkcode serve}. All are read once, at the call. */
 export interface ExchangesOptions {
@@ -168,9 +168,12 @@ export interface ExchangesOptions {
    */
   remote?: boolean | undefined;
   /**
-   * Decides about each client, once, when its first request has been read and before anything of
-   * it is handed out: by {@linkcode PipeClient.user}, for example. `false`, a throw and a rejection
-   * end the connection, and the request with it; what is thrown is reported on the console.
+   * Is called once per client, before its first request is delivered: when that has been read, or
+   * the first 4,096 bytes of a longer one. The rest is not read, and no memory is allocated for it,
+   * before the client is admitted. Decide by {@linkcode PipeClient.user}, for example. `false`, a
+   * throw and a rejection end the connection, and the request with it. What is thrown is reported on
+   * the console: the first time at once, then when the same has come ten times as often, and when
+   * the server has ended, how often that was. The same holds for `onDisconnect`.
    *
    * Nothing is read meanwhile, so a client that leaves is noticed when the decision has been made.
    * {@linkcode ExchangesOptions.responderTimeout} holds for the decision too.
@@ -342,8 +345,8 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
   }
 
   /** See {@linkcode ExchangeHandler}. */
-  get busy(): boolean {
-    return false;
+  get atWork(): number {
+    return 0;
   }
 
   /** See {@linkcode ExchangeHandler}. */
