@@ -6,15 +6,13 @@
  */
 
 import { Deadline } from "../loop/deadlines.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
+import type { Callbacks } from "../server/callbacks.ts";
 import type { ServerConnection } from "../server/connection.ts";
+import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
-import {
-  type DisconnectReason,
-  readError,
-  refused,
-  timedOut,
-  unread,
-} from "../server/end_reasons.ts";
+import { type DisconnectReason, refused, timedOut, unread } from "../server/end_reasons.ts";
+import type { Replies } from "../server/replies.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
@@ -26,8 +24,8 @@ import {
   FINAL,
   type State,
   transition,
-  type Who,
 } from "./exchange_states.ts";
+import { RequestReader } from "./request_reader.ts";
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
@@ -57,23 +55,25 @@ type SessionEnd = "clientDisconnected" | "sessionFinished" | "sessionEvicted";
 /** See the module. */
 export class ExchangeSession implements Session {
   readonly #connection: ServerConnection;
+  readonly #context: ServerContext;
+  readonly #loop: WaitLoop;
+  readonly #callbacks: Callbacks;
+  readonly #replies: Replies;
+  readonly #requests: RequestReader;
   readonly #handler: ExchangeHandler;
   #state: State = FINAL;
   #exchange: ServerExchange | undefined = undefined;
-  /** The outcome of a read that is kept, and comes again. */
-  #kept: Event | undefined = undefined;
-  #lastOutcome: Event = "message";
-  /** While it waits for bytes of the budget before it reads: how to give that up. */
-  #postponed: (() => void) | undefined = undefined;
-  /** Bytes of the budget that the request takes, and what the budget is to be told about them. */
-  #requestBytes = 0;
-  #requestEra = 0;
   #idling = false;
   readonly #idle = new Deadline(() => this.#idledOut());
   readonly #answer = new Deadline(() => this.#stop("responderTimeout"));
 
   constructor(connection: ServerConnection, handler: ExchangeHandler) {
     this.#connection = connection;
+    this.#context = connection.context;
+    this.#loop = connection.loop;
+    this.#callbacks = connection.instance.callbacks;
+    this.#replies = connection.replies;
+    this.#requests = new RequestReader(connection, () => this.#watchTime());
     this.#handler = handler;
   }
 
@@ -89,15 +89,15 @@ export class ExchangeSession implements Session {
 
   /** See {@linkcode Session}. */
   begin(disconnected: boolean): void {
-    this.#take(begin(this.#who, disconnected));
+    const { settings, hooks } = this.#context;
+    const who = hooks.authorizes ? "unadmitted" : settings.identifies ? "unknown" : "known";
+    this.#take(begin(who, disconnected));
   }
 
   /** See {@linkcode Session}. */
   readCompleted(): void {
-    const event = this.#kept ?? this.#readOutcome();
-    if (event === undefined) return;
-    this.#kept = undefined;
-    this.#raise(event);
+    const outcome = this.#requests.outcome();
+    if (outcome !== undefined) this.#raise(outcome);
   }
 
   /** See {@linkcode Session}. */
@@ -132,14 +132,13 @@ export class ExchangeSession implements Session {
     this.#abort();
     this.#withdraw();
     this.#forget();
-    this.#stopWaiting();
-    this.#connection.reader.discard();
-    this.#connection.loop.deadlines.lift(this.#idle);
+    this.#requests.close();
+    this.#watchTime();
   }
 
   /** Tells when the server begins to end. */
   get draining(): Draining {
-    return this.#connection.context.drain;
+    return this.#context.drain;
   }
 
   /** A message of an exchange, the last one if `last`. To be called while it is open. */
@@ -149,12 +148,11 @@ export class ExchangeSession implements Session {
     last: boolean,
     own: boolean,
   ): Promise<void> {
-    const { replies, context, instance } = this.#connection;
-    const { maxQueued } = context.settings;
-    const waiting = replies.queued(maxQueued);
-    const reply = replies.add(message, last, own);
+    const { maxQueued } = this.#context.settings;
+    const waiting = this.#replies.queued(maxQueued);
+    const reply = this.#replies.add(message, last, own);
     if (waiting > maxQueued) {
-      instance.evict("maxQueued", unread(context, waiting));
+      this.#connection.instance.evict("maxQueued", unread(this.#context, waiting));
     } else if (!last) this.#raise("sent");
     else if (this.#settles(exchange)) this.#raise("replied");
     return reply.promise();
@@ -169,14 +167,13 @@ export class ExchangeSession implements Session {
   progressed(exchange: ServerExchange): void {
     if (exchange !== this.#exchange) return;
     if (!exchange.finished) {
-      const { responderTimeout } = this.#connection.context.settings;
-      this.#connection.loop.deadlines.set(this.#answer, responderTimeout);
+      this.#loop.deadlines.set(this.#answer, this.#context.settings.responderTimeout);
     }
-    this.#goOnIfAborted(exchange);
+    this.#advance(exchange);
   }
 
   /** An aborted exchange makes way for the next, or the next client, when its user lets go of it. */
-  #goOnIfAborted(exchange: ServerExchange): void {
+  #advance(exchange: ServerExchange): void {
     if (exchange.lost === undefined) return;
     if (exchange.finished) this.#raise("finished");
     else if (exchange.taken) this.#raise("taken");
@@ -185,45 +182,37 @@ export class ExchangeSession implements Session {
   #settles(exchange: ServerExchange): boolean {
     if (exchange !== this.#exchange) return false;
     this.#forget();
-    this.#connection.context.tally.settled();
+    this.#context.tally.settled();
     return true;
   }
 
-  get #who(): Who {
-    const { settings, hooks } = this.#connection.context;
-    if (hooks.authorizes) return "unadmitted";
-    return settings.identifies ? "unknown" : "known";
-  }
-
   #raise(event: Event): void {
-    const { loop, context } = this.#connection;
-    loop.observer?.transition(this.#state, event, context.draining);
-    const step = transition(this.#state, event, context.draining);
+    const { draining } = this.#context;
+    this.#loop.observer?.transition(this.#state, event, draining);
+    const step = transition(this.#state, event, draining);
     // A mistake of ours, which costs one connection: see the wait loop.
     if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
     this.#take(step);
   }
 
   #take(step: Step<State, Command>): void {
-    const { callbacks } = this.#connection.instance;
     this.#state = step.state;
-    callbacks.enter();
+    this.#callbacks.enter();
     for (const command of step.commands) this.#execute(command);
     this.#watchTime();
-    callbacks.leave();
+    this.#callbacks.leave();
   }
 
   #execute(command: Command): void {
-    const { reader, replies } = this.#connection;
     switch (command) {
       case "read":
-        return this.#read(0, () => reader.readFirst());
+        return this.#requests.read();
       case "readRest":
-        return this.#read(reader.length, () => this.#readRest());
+        return this.#requests.readRest();
       case "write":
-        return replies.write();
+        return this.#replies.write();
       case "cancelRead":
-        return this.#cancelRead();
+        return this.#requests.cancel();
       case "identify":
         return this.#identify();
       case "authorize":
@@ -231,11 +220,9 @@ export class ExchangeSession implements Session {
       case "deliver":
         return this.#deliver();
       case "keep":
-        // The outcome is kept where `readCompleted` looks for it.
-        this.#kept = this.#lastOutcome;
-        return;
+        return this.#requests.keep();
       case "redeliver":
-        return reader.redeliver();
+        return this.#requests.redeliver();
       case "abort":
         return this.#abort();
       case "withdraw":
@@ -247,115 +234,57 @@ export class ExchangeSession implements Session {
       case "clientDisconnected":
         return this.#leave("client", command);
       case "sessionFinished":
-        return this.#leave(this.#connection.context.draining ? "shutdown" : "error", command);
+        return this.#leave(this.#context.draining ? "shutdown" : "error", command);
       case "sessionEvicted":
         return this.#leave("error", command);
     }
   }
 
-  /** Reads when the budget has so many bytes left. */
-  #read(bytes: number, submit: () => void): void {
-    this.#postponed = this.#connection.context.budget.wait(bytes, () => {
-      const waited = this.#postponed !== undefined;
-      this.#postponed = undefined;
-      submit();
-      if (waited) this.#watchTime();
-    });
-  }
-
-  #readRest(): void {
-    const { reader, context } = this.#connection;
-    this.#holdRequest(reader.length);
-    reader.readRest();
-    // Of the last request nothing is waited for: what is there of it is read.
-    if (context.draining && !reader.deferred) reader.cancel();
-  }
-
-  #cancelRead(): void {
-    const { reader } = this.#connection;
-    // Of a request that has begun the rest is there, and only we are late.
-    const late = this.#postponed !== undefined || reader.deferred;
-    if (late && reader.begun) return;
-    if (this.#postponed === undefined) return reader.cancel();
-    this.#stopWaiting();
-    reader.finishCancelled();
-  }
-
   /**
-   * Nothing more is read, and what is in flight completes for nobody.
+   * The session is over.
    *
    * @param reason Why the connection ends, if nobody has said so.
    */
   #leave(reason: DisconnectReason, event: SessionEnd): void {
-    const { reader, instance } = this.#connection;
     this.#connection.setEndReason(reason);
-    // What waits for the budget is no operation that would complete.
-    if (this.#postponed !== undefined && reader.begun) this.#connection.dropRequest();
-    this.#stopWaiting();
-    this.#connection.loop.deadlines.lift(this.#answer);
-    reader.discard();
-    instance.raise(event);
-  }
-
-  #stopWaiting(): void {
-    this.#postponed?.();
-    this.#postponed = undefined;
-  }
-
-  #holdRequest(bytes: number): void {
-    this.#requestBytes = bytes;
-    this.#requestEra = this.#connection.context.budget.hold(bytes);
-  }
-
-  #readOutcome(): Event | undefined {
-    const { reader, context } = this.#connection;
-    const outcome = reader.outcome();
-    if (outcome === "later") return undefined;
-    if (outcome === "broken" && reader.fault !== undefined) {
-      const error = readError(context, reader.fault);
-      this.#connection.setEndReason(reader.fault.tooLong ? "maxRequest" : "error", error);
-    }
-    this.#lastOutcome = outcome;
-    return outcome;
+    this.#requests.close();
+    this.#loop.deadlines.lift(this.#answer);
+    this.#connection.instance.raise(event);
   }
 
   /** What the first message tells besides itself: who sent it. */
   #identify(): void {
-    if (this.#connection.identify()) return this.#raise("identified");
-    this.#kept = this.#lastOutcome;
-    this.#connection.reader.repeat();
+    if (this.#connection.identify()) this.#raise("identified");
+    else this.#requests.repeat();
   }
 
   #authorize(): void {
-    const { client, context, loop, instance } = this.#connection;
-    loop.deadlines.set(this.#answer, context.settings.responderTimeout);
-    instance.callbacks.add(() => {
-      context.hooks.authorize(client, (yes, error) => this.#decided(yes, error));
+    const { client } = this.#connection;
+    this.#loop.deadlines.set(this.#answer, this.#context.settings.responderTimeout);
+    this.#callbacks.add(() => {
+      this.#context.hooks.authorize(client, (yes, error) => this.#decided(yes, error));
     });
   }
 
   #decided(admitted: boolean, cause: unknown): void {
     // The decision may come late: then the client is gone, or the server.
     if (this.#state.name !== "authorizing") return;
-    this.#connection.loop.deadlines.lift(this.#answer);
+    this.#loop.deadlines.lift(this.#answer);
     if (!admitted) {
-      const { client, context } = this.#connection;
-      this.#connection.setEndReason("unauthorized", refused(context, cause, client.tooEarly));
+      const { tooEarly } = this.#connection.client;
+      this.#connection.setEndReason("unauthorized", refused(this.#context, cause, tooEarly));
     }
     this.#raise(admitted ? "admitted" : "refused");
   }
 
   #deliver(): void {
-    const { reader, client, instance, loop } = this.#connection;
-    const request = reader.takeMessage();
-    // The bytes of a long one are held since its rest was read.
-    if (this.#requestBytes === 0) this.#holdRequest(request.length);
-    const exchange = new ServerExchange(this, instance.shown, client, request);
+    const { client, instance } = this.#connection;
+    const exchange = new ServerExchange(this, instance.shown, client, this.#requests.take());
     this.#exchange = exchange;
-    instance.callbacks.add(() => {
+    this.#callbacks.add(() => {
       if (this.#exchange !== exchange) return;
       this.#handler.deliver(exchange);
-      if (this.#exchange === exchange) loop.atNextTurn(() => this.#turnBegan(exchange));
+      if (this.#exchange === exchange) this.#loop.atNextTurn(() => this.#turnBegan(exchange));
     });
   }
 
@@ -364,22 +293,23 @@ export class ExchangeSession implements Session {
     if (this.#exchange !== exchange) return;
     if (exchange.taken || !this.#handler.resuming) return this.#raise("turnBegan");
     // Nobody is at work on it, and somebody will be in this turn or the next.
-    this.#connection.loop.atNextTurn(() => this.#turnBegan(exchange));
+    this.#loop.atNextTurn(() => this.#turnBegan(exchange));
   }
 
   #abort(): void {
+    const { client } = this.#connection;
     this.#connection.setEndReason("client");
     const error = this.#connection.goneError();
     const exchange = this.#exchange;
     exchange?.lose(error);
-    this.#connection.instance.callbacks.add(() => {
-      this.#connection.client.lose(error);
+    this.#callbacks.add(() => {
+      client.lose(error);
       exchange?.abort();
     });
-    if (exchange !== undefined) this.#goOnIfAborted(exchange);
+    if (exchange !== undefined) this.#advance(exchange);
   }
 
-  /** The instance is needed for another client, and so nobody shall keep this request. */
+  /** The instance is needed for another client, so nobody shall take this request any more. */
   #withdraw(): void {
     const exchange = this.#exchange;
     if (exchange === undefined || exchange.taken) return;
@@ -388,33 +318,29 @@ export class ExchangeSession implements Session {
     this.#connection.dropRequest();
   }
 
-  /** The exchange is nothing of ours any more: its bytes are released too. */
+  /** The exchange is no longer the session's concern: its bytes are released too. */
   #forget(): void {
     this.#exchange = undefined;
-    this.#connection.loop.deadlines.lift(this.#answer);
-    this.#connection.context.budget.free(this.#requestBytes, this.#requestEra);
-    this.#requestBytes = 0;
+    this.#loop.deadlines.lift(this.#answer);
+    this.#requests.release();
   }
 
   /** The time of a client that owes a request pauses while the server is not reading. */
   #watchTime(): void {
-    const idling = awaitsRequest(this.#state) && this.#postponed === undefined;
+    const idling = awaitsRequest(this.#state) && !this.#requests.waits;
     if (idling === this.#idling) return;
     this.#idling = idling;
-    const { loop, context } = this.#connection;
-    if (idling) loop.deadlines.set(this.#idle, context.settings.idleTimeout);
-    else loop.deadlines.lift(this.#idle);
+    if (idling) this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
+    else this.#loop.deadlines.lift(this.#idle);
   }
 
   /** A client is not to blame when it was the program that had no time to look. */
   #idledOut(): void {
-    const { reader, loop, context } = this.#connection;
-    if (reader.pending) this.#stop("idleTimeout");
-    else loop.deadlines.set(this.#idle, context.settings.idleTimeout);
+    if (this.#requests.pending) this.#stop("idleTimeout");
+    else this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
   }
 
   #stop(limit: "idleTimeout" | "responderTimeout"): void {
-    const { instance, context } = this.#connection;
-    instance.stop(limit, timedOut(context, limit));
+    this.#connection.instance.stop(limit, timedOut(this.#context, limit));
   }
 }
