@@ -3,7 +3,7 @@
  *
  * A server is one thread with overlapped I/O: any number of clients, one wait for all of them, and
  * no thread per client. Pipes are message pipes, so a request arrives whole and a reply leaves
- * whole, whatever their lengths; clients may be written in any language.
+ * whole, up to a limit on their lengths; clients may be written in any language.
  *
  * - {@linkcode serve} answers each request with a function.
  * - {@linkcode exchanges} yields requests to a `for await` loop.
