@@ -640,7 +640,7 @@ Deno.test("a write that outlives its connection ends when it is cancelled", () =
 
 Deno.test("what never happened is told", () => {
   const missing = holes(new Coverage(), new Counts());
-  assert(missing.includes("reading + message"));
-  assert(!missing.includes("reading + turned"));
+  assert(missing.includes("reading (who known) + message"));
+  assert(!missing.includes("reading (who known) + turnBegan"));
   for (const kind of everyKind()) assert(missing.includes(kind));
 });

@@ -17,8 +17,6 @@ interface Machine {
   readonly states: readonly State[];
   readonly events: readonly string[];
   step(state: State, event: string, last: boolean): State | undefined;
-  /** Why a pair cannot come about, though the machine has a step for it. */
-  reason(state: State, event: string): string | undefined;
 }
 
 const LIFECYCLE: Machine = {
@@ -30,7 +28,6 @@ const LIFECYCLE: Machine = {
     if (known === undefined || happened === undefined) return undefined;
     return lifecycle.transition(known, happened)?.state;
   },
-  reason: lifecycleReason,
 };
 
 const EXCHANGE: Machine = {
@@ -42,7 +39,6 @@ const EXCHANGE: Machine = {
     if (known === undefined || happened === undefined) return undefined;
     return exchange.transition(known, happened, last)?.state;
   },
-  reason: exchangeReason,
 };
 
 const MACHINES: readonly Machine[] = [LIFECYCLE, EXCHANGE];
@@ -87,12 +83,57 @@ export function stateName(state: { readonly name: string }): string {
   return parts.length === 0 ? state.name : `${state.name} (${parts.join(", ")})`;
 }
 
-function lifecycleReason(_state: State, _event: string): string | undefined {
-  return undefined;
+/** Why a pair cannot come about at all, though its machine has a step for it. */
+export function impossible(state: State, event: string): string | undefined {
+  switch (event) {
+    case "drain":
+    case "stop":
+    case "evict":
+      return state.name === "idle" ? BRIEF : undefined;
+    case "connected":
+    case "listenFailed":
+      return state.name === "closing" && state.reuse ? "its client has come" : undefined;
+    case "turnBegan": {
+      const first = state.name === "answering" && state.ahead === "none" || state.name === "over";
+      return first ? undefined : "it comes once to an exchange, before anything is read ahead";
+    }
+    case "taken": {
+      const open = state.name === "answering" && state.out !== "disconnected";
+      return open ? "nothing depends on it before the exchange is aborted" : undefined;
+    }
+    case "message":
+    case "partial": {
+      const other = state.name === "identifying" && state.rest === (event === "message");
+      return other ? "what comes again after a shortage is what came" : undefined;
+    }
+    default:
+      return undefined;
+  }
 }
 
-function exchangeReason(_state: State, _event: string): string | undefined {
-  return undefined;
+const BRIEF = "it is idle only within one call, in which it is told to listen or to finish";
+
+/** Why a pair does not come about in a history. */
+function reasonFor(state: State, event: string): string | undefined {
+  const listens = state.name === "connecting";
+  switch (event) {
+    case "crashed":
+      return state.name === "open" ? undefined : "only what asks about a client is made to throw";
+    case "finish":
+      if (listens) return "who listens is drained or stopped";
+      return state.name === "closed" ? "it has no connection that could be finished" : undefined;
+    case "evict": {
+      if (listens || state.name === "closed") return "it has no connection that could be evicted";
+      // A process with too many connections is evicted before anything is read.
+      const known = state.name === "reading" ? state.who === "known" : state.name === "identifying";
+      const quiet = known && "disconnected" in state && !state.disconnected;
+      return quiet
+        ? "a client that is there and not being answered is finished"
+        : impossible(state, event);
+    }
+    default:
+      return impossible(state, event);
+  }
 }
 
 /** Whether a pair can happen at all. */
@@ -113,9 +154,7 @@ function tableOf(machine: Machine, coverage: Coverage): string[] {
     [name.padEnd(first), ...cells.map((cell, at) => cell.padStart(widths[at] ?? 0))].join(" ");
   const cell = (state: State, event: string) => {
     if (!isPossible(machine, state, event)) return "-";
-    return `${
-      coverage.get(state, event) || (machine.reason(state, event) === undefined ? 0 : "×")
-    }`;
+    return `${coverage.get(state, event) || (reasonFor(state, event) === undefined ? 0 : "×")}`;
   };
   return [
     row("", events),
@@ -136,7 +175,7 @@ export function holes(coverage: Coverage, counts: Counts): string[] {
     machine.states.flatMap((state) =>
       machine.events.filter((event) =>
         isPossible(machine, state, event) && coverage.get(state, event) === 0 &&
-        machine.reason(state, event) === undefined
+        reasonFor(state, event) === undefined
       ).map((event) => `${stateName(state)} + ${event}`)
     )
   );
