@@ -5,7 +5,7 @@
 
 import { assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { call, connect, type PipeClient, type PipeConn, serve } from "../../mod.ts";
-import { patternBytes, patternMismatch } from "../win32/client.ts";
+import { patternBytes, patternMismatch } from "../win32/pattern.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { foreignPrograms } from "../win32/foreign.ts";
 import { newPath, within } from "./support.ts";
