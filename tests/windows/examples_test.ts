@@ -147,15 +147,13 @@ windowsTest("examples: named_pipe_server answers Microsoft's client, built for A
     await server.printed("listening");
     await using pipe = await open(path);
     for (const text of [MESSAGE, "and another"]) {
-      await pipe.write(`${text}\0`);
-      assertEquals((await pipe.read()).text, `${ANSWER}\0`);
+      assertEquals(await pipe.ask(`${text}\0`), `${ANSWER}\0`);
       await server.printed(`[0] ${text}`);
     }
     const others = [await open(path), await open(path), await open(path)];
     await rejectsWith(Code.PIPE_BUSY, client.open(path));
     for (const [i, other] of others.entries()) {
-      await other.write(`other ${i}\0`);
-      assertEquals((await other.read()).text, `${ANSWER}\0`);
+      assertEquals(await other.ask(`other ${i}\0`), `${ANSWER}\0`);
       await server.printed(`[${i + 1}] other ${i}`);
       await other.close();
     }
