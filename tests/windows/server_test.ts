@@ -98,6 +98,29 @@ windowsTest(
   },
 );
 
+windowsTest("server: a connect that succeeds at once is a connection", async () => {
+  const path = newPath();
+  const early: raw.Handle[] = [];
+  const tap = new Tap({
+    change: (real) => ({
+      // The documentation rules it out, and a driver may do it all the same.
+      ConnectNamedPipe: (handle, overlapped) => {
+        if (early.length > 0) return real.ConnectNamedPipe(handle, overlapped);
+        early.push(raw.openPipe(path, { overlapped: true, messageMode: true }));
+        real.ConnectNamedPipe(handle, overlapped);
+        return 1;
+      },
+    }),
+  });
+  await using _server = serveOn(tap.open, { path, instances: 1 }, (request) => request);
+  const [pipe = 0n] = early;
+  raw.startWrite(pipe, new Uint8Array([1, 2])).finish();
+  assertEquals([...(await raw.startRead(pipe, 100).finished()).bytes], [1, 2]);
+  raw.closeHandle(pipe);
+  await using next = await open(path);
+  assertEquals(await next.ask("and the next"), "and the next");
+});
+
 windowsTest.notUnderWine("server: a client that comes by the network is refused", async () => {
   const path = newPath();
   await using _server = serve({ path }, (request) => request);
