@@ -8,9 +8,9 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { openAdvapi32 } from "../../ffi/advapi32.ts";
+import { type Advapi32, openAdvapi32 } from "../../ffi/advapi32.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import { call, connect, type PipeClient, serve } from "../../mod.ts";
+import { call, connect, type PipeClient, type Responder, serve } from "../../mod.ts";
 import { connectOn } from "../../src/client.ts";
 import { serveOn } from "../../src/serve.ts";
 import { WaitLoop } from "../../src/wait_loop.ts";
@@ -28,6 +28,22 @@ const FATAL_APP_EXIT = 0x40000015;
 
 /** The SID of the group of everybody, whom nothing can belong to. */
 const EVERYBODY = "S-1-1-0";
+
+/** The real library with some functions replaced. */
+function changed(change: (real: Advapi32["symbols"]) => Partial<Advapi32["symbols"]>): Advapi32 {
+  const library = openAdvapi32();
+  const symbols = { ...library.symbols, ...change(library.symbols) };
+  return { symbols, close: () => library.close() };
+}
+
+/** Answers with the user of the client, or with why that is not known. */
+const tellUser: Responder = (_request, { client }) => {
+  try {
+    return client.user().sid;
+  } catch (error) {
+    return error instanceof Error ? error.message : "?";
+  }
+};
 
 async function ownSid(): Promise<string> {
   const path = newPath();
@@ -139,16 +155,16 @@ windowsTest("security: the name of an account is told, once the SID is known", a
 windowsTest(
   "security: a look-up that outlives its server keeps the library, and then lets go",
   async () => {
-    const advapi32 = openAdvapi32();
     const { promise: answer, resolve } = Promise.withResolvers<number>();
     let closed = 0;
+    const { symbols, close } = changed(() => ({ LookupAccountSidW: () => answer }));
     const kernel = new WindowsKernel({
       security: true,
       advapi32: {
-        symbols: { ...advapi32.symbols, LookupAccountSidW: () => answer },
+        symbols,
         close: () => {
           closed++;
-          advapi32.close();
+          close();
         },
       },
     });
@@ -172,8 +188,6 @@ windowsTest(
 windowsTest(
   "security: between impersonating and reverting nothing happens but the one call",
   async () => {
-    const advapi32 = openAdvapi32();
-    const { symbols } = advapi32;
     const order: string[] = [];
     const noted =
       <A extends unknown[], R>(name: string, call: (...args: A) => R) => (...args: A) => {
@@ -181,16 +195,12 @@ windowsTest(
         return call(...args);
       };
     const tap = new Tap({
-      advapi32: {
-        symbols: {
-          ...symbols,
-          ImpersonateNamedPipeClient: noted("impersonate", symbols.ImpersonateNamedPipeClient),
-          OpenThreadToken: noted("token", symbols.OpenThreadToken),
-          RevertToSelf: noted("revert", symbols.RevertToSelf),
-          GetTokenInformation: noted("information", symbols.GetTokenInformation),
-        },
-        close: () => advapi32.close(),
-      },
+      advapi32: changed((real) => ({
+        ImpersonateNamedPipeClient: noted("impersonate", real.ImpersonateNamedPipeClient),
+        OpenThreadToken: noted("token", real.OpenThreadToken),
+        RevertToSelf: noted("revert", real.RevertToSelf),
+        GetTokenInformation: noted("information", real.GetTokenInformation),
+      })),
       change: (real) => ({
         ReadFile: noted("read", real.ReadFile),
         WriteFile: noted("write", real.WriteFile),
@@ -220,29 +230,18 @@ windowsTest(
 );
 
 windowsTest("security: a thread that cannot get its token back reverts all the same", async () => {
-  const advapi32 = openAdvapi32();
   let reverted = 0;
   const tap = new Tap({
-    advapi32: {
-      symbols: {
-        ...advapi32.symbols,
-        OpenThreadToken: () => 0,
-        RevertToSelf: () => {
-          reverted++;
-          return advapi32.symbols.RevertToSelf();
-        },
+    advapi32: changed((real) => ({
+      OpenThreadToken: () => 0,
+      RevertToSelf: () => {
+        reverted++;
+        return real.RevertToSelf();
       },
-      close: () => advapi32.close(),
-    },
+    })),
   });
   const path = newPath();
-  const server = serveOn(tap.open, { path }, (_request, { client }) => {
-    try {
-      return client.user().sid;
-    } catch (error) {
-      return error instanceof Error ? error.message : "?";
-    }
-  });
+  const server = serveOn(tap.open, { path }, tellUser);
   assertMatch(decoder.decode(await call(path, "?")), /^Cannot identify a client .*OpenThreadToken/);
   assertEquals(reverted, 1);
   await server.shutdown();
@@ -381,16 +380,8 @@ windowsTest.notUnderWine("security: AddrInUse names the process that has the nam
 
 windowsTest.notUnderWine("security: the identity of an anonymous client is not told", async () => {
   const path = newPath();
-  await using server = serve({ path, access: "system-default", authorize: () => true }, (
-    _request,
-    { client },
-  ) => {
-    try {
-      return client.user().sid;
-    } catch (error) {
-      return error instanceof Error ? error.message : "?";
-    }
-  });
+  const options = { path, access: "system-default", authorize: () => true } as const;
+  await using server = serve(options, tellUser);
   assertEquals(server.security?.sddl, undefined);
   await using pipe = await client.open(path, { messageMode: true, anonymous: true });
   assertMatch(await pipe.ask("?"), /^Cannot identify a client/);

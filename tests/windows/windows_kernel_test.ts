@@ -27,34 +27,23 @@ const { symbols: api } = Deno.dlopen(KERNEL32_PATH, {
 
 type Symbols = Kernel32["symbols"];
 
-/** The real library with some functions replaced. */
-class Tapped {
+/**
+ * The real library with some functions replaced, which remembers events, and the OVERLAPPED of the
+ * last submission.
+ */
+class Watched {
   readonly library: Kernel32;
   readonly real: Symbols;
-  /** How often it was closed. */
-  closed = 0;
-
-  constructor(change: (real: Symbols) => Partial<Symbols>) {
-    const library = openKernel32();
-    this.real = library.symbols;
-    this.library = {
-      symbols: { ...library.symbols, ...change(library.symbols) },
-      close: () => {
-        this.closed++;
-        library.close();
-      },
-    };
-  }
-}
-
-/** A library that remembers events, and the OVERLAPPED of the last submission. */
-class Watched extends Tapped {
   readonly events: Handle[] = [];
   overlapped = 0n;
   buffer = 0n;
+  /** How often it was closed. */
+  closed = 0;
 
   constructor(change: (real: Symbols) => Partial<Symbols> = () => ({})) {
-    super((real) => ({
+    const library = openKernel32();
+    const real = library.symbols;
+    const watched: Partial<Symbols> = {
       CreateEventW: (...args) => {
         const event = real.CreateEventW(...args);
         this.events.push(event);
@@ -64,18 +53,23 @@ class Watched extends Tapped {
         this.overlapped = overlapped;
         return real.ConnectNamedPipe(handle, overlapped);
       },
-      ReadFile: (handle, buffer, size, read, overlapped) => {
-        this.overlapped = overlapped;
-        this.buffer = buffer;
-        return real.ReadFile(handle, buffer, size, read, overlapped);
+      ReadFile: (...args) => {
+        [, this.buffer, , , this.overlapped] = args;
+        return real.ReadFile(...args);
       },
-      WriteFile: (handle, buffer, size, written, overlapped) => {
-        this.overlapped = overlapped;
-        this.buffer = buffer;
-        return real.WriteFile(handle, buffer, size, written, overlapped);
+      WriteFile: (...args) => {
+        [, this.buffer, , , this.overlapped] = args;
+        return real.WriteFile(...args);
       },
-      ...change(real),
-    }));
+    };
+    this.real = real;
+    this.library = {
+      symbols: { ...real, ...watched, ...change(real) },
+      close: () => {
+        this.closed++;
+        library.close();
+      },
+    };
   }
 
   get wake(): Handle {
@@ -412,7 +406,7 @@ windowsTest("WindowsKernel moves messages out of and into any memory that is not
 
 windowsTest("WindowsKernel calls nothing between a failure and GetLastError", () => {
   const log: string[] = [];
-  const tapped = new Tapped((real) =>
+  const tapped = new Watched((real) =>
     Object.fromEntries(
       Object.entries(real).map(([name, call]) => [name, (...args: never[]) => {
         log.push(name);
@@ -455,7 +449,7 @@ windowsTest("WindowsKernel calls nothing between a failure and GetLastError", ()
 });
 
 windowsTest("WindowsKernel: a failure without a reason is UNKNOWN, never a success", () => {
-  const tapped = new Tapped(() => ({ GetLastError: () => 0 }));
+  const tapped = new Watched(() => ({ GetLastError: () => 0 }));
   using kernel = new TestKernel({ kernel32: tapped.library });
   const pipe = { ...NO_RIGHTS, path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 };
   assertEquals(kernel.listen(BAD, 0), Status.UNKNOWN);
