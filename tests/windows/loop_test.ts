@@ -151,6 +151,24 @@ windowsTest("loop: with Deno's pool full, a late reply lets nobody be forgotten"
   await end;
 });
 
+windowsTest("loop: with Deno's pool full, clients are served as soon as it is not", async () => {
+  const path = newPath();
+  const tap = new Tap();
+  await using _server = serveOn(tap.open, { path }, (request) => request);
+  const handles = Array.from({ length: 4 }, () => raw.openPipe(path, { overlapped: true }));
+  for (let round = 0; round < 10; round++) {
+    {
+      await using _blockade = new Blockade();
+      for (const handle of handles) raw.startWrite(handle, encoder.encode(`${round}`)).finish();
+    }
+    for (const handle of handles) {
+      const { bytes } = await raw.startRead(handle, 100).finished();
+      assertEquals(decoder.decode(bytes), `${round}`);
+    }
+  }
+  for (const handle of handles) raw.closeHandle(handle);
+});
+
 /**
  * Expects a 10 ms interval to fire 50 times a second while 8 clients flood a server. When other
  * programs have the machine, it has another chance.
