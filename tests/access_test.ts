@@ -226,8 +226,7 @@ Deno.test(
       return read.apply(kernel, args);
     };
     const server = world.serve((request) => `${request.length}`, { readBufferSize: 100_000 });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write(new Uint8Array(20_000));
     assertEquals(await client.receiveText(), "20000");
     client.write("again");
@@ -327,8 +326,7 @@ Deno.test(
   inWorld(async (world) => {
     const server = world.serve((_request, { client }) => client.user().sid);
     world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write("?");
     const answer = fate(client.receiveText());
     await world.idle();
@@ -347,8 +345,7 @@ Deno.test(
       const served: string[] = [];
       const server = world.serve((_request, exchange) => void served.push(exchange.text()));
       world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       client.write(how);
       await world.idle();
       if (how === "leaves") client.close();
@@ -374,8 +371,7 @@ Deno.test(
         assertEquals(typeof client.processId, "number");
       },
     });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.close();
     await world.idle();
     assert(problem instanceof Deno.errors.NotFound);
@@ -499,14 +495,12 @@ Deno.test(
     let client: PipeClient | undefined;
     const server = world.serve((_request, exchange) => void (client = exchange.client));
     world.kernel.failNext("identify", 1347);
-    const raw = world.connect();
-    await world.idle();
+    const raw = await world.arrived();
     raw.write("?");
     await world.idle();
     await assertRejects(async () => await client?.accountName(), WindowsError, "is anonymous");
     raw.close();
-    const other = world.connect();
-    await world.idle();
+    const other = await world.arrived();
     other.write("?");
     await world.idle();
     other.close();
@@ -530,8 +524,7 @@ Deno.test(
         return client.user().sid === USER.sid;
       },
     });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     for (const message of ["one", "two"]) {
       client.write(message);
       assertEquals(await client.receiveText(), "yes");
@@ -653,8 +646,7 @@ Deno.test(
         return decide.promise;
       },
     });
-    const slow = world.connect();
-    await world.idle();
+    const slow = await world.arrived();
     slow.write("slow");
     const answer = fate(slow.receiveText());
     await world.idle();
@@ -685,8 +677,7 @@ Deno.test(
       },
     });
     for (const name of ["first", "second"]) {
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       client.write(name);
       await world.idle();
       if (name === "first") await world.pass(100);
@@ -711,8 +702,7 @@ Deno.test(
     const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
       authorize: () => decision.promise,
     });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write("one way");
     await world.idle();
     client.close();
@@ -771,8 +761,7 @@ for (const what of ["leaves", "withdraws it", "withdraws it and sends another"])
         readBufferSize: 0,
         authorize: () => decision.promise,
       });
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       client.write(new Uint8Array(10_000));
       await world.idle();
       if (what === "leaves") client.close();
@@ -798,8 +787,7 @@ Deno.test(
   inWorld(async (world) => {
     const decision = Promise.withResolvers<boolean>();
     const server = world.serve((request) => request, { authorize: () => decision.promise });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write("last");
     await world.idle();
     const report = fate(server.shutdown());
@@ -824,8 +812,7 @@ Deno.test(
         authorize: () => decision.promise,
         signal: abort.signal,
       });
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       client.write("too late");
       await world.idle();
       if (stops) abort.abort();
@@ -870,8 +857,7 @@ Deno.test(
     questions.generator.next();
     await world.idle();
     assertEquals(await ask(world, "one"), undefined);
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write("two");
     await world.idle();
     assertEquals(questions.texts, ["two"]);

@@ -173,6 +173,14 @@ export class World {
     return this.system.connect(PATH);
   }
 
+  /** A client that has come, of this process unless another one is named. */
+  async arrived(process?: number): Promise<RawClient> {
+    await this.idle();
+    const client = this.system.connect(PATH, process === undefined ? {} : { process });
+    await this.idle();
+    return client;
+  }
+
   /** Until the loop waits, or is gone, and nothing is to be done. */
   async idle(): Promise<void> {
     await this.kernelRests();

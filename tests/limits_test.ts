@@ -30,14 +30,6 @@ const respond: Responder = (request, exchange) => {
   return request;
 };
 
-/** A client that has come. */
-async function arrived(world: World, process?: number): Promise<RawClient> {
-  await world.idle();
-  const client = process === undefined ? world.connect() : world.system.connect(PATH, { process });
-  await world.idle();
-  return client;
-}
-
 /** A client that is there is answered. */
 async function assertAnswered(world: World, client: RawClient | undefined): Promise<void> {
   client?.write("still there?");
@@ -48,7 +40,7 @@ async function assertAnswered(world: World, client: RawClient | undefined): Prom
 
 /** A new client comes, is answered, and leaves. */
 async function assertServed(world: World): Promise<void> {
-  const client = await arrived(world);
+  const client = await world.arrived();
   await assertAnswered(world, client);
   client.close();
   await world.idle();
@@ -131,11 +123,11 @@ for (const [limit, { options, offend, error: Class, ended }] of Object.entries(O
       `${limit} ends the one connection, and the next client is served (maxInstances: ${maxInstances})`,
       inWorld(async (world) => {
         const server = world.serve(respond, { instances: 1, maxInstances, ...options });
-        const other = await arrived(world);
+        const other = await world.arrived();
         await assertAnswered(world, other);
         const { open } = world.kernel.leftovers();
         for (let round = 1; round <= 3; round++) {
-          const client = await arrived(world);
+          const client = await world.arrived();
           if (maxInstances === 2) assertEquals(world.system.open(PATH).status, Status.BUSY);
           await offend(world, client, other);
           assertEquals<string[]>(world.reasons, Array(round).fill(limit));
@@ -174,17 +166,17 @@ Deno.test(
       maxPerProcess: 1,
       writeBufferSize: 100,
     });
-    const good = await arrived(world, SELF);
+    const good = await world.arrived(SELF);
     const requests: Record<string, string | Uint8Array | undefined> = {
       maxRequest: new Uint8Array(101),
       replyTimeout: "reply 200",
       responderTimeout: "work",
       idleTimeout: undefined,
     };
-    const clients: RawClient[] = [await arrived(world, SELF)];
+    const clients: RawClient[] = [await world.arrived(SELF)];
     for (let round = 0; round < 3; round++) {
       for (const request of Object.values(requests)) {
-        const client = await arrived(world);
+        const client = await world.arrived();
         if (request !== undefined) client.write(request);
         clients.push(client);
       }
@@ -214,7 +206,7 @@ for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000]) {
     inWorld(async (world) => {
       const sizes: number[] = [];
       const server = world.serve((request) => void sizes.push(request.length), { maxRequest });
-      const client = await arrived(world);
+      const client = await world.arrived();
       const read = mock.method(world.kernel, "read");
       client.write(new Uint8Array(maxRequest));
       await world.idle();
@@ -238,7 +230,7 @@ Deno.test(
   "maxRequest says how long the request was, and how long it may be",
   inWorld(async (world) => {
     const server = world.serve(respond, { maxRequest: 5_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write(new Uint8Array(123_456));
     await world.idle();
     assertStringIncludes(
@@ -254,7 +246,7 @@ Deno.test(
   "maxRequest of an early request ends the exchange that is open",
   inWorld(async (world) => {
     const questions = world.ask({ maxRequest: 100 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("first");
     await world.idle();
     client.write(new Uint8Array(101));
@@ -276,7 +268,7 @@ Deno.test(
   "idleTimeout begins when a client comes, and again with each answer",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 10; i++) {
       await world.pass(999);
       await assertAnswered(world, client);
@@ -294,7 +286,7 @@ Deno.test(
   "idleTimeout stands still while a responder is at work",
   inWorld(async (world) => {
     const questions = world.ask({ idleTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("first");
     await world.pass(10_000);
     // With an early request, too.
@@ -324,7 +316,7 @@ Deno.test(
       replyTimeout: Infinity,
       writeBufferSize: 10,
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("reply 100");
     await world.pass(100_000);
     assertEquals(client.read()?.length, 100);
@@ -341,9 +333,9 @@ Deno.test(
   "idleTimeout stands still while the server reads nothing for want of memory",
   inWorld(async (world) => {
     const questions = world.ask({ idleTimeout: 1_000, maxBuffered: 100 });
-    const holder = await arrived(world);
+    const holder = await world.arrived();
     holder.write(new Uint8Array(200));
-    const client = await arrived(world);
+    const client = await world.arrived();
     await world.pass(10_500);
     assertEquals(client.ended, undefined);
     questions.at().reply();
@@ -363,7 +355,7 @@ Deno.test(
     const server = world.serve(respond, { idleTimeout: 5_000 });
     await world.idle();
     const shortage = failing(world.kernel, "read", Status.NO_SYSTEM_RESOURCES);
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("patient");
     await world.pass(20_000);
     assertEquals(client.ended, undefined);
@@ -379,7 +371,7 @@ Deno.test(
   "idleTimeout does not count what the program was too busy to look at",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 3; i++) {
       await world.pass(500);
       // The thread is blocked, and what is due first afterwards is the timer.
@@ -400,7 +392,7 @@ Deno.test(
   "idleTimeout leaves readable what was answered",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("never read, as it seems");
     await world.pass(1_000);
     assertEquals(world.reasons, ["idleTimeout"]);
@@ -415,7 +407,7 @@ Deno.test(
   "idleTimeout is the only limit for a client that never reads what fits into the pipe",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 60_000, replyTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("reply 60000");
     await world.pass(59_999);
     assertEquals(client.ended, undefined);
@@ -430,7 +422,7 @@ Deno.test(
   "idleTimeout does not hurry a client that has left",
   inWorld(async (world) => {
     const questions = world.ask({ idleTimeout: 1_000, instances: 1 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("one");
     client.write("two");
     client.close();
@@ -452,7 +444,7 @@ Deno.test(
   "replyTimeout is 30 s by default",
   inWorld(async (world) => {
     const questions = world.ask({ writeBufferSize: 10 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const replied = fate(questions.at().reply(new Uint8Array(11)));
@@ -472,7 +464,7 @@ Deno.test(
   "replyTimeout is the time of each message",
   inWorld(async (world) => {
     const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const { send, reply } = questions.at();
@@ -494,7 +486,7 @@ Deno.test(
   "replyTimeout rejects a reply that would fit when what is unread before it is destroyed",
   inWorld(async (world) => {
     const questions = world.ask({ writeBufferSize: 512, replyTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const { send, reply } = questions.at();
@@ -511,7 +503,7 @@ Deno.test(
   "replyTimeout drops the messages that wait, says so, and aborts the exchange",
   inWorld(async (world) => {
     const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const { send, reply, signal } = questions.at();
@@ -536,7 +528,7 @@ Deno.test(
       served++;
       return request;
     }, { writeBufferSize: 1_000, replyTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 100; i++) client.write(new Uint8Array(100));
     await world.pass(1_000);
     assertEquals(world.reasons, ["replyTimeout"]);
@@ -551,7 +543,7 @@ Deno.test(
   "replyTimeout does not count what the program was too busy to look at",
   inWorld(async (world) => {
     const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const replied = fate(questions.at().reply(new Uint8Array(100)));
@@ -573,7 +565,7 @@ for (const replyTimeout of [1_000, Infinity]) {
     inWorld(async (world) => {
       const questions = world.ask({ writeBufferSize: 10, replyTimeout });
       const time = replyTimeout === Infinity ? 10_000 : replyTimeout;
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       const { send, reply, client: { close } } = questions.at();
@@ -605,7 +597,7 @@ Deno.test(
   "replyTimeout ends a connection whose reply there is no memory to write, and says so",
   inWorld(async (world) => {
     const questions = world.ask({ replyTimeout: 5_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
@@ -627,7 +619,7 @@ Deno.test(
   "replyTimeout ends a connection that a shortage of the system keeps from its end",
   inWorld(async (world) => {
     const questions = world.ask({ replyTimeout: 5_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
@@ -647,7 +639,7 @@ Deno.test(
   "replyTimeout begins anew when a shortage has passed: the client could not read before",
   inWorld(async (world) => {
     const server = world.serve(() => "an answer", { replyTimeout: 5_000, writeBufferSize: 2 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.pass(4_000);
@@ -672,7 +664,7 @@ Deno.test(
       for (const message of ["one", "two", "three"]) exchange.send(message);
       exchange.client.close();
     }, { writeBufferSize: 2, responderTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.pass(2_000);
     const got: (string | undefined)[] = [];
@@ -691,7 +683,7 @@ Deno.test(
   "responderTimeout aborts the signal and the answer comes too late",
   inWorld(async (world) => {
     const questions = world.ask({ responderTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const { signal, send, reply } = questions.at();
@@ -720,7 +712,7 @@ Deno.test(
       reply(request);
       await gate.promise;
     }, { responderTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 3; i++) await assertAnswered(world, client);
     assertEquals(world.kernel.leftovers().timers, 0);
     await world.pass(10_000);
@@ -735,7 +727,7 @@ Deno.test(
   "responderTimeout does not count the time that a reply is pending",
   inWorld(async (world) => {
     const server = world.serve(respond, { responderTimeout: 1_000, writeBufferSize: 10 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("reply 100");
     await world.pass(20_000);
     assertEquals(client.read()?.length, 100);
@@ -755,7 +747,7 @@ Deno.test(
     }, { responderTimeout: 1_000, concurrency: 1 });
     const clients: RawClient[] = [];
     for (let i = 0; i < 4; i++) {
-      clients.push(await arrived(world));
+      clients.push(await world.arrived());
       clients[i]?.write(`${i}`);
     }
     for (let i = 0; i < 4; i++) {
@@ -775,7 +767,7 @@ Deno.test(
   inWorld(async (world) => {
     const generator = world.exchanges({ responderTimeout: 1_000 });
     const first = generator.next();
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     for (const client of clients) client.write("x");
     await world.pass(500);
     (await first).value?.reply("first");
@@ -799,7 +791,7 @@ Deno.test(
       asked++;
       return new Promise<string>(() => {});
     }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     // Nothing is read ahead, and so its leaving is not noticed until a write fails or time is up.
     client.write("");
     client.write("");
@@ -857,7 +849,7 @@ Deno.test(
       exchange.send("it fails, and so shows that the client has left").catch(ignore);
       return new Promise<string>(() => {});
     }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("");
     client.write("next");
     client.close();
@@ -875,7 +867,7 @@ Deno.test(
   "responderTimeout waits for what is being written, as long as that may be pending",
   inWorld(async (world) => {
     const questions = world.ask({ responderTimeout: 1_000, writeBufferSize: 10 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const { send } = questions.at();
@@ -902,9 +894,9 @@ Deno.test(
       asked.push(exchange.text());
       return request;
     }, { maxPerProcess: 2, instances: 1 });
-    const first = await arrived(world, SELF);
-    const second = await arrived(world, SELF);
-    const stranger = await arrived(world, SELF + 1);
+    const first = await world.arrived(SELF);
+    const second = await world.arrived(SELF);
+    const stranger = await world.arrived(SELF + 1);
     for (let round = 1; round <= 3; round++) {
       await world.idle();
       const third = world.system.connect(PATH, { process: SELF });
@@ -924,7 +916,7 @@ Deno.test(
     assertFalse(asked.includes("too many"));
     // Who leaves makes room.
     second.close();
-    const next = await arrived(world, SELF);
+    const next = await world.arrived(SELF);
     await assertAnswered(world, next);
     for (const client of [first, next, stranger]) client.close();
     await world.idle();
@@ -951,7 +943,7 @@ Deno.test(
       writeBufferSize: 100,
     });
     for (const what of ["x", "close", "throw", "reply 500", "work", "", "y".repeat(200)]) {
-      const client = await arrived(world, SELF);
+      const client = await world.arrived(SELF);
       client.write(what);
       if (what === "x") client.close();
       await world.pass(1_000);
@@ -968,7 +960,7 @@ Deno.test(
       "idleTimeout",
       "maxRequest",
     ]);
-    const client = await arrived(world, SELF);
+    const client = await world.arrived(SELF);
     await assertAnswered(world, client);
     client.close();
     await server.shutdown({ timeout: 0 }).catch(ignore);
@@ -988,7 +980,7 @@ Deno.test(
     ];
     await world.idle();
     failing(world.kernel, "clientProcess", Status.ACCESS_DENIED);
-    for (let i = 0; i < 3; i++) clients.push(await arrived(world, SELF));
+    for (let i = 0; i < 3; i++) clients.push(await world.arrived(SELF));
     for (const client of clients) await assertAnswered(world, client);
     assertEquals(world.ends, []);
     for (const client of clients) client.close();
@@ -1000,12 +992,11 @@ Deno.test(
   "maxPerProcess counts a client that has left while what it left is served",
   inWorld(async (world) => {
     const questions = world.ask({ maxPerProcess: 1, instances: 2 });
-    const gone = await arrived(world, SELF);
+    const gone = await world.arrived(SELF);
     gone.write("one");
     gone.write("two");
     gone.close();
-    await world.idle();
-    const next = await arrived(world, SELF);
+    const next = await world.arrived(SELF);
     assertEquals(world.reasons, ["maxPerProcess"]);
     next.close();
     questions.at().reply().catch(ignore);
@@ -1013,7 +1004,7 @@ Deno.test(
     questions.at().reply().catch(ignore);
     await world.idle();
     assertEquals(questions.texts, ["one", "two"]);
-    const last = await arrived(world, SELF);
+    const last = await world.arrived(SELF);
     assertEquals(world.reasons, ["maxPerProcess", "client"]);
     last.close();
     await questions.end();
@@ -1031,23 +1022,23 @@ Deno.test(
       maxRequest: 100,
       idleTimeout: 1_000,
     });
-    const clients = [await arrived(world), await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived(), await world.arrived()];
     const busy = () => assertEquals(world.system.open(PATH).status, Status.BUSY);
     busy();
     clients[0]?.close();
-    clients[0] = await arrived(world);
+    clients[0] = await world.arrived();
     busy();
     clients[1]?.write(new Uint8Array(101));
     await world.idle();
     clients[1]?.close();
-    clients[1] = await arrived(world);
+    clients[1] = await world.arrived();
     busy();
     await world.pass(999);
     await assertAnswered(world, clients[0]);
     await assertAnswered(world, clients[1]);
     await world.pass(1);
     clients[2]?.close();
-    clients[2] = await arrived(world);
+    clients[2] = await world.arrived();
     busy();
     for (const client of clients) await assertAnswered(world, client);
     assertEquals(world.reasons, ["client", "maxRequest", "idleTimeout"]);
@@ -1063,12 +1054,12 @@ Deno.test(
   "maxBuffered lets requests wait in the pipe, serves them in order, and evicts nobody",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 100, instances: 1, readBufferSize: 0 });
-    const holders = [await arrived(world), await arrived(world)];
+    const holders = [await world.arrived(), await world.arrived()];
     // What the system reads already is not called back.
     for (const holder of holders) holder.write(new Uint8Array(60));
     const clients: RawClient[] = [];
     for (let i = 0; i < 5; i++) {
-      clients.push(await arrived(world));
+      clients.push(await world.arrived());
       assertEquals(clients[i]?.write(`request ${i}`), "pending");
     }
     await world.pass(3_600_000);
@@ -1091,13 +1082,12 @@ Deno.test(
   "maxBuffered: one who needs more than is left holds up nobody who needs less",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 1_000_000 });
-    const holder = await arrived(world);
+    const holder = await world.arrived();
     holder.write(new Uint8Array(950_000));
-    await world.idle();
-    const long = await arrived(world);
+    const long = await world.arrived();
     long.write(new Uint8Array(100_000));
     await world.idle();
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     // No time passes. It is passed by more than it needs, and still keeps nobody waiting.
     for (let i = 0; i < 100; i++) {
       for (const [size, client] of [[2, clients[0]], [2_000, clients[1]]] as const) {
@@ -1128,12 +1118,12 @@ Deno.test(
     }, { maxBuffered: 10_000 });
     const short: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write(new Uint8Array(4_000));
       await world.idle();
       short.push(client);
     }
-    const long = await arrived(world);
+    const long = await world.arrived();
     long.write(new Uint8Array(6_000));
     await world.idle();
     let rounds = 0;
@@ -1159,10 +1149,9 @@ Deno.test(
   "maxBuffered: an exchange that stays open keeps out nobody who needs more than there is",
   inWorld(async (world) => {
     const server = world.serve(respond, { maxBuffered: 10_000 });
-    const worker = await arrived(world);
+    const worker = await world.arrived();
     worker.write("work");
-    await world.idle();
-    const long = await arrived(world);
+    const long = await world.arrived();
     long.write(new Uint8Array(12_000));
     await world.idle();
     assertEquals(long.readText(), "12000");
@@ -1176,7 +1165,7 @@ Deno.test(
   "maxBuffered: while nothing is read, a client that leaves is noticed when it is answered",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 100 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write(new Uint8Array(200));
     await world.idle();
     client.close();
@@ -1195,8 +1184,8 @@ Deno.test(
   "maxBuffered lets the rest of a long request wait, before memory is asked for",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 10_000, instances: 2 });
-    const first = await arrived(world);
-    const second = await arrived(world);
+    const first = await world.arrived();
+    const second = await world.arrived();
     first.write(new Uint8Array(8_000));
     await world.idle();
     assertEquals(world.held, 8_000);
@@ -1219,16 +1208,15 @@ Deno.test(
   "maxBuffered lets a single larger message go, when half of it is left",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 1_000, instances: 2 });
-    const small = await arrived(world);
-    const huge = await arrived(world);
+    const small = await world.arrived();
+    const huge = await world.arrived();
     small.write(new Uint8Array(501));
     await world.idle();
     huge.write(new Uint8Array(100_000));
     await world.pass(60_000);
     assertEquals(questions.all.length, 1);
     questions.at().reply();
-    await world.idle();
-    const late = await arrived(world);
+    const late = await world.arrived();
     late.write("waits, too");
     await world.idle();
     assertEquals(questions.all.length, 2);
@@ -1337,7 +1325,7 @@ for (const [what, hold] of Object.entries(HOLDERS)) {
         writeBufferSize: 100,
         instances: 1,
       });
-      const holder = await arrived(world);
+      const holder = await world.arrived();
       await hold(world, holder);
       await world.idle();
       assertEquals(world.held, 0);
@@ -1358,8 +1346,8 @@ Deno.test(
       instances: 1,
       readBufferSize: 10,
     });
-    const holder = await arrived(world);
-    const client = await arrived(world);
+    const holder = await world.arrived();
+    const client = await world.arrived();
     holder.write(new Uint8Array(100));
     await world.idle();
     client.write(new Uint8Array(10_000));
@@ -1384,8 +1372,8 @@ async function crowded(world: World, request: string | Uint8Array) {
     (request, exchange) => exchange.text() === "hold".padEnd(100) ? gate.promise : request,
     { maxBuffered: 100, instances: 1, signal: controller.signal },
   );
-  const holder = await arrived(world);
-  const waiting = await arrived(world);
+  const holder = await world.arrived();
+  const waiting = await world.arrived();
   holder.write("hold".padEnd(100));
   await world.idle();
   waiting.write(request);
@@ -1437,7 +1425,7 @@ for (const [what, size] of [["a request", 10], ["the rest of a long request", 10
           world,
           new Uint8Array(size),
         );
-        const further = await arrived(world);
+        const further = await world.arrived();
         further.write("waits, too");
         await world.idle();
         if (end === "stopped") controller.abort();
@@ -1472,7 +1460,7 @@ Deno.test(
   "maxQueued: a client that does not read a long reply keeps nobody waiting",
   inWorld(async (world) => {
     const server = world.serve(respond, { maxBuffered: 100, maxQueued: 100, writeBufferSize: 100 });
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("reply 1000000");
     await world.idle();
     assertEquals(world.held, 0);
@@ -1488,7 +1476,7 @@ Deno.test(
   "maxQueued takes a message while just as much waits, of any length, and no further one",
   inWorld(async (world) => {
     const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let round = 0; round < 2; round++) {
       client.write("x");
       await world.idle();
@@ -1528,7 +1516,7 @@ Deno.test(
   "maxQueued counts replies whose memory the program has given away",
   inWorld(async (world) => {
     const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let round = 0; round < 3; round++) {
       client.write("x");
       await world.idle();
@@ -1555,12 +1543,12 @@ Deno.test(
     const started = mock.method(world.kernel, "startTimer");
     await world.idle();
     assertEquals(timers(), 0);
-    const client = await arrived(world);
+    const client = await world.arrived();
     await assertAnswered(world, client);
     client.write(new Uint8Array(10_000));
     await world.idle();
     client.read();
-    const worker = await arrived(world);
+    const worker = await world.arrived();
     worker.write("work");
     await world.idle();
     assertEquals([timers(), started.mock.callCount()], [0, 0]);
@@ -1635,7 +1623,7 @@ Deno.test(
   "a limit that is longer than any timer is none that ends at once",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: Number.MAX_SAFE_INTEGER });
-    const client = await arrived(world);
+    const client = await world.arrived();
     const started = mock.method(world.kernel, "startTimer");
     await assertAnswered(world, client);
     for (const call of started.mock.calls) assertLessOrEqual(call.arguments[0], 0x7fff_ffff);

@@ -16,14 +16,6 @@ import type { RawClient } from "./memory_kernel.ts";
 
 const echo = (request: Uint8Array<ArrayBuffer>) => request;
 
-/** A client that has come. */
-async function arrived(world: World): Promise<RawClient> {
-  await world.idle();
-  const client = world.connect();
-  await world.idle();
-  return client;
-}
-
 /** Asks, and gives all the messages that are the answer. */
 async function answers(world: World, client: RawClient, question = "question"): Promise<string[]> {
   client.write(question);
@@ -49,9 +41,9 @@ async function assertPlaceKept(
   clean: () => void,
   work: () => void = () => {},
 ): Promise<void> {
-  const first = await arrived(world);
+  const first = await world.arrived();
   first.write("first");
-  const second = await arrived(world);
+  const second = await world.arrived();
   second.write("second");
   await world.idle();
   first.close();
@@ -161,7 +153,7 @@ for (const [what, responder, expected] of REPLIES) {
     `serve() answers with ${what}`,
     inWorld(async (world) => {
       const server = world.serve(responder);
-      const client = await arrived(world);
+      const client = await world.arrived();
       // Twice, since the exchange must be settled.
       assertEquals(await answers(world, client), expected);
       assertEquals(await answers(world, client), expected);
@@ -181,7 +173,7 @@ Deno.test(
     const server = world.serve((request, exchange) => {
       seen = [request, exchange];
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     await answers(world, client, "hello");
     const [request, exchange] = seen ?? [];
     assertStrictEquals(request, exchange?.request);
@@ -272,8 +264,8 @@ for (const [what, responder, message, messages] of FAILURES) {
       const server = world.serve((request, exchange) =>
         exchange.text() === "fine" ? request : responder(request, exchange)
       );
-      const other = await arrived(world);
-      const client = await arrived(world);
+      const other = await world.arrived();
+      const client = await world.arrived();
       assertEquals(await answers(world, client), messages);
       assertEquals(client.ended, Status.BROKEN);
       const [reported, ...more] = world.reports.splice(0);
@@ -298,7 +290,7 @@ for (const [what, responder, message, messages] of FAILURES) {
           return `sorry about ${exchange.text()}`;
         },
       });
-      const client = await arrived(world);
+      const client = await world.arrived();
       // Who has replied by itself has answered.
       const sorry = messages[0] === "mine" ? [] : ["sorry about question"];
       assertEquals(await answers(world, client), [...messages, ...sorry]);
@@ -326,7 +318,7 @@ Deno.test(
       Promise.resolve(),
     ];
     const server = world.serve(() => Promise.reject(error), { onError: () => results.shift() });
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["text"]);
     assertEquals(await answers(world, client), ["bytes"]);
     assertEquals(await answers(world, client), []);
@@ -344,7 +336,7 @@ Deno.test(
     const server = world.serve(() => {
       throw error;
     }, { onError: (_error, exchange) => void exchange.reply("by itself") });
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["by itself"]);
     assertEquals(client.ended, undefined);
     client.close();
@@ -367,7 +359,7 @@ for (
       const server = world.serve(() => {
         throw error;
       }, { onError });
-      const client = await arrived(world);
+      const client = await world.arrived();
       assertEquals(await answers(world, client), []);
       assertEquals(client.ended, Status.BROKEN);
       const [first, reported, ...more] = world.reports.splice(0);
@@ -389,7 +381,7 @@ Deno.test(
     const server = world.serve(() => new Promise<string>((resolve) => works.push(resolve)), {
       onError,
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("work");
     await world.idle();
     client.close();
@@ -473,12 +465,12 @@ for (const [what, value] of HOSTILE) {
             ? { concurrency: 1, onError: () => mistyped(value) }
             : { concurrency: 1 },
         );
-        const client = await arrived(world);
+        const client = await world.arrived();
         assertEquals(await answers(world, client), []);
         assertEquals(client.ended, Status.BROKEN);
         assert(world.reports.splice(0).length > 0);
         hostile = false;
-        const next = await arrived(world);
+        const next = await world.arrived();
         assertEquals(await answers(world, next), ["fine"]);
         assertEquals(world.reasons, ["responder"]);
         client.close();
@@ -495,7 +487,7 @@ for (const [what, value] of HOSTILE) {
         authorize: () => mistyped(value) as unknown as boolean,
         onDisconnect: () => mistyped(value),
       });
-      const client = await arrived(world);
+      const client = await world.arrived();
       assertEquals(await answers(world, client), []);
       assertEquals(client.ended, Status.BROKEN);
       assertEquals(world.reasons, ["unauthorized"]);
@@ -510,7 +502,7 @@ Deno.test(
   "a mistake of the module costs one connection, and is told",
   inWorld(async (world) => {
     const server = world.serve(echo, { instances: 2 });
-    const [first, second] = [await arrived(world), await arrived(world)];
+    const [first, second] = [await world.arrived(), await world.arrived()];
     const mistake = new Error("a mistake");
     const identify = mock.method(world.kernel, "identify", () => {
       identify.mock.restore();
@@ -524,7 +516,7 @@ Deno.test(
     assertEquals([end?.reason, more], ["error", []]);
     assertInstanceOf(end?.error, Error);
     assertStrictEquals(end.error.cause, mistake);
-    const third = await arrived(world);
+    const third = await world.arrived();
     assertEquals(await answers(world, third), ["question"]);
     for (const client of [first, second, third]) client.close();
     await server.shutdown();
@@ -540,7 +532,7 @@ Deno.test(
     const server = world.serve(async function* () {
       for (; pulled < 10; pulled++) yield `message ${pulled}`;
     }, { writeBufferSize: 20 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     // Two fit into the pipe's buffer; the third is pending.
@@ -569,7 +561,7 @@ Deno.test(
         ended++;
       }
     }, { writeBufferSize: 4 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     client.close();
@@ -597,7 +589,7 @@ Deno.test(
         seen.push("ended");
       }
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     assertEquals(await client.receiveText(), "first");
     await world.idle();
@@ -619,7 +611,7 @@ Deno.test(
     const server = world.serve(() => ({
       [Symbol.asyncIterator]: () => ({ next: () => next.promise, return: returned }),
     }));
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     assertEquals(returned.mock.callCount(), 0);
@@ -641,7 +633,7 @@ Deno.test(
         throw error;
       }
     }, { writeBufferSize: 4 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     client.close();
@@ -659,7 +651,7 @@ Deno.test(
       if (exchange.text() === "one") yield "one";
       else while (!stop) yield "more";
     });
-    const flooded = await arrived(world);
+    const flooded = await world.arrived();
     flooded.write("flood");
     const reading = (async () => {
       let count = 0;
@@ -691,7 +683,7 @@ Deno.test(
         ended++;
       }
     }, { onError: () => "sorry" });
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["sorry"]);
     assertEquals(ended, 1);
     client.close();
@@ -781,7 +773,7 @@ Deno.test(
       aborted.push(signal.aborted);
       await new Promise<void>((resolve) => gates.push(resolve));
     }, { concurrency: 1 });
-    const first = await arrived(world);
+    const first = await world.arrived();
     first.write("x");
     await world.idle();
     const second = world.connect();
@@ -812,7 +804,7 @@ Deno.test(
       onDisconnect: ({ id }) => void told.push(`end of ${id}`),
     });
     for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       client.close();
@@ -841,7 +833,7 @@ Deno.test(
     }, { concurrency: 1, signal: controller.signal });
     const clients: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
-      clients.push(await arrived(world));
+      clients.push(await world.arrived());
       clients[i]?.write(`${i}`);
       await world.idle();
     }
@@ -866,9 +858,9 @@ Deno.test(
       began.push(exchange.text());
       await gate.promise;
     }, { concurrency: 1, signal: controller.signal });
-    const first = await arrived(world);
+    const first = await world.arrived();
     first.write("first");
-    const second = await arrived(world);
+    const second = await world.arrived();
     second.write("second");
     await world.idle();
     second.close();
@@ -893,12 +885,12 @@ Deno.test(
       began.push(exchange.text());
       await new Promise<void>((resolve) => gates.push(resolve));
     }, { concurrency: 1, maxRequest: 100, maxInstances: 4 });
-    const first = await arrived(world);
+    const first = await world.arrived();
     first.write("first");
     await world.idle();
     const clients: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write(`early ${i}`);
       await world.idle();
       client.write("x".repeat(101));
@@ -932,7 +924,7 @@ Deno.test(
       for (let i = 0; i < 3; i++) sent.push(fate(exchange.send("0123456789")));
       exchange.client.close();
     }, { writeBufferSize: 5, signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     controller.abort();
@@ -999,10 +991,10 @@ Deno.test(
       yield request;
       yield request;
     }, { concurrency: 1, writeBufferSize: 2, responderTimeout: 500, replyTimeout: 30_000 });
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("is not read");
     await world.pass(500);
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("question");
     await world.idle();
     assertEquals(client.readText(), "question");
@@ -1037,8 +1029,8 @@ Deno.test(
         return "sorry";
       },
     });
-    const first = await arrived(world);
-    const second = await arrived(world);
+    const first = await world.arrived();
+    const second = await world.arrived();
     assertEquals(await answers(world, first, "first"), ["sorry"]);
     assertEquals(await answers(world, second, "second"), []);
     const shutdown = fate(server.shutdown());
@@ -1069,7 +1061,7 @@ Deno.test(
         },
       }),
     }), { onError: () => "sorry" });
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["sorry"]);
     assertEquals(asked, ["next"]);
     client.close();
@@ -1094,12 +1086,12 @@ Deno.test(
         },
       });
       for (let i = 0; i < 3; i++) {
-        const client = await arrived(world);
+        const client = await world.arrived();
         client.write("throw");
         await world.idle();
         client.close();
       }
-      const client = await arrived(world);
+      const client = await world.arrived();
       assertEquals(await answers(world, client), ["answer"]);
       client.close();
       await server.shutdown();
@@ -1141,13 +1133,12 @@ Deno.test(
       await new Promise<void>((resolve) => gates.push(resolve));
       return request;
     }, { instances: 2 });
-    const before = await arrived(world);
+    const before = await world.arrived();
     before.write("before");
     await world.idle();
     gates.shift()?.();
-    await world.idle();
-    const idle = await arrived(world);
-    const clients = [await arrived(world), await arrived(world)];
+    const idle = await world.arrived();
+    const clients = [await world.arrived(), await world.arrived()];
     clients.forEach((client, i) => client.write(`request ${i}`));
     await world.idle();
     const shutdown = fate(server.shutdown());
@@ -1182,9 +1173,9 @@ Deno.test(
       signals.push(signal);
       return request.length === 1 ? new Promise<string>(() => {}) : new Uint8Array(100);
     }, { writeBufferSize: 4 });
-    const waiting = await arrived(world);
+    const waiting = await world.arrived();
     waiting.write("x");
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("long");
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 500 }));
@@ -1206,7 +1197,7 @@ Deno.test(
   inWorld(async (world) => {
     for (const [options, timeout] of [[undefined, 10_000], [{ timeout: 0 }, 0]] as const) {
       const server = world.serve(() => new Promise<void>(() => {}));
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       const shutdown = fate(server.shutdown(options));
@@ -1229,7 +1220,7 @@ Deno.test(
     assertThrows(() => server.shutdown({ timeout: NaN }), RangeError);
     const { timeout } = Object.assign({ timeout: 0 }, { timeout: "1" });
     assertThrows(() => server.shutdown({ timeout: timeout as unknown as number }), TypeError);
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client, "still there"), ["still there"]);
     client.close();
     await server.shutdown({ timeout: Infinity });
@@ -1240,7 +1231,7 @@ Deno.test(
   "shutdown() gives the same report to all who ask, also afterwards",
   inWorld(async (world) => {
     const server = world.serve(() => new Promise<void>(() => {}));
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const reports = [server.shutdown({ timeout: 100 }), server.shutdown({ timeout: 5_000 })];
@@ -1298,9 +1289,9 @@ Deno.test(
     const server = world.serve((request) => new Uint8Array(request.length === 1 ? 4 : 100), {
       writeBufferSize: 10,
     });
-    const taken = await arrived(world);
+    const taken = await world.arrived();
     taken.write("x");
-    const pending = await arrived(world);
+    const pending = await world.arrived();
     pending.write("long");
     await world.idle();
     const shutdown = fate(server.shutdown());
@@ -1324,12 +1315,11 @@ Deno.test(
       await new Promise<void>((resolve) => gates.push(resolve));
       return request;
     });
-    const early = await arrived(world);
+    const early = await world.arrived();
     early.write("first");
     await world.idle();
     early.write("second");
-    await world.idle();
-    const late = await arrived(world);
+    const late = await world.arrived();
     late.write("just in time");
     const shutdown = fate(server.shutdown());
     await world.idle();
@@ -1349,7 +1339,7 @@ Deno.test(
   "shutdown() counts a request that it cannot serve any more",
   inWorld(async (world) => {
     const server = world.serve(() => new Promise<void>(() => {}));
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("first");
     await world.idle();
     client.write("second");
@@ -1365,7 +1355,7 @@ Deno.test(
   "shutdown() counts clients only, and ends listens that could not be cancelled",
   inWorld(async (world) => {
     const server = world.serve(echo);
-    const client = await arrived(world);
+    const client = await world.arrived();
     world.kernel.decisions.cancels = ({ call }) => call !== "listen";
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     await world.pass(99);
@@ -1424,7 +1414,7 @@ for (const [state, requests] of Object.entries(STATES)) {
           });
           const clients: RawClient[] = [];
           if (state !== "fresh") {
-            clients.push(await arrived(world));
+            clients.push(await world.arrived());
             for (const request of requests) {
               if (request !== "") clients[0]?.write(request);
               await world.idle();
@@ -1459,7 +1449,7 @@ Deno.test(
     {
       await using server = world.serve(() => gate.promise);
       assertEquals(server.path, PATH);
-      client = await arrived(world);
+      client = await world.arrived();
       client.write("x");
       await world.idle();
       setTimeout(() => gate.resolve("answer"), 0);
@@ -1479,10 +1469,9 @@ Deno.test(
       signals.push(signal);
       return request.length === 1 ? new Promise<string>(() => {}) : request;
     }, { signal: controller.signal });
-    const open = await arrived(world);
+    const open = await world.arrived();
     open.write("x");
-    await world.idle();
-    const answered = await arrived(world);
+    const answered = await world.arrived();
     answered.write("answered");
     await world.idle();
     controller.abort();
@@ -1618,7 +1607,7 @@ Deno.test(
       },
       { onError: note("answer"), authorize: note(true), onListen: note(undefined) },
     );
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["answer"]);
     client.close();
     await server.shutdown();

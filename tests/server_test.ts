@@ -143,8 +143,7 @@ for (const maxInstances of [1, 2, undefined]) {
       const stopWatching = watchName(world);
       await world.idle();
       for (end of ["return", "close", "throw", "return"] as const) {
-        const client = world.connect();
-        await world.idle();
+        const client = await world.arrived();
         client.write("request");
         await world.idle();
         client.close();
@@ -458,8 +457,7 @@ Deno.test(
     const server = world.serve(echo, { instances: 1 });
     await world.idle();
     failing(world.kernel, "create", Status.NO_SYSTEM_RESOURCES);
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     assertEquals(world.kernel.leftovers().timers, 1);
     await server.shutdown();
     client.close();
@@ -796,9 +794,7 @@ for (
           asked.push(request.length);
           return request;
         }, { readBufferSize: 10 });
-        await world.idle();
-        const client = world.connect();
-        await world.idle();
+        const client = await world.arrived();
         const peek = mock.method(world.kernel, "peek", (handle: bigint) => {
           peek.mock.restore();
           const exchange = () => {
@@ -1038,9 +1034,7 @@ Deno.test(
   "Server sends a reply that a shortage held up",
   inWorld(async (world) => {
     const server = world.serve(echo);
-    await world.idle();
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     const writing = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.pass(5_000);
@@ -1079,8 +1073,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       const server = world.serve(echo, { instances: 1, maxInstances: 1 });
       await world.idle();
       world.kernel.failNext("read", status);
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       assertEquals(world.reasons, ["error"]);
       assertInstanceOf(world.ends[0]?.error, WindowsError);
       assert(client.ended !== undefined);
@@ -1124,8 +1117,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
           once = false;
           return status;
         };
-        const client = world.connect();
-        await world.idle();
+        const client = await world.arrived();
         if (client.ended === undefined) client.write("x");
         await world.idle();
         assertFalse(once);

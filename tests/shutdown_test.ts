@@ -9,14 +9,6 @@ import type { RawClient } from "./memory_kernel.ts";
 
 const NOTHING = { exchanges: 0, evicted: 0, dropped: 0 };
 
-/** A client that has come. */
-async function arrived(world: World): Promise<RawClient> {
-  await world.idle();
-  const client = world.connect();
-  await world.idle();
-  return client;
-}
-
 /** A responder whose work a test ends. */
 function workshop() {
   const works: ((reply: string) => void)[] = [];
@@ -33,7 +25,7 @@ Deno.test(
       await new Promise<void>((resolve) => works.push(resolve));
       return "a reply that is not read";
     }, { writeBufferSize: 5, signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("answered");
     await world.idle();
     client.write("read ahead");
@@ -55,7 +47,7 @@ for (const first of ["who holds the bytes", "who waits for them"]) {
     inWorld(async (world) => {
       const { works, responder } = workshop();
       const server = world.serve(responder, { maxBuffered: 10_000 });
-      const clients = [await arrived(world), await arrived(world)];
+      const clients = [await world.arrived(), await world.arrived()];
       const [holder, waiter] = first === "who holds the bytes" ? clients : clients.toReversed();
       holder?.write(new Uint8Array(9_000));
       await world.idle();
@@ -75,7 +67,7 @@ Deno.test(
   "shutdown() counts a request whose rest a shortage put off until the end",
   inWorld(async (world) => {
     const server = world.serve(() => "ok");
-    const client = await arrived(world);
+    const client = await world.arrived();
     failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
     client.write(new Uint8Array(9_000));
     await world.idle();
@@ -90,7 +82,7 @@ Deno.test(
   "shutdown() serves a request whose rest a shortage puts off for a while",
   inWorld(async (world) => {
     const server = world.serve((request) => `${request.length}`);
-    const client = await arrived(world);
+    const client = await world.arrived();
     const shortage = failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
     client.write(new Uint8Array(9_000));
     await world.idle();
@@ -115,7 +107,7 @@ Deno.test(
       assertFalse(signal.aborted);
       yield "last";
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     assertEquals([client.readText(), waiting], ["first", 1]);
@@ -138,7 +130,7 @@ Deno.test(
       if (seen.length === 2) exchange.reply("at once");
       return seen.length === 2 ? responder().then(() => {}) : responder();
     });
-    const clients = [await arrived(world), await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived(), await world.arrived()];
     for (const client of clients) {
       client.write("x");
       await world.idle();
@@ -161,7 +153,7 @@ Deno.test(
   inWorld(async (world) => {
     const controller = new AbortController();
     const questions = world.ask({ signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     controller.abort();
@@ -176,7 +168,7 @@ Deno.test(
     const controller = new AbortController();
     const { works, responder } = workshop();
     const server = world.serve(responder, { maxBuffered: 5_000, signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     // The next read waits for what this takes.
     client.write(new Uint8Array(6_000));
     await world.idle();
@@ -199,7 +191,7 @@ Deno.test(
       signal: controller.signal,
     });
     const finished = fate(server.finished);
-    const client = await arrived(world);
+    const client = await world.arrived();
     const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.idle();
@@ -223,7 +215,7 @@ Deno.test(
       exchange.send("to nobody");
       await works.promise;
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("one");
     await world.idle();
     client.write("read ahead");
@@ -244,7 +236,7 @@ Deno.test(
   "shutdown() serves a long request whose length a shortage keeps secret at first",
   inWorld(async (world) => {
     const server = world.serve((request) => `${request.length}`);
-    const client = await arrived(world);
+    const client = await world.arrived();
     world.kernel.failNext("peek", Status.NO_SYSTEM_RESOURCES);
     client.write(new Uint8Array(10_000));
     await nextTask();
@@ -261,7 +253,7 @@ Deno.test(
   "shutdown() ends a client whose request a shortage that does not pass keeps back",
   inWorld(async (world) => {
     const server = world.serve((request) => `${request.length}`);
-    const client = await arrived(world);
+    const client = await world.arrived();
     failing(world.kernel, "peek", Status.OUT_OF_MEMORY);
     client.write(new Uint8Array(10_000));
     await world.pass(5_000);
@@ -282,7 +274,7 @@ Deno.test(
       exchange.send(new Uint8Array(500));
       return new Uint8Array(500);
     }, { writeBufferSize: 512 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 100 }));
@@ -300,7 +292,7 @@ Deno.test(
       writeBufferSize: 5,
       signal: controller.signal,
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     controller.abort();
@@ -322,7 +314,7 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     const server = world.serve(responder);
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     for (const client of clients) {
       client.write("x");
       await world.idle();
@@ -348,7 +340,7 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     const server = world.serve(responder);
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     client.close();
@@ -369,7 +361,7 @@ Deno.test(
     const { works, responder } = workshop();
     const server = world.serve(responder, { concurrency: 1 });
     for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       client.close();
@@ -394,12 +386,11 @@ Deno.test(
       closers.push(client.close);
       return responder();
     }, { concurrency: 1 });
-    const second = await arrived(world);
+    const second = await world.arrived();
     second.write("makes itself known");
     await world.idle();
     works[0]?.("hello");
-    await world.idle();
-    const first = await arrived(world);
+    const first = await world.arrived();
     first.write("first");
     await world.idle();
     second.write("second");
@@ -432,7 +423,7 @@ Deno.test(
         tidied = true;
       }
     }, { writeBufferSize: 4 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 100 }));
@@ -460,7 +451,7 @@ for (const timeout of [0, 1]) {
       }, { writeBufferSize: 10 });
       const clients: RawClient[] = [];
       for (const request of ["", "long", "x", undefined]) {
-        const client = await arrived(world);
+        const client = await world.arrived();
         if (request !== undefined) client.write(request);
         clients.push(client);
       }
@@ -489,7 +480,7 @@ Deno.test(
   "shutdown() throws out nobody at its timeout whose read is only being cancelled",
   inWorld(async (world) => {
     const server = world.serve((request) => request);
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("read this at leisure");
     await world.idle();
     world.kernel.holdCompletions = true;
@@ -512,7 +503,7 @@ Deno.test(
   "shutdown() throws out whose read cannot be cancelled, a second after its timeout",
   inWorld(async (world) => {
     const server = world.serve((request) => request);
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     world.kernel.decisions.cancels = () => false;
@@ -530,7 +521,7 @@ Deno.test(
   "shutdown() counts whom it throws out once, however long that takes",
   inWorld(async (world) => {
     const server = world.serve((request) => request, { writeBufferSize: 0 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     world.kernel.decisions.cancels = () => false;
@@ -550,7 +541,7 @@ Deno.test(
       send = exchange.send;
       return workshop().responder();
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 500 }));
@@ -585,7 +576,7 @@ Deno.test(
     const { responder } = workshop();
     const controller = new AbortController();
     const server = world.serve(responder, { signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const reports = [server.shutdown({ timeout: Infinity }), server.shutdown({ timeout: 0 })];
@@ -607,12 +598,12 @@ Deno.test(
       writeBufferSize: 100,
       replyTimeout: 1_000,
     });
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("dropped at the limit");
     await world.pass(1_000);
     assertEquals(world.reasons, ["replyTimeout"]);
     lazy.close();
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 3; i++) {
       client.write("x");
       await world.idle();
@@ -630,7 +621,7 @@ Deno.test(
       writeBufferSize: 100,
       replyTimeout: 1_000,
     });
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("x");
     await world.idle();
     const shutdown = fate(server.shutdown());
@@ -649,7 +640,7 @@ Deno.test(
     let asked = 0;
     const controller = new AbortController();
     const server = world.serve(() => void asked++, { signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("just in time");
     controller.abort();
     assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 1 });
@@ -663,7 +654,7 @@ Deno.test(
   inWorld(async (world) => {
     for (const inTime of [true, false]) {
       const server = world.serve((request) => `${request.length}`, { readBufferSize: 10 });
-      const client = await arrived(world);
+      const client = await world.arrived();
       world.kernel.decisions.cancels = () => inTime;
       // Its first piece is there, and its rest is read after the shutdown has begun.
       client.write(new Uint8Array(100_000));
@@ -735,8 +726,8 @@ for (const [caller, begin] of Object.entries(CALLERS)) {
         world.serve = (responder, options) =>
           serve(responder, { ...options, signal: controller.signal });
         servers.push(begin(world, ended));
-        const other = await arrived(world);
-        const client = await arrived(world);
+        const other = await world.arrived();
+        const client = await world.arrived();
         client.write("x");
         await world.idle();
         client.close();
@@ -759,7 +750,7 @@ Deno.test(
       onDisconnect: () => void servers[0]?.shutdown().then((report) => reports.push(report)),
     });
     servers.push(server);
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     reports.push(await server.shutdown());
     await nextTask();
     assertEquals(reports.length, 3);
@@ -865,7 +856,7 @@ Deno.test(
     const readers: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
       const server = world.serve(() => `answer of ${i}`, { instances: 1 });
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       readers.push(client);
@@ -888,7 +879,7 @@ Deno.test(
     await world.idle();
     const one = world.system.connect("\\\\.\\pipe\\dying");
     one.write("x");
-    const other = await arrived(world);
+    const other = await world.arrived();
     const shutdown = fate(dying.shutdown({ timeout: 500 }));
     await world.pass(500);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
@@ -922,7 +913,7 @@ Deno.test(
     generators.splice(0);
     generators.push(world.exchanges({ onDisconnect: leave }));
     const next = generators[0]?.next();
-    (await arrived(world)).close();
+    (await world.arrived()).close();
     assertEquals(await next, { done: true, value: undefined });
     await world.idle();
     assertEquals(returned.length, 2);
@@ -993,7 +984,7 @@ for (const [how, quit] of QUITS) {
       const server = world.serve((request, exchange) => {
         return exchange.text() === "work" ? work() : responder(request, exchange);
       }, onError === undefined ? {} : { onError });
-      const [worker, quitter] = [await arrived(world), await arrived(world)];
+      const [worker, quitter] = [await world.arrived(), await world.arrived()];
       worker.write("work");
       await world.idle();
       quitter.write("quit");
@@ -1021,7 +1012,7 @@ Deno.test(
       reports.push(await server.shutdown());
       return "bye";
     });
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     for (const client of clients) client.write("quit");
     await world.idle();
     works[0]?.("");
@@ -1049,7 +1040,7 @@ Deno.test(
       report = await server.shutdown();
       return "bye";
     });
-    const quitter = await arrived(world);
+    const quitter = await world.arrived();
     const worker = world.system.connect("\\\\.\\pipe\\other");
     worker.write("work");
     await world.idle();
@@ -1076,7 +1067,7 @@ Deno.test(
       timer.promise.then(async () => report = await server.shutdown());
       return Promise.resolve("started");
     });
-    const [starter, worker] = [await arrived(world), await arrived(world)];
+    const [starter, worker] = [await world.arrived(), await world.arrived()];
     starter.write("start");
     await world.idle();
     worker.write("work");
@@ -1103,7 +1094,7 @@ Deno.test(
     }, {
       onDisconnect: async () => void (report ??= await server.shutdown()),
     });
-    const [worker, other] = [await arrived(world), await arrived(world)];
+    const [worker, other] = [await world.arrived(), await world.arrived()];
     worker.write("work");
     other.close();
     await world.idle();
@@ -1128,7 +1119,7 @@ Deno.test(
         await generator.return();
       }
     })();
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("quit");
     await loop;
     assertEquals([client.readText(), seen], ["bye", [NOTHING]]);
