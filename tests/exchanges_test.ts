@@ -821,18 +821,6 @@ Deno.test(
 );
 
 Deno.test(
-  "a signal that is aborted already never listens",
-  inWorld(async (world) => {
-    const onListen = mock.fn();
-    const generator = world.exchanges({ onListen, signal: AbortSignal.abort() });
-    assertEquals(await generator.next(), { done: true, value: undefined });
-    await generator.return();
-    assertEquals(onListen.mock.callCount(), 0);
-    assertEquals(world.loops, 0);
-  }),
-);
-
-Deno.test(
   "a signal ends the generator without an error, and aborts exchange signals",
   inWorld(async (world) => {
     const controller = new AbortController();
@@ -854,17 +842,6 @@ Deno.test(
     assertEquals(world.reasons, ["server", "server"]);
     client.close();
     answered.close();
-  }),
-);
-
-Deno.test(
-  "a signal that aborts before the first next() never listens",
-  inWorld(async (world) => {
-    const controller = new AbortController();
-    const generator = world.exchanges({ signal: controller.signal });
-    controller.abort();
-    assertEquals(await generator.next(), { done: true, value: undefined });
-    assertEquals(world.loops, 0);
   }),
 );
 
@@ -1038,38 +1015,6 @@ Deno.test(
     assertEquals(late.length, 1);
     await assertRejects(() => late[0] ?? Promise.resolve(), Deno.errors.BrokenPipe);
     await questions.end();
-  }),
-);
-
-Deno.test(
-  "a hook may end the server",
-  inWorld(async (world) => {
-    const controller = new AbortController();
-    const questions = world.ask({
-      signal: controller.signal,
-      onDisconnect: () => controller.abort(),
-    });
-    await world.idle();
-    const other = world.connect();
-    world.connect().close();
-    await world.idle();
-    assertEquals(questions.over.state, "resolved");
-    assertEquals(world.reasons, ["client", "server"]);
-    other.close();
-  }),
-);
-
-Deno.test(
-  "onListen may abort the server's signal",
-  inWorld(async (world) => {
-    const controller = new AbortController();
-    const questions = world.ask({
-      signal: controller.signal,
-      onListen: () => controller.abort(),
-    });
-    await world.idle();
-    assertEquals(questions.over.state, "resolved");
-    assertFalse(world.running);
   }),
 );
 
