@@ -38,14 +38,6 @@ async function assertAnswered(world: World, client: RawClient | undefined): Prom
   await world.idle();
 }
 
-/** A new client comes, is answered, and leaves. */
-async function assertServed(world: World): Promise<void> {
-  const client = await world.arrived();
-  await assertAnswered(world, client);
-  client.close();
-  await world.idle();
-}
-
 function ignore(): void {}
 
 // Each limit
@@ -142,7 +134,7 @@ for (const [limit, { options, offend, error: Class, ended }] of Object.entries(O
           assertEquals(client.ended, ended);
           client.close();
           assertEquals(world.kernel.leftovers().open, open);
-          await assertServed(world);
+          await world.assertServed();
           world.ends.splice(round);
           await assertAnswered(world, other);
         }
@@ -200,27 +192,29 @@ Deno.test(
 
 // maxRequest
 
-for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000]) {
+for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000, undefined]) {
   Deno.test(
-    `maxRequest takes ${maxRequest} bytes, and nothing of one more`,
+    `maxRequest of ${maxRequest ?? "16 MiB, the default,"} takes as many bytes, and not one more`,
     inWorld(async (world) => {
+      const limit = maxRequest ?? 16_777_216;
       const sizes: number[] = [];
       const server = world.serve((request) => void sizes.push(request.length), { maxRequest });
-      const client = await world.arrived();
+      const clients = [await world.arrived(), await world.arrived()];
       const read = mock.method(world.kernel, "read");
-      client.write(new Uint8Array(maxRequest));
+      // Memory is bounded by the limit, not by what the client sends: the rest is not asked for.
+      clients[0]?.write(new Uint8Array(limit + 1));
       await world.idle();
-      client.write("");
-      await world.idle();
-      client.write(new Uint8Array(maxRequest + 1));
-      await world.idle();
-      assertEquals(sizes, [maxRequest, 0]);
-      assertEquals(world.reasons, ["maxRequest"]);
-      assertEquals(world.held, 0);
-      // Memory is bounded by the limit, not by what the client sends.
-      const most = Math.max(maxRequest, 4096);
+      for (const call of read.mock.calls) assertLessOrEqual(call.arguments[2], 4096);
+      for (const size of [limit, 0, limit + 1]) {
+        clients[1]?.write(new Uint8Array(size));
+        await world.idle();
+      }
+      const most = Math.max(limit, 4096);
       for (const call of read.mock.calls) assertLessOrEqual(call.arguments[2], most);
-      client.close();
+      assertEquals(sizes, [limit, 0]);
+      assertEquals(world.reasons, ["maxRequest", "maxRequest"]);
+      assertEquals(world.held, 0);
+      for (const client of clients) client.close();
       await server.shutdown();
     }),
   );
@@ -245,10 +239,7 @@ Deno.test(
 Deno.test(
   "maxRequest of an early request ends the exchange that is open",
   inWorld(async (world) => {
-    const questions = world.ask({ maxRequest: 100 });
-    const client = await world.arrived();
-    client.write("first");
-    await world.idle();
+    const { questions, client } = await world.asked("first", { maxRequest: 100 });
     client.write(new Uint8Array(101));
     await world.idle();
     const { signal, reply } = questions.at();
@@ -443,10 +434,7 @@ Deno.test(
 Deno.test(
   "replyTimeout is 30 s by default",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { writeBufferSize: 10 });
     const replied = fate(questions.at().reply(new Uint8Array(11)));
     await world.pass(29_999);
     assertEquals(replied.state, "pending");
@@ -463,10 +451,10 @@ Deno.test(
 Deno.test(
   "replyTimeout is the time of each message",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      writeBufferSize: 10,
+      replyTimeout: 1_000,
+    });
     const { send, reply } = questions.at();
     for (let i = 0; i < 4; i++) send(new Uint8Array(100));
     reply(new Uint8Array(100));
@@ -485,10 +473,10 @@ Deno.test(
 Deno.test(
   "replyTimeout rejects a reply that would fit when what is unread before it is destroyed",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 512, replyTimeout: 1_000 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      writeBufferSize: 512,
+      replyTimeout: 1_000,
+    });
     const { send, reply } = questions.at();
     const [sent, replied] = [send, reply].map((give) => fate(give(new Uint8Array(500))));
     await world.pass(1_000);
@@ -502,10 +490,10 @@ Deno.test(
 Deno.test(
   "replyTimeout drops the messages that wait, says so, and aborts the exchange",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      writeBufferSize: 10,
+      replyTimeout: 1_000,
+    });
     const { send, reply, signal } = questions.at();
     const sent = [1, 2, 3].map(() => fate(send(new Uint8Array(100))));
     await world.pass(1_000);
@@ -542,10 +530,10 @@ Deno.test(
 Deno.test(
   "replyTimeout does not count what the program was too busy to look at",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      writeBufferSize: 10,
+      replyTimeout: 1_000,
+    });
     const replied = fate(questions.at().reply(new Uint8Array(100)));
     await world.pass(500);
     assertEquals(client.read(95)?.length, 95);
@@ -596,10 +584,7 @@ for (const replyTimeout of [1_000, Infinity]) {
 Deno.test(
   "replyTimeout ends a connection whose reply there is no memory to write, and says so",
   inWorld(async (world) => {
-    const questions = world.ask({ replyTimeout: 5_000 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { replyTimeout: 5_000 });
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     await world.pass(4_999);
@@ -618,10 +603,7 @@ Deno.test(
 Deno.test(
   "replyTimeout ends a connection that a shortage of the system keeps from its end",
   inWorld(async (world) => {
-    const questions = world.ask({ replyTimeout: 5_000 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { replyTimeout: 5_000 });
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     questions.at().client.close();
@@ -682,10 +664,7 @@ Deno.test(
 Deno.test(
   "responderTimeout aborts the signal and the answer comes too late",
   inWorld(async (world) => {
-    const questions = world.ask({ responderTimeout: 1_000 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { responderTimeout: 1_000 });
     const { signal, send, reply } = questions.at();
     // A message is no end of it.
     await send("wait");
@@ -800,7 +779,7 @@ Deno.test(
     assertEquals([asked, world.ends.length], [1, 0]);
     await world.pass(1);
     assertEquals([asked, world.ends.length], [1, 1]);
-    await assertServed(world);
+    await world.assertServed();
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
     await shutdown;
@@ -834,7 +813,7 @@ Deno.test(
     await world.pass(1);
     assertEquals(world.reasons, ["client"]);
     assertEquals(world.ends[0]?.error, undefined);
-    await assertServed(world);
+    await world.assertServed();
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
     await shutdown;
@@ -856,7 +835,7 @@ Deno.test(
     await world.pass(1_000);
     assertEquals(world.reasons, ["client"]);
     assertEquals(world.ends[0]?.error, undefined);
-    await assertServed(world);
+    await world.assertServed();
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
     await shutdown;
@@ -866,10 +845,10 @@ Deno.test(
 Deno.test(
   "responderTimeout waits for what is being written, as long as that may be pending",
   inWorld(async (world) => {
-    const questions = world.ask({ responderTimeout: 1_000, writeBufferSize: 10 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      responderTimeout: 1_000,
+      writeBufferSize: 10,
+    });
     const { send } = questions.at();
     const first = fate(send(new Uint8Array(100)));
     const second = fate(send(new Uint8Array(100)));
@@ -1044,6 +1023,8 @@ Deno.test(
     assertEquals(world.reasons, ["client", "maxRequest", "idleTimeout"]);
     assertEquals(world.kernel.leftovers().open, 3);
     for (const client of clients) client.close();
+    await world.idle();
+    assertEquals(world.kernel.leftovers().open, 1);
     await server.shutdown();
   }),
 );
@@ -1164,10 +1145,7 @@ Deno.test(
 Deno.test(
   "maxBuffered: while nothing is read, a client that leaves is noticed when it is answered",
   inWorld(async (world) => {
-    const questions = world.ask({ maxBuffered: 100 });
-    const client = await world.arrived();
-    client.write(new Uint8Array(200));
-    await world.idle();
+    const { questions, client } = await world.asked(new Uint8Array(200), { maxBuffered: 100 });
     client.close();
     await world.idle();
     const { client: { signal }, reply } = questions.at();
@@ -1329,7 +1307,7 @@ for (const [what, hold] of Object.entries(HOLDERS)) {
       await hold(world, holder);
       await world.idle();
       assertEquals(world.held, 0);
-      await assertServed(world);
+      await world.assertServed();
       const shutdown = server.shutdown({ timeout: 10 });
       await world.pass(10);
       await shutdown;
@@ -1391,7 +1369,7 @@ for (const [what, size] of [["a request", 10], ["the rest of a long request", 10
       gate.resolve("x");
       await world.idle();
       assertEquals(world.reasons, ["client"]);
-      await assertServed(world);
+      await world.assertServed();
       holder.close();
       await server.shutdown();
     }),
@@ -1464,7 +1442,7 @@ Deno.test(
     lazy.write("reply 1000000");
     await world.idle();
     assertEquals(world.held, 0);
-    for (let i = 0; i < 3; i++) await assertServed(world);
+    for (let i = 0; i < 3; i++) await world.assertServed();
     assertEquals(lazy.read()?.length, 1_000_000);
     lazy.close();
     await server.shutdown();

@@ -32,15 +32,6 @@ function afterCreation(kernel: MemoryKernel, happen: () => void): void {
   });
 }
 
-/** A client that comes, is answered, and leaves. */
-async function assertServed(world: World, question = "still there?"): Promise<void> {
-  const client = world.connect();
-  client.write(question);
-  assertEquals(await client.receiveText(), question);
-  client.close();
-  await world.idle();
-}
-
 /** Checks after every call to the system that the name is there. */
 function watchName(world: World): () => void {
   const { kernel } = world;
@@ -106,30 +97,6 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "Server has no more than `maxInstances`, and serves who waits when one leaves",
-  inWorld(async (world) => {
-    const server = world.serve(echo, { instances: 1, maxInstances: 3 });
-    const clients: RawClient[] = [];
-    for (let i = 0; i < 3; i++) {
-      await world.idle();
-      clients.push(world.connect());
-    }
-    await world.idle();
-    assertEquals(world.system.open(PATH).status, Status.BUSY);
-    assertEquals(world.kernel.leftovers().open, 3);
-    clients[1]?.close();
-    await world.idle();
-    await assertServed(world);
-    assertEquals(world.kernel.leftovers().open, 3);
-    clients[0]?.close();
-    clients[2]?.close();
-    await world.idle();
-    assertEquals(world.kernel.leftovers().open, 1);
-    await server.shutdown();
-  }),
-);
-
 for (const maxInstances of [1, 2, undefined]) {
   Deno.test(
     `Server keeps its name, whatever happens (maxInstances: ${maxInstances})`,
@@ -158,7 +125,7 @@ for (const maxInstances of [1, 2, undefined]) {
       }
       stopWatching();
       assertEquals(world.reports.splice(0).length, 1);
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -260,7 +227,7 @@ Deno.test(
     client?.write("early");
     assertEquals(await client?.receiveText(), "early");
     client?.close();
-    await assertServed(world);
+    await world.assertServed();
     assertEquals(world.reasons, ["client", "client"]);
     await server.shutdown();
   }),
@@ -332,7 +299,7 @@ Deno.test(
       world.connect().close();
       await world.idle();
     }
-    await assertServed(world);
+    await world.assertServed();
     assertEquals(world.reasons, Array(7).fill("client"));
     await server.shutdown();
   }),
@@ -357,7 +324,7 @@ Deno.test(
     assertFalse(world.running);
     world.kernel.decisions.fails = () => undefined;
     const server = world.serve(echo);
-    await assertServed(world);
+    await world.assertServed();
     await server.shutdown();
   }),
 );
@@ -377,7 +344,7 @@ Deno.test(
     }
     const server = world.serve(echo, { instances: 2 });
     assertEquals(calls, ["create", "listen", "create", "listen", "security"]);
-    await assertServed(world);
+    await world.assertServed();
     assertEquals(calls.slice(5), ["create", "listen"]);
     await server.shutdown();
   }),
@@ -394,7 +361,7 @@ for (const [most, code] of [[255, 5], [1, 231]] as const) {
       await assertRejects(() => world.exchanges().next(), Deno.errors.AddrInUse);
       other.close();
       const server = world.serve(echo);
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -429,7 +396,7 @@ for (const status of [Status.NO_SYSTEM_RESOURCES, Status.ACCESS_DENIED, Status.B
       assertEquals(await client.receiveText(), "served meanwhile");
       creation.on = false;
       await world.pass(1_000);
-      await assertServed(world);
+      await world.assertServed();
       assertEquals(world.kernel.leftovers().timers, 0);
       // It has passed: the next time it is tried as soon as the first time.
       const next = failing(world.kernel, "create", status);
@@ -473,7 +440,7 @@ for (const status of [Status.UNKNOWN, STRANGE, Status.ACCESS_DENIED, Status.INVA
       await world.pass(1_000);
       assertEquals(world.kernel.leftovers().open, 2);
       assertEquals(world.kernel.leftovers().inFlight, 2);
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -489,7 +456,7 @@ Deno.test(
     assertLess(listening.calls, 50);
     listening.on = false;
     await world.pass(1_000);
-    await assertServed(world);
+    await world.assertServed();
     await server.shutdown();
   }),
 );
@@ -511,7 +478,7 @@ Deno.test(
     assertEquals(finished.state, "pending");
     short = false;
     await world.pass(1_000);
-    await assertServed(world);
+    await world.assertServed();
     await server.shutdown();
   }),
 );
@@ -545,7 +512,7 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
       };
       const server = world.serve(echo, { instances: 1 });
       await world.pass(1_000);
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -560,7 +527,7 @@ Deno.test(
     world.kernel.failNext("disconnect", STRANGE);
     client.close();
     await world.idle();
-    await assertServed(world);
+    await world.assertServed();
     await server.shutdown();
   }),
 );
@@ -670,7 +637,7 @@ for (const [moment, lead] of Object.entries(MOMENTS)) {
         await world.idle();
         assertEquals(world.reasons, ["client"]);
         assertEquals(world.ends[0]?.error, undefined);
-        await assertServed(world);
+        await world.assertServed();
         assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
       }),
     );
@@ -680,11 +647,7 @@ for (const [moment, lead] of Object.entries(MOMENTS)) {
 Deno.test(
   "Server aborts an exchange's signal when the client leaves, from the turn after the request",
   inWorld(async (world) => {
-    const questions = world.ask();
-    await world.idle();
-    const client = world.connect();
-    client.write("work");
-    await world.idle();
+    const { questions, client } = await world.asked("work");
     const { signal, client: { signal: clientSignal }, reply } = questions.at();
     assertFalse(signal.aborted);
     client.close();
@@ -700,11 +663,10 @@ Deno.test(
 Deno.test(
   "Server never writes a late reply to the next client of the instance (I5)",
   inWorld(async (world) => {
-    const questions = world.ask({ instances: 1, maxInstances: 1 });
-    await world.idle();
-    const first = world.connect();
-    first.write("first");
-    await world.idle();
+    const { questions, client: first } = await world.asked("first", {
+      instances: 1,
+      maxInstances: 1,
+    });
     const late = questions.at();
     first.close();
     await world.idle();
@@ -750,31 +712,6 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "Server ends the connection of a client that sends more than 16 MiB, and serves the next",
-  inWorld(async (world) => {
-    let asked = 0;
-    const server = world.serve((request) => {
-      asked++;
-      return request;
-    });
-    await world.idle();
-    const read = mock.method(world.kernel, "read");
-    const client = world.connect();
-    client.write(new Uint8Array(16 * MIB + 1));
-    await world.idle();
-    assertEquals(client.ended, Status.DISCONNECTED);
-    assertEquals(asked, 0);
-    assertEquals(world.reasons, ["maxRequest"]);
-    assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
-    // The rest was not even asked for.
-    assert(read.mock.calls.every((call) => call.arguments[2] <= 65_536));
-    client.close();
-    await assertServed(world);
-    await server.shutdown();
-  }),
-);
-
 for (
   const [what, other] of [
     ["a shorter message", new Uint8Array(3)],
@@ -812,7 +749,7 @@ for (
         assertEquals(world.reasons, ["error"]);
         assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
         client.close();
-        await assertServed(world);
+        await world.assertServed();
         await server.shutdown();
       }),
     );
@@ -846,11 +783,7 @@ Deno.test(
 Deno.test(
   "Server reads of a long request that comes early only the first piece, until it is its turn",
   inWorld(async (world) => {
-    const questions = world.ask({ readBufferSize: 10 });
-    await world.idle();
-    const client = world.connect();
-    client.write("first");
-    await world.idle();
+    const { questions, client } = await world.asked("first", { readBufferSize: 10 });
     const long = new Uint8Array(100_000).map((_, i) => i);
     client.write(long);
     await world.idle();
@@ -872,11 +805,7 @@ Deno.test(
 Deno.test(
   "Server keeps an early request apart from the one that is being answered",
   inWorld(async (world) => {
-    const questions = world.ask();
-    await world.idle();
-    const client = world.connect();
-    client.write("first");
-    await world.idle();
+    const { questions, client } = await world.asked("first");
     client.write("second");
     await world.idle();
     assertEquals(questions.texts, ["first"]);
@@ -925,11 +854,7 @@ Deno.test(
 Deno.test(
   "Server copies a reply at the call, even one that has to wait",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 4 });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { writeBufferSize: 4 });
     const { send, reply } = questions.at();
     const bytes = new Uint8Array([1, 2, 3, 4, 5]);
     send(bytes);
@@ -960,7 +885,7 @@ Deno.test(
     lazy.write("");
     lazy.write("next");
     await world.idle();
-    for (let i = 0; i < 3; i++) await assertServed(world);
+    for (let i = 0; i < 3; i++) await world.assertServed();
     // However long it takes.
     await world.pass(3_600_000);
     assertEquals(lazy.ended, undefined);
@@ -974,11 +899,7 @@ Deno.test(
 Deno.test(
   "Server takes a write that fails since the client has left as its leaving",
   inWorld(async (world) => {
-    const questions = world.ask({ instances: 1, maxInstances: 1 });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { instances: 1, maxInstances: 1 });
     const { reply, client: { signal } } = questions.at();
     // In the same task, so that nobody knows yet.
     client.close();
@@ -1006,11 +927,7 @@ for (
   Deno.test(
     `Server ends a connection where ${call}() fails for an unexpected reason (${status})`,
     inWorld(async (world) => {
-      const questions = world.ask({ instances: 1, maxInstances: 1 });
-      await world.idle();
-      const client = world.connect();
-      client.write("x");
-      await world.idle();
+      const { questions, client } = await world.asked("x", { instances: 1, maxInstances: 1 });
       world.kernel.failNext("write", status);
       const exchange = questions.at();
       const error = await assertRejects(() => exchange[call]("y"), WindowsError, PATH);
@@ -1078,7 +995,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       assertInstanceOf(world.ends[0]?.error, WindowsError);
       assert(client.ended !== undefined);
       client.close();
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -1097,7 +1014,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       assertInstanceOf(error, WindowsError);
       assertEquals(error.call, "PeekNamedPipe");
       client.close();
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -1124,7 +1041,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
         assertEquals(world.reasons, ["error"]);
         assert(client.ended !== undefined);
         client.close();
-        await assertServed(world);
+        await world.assertServed();
         await server.shutdown();
       }),
     );
@@ -1153,11 +1070,7 @@ Deno.test(
 Deno.test(
   "Server lets a client read what was written when it ends the connection",
   inWorld(async (world) => {
-    const questions = world.ask({ instances: 1, writeBufferSize: 4 });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { instances: 1, writeBufferSize: 4 });
     const { send, reply, client: { close, signal } } = questions.at();
     const sent = fate(send("a long message"));
     const replied = fate(reply("the last message"));
@@ -1184,16 +1097,12 @@ Deno.test(
 Deno.test(
   "Server drops what a client does not read for 10 s after its end, if it may without end before",
   inWorld(async (world) => {
-    const questions = world.ask({
+    const { questions, client } = await world.asked("x", {
       instances: 1,
       maxInstances: 1,
       writeBufferSize: 4,
       replyTimeout: Infinity,
     });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
     const exchange = questions.at();
     const replied = fate(exchange.reply("a long message"));
     exchange.client.close();
@@ -1217,11 +1126,7 @@ Deno.test(
 Deno.test(
   "Server settles an open exchange as lost when the program closes the connection",
   inWorld(async (world) => {
-    const questions = world.ask();
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x");
     const { client: { close }, signal, reply } = questions.at();
     close();
     assert(signal.aborted);
@@ -1237,11 +1142,7 @@ Deno.test(
 Deno.test(
   "Server.finished rejects when the loop cannot wait any more, and nothing is left open",
   inWorld(async (world) => {
-    const questions = world.ask({ instances: 2, writeBufferSize: 4 });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { instances: 2, writeBufferSize: 4 });
     const reply = fate(questions.at().reply("a long message"));
     await world.idle();
     world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
@@ -1289,7 +1190,7 @@ Deno.test(
     await server.finished;
     // Somebody else has dispatched the event: what is started now works.
     const again = world.serve(echo);
-    await assertServed(world);
+    await world.assertServed();
     await again.shutdown();
     assertEquals(world.loops, 2);
   }),
@@ -1337,7 +1238,7 @@ Deno.test(
     const spellings = ["\\\\.\\PIPE\\test", "\\\\?\\pipe\\test", "//./pipe/test", "//?/pipe/test"];
     for (const path of [NAME, PATH, ...spellings, "npipe:////./pipe/test"]) {
       const server = world.serve(echo, { path });
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }
   }),

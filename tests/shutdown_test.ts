@@ -296,10 +296,7 @@ Deno.test(
   "exchange.draining is aborted when it is first read after the server was stopped",
   inWorld(async (world) => {
     const controller = new AbortController();
-    const questions = world.ask({ signal: controller.signal });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { signal: controller.signal });
     controller.abort();
     assert(questions.at().draining.aborted);
     client.close();
