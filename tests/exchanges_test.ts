@@ -10,7 +10,6 @@ import {
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { exchangesOn } from "../src/exchanges.ts";
 import { Status } from "../src/kernel.ts";
 import { fate, inWorld, nextTask, PATH } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
@@ -20,25 +19,8 @@ import type { RawClient } from "./memory_kernel.ts";
 Deno.test(
   "exchanges() checks its options at the call",
   inWorld(async (world) => {
-    const wrong: [Record<string, unknown>, typeof TypeError | typeof RangeError][] = [
-      [{ path: "" }, TypeError],
-      [{ path: "a/b" }, TypeError],
-      [{ path: 7 }, TypeError],
-      [{ path: "\\\\host\\pipe\\test" }, TypeError],
-      [{ instances: 0 }, RangeError],
-      [{ instances: "4" }, TypeError],
-      [{ instances: 4, maxInstances: 3 }, RangeError],
-      [{ readBufferSize: -1 }, RangeError],
-      [{ writeBufferSize: 0.5 }, RangeError],
-      [{ waitTimeout: 0 }, RangeError],
-      [{ signal: {} }, TypeError],
-      [{ onListen: "no" }, TypeError],
-      [{ onDisconnect: null }, TypeError],
-    ];
-    for (const [options, Class] of wrong) {
-      const all = Object.assign({ path: "test" }, options);
-      assertThrows(() => exchangesOn(world.open, all), Class, "Cannot use");
-    }
+    assertThrows(() => world.exchanges({ path: "a/b" }), TypeError, "Cannot use");
+    assertThrows(() => world.exchanges({ instances: 0 }), RangeError, "Cannot use");
     await nextTask();
     assertEquals(world.loops, 0);
   }),

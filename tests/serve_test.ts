@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import { Status } from "../src/kernel.ts";
-import { type Responder, serveOn } from "../src/serve.ts";
+import type { Responder } from "../src/serve.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
@@ -61,26 +61,13 @@ async function assertPlaceKept(
 Deno.test(
   "serve() checks everything at the call, and begins nothing then",
   inWorld(async (world) => {
-    const wrong: [Record<string, unknown>, typeof TypeError | typeof RangeError][] = [
-      [{ path: "a/b" }, TypeError],
-      [{ concurrency: 0 }, RangeError],
-      [{ concurrency: 1.5 }, RangeError],
-      [{ concurrency: "1" }, TypeError],
-      [{ onError: 1 }, TypeError],
-      [{ onListen: 1 }, TypeError],
-      [{ onDisconnect: 1 }, TypeError],
-      [{ signal: 1 }, TypeError],
-      [{ instances: -1 }, RangeError],
-    ];
-    for (const [options, Class] of wrong) {
-      const all = Object.assign({ path: "test" }, options);
-      assertThrows(() => serveOn(world.open, all, echo), Class, "Cannot use");
-    }
+    assertThrows(() => world.serve(echo, { path: "a/b" }), TypeError, "Cannot use");
+    assertThrows(() => world.serve(echo, { concurrency: 0 }), RangeError, "Cannot use");
+    const { onError } = Object.assign({ onError: () => {} }, { onError: 1 });
+    const wrong = { onError: onError as unknown as () => void };
+    assertThrows(() => world.serve(echo, wrong), TypeError, "Cannot use");
     const { responder } = Object.assign({ responder: echo }, { responder: "no" });
-    assertThrows(
-      () => serveOn(world.open, { path: "test" }, responder as unknown as Responder),
-      TypeError,
-    );
+    assertThrows(() => world.serve(responder as unknown as Responder), TypeError, "Cannot use");
     await nextTask();
     assertEquals(world.loops, 0);
   }),
