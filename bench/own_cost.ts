@@ -8,9 +8,10 @@
  */
 
 import { setImmediate } from "node:timers";
-import { type Identified, type Kernel, Lane, Status } from "../src/kernel.ts";
-import { type Responder, serveOn } from "../src/serve.ts";
-import { WaitLoop } from "../src/wait_loop.ts";
+import { type Identified, type Kernel, Lane, Status } from "../src/kernel/kernel.ts";
+import { serveOn } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
+import { WaitLoop } from "../src/loop/wait_loop.ts";
 import { median } from "./statistics.ts";
 
 const CLIENTS = [1, 8, 32, 128];

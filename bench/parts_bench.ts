@@ -8,8 +8,8 @@ import { openKernel32 } from "../ffi/kernel32.ts";
 import { WindowsKernel } from "../ffi/windows_kernel.ts";
 import { type Answerer, Draining, ServerClient, ServerExchange } from "../src/exchange.ts";
 import { type Event, INITIAL, transition } from "../src/instance.ts";
-import { Lane, type PipeSpec } from "../src/kernel.ts";
-import { type Completer, Operation, WaitLoop } from "../src/wait_loop.ts";
+import { Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { type Completer, Operation, WaitLoop } from "../src/loop/wait_loop.ts";
 
 const WINDOWS = Deno.build.os === "windows";
 

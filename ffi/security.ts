@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type Handle, type Identified, Status, type Told } from "../src/kernel.ts";
+import { type Handle, type Identified, Status, type Told } from "../src/kernel/kernel.ts";
 import { type Advapi32, openAdvapi32 } from "./advapi32.ts";
 import type { Kernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";

@@ -22,8 +22,8 @@ import {
   Status,
   type Timer,
   type Told,
-} from "../src/kernel.ts";
-import { nextTask, now, startTimer, stopTimer } from "../src/scheduling.ts";
+} from "../src/kernel/kernel.ts";
+import { nextTask, now, startTimer, stopTimer } from "../src/kernel/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";

@@ -2,11 +2,11 @@
 
 import { mock } from "node:test";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { descriptor, type IntegrityLevel, integrityLevel } from "../src/access.ts";
-import { connectOn } from "../src/client.ts";
-import { WindowsError } from "../src/errors.ts";
+import { descriptor, type IntegrityLevel, integrityLevel } from "../src/options/access.ts";
+import { connectOn } from "../src/client/connect.ts";
+import { WindowsError } from "../src/kernel/errors.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { Status } from "../src/kernel.ts";
+import { Status } from "../src/kernel/kernel.ts";
 import { fate, inWorld, NAME, nextTask, PATH, text, type World } from "./fixture.ts";
 import { USER } from "./memory/system.ts";
 import type { RawClient } from "./memory_kernel.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Backoff } from "../src/backoff.ts";
+import { Backoff } from "../src/loop/backoff.ts";
 
 function take(backoff: Backoff, count: number): number[] {
   return Array.from({ length: count }, () => backoff.next());

@@ -8,10 +8,11 @@ import {
   assertStrictEquals,
   fail,
 } from "@std/assert";
-import { callOn, connectOn, type ConnectOptions } from "../src/client.ts";
+import { callOn } from "../src/client/call.ts";
+import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
 import type { PipeConn } from "../src/pipe/connection.ts";
-import { WindowsError } from "../src/errors.ts";
-import { Status } from "../src/kernel.ts";
+import { WindowsError } from "../src/kernel/errors.ts";
+import { Status } from "../src/kernel/kernel.ts";
 import { type Fate, fate, inWorld, NAME, PATH, text, type World } from "./fixture.ts";
 import type { RawServer } from "./memory_kernel.ts";
 

@@ -1,6 +1,6 @@
 import { mock } from "node:test";
 import { assert, assertEquals, assertFalse, assertLessOrEqual } from "@std/assert";
-import { Deadline, Deadlines } from "../src/deadlines.ts";
+import { Deadline, Deadlines } from "../src/loop/deadlines.ts";
 import { MemoryKernel } from "./memory_kernel.ts";
 
 /** Time limits on a clock that a test moves. */

@@ -10,11 +10,12 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { callOn, connectOn } from "../src/client.ts";
-import { nameTaken, systemError, timedOut, WindowsError } from "../src/errors.ts";
-import { Status } from "../src/kernel.ts";
-import { serveOn } from "../src/serve.ts";
-import { WaitLoop } from "../src/wait_loop.ts";
+import { callOn } from "../src/client/call.ts";
+import { connectOn } from "../src/client/connect.ts";
+import { nameTaken, systemError, timedOut, WindowsError } from "../src/kernel/errors.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import { serveOn } from "../src/exchange/serve.ts";
+import { WaitLoop } from "../src/loop/wait_loop.ts";
 import { type Decisions, type Failing, MemoryKernel, MemorySystem } from "./memory_kernel.ts";
 
 const PATH = "\\\\.\\pipe\\x";

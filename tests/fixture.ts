@@ -12,9 +12,10 @@ import { Budget } from "../src/server/budget.ts";
 import type { DisconnectReason } from "../src/server/end_reasons.ts";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { exchangesOn, type ExchangesOptions } from "../src/exchanges.ts";
-import { type PipeServer, type Responder, serveOn, type ServeOptions } from "../src/serve.ts";
-import { WaitLoop } from "../src/wait_loop.ts";
+import { exchangesOn, type ExchangesOptions } from "../src/exchange/exchanges.ts";
+import { type PipeServer, serveOn, type ServeOptions } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
+import { WaitLoop } from "../src/loop/wait_loop.ts";
 import {
   type Failing,
   MemoryKernel,

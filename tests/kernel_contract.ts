@@ -16,7 +16,7 @@ import {
   assertMatch,
   assertNotEquals,
 } from "@std/assert";
-import { type Handle, type Kernel, Lane, type PipeSpec, Status } from "../src/kernel.ts";
+import { type Handle, type Kernel, Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
 
 /** A kernel under test, and what differs between the systems that it may run on. */
 export interface Subject {

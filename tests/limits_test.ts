@@ -12,9 +12,10 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import type { DisconnectReason } from "../src/server/end_reasons.ts";
-import { WindowsError } from "../src/errors.ts";
-import { Status } from "../src/kernel.ts";
-import type { Responder, ServeOptions } from "../src/serve.ts";
+import { WindowsError } from "../src/kernel/errors.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import type { ServeOptions } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
 import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 

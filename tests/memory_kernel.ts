@@ -18,7 +18,7 @@ import {
   Status,
   type Timer,
   type Told,
-} from "../src/kernel.ts";
+} from "../src/kernel/kernel.ts";
 import { lastSubauthority } from "../ffi/sid.ts";
 import { Clock } from "./memory/clock.ts";
 import { type Decisions, type Failing, plain, type Submission } from "./memory/decisions.ts";

@@ -2,9 +2,9 @@
 
 import { mock } from "node:test";
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { Lane, type PipeSpec, Status } from "../src/kernel.ts";
+import { Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
 import { MessageReader, type Outcome } from "../src/pipe/message_reader.ts";
-import { type Completer, type LoopUser, Operation, WaitLoop } from "../src/wait_loop.ts";
+import { type Completer, type LoopUser, Operation, WaitLoop } from "../src/loop/wait_loop.ts";
 import { MemoryKernel, NOTHING_LEFT } from "./memory_kernel.ts";
 
 const PATH = "\\\\.\\pipe\\reader";

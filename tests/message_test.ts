@@ -9,8 +9,8 @@ import {
 } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { runInNewContext } from "node:vm";
-import { decodeMessage, encodeMessage, isBytes } from "../src/message.ts";
-import { LONGEST_MESSAGE } from "../src/options.ts";
+import { decodeMessage, encodeMessage, isBytes } from "../src/pipe/message.ts";
+import { LONGEST_MESSAGE } from "../src/options/options.ts";
 
 const { proxy: REVOKED, revoke } = Proxy.revocable({}, {});
 revoke();

@@ -9,8 +9,9 @@ import {
   assertThrows,
 } from "@std/assert";
 import { mock } from "node:test";
-import { callOn, type CallOptions, connectOn, type ConnectOptions } from "../src/client.ts";
-import { exchangesOn, type ExchangesOptions } from "../src/exchanges.ts";
+import { callOn } from "../src/client/call.ts";
+import { type CallOptions, connectOn, type ConnectOptions } from "../src/client/connect.ts";
+import { exchangesOn, type ExchangesOptions } from "../src/exchange/exchanges.ts";
 import {
   abortSignal,
   type ClientSettings,
@@ -22,8 +23,9 @@ import {
   requireFunction,
   serverSettings,
   shutdownTimeout,
-} from "../src/options.ts";
-import { type Responder, serveOn, type ServeOptions } from "../src/serve.ts";
+} from "../src/options/options.ts";
+import { serveOn, type ServeOptions } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
 import type { ServerOptions } from "../src/server/server.ts";
 import { inWorld, type World } from "./fixture.ts";
 

@@ -8,8 +8,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
-import { Status } from "../src/kernel.ts";
-import type { Responder } from "../src/serve.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import type { Responder } from "../src/exchange/responders.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 

@@ -10,8 +10,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { WindowsError } from "../src/errors.ts";
-import { Status } from "../src/kernel.ts";
+import { WindowsError } from "../src/kernel/errors.ts";
+import { Status } from "../src/kernel/kernel.ts";
 import { failing, fate, inWorld, NAME, PATH, type World } from "./fixture.ts";
 import type { MemoryKernel, RawClient } from "./memory_kernel.ts";
 

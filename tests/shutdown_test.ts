@@ -10,8 +10,9 @@ import {
   assertThrows,
 } from "@std/assert";
 import { mock } from "node:test";
-import { Status } from "../src/kernel.ts";
-import type { PipeServer, Responder, ServeOptions } from "../src/serve.ts";
+import { Status } from "../src/kernel/kernel.ts";
+import type { PipeServer, ServeOptions } from "../src/exchange/serve.ts";
+import type { Responder } from "../src/exchange/responders.ts";
 import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
@@ -1447,18 +1448,21 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     let report: unknown;
-    const server = world.serve((_request, exchange) => {
+    const server = world.serve(async (_request, exchange) => {
+      await responder();
       exchange.send("more");
-      return responder();
+      return await responder();
     }, {
       onDisconnect: async () => void (report ??= await server.shutdown()),
     });
     const [worker, other] = [await world.arrived(), await world.arrived()];
     worker.write("work");
+    await world.idle();
+    works[0]?.("");
     other.close();
     await world.idle();
-    assertEquals(report, undefined);
-    works[0]?.("done");
+    assertEquals([worker.readText(), world.reasons, report], ["more", ["client"], undefined]);
+    works[1]?.("done");
     await world.idle();
     assertEquals(report, { ...NOTHING, exchanges: 1 });
     worker.close();

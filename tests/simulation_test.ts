@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { connectOn } from "../src/client.ts";
+import { connectOn } from "../src/client/connect.ts";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { ClientUser, PipeClient } from "../src/server/client.ts";
-import { Lane, Status } from "../src/kernel.ts";
+import { Lane, Status } from "../src/kernel/kernel.ts";
 import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
 import { clientCalls } from "./simulation/client_calls.ts";

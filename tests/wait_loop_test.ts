@@ -1,13 +1,13 @@
 import { mock } from "node:test";
 import { assert, assertEquals, assertFalse, assertGreater, assertLess } from "@std/assert";
-import { type Handle, Lane, type PipeSpec, Status } from "../src/kernel.ts";
+import { type Handle, Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
 import {
   type Completer,
   type LoopUser,
   Operation,
   type WaitFailure,
   WaitLoop,
-} from "../src/wait_loop.ts";
+} from "../src/loop/wait_loop.ts";
 import { fate, nextTask, PATH } from "./fixture.ts";
 import { MemoryKernel, NOTHING_LEFT, type RawClient } from "./memory_kernel.ts";
 

@@ -9,9 +9,9 @@
 
 import { type Kernel32, openKernel32 } from "../../ffi/kernel32.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import { exchangesOn } from "../../src/exchanges.ts";
-import { serveOn } from "../../src/serve.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import { exchangesOn } from "../../src/exchange/exchanges.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { exchanges, serve } from "../../mod.ts";
 import type { Counted } from "../counters.ts";
 

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { DONE, rejected } from "../promises.ts";
-import { decodeMessage, encodeMessage, type Message } from "../message.ts";
-import { LazySignal } from "../lazy_signal.ts";
+import { DONE, rejected } from "../server/promises.ts";
+import { decodeMessage, encodeMessage, type Message } from "../pipe/message.ts";
+import { LazySignal } from "../server/lazy_signal.ts";
 import type { PipeClient, ServerClient } from "../server/client.ts";
 import type { ExchangeSession } from "./exchange_session.ts";
 

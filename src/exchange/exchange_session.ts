@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Deadline } from "../deadlines.ts";
+import { Deadline } from "../loop/deadlines.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { Draining } from "../server/draining.ts";
 import {
@@ -16,7 +16,7 @@ import {
   unread,
 } from "../server/end_reasons.ts";
 import type { Session, Sessions } from "../server/session.ts";
-import type { Step } from "../state_machine.ts";
+import type { Step } from "../server/state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
 import {
   awaitsRequest,

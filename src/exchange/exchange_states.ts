@@ -30,7 +30,7 @@
  * @module
  */
 
-import { type Step as StepOf, tabulate, to as toState } from "../state_machine.ts";
+import { type Step as StepOf, tabulate, to as toState } from "../server/state_machine.ts";
 
 /** What is known of the client. */
 export type Who = "known" | "unknown" | "unadmitted";

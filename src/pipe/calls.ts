@@ -4,7 +4,7 @@
  * @module
  */
 
-import { remove } from "../remove.ts";
+import { remove } from "./remove.ts";
 
 /** What a call asks for: to write a message, to take the next one that comes, or both. */
 export type CallKind = "send" | "request" | "receive" | "iterate";

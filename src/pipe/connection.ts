@@ -4,12 +4,12 @@
  * @module
  */
 
-import { systemError } from "../errors.ts";
-import { type Handle, isEnd, Status } from "../kernel.ts";
-import { encodeMessage, type Message } from "../message.ts";
+import { systemError } from "../kernel/errors.ts";
+import { type Handle, isEnd, Status } from "../kernel/kernel.ts";
+import { encodeMessage, type Message } from "./message.ts";
 import { MessageReader } from "./message_reader.ts";
-import { abortSignal, type ClientSettings } from "../options.ts";
-import type { LoopUser, WaitFailure, WaitLoop } from "../wait_loop.ts";
+import { abortSignal, type ClientSettings } from "../options/options.ts";
+import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { Call, type CallKind, CallQueue } from "./calls.ts";
 import { Outbox } from "./outbox.ts";
 import { PipeEnd, type PipeEndOwner } from "./pipe_end.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { isEnd, isShortage, type Kernel, Lane, Status } from "../kernel.ts";
-import { allocate } from "../message.ts";
-import type { Operation, WaitLoop } from "../wait_loop.ts";
+import { isEnd, isShortage, type Kernel, Lane, Status } from "../kernel/kernel.ts";
+import { allocate } from "../loop/memory.ts";
+import type { Operation, WaitLoop } from "../loop/wait_loop.ts";
 
 /** Bytes of the first read of a connection, and of each when its messages are short. */
 const FIRST_READ = 4096;

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { remove } from "../remove.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import { remove } from "./remove.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { PipeEnd } from "./pipe_end.ts";
 
 /** A message on its way out. What else its owner keeps with it is the owner's business. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type Handle, Lane } from "../kernel.ts";
-import { type Completer, Operation, type WaitLoop } from "../wait_loop.ts";
+import { type Handle, Lane } from "../kernel/kernel.ts";
+import { type Completer, Operation, type WaitLoop } from "../loop/wait_loop.ts";
 
 /** What an end of a pipe tells its owner. */
 export interface PipeEndOwner {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { Deadline, type Deadlines } from "../deadlines.ts";
-import type { Kernel } from "../kernel.ts";
+import { Deadline, type Deadlines } from "../loop/deadlines.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 
 /** Milliseconds that a name may take. */
 export const ACCOUNT_TIMEOUT = 5_000;

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type IntegrityLevel, integrityLevel } from "../access.ts";
-import { systemError } from "../errors.ts";
-import { type Identified, Status } from "../kernel.ts";
-import { LazySignal } from "../lazy_signal.ts";
+import { type IntegrityLevel, integrityLevel } from "../options/access.ts";
+import { systemError } from "../kernel/errors.ts";
+import { type Identified, Status } from "../kernel/kernel.ts";
+import { LazySignal } from "./lazy_signal.ts";
 import type { ServerConnection } from "./connection.ts";
 import { TOO_EARLY } from "./end_reasons.ts";
 

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { systemError } from "../errors.ts";
-import { isEnd, isShortage, Status } from "../kernel.ts";
+import { systemError } from "../kernel/errors.ts";
+import { isEnd, isShortage, Status } from "../kernel/kernel.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
 import { type DisconnectReason, timedOut, tooMany } from "./end_reasons.ts";

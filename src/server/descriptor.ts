@@ -4,10 +4,10 @@
  * @module
  */
 
-import { descriptor } from "../access.ts";
-import { systemError, WindowsError } from "../errors.ts";
-import { isShortage, type Kernel, Status } from "../kernel.ts";
-import type { ServerSettings } from "../options.ts";
+import { descriptor } from "../options/access.ts";
+import { systemError, WindowsError } from "../kernel/errors.ts";
+import { isShortage, type Kernel, Status } from "../kernel/kernel.ts";
+import type { ServerSettings } from "../options/options.ts";
 
 const CONVERT = "ConvertStringSecurityDescriptorToSecurityDescriptorW";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LazySignal } from "../lazy_signal.ts";
+import type { LazySignal } from "./lazy_signal.ts";
 
 /** See the module. Each has a signal of its own, so that listeners go with it. */
 export class Draining {

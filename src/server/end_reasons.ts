@@ -4,9 +4,9 @@
  * @module
  */
 
-import { systemError } from "../errors.ts";
+import { systemError } from "../kernel/errors.ts";
 import type { Fault } from "../pipe/message_reader.ts";
-import { LAST_WRITE_TIMEOUT } from "../options.ts";
+import { LAST_WRITE_TIMEOUT } from "../options/options.ts";
 import type { ServerContext } from "./context.ts";
 
 /**

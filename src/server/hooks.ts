@@ -4,8 +4,8 @@
  * @module
  */
 
-import { askHook, callHook, HookReports } from "../hooks.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import { askHook, callHook, HookReports } from "./user_code.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { PipeClient, ServerClient } from "./client.ts";
 import type { DisconnectReason } from "./end_reasons.ts";
 

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { Status } from "../kernel.ts";
+import { Status } from "../kernel/kernel.ts";
 import { PipeEnd, type PipeEndOwner } from "../pipe/pipe_end.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import { Callbacks } from "./callbacks.ts";
 import { ServerConnection } from "./connection.ts";
 import type { ServerContext } from "./context.ts";

@@ -25,7 +25,7 @@
  * @module
  */
 
-import { type Step, tabulate, to } from "../state_machine.ts";
+import { type Step, tabulate, to } from "./state_machine.ts";
 
 /** The states; there is one object of each, so that states can be compared. */
 export type State =
@@ -74,7 +74,7 @@ export type Command =
   | "evictSession"
   /** Give up the messages that are not being written. */
   | "dropUnsent"
-  /** What is being written may not take for ever. */
+  /** What is being written may not take for ever: evict, again if need be, when it takes too long. */
   | "limitWrite"
   /** Disconnect the client, now: what it has not read is destroyed. */
   | "disconnect"
@@ -162,7 +162,7 @@ function fromOpen(event: Event): Step<State, Command> | undefined {
     case "writeFailed":
       return to(OPEN, "evictSession");
     case "clientDisconnected":
-      return to(REUSING, "dropUnsent", "cancelOut", "awaitQuiet");
+      return to(REUSING, "dropUnsent", "cancelOut", "limitWrite", "awaitQuiet");
     case "sessionFinished":
       return to(CLOSING, "cancelIn", "limitWrite", "awaitQuiet");
     case "sessionEvicted":
@@ -199,7 +199,15 @@ function fromClosing(state: State, event: Event, reuse: boolean): Step<State, Co
  * may succeed although nobody has read it.
  */
 function evict(): Step<State, Command> {
-  return to(CLOSING, "dropUnsent", "cancelOut", "disconnect", "cancelIn", "awaitQuiet");
+  return to(
+    CLOSING,
+    "dropUnsent",
+    "cancelOut",
+    "disconnect",
+    "cancelIn",
+    "limitWrite",
+    "awaitQuiet",
+  );
 }
 
 function fromClosed(event: Event): Step<State, Command> | undefined {

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { Backoff } from "../backoff.ts";
-import { isShortage, type PipeSpec, Status, type Timer } from "../kernel.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import { Backoff } from "../loop/backoff.ts";
+import { isShortage, type PipeSpec, Status, type Timer } from "../kernel/kernel.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerContext } from "./context.ts";
 import { PipeInstance } from "./instance.ts";
 

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { Deadline } from "../deadlines.ts";
-import { Status } from "../kernel.ts";
-import { LAST_WRITE_TIMEOUT } from "../options.ts";
+import { Deadline } from "../loop/deadlines.ts";
+import { Status } from "../kernel/kernel.ts";
+import { LAST_WRITE_TIMEOUT } from "../options/options.ts";
 import { Outbox } from "../pipe/outbox.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
-import { DONE, rejected } from "../promises.ts";
-import type { WaitLoop } from "../wait_loop.ts";
+import { DONE, rejected } from "./promises.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerConnection } from "./connection.ts";
 
 /** A message on its way out. */

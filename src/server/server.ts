@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { PipeSecurity } from "../access.ts";
-import { Deadline } from "../deadlines.ts";
-import { nameTaken, systemError } from "../errors.ts";
-import { Status } from "../kernel.ts";
-import type { ServerSettings } from "../options.ts";
-import type { LoopUser, WaitFailure, WaitLoop } from "../wait_loop.ts";
+import type { PipeSecurity } from "../options/access.ts";
+import { Deadline } from "../loop/deadlines.ts";
+import { nameTaken, systemError } from "../kernel/errors.ts";
+import { Status } from "../kernel/kernel.ts";
+import type { ServerSettings } from "../options/options.ts";
+import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";
 import type { ServerContext } from "./context.ts";

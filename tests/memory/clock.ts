@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import type { Timer } from "../../src/kernel.ts";
+import type { Timer } from "../../src/kernel/kernel.ts";
 
 interface Due {
   readonly at: number;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Handle, Lane } from "../../src/kernel.ts";
+import type { Handle, Lane } from "../../src/kernel/kernel.ts";
 
 /** A submission, as a decision sees it. */
 export interface Submission {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Peeked, Status } from "../../src/kernel.ts";
+import { type Peeked, Status } from "../../src/kernel/kernel.ts";
 
 /** Statuses of Windows that the seam has no name for. */
 export const Code = {

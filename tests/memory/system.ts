@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Identity, Status } from "../../src/kernel.ts";
+import { type Identity, Status } from "../../src/kernel/kernel.ts";
 import { type ClientEnd, Name, ServerEnd, type Terms, type Tracking, type Ways } from "./pipe.ts";
 import { RawClient, RawServer } from "./raw.ts";
 

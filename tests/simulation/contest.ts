@@ -6,8 +6,8 @@
  */
 
 import { setImmediate } from "node:timers";
-import { serveOn } from "../../src/serve.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemoryKernel } from "../memory_kernel.ts";
 import { Random } from "./random.ts";
 

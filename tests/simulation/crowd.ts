@@ -6,7 +6,7 @@
  */
 
 import { Budget } from "../../src/server/budget.ts";
-import { remove } from "../../src/remove.ts";
+import { remove } from "../../src/pipe/remove.ts";
 import { Random } from "./random.ts";
 
 /** Steps of a crowd, and of the contest that follows it. */

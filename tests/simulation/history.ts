@@ -5,9 +5,9 @@
  */
 
 import { setImmediate } from "node:timers";
-import type { OpenLoop } from "../../src/isolate.ts";
-import { Status } from "../../src/kernel.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import type { OpenLoop } from "../../src/loop/isolate.ts";
+import { Status } from "../../src/kernel/kernel.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";

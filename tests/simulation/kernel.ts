@@ -14,7 +14,7 @@ import {
   type Peeked,
   type PipeSpec,
   Status,
-} from "../../src/kernel.ts";
+} from "../../src/kernel/kernel.ts";
 import {
   type Failing,
   type InFlight,

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { callOn, connectOn } from "../../src/client.ts";
+import { callOn } from "../../src/client/call.ts";
+import { connectOn } from "../../src/client/connect.ts";
 import type { ClientConnection } from "../../src/pipe/connection.ts";
-import type { OpenLoop } from "../../src/isolate.ts";
+import type { OpenLoop } from "../../src/loop/isolate.ts";
 import type { Link, Sent, SentState } from "./model.ts";
 import type { Client, World } from "./world.ts";
 

@@ -6,15 +6,10 @@
 
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
-import { exchangesOn } from "../../src/exchanges.ts";
-import {
-  type PipeServer,
-  type Reply,
-  type Responder,
-  serveOn,
-  type ServeOptions,
-} from "../../src/serve.ts";
-import type { Message } from "../../src/message.ts";
+import { exchangesOn } from "../../src/exchange/exchanges.ts";
+import { type PipeServer, serveOn, type ServeOptions } from "../../src/exchange/serve.ts";
+import type { Reply, Responder } from "../../src/exchange/responders.ts";
+import type { Message } from "../../src/pipe/message.ts";
 import { senderOf } from "./messages.ts";
 import type { Limits, ServerRecord, Session } from "./model.ts";
 import type { Random } from "./random.ts";

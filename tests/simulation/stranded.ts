@@ -7,9 +7,9 @@
  */
 
 import { setImmediate } from "node:timers";
-import { type Handle, Lane, Status } from "../../src/kernel.ts";
-import { serveOn } from "../../src/serve.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import { type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { type InFlight, MemoryKernel } from "../memory_kernel.ts";
 
 const PATH = "\\\\.\\pipe\\stranded";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { OpenLoop } from "../../src/isolate.ts";
+import type { OpenLoop } from "../../src/loop/isolate.ts";
 import type { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../memory/pipe.ts";
 import type { Counts } from "./faults.ts";

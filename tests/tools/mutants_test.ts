@@ -59,7 +59,7 @@ Deno.test("a fault that breaks an invariant is caught, in whatever way it shows"
   for (const [replacement, words] of faults) {
     const { well, lines } = await attempt({
       name: "a real one",
-      file: "src/wait_loop.ts",
+      file: "src/loop/wait_loop.ts",
       text: "this.kernel.release(slot);",
       replacement,
     });

@@ -9,8 +9,8 @@ import {
 } from "@std/assert";
 import { type Exchange, serve, type ServeOptions } from "../../mod.ts";
 import { KERNEL32_PATH } from "../../ffi/kernel32.ts";
-import { exchangesOn } from "../../src/exchanges.ts";
-import { serveOn } from "../../src/serve.ts";
+import { exchangesOn } from "../../src/exchange/exchanges.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
 import { startClient } from "../win32/client.ts";
 import { isWine, windowsTest } from "../win32/environment.ts";
 import * as raw from "../win32/raw.ts";

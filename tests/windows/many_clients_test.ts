@@ -3,8 +3,8 @@
 import { assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { type PipeClient, type Responder, serve } from "../../mod.ts";
-import { serveOn } from "../../src/serve.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import * as raw from "../win32/raw.ts";

@@ -11,9 +11,9 @@ import {
 import { type Advapi32, openAdvapi32 } from "../../ffi/advapi32.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { call, connect, type PipeClient, type Responder, serve } from "../../mod.ts";
-import { connectOn } from "../../src/client.ts";
-import { serveOn } from "../../src/serve.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import { connectOn } from "../../src/client/connect.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { rightsIn } from "../kernel_contract.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";

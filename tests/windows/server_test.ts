@@ -10,8 +10,8 @@ import {
 } from "@std/assert";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { exchanges, serve, WindowsError } from "../../mod.ts";
-import { Lane, Status } from "../../src/kernel.ts";
-import { serveOn } from "../../src/serve.ts";
+import { Lane, Status } from "../../src/kernel/kernel.ts";
+import { serveOn } from "../../src/exchange/serve.ts";
 import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { patternMismatch } from "../win32/pattern.ts";

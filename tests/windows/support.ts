@@ -10,10 +10,10 @@ import { assert, assertRejects } from "@std/assert";
 import type { Advapi32 } from "../../ffi/advapi32.ts";
 import { type Kernel32, openKernel32 } from "../../ffi/kernel32.ts";
 import { WindowsKernel, type WindowsKernelOptions } from "../../ffi/windows_kernel.ts";
-import type { OpenLoop } from "../../src/isolate.ts";
+import type { OpenLoop } from "../../src/loop/isolate.ts";
 import type { DisconnectReason, PipeClient } from "../../mod.ts";
-import type { Timer } from "../../src/kernel.ts";
-import { WaitLoop } from "../../src/wait_loop.ts";
+import type { Timer } from "../../src/kernel/kernel.ts";
+import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { Code, type Handle, Win32Error } from "../win32/raw.ts";
 
 /** What a client gets from a server that has sent it away. */

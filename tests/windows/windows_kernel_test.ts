@@ -13,7 +13,7 @@ import { KernelError } from "../../ffi/library.ts";
 import { CHUNK_SIZE, MAX_SLOTS, PAGE_SIZE } from "../../ffi/slab.ts";
 import { INVALID_HANDLE_VALUE, OVERLAPPED } from "../../ffi/structs.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import { BELIEVED, type Handle, Lane, Status } from "../../src/kernel.ts";
+import { BELIEVED, type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { processHandleCount, waitFor } from "../win32/raw.ts";
 import { newPath } from "./support.ts";

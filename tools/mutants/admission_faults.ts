@@ -81,7 +81,7 @@ export const ADMISSION_FAULTS: readonly Mutant[] = [
       replacement: "if (isShortage(identified.status) && this.#held !== undefined) {",
     },
   ]),
-  ...faultsOf("src/hooks.ts", [
+  ...faultsOf("src/server/user_code.ts", [
     {
       name: "whatever is not no is yes",
       text: 'if (typeof answer === "boolean") return answered(answer);',

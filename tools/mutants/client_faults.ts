@@ -8,7 +8,7 @@ import { faultsOf, type Mutant } from "./mutant.ts";
 
 /** See the module. */
 export const CLIENT_FAULTS: readonly Mutant[] = [
-  ...faultsOf("src/client.ts", [
+  ...faultsOf("src/client/client.ts", [
     {
       name: "a client that gives up keeps its timer",
       text: "kernel.stopTimer(timer);",

@@ -10,7 +10,7 @@ const BELIEVES = "if (believed.has(status)) return status;";
 
 /** See the module. */
 export const LOOP_FAULTS: readonly Mutant[] = [
-  ...faultsOf("src/wait_loop.ts", [
+  ...faultsOf("src/loop/wait_loop.ts", [
     {
       name: "code 0 after FALSE is taken as success",
       text: BELIEVES,
@@ -224,7 +224,7 @@ export const LOOP_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
   ]),
-  ...faultsOf("src/deadlines.ts", [
+  ...faultsOf("src/loop/deadlines.ts", [
     {
       name: "a second time limit never runs out",
       text: "if (next < this.#next) this.#arm(next);",

@@ -110,7 +110,7 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "if (!this.#answered || this.#lost === undefined) return;",
     },
   ]),
-  ...faultsOf("src/exchanges.ts", [
+  ...faultsOf("src/exchange/exchanges.ts", [
     {
       name: "a loop that waits is not told of the end",
       text: "for (const waiter of this.#waiters) waiter.resolve({ done: true, value: undefined });",
@@ -127,14 +127,14 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "this.#resume();",
     },
   ]),
-  ...faultsOf("src/message.ts", [
+  ...faultsOf("src/pipe/message.ts", [
     {
       name: "what an array says of itself is believed",
       text: "new Uint8Array(buffer, byteOffsetOf(message), byteLengthOf(message))",
       replacement: "(message as Uint8Array<ArrayBuffer>)",
     },
   ]),
-  ...faultsOf("src/serve.ts", [
+  ...faultsOf("src/exchange/serve.ts", [
     {
       name: "an option is read again later",
       text: "new Server(loop, settings, responders)",

@@ -2,8 +2,8 @@
 
 import { openAdvapi32 } from "../../../ffi/advapi32.ts";
 import { WindowsKernel } from "../../../ffi/windows_kernel.ts";
-import { serveOn } from "../../../src/serve.ts";
-import { WaitLoop } from "../../../src/wait_loop.ts";
+import { serveOn } from "../../../src/exchange/serve.ts";
+import { WaitLoop } from "../../../src/loop/wait_loop.ts";
 
 const [path = ""] = Deno.args;
 const advapi32 = openAdvapi32();

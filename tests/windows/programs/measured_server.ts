@@ -4,8 +4,8 @@
  */
 
 import { WindowsKernel } from "../../../ffi/windows_kernel.ts";
-import { serveOn } from "../../../src/serve.ts";
-import { WaitLoop } from "../../../src/wait_loop.ts";
+import { serveOn } from "../../../src/exchange/serve.ts";
+import { WaitLoop } from "../../../src/loop/wait_loop.ts";
 
 /** What the server says of itself. */
 export interface Report {

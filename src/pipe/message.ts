@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LONGEST_MESSAGE } from "./options.ts";
+import { LONGEST_MESSAGE } from "../options/options.ts";
 
 /**
  * A message: bytes as they are, or a string, which is sent as UTF-8. Bytes are those of a
@@ -43,15 +43,6 @@ export function encodeMessage(message: unknown): Uint8Array<ArrayBuffer> {
   throw new RangeError(
     `Cannot send a message of ${bytes.byteLength} bytes: the longest has ${LONGEST_MESSAGE}`,
   );
-}
-
-/** Memory for a message; undefined if the program can have no more of it. */
-export function allocate(bytes: number): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    return new Uint8Array(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The text of a message, as UTF-8. */

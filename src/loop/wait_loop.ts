@@ -34,9 +34,9 @@ import {
   Lane,
   Status,
   type Timer,
-} from "./kernel.ts";
-import { allocate } from "./message.ts";
-import { nextMicrotask } from "./scheduling.ts";
+} from "../kernel/kernel.ts";
+import { allocate } from "./memory.ts";
+import { nextMicrotask } from "../kernel/scheduling.ts";
 
 /** What lane IN submits besides reads. */
 const LISTEN = -1;

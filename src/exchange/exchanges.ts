@@ -4,16 +4,16 @@
  * @module
  */
 
-import type { PipeAccess } from "./access.ts";
-import type { Exchange, ServerExchange } from "./exchange/exchange.ts";
-import { type ExchangeHandler, exchangeSessions } from "./exchange/exchange_session.ts";
-import { type OpenLoop, openLoop } from "./isolate.ts";
-import { serverSettings } from "./options.ts";
-import { remove } from "./remove.ts";
-import type { PipeClient } from "./server/client.ts";
-import type { DisconnectReason } from "./server/end_reasons.ts";
-import { Server, type ServerOptions } from "./server/server.ts";
-import type { WaitLoop } from "./wait_loop.ts";
+import type { PipeAccess } from "../options/access.ts";
+import type { Exchange, ServerExchange } from "./exchange.ts";
+import { type ExchangeHandler, exchangeSessions } from "./exchange_session.ts";
+import { type OpenLoop, openLoop } from "../loop/isolate.ts";
+import { serverSettings } from "../options/options.ts";
+import { remove } from "../pipe/remove.ts";
+import type { PipeClient } from "../server/client.ts";
+import type { DisconnectReason } from "../server/end_reasons.ts";
+import { Server, type ServerOptions } from "../server/server.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 
 /** Options of {@linkcode exchanges} and {@linkcode serve}. All are read once, at the call. */
 export interface ExchangesOptions {

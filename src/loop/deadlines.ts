@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Kernel, Timer } from "./kernel.ts";
+import type { Kernel, Timer } from "../kernel/kernel.ts";
 
 /** The longest time that a timer takes, in milliseconds; a longer limit takes several. */
 const LONGEST_TIMER = 0x7fff_ffff;

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { KernelError } from "../ffi/library.ts";
-import { WindowsKernel } from "../ffi/windows_kernel.ts";
-import { systemError } from "./errors.ts";
+import { KernelError } from "../../ffi/library.ts";
+import { WindowsKernel } from "../../ffi/windows_kernel.ts";
+import { systemError } from "../kernel/errors.ts";
 import { WaitLoop } from "./wait_loop.ts";
 
 /**
