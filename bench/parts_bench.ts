@@ -6,58 +6,36 @@
 
 import { openKernel32 } from "../ffi/kernel32.ts";
 import { WindowsKernel } from "../ffi/windows_kernel.ts";
-import { type Answerer, Draining, ServerClient, ServerExchange } from "../src/exchange.ts";
-import { type Event, INITIAL, transition } from "../src/instance.ts";
+import * as exchange from "../src/exchange/exchange_states.ts";
 import { Lane, type PipeSpec } from "../src/kernel/kernel.ts";
 import { type Completer, Operation, WaitLoop } from "../src/loop/wait_loop.ts";
+import * as lifecycle from "../src/server/lifecycle.ts";
 
 const WINDOWS = Deno.build.os === "windows";
 
-// The state machine: an exchange that is answered at once.
+// The state machines: an exchange that is answered at once.
 
-const CONNECT: readonly Event[] = ["listen", "connected"];
-const EXCHANGE: readonly Event[] = ["message", "replied", "written"];
+const EXCHANGE = ["message", "replied", "written"] as const;
+const reading = exchange.begin("known", false).state;
 
-function walk(from: typeof INITIAL, events: readonly Event[]): typeof INITIAL {
-  let state = from;
-  for (const event of events) {
-    const step = transition(state, event, false);
+Deno.bench("state machine, the three steps of an exchange", { group: "exchange" }, () => {
+  let state = reading;
+  for (const event of EXCHANGE) {
+    const step = exchange.transition(state, event, false);
     if (step === undefined) throw new Error(`Cannot handle "${event}" while "${state.name}"`);
     state = step.state;
   }
-  return state;
-}
-
-const reading = walk(INITIAL, CONNECT);
-
-Deno.bench("state machine, the three steps of an exchange", { group: "exchange" }, () => {
-  walk(reading, EXCHANGE);
 });
 
-// The exchange object.
+const LIFE = ["listen", "connected", "clientDisconnected", "quiet"] as const;
 
-const done = Promise.resolve();
-const draining = new AbortController().signal;
-const answerer: Answerer = {
-  drainingSignal: draining,
-  answer: () => done,
-  settle() {},
-  progressed() {},
-};
-const client = new ServerClient(1, {
-  path: "\\\\.\\pipe\\bench",
-  processId: undefined,
-  sessionId: undefined,
-  identifies: false,
-  early: false,
-  accountName: (sid) => Promise.resolve(sid),
-  close() {},
-});
-const request = new Uint8Array(64);
-const instance = { id: 0 };
-
-Deno.bench("exchange object, made and replied to", { group: "exchange" }, () => {
-  new ServerExchange(answerer, instance, client, request).reply(request);
+Deno.bench("state machine, the four steps of a connection", { group: "exchange" }, () => {
+  let state = lifecycle.INITIAL;
+  for (const event of LIFE) {
+    const step = lifecycle.transition(state, event);
+    if (step === undefined) throw new Error(`Cannot handle "${event}" while "${state.name}"`);
+    state = step.state;
+  }
 });
 
 // Native memory.

@@ -816,6 +816,27 @@ Deno.test(
 );
 
 Deno.test(
+  "a decision that comes when the program has gone away delivers nothing",
+  inWorld(async (world) => {
+    const decision = Promise.withResolvers<boolean>();
+    const served: string[] = [];
+    world.serve((_request, exchange) => void served.push(exchange.text()), {
+      authorize: () => decision.promise,
+    });
+    const client = world.connect();
+    await world.idle();
+    client.write("too late");
+    await world.idle();
+    world.kernel.unload();
+    world.abandonMemory();
+    decision.resolve(true);
+    await world.idle();
+    assertEquals(served, []);
+    client.close();
+  }),
+);
+
+Deno.test(
   "authorize() may end the connection itself, or the server",
   inWorld(async (world) => {
     const served: string[] = [];

@@ -10,8 +10,10 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { serveOn } from "../src/exchange/serve.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/kernel.ts";
+import { WaitLoop } from "../src/loop/wait_loop.ts";
 import { failing, fate, inWorld, NAME, PATH, type World } from "./fixture.ts";
 import type { MemoryKernel, RawClient } from "./memory_kernel.ts";
 
@@ -1193,6 +1195,43 @@ Deno.test(
     await world.assertServed();
     await again.shutdown();
     assertEquals(world.loops, 2);
+  }),
+);
+
+Deno.test(
+  "a mistake of ours costs one connection, whose session is over at once",
+  inWorld(async (world) => {
+    const mistakes: unknown[] = [];
+    const mistake = new Error("test: a mistake");
+    const loop = new WaitLoop(world.kernel, undefined, {
+      transition(_state, event) {
+        if (event === "written" && mistakes.length === 0) throw mistake;
+      },
+      crashed: (error) => void mistakes.push(error),
+    });
+    const server = serveOn(() => loop, { path: NAME, writeBufferSize: 4 }, (request, exchange) => {
+      if (request.length === 0) return "answer";
+      exchange.send("longer than four bytes").catch(() => {});
+      return new Promise<void>((resolve) => {
+        exchange.signal.addEventListener("abort", () => resolve());
+      });
+    });
+    await world.idle();
+    const client = world.connect();
+    client.write("x");
+    await world.idle();
+    client.readText();
+    await world.idle();
+    assertEquals(mistakes, [mistake]);
+    assertEquals(client.ended, Status.DISCONNECTED);
+    client.close();
+    await world.idle();
+    const other = world.connect();
+    other.write("");
+    await world.idle();
+    assertEquals(other.readText(), "answer");
+    other.close();
+    await server.shutdown();
   }),
 );
 

@@ -127,11 +127,13 @@ export class ExchangeSession implements Session {
 
   /** See {@linkcode Session}. */
   end(): void {
+    // It may not be over: after a mistake, or when nothing completes any more.
     this.#state = FINAL;
     this.#abort();
     this.#withdraw();
     this.#forget();
     this.#stopWaiting();
+    this.#connection.reader.discard();
     this.#connection.loop.deadlines.lift(this.#idle);
   }
 

@@ -118,7 +118,10 @@ export class PipeInstance implements PipeEndOwner {
   crashed(error: unknown): void {
     this.callbacks.reset();
     this.#connection?.setEndReason("error", crash(this.#context, error));
+    this.callbacks.enter();
+    this.#session?.end();
     this.raise("crashed");
+    this.callbacks.leave();
   }
 
   /** See {@linkcode PipeEndOwner}. */
