@@ -8,6 +8,7 @@
  * @module
  */
 
+import { setTimeout as pause } from "node:timers/promises";
 import { load } from "./load.ts";
 import type { ServerName } from "./server_names.ts";
 import { RunningServer } from "./servers.ts";
@@ -20,10 +21,6 @@ const { symbols: kernel32 } = Deno.dlopen("C:\\Windows\\System32\\kernel32.dll",
 
 function mark(name: string): void {
   kernel32.CloseHandle(kernel32.CreateEventA(0n, 1, 0, new TextEncoder().encode(`${name}\0`)));
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 const [name, clients, before, between] = Deno.args;

@@ -15,20 +15,6 @@ const SID = "S-1-5-21-1-2-3-1001";
 
 const STRANGER = { sid: "S-1-5-21-9-9-9-500", integrity: 0x1000, elevated: false } as const;
 
-/** A client that sends a message and waits for the answer, if one comes. */
-async function ask(
-  world: World,
-  message: string,
-  client: RawClient = world.connect(),
-): Promise<string | undefined> {
-  await world.idle();
-  client.write(message);
-  const answer = await client.receiveText();
-  client.close();
-  await world.idle();
-  return answer;
-}
-
 // Security descriptors (51 to 54)
 
 Deno.test("descriptor() lets the user and the system in, and names the owner", () => {
@@ -107,7 +93,7 @@ Deno.test(
       return "yes";
     }, { access: "system-default" });
     assertEquals(server.security, { sddl: undefined, firstInstance: true, remote: false });
-    assertEquals(await ask(world, "?"), "yes");
+    assertEquals(await world.visit("?"), "yes");
     assert(asked);
     await server.shutdown();
   }),
@@ -198,7 +184,7 @@ Deno.test(
     });
     const process = world.system.newProcess({ sid: "S-1-5-18", integrity: 0x4000, elevated: true });
     const raw = world.system.connect(PATH, { process });
-    assertEquals(await ask(world, "hello", raw), "hello");
+    assertEquals(await world.visit("hello", raw), "hello");
     assertEquals([client?.processId, client?.sessionId], [process, 1]);
     // Works destructured, too.
     const { user } = client ?? {};
@@ -226,8 +212,7 @@ Deno.test(
       return read.apply(kernel, args);
     };
     const server = world.serve((request) => `${request.length}`, { readBufferSize: 100_000 });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write(new Uint8Array(20_000));
     assertEquals(await client.receiveText(), "20000");
     client.write("again");
@@ -238,7 +223,7 @@ Deno.test(
     client.close();
     await world.idle();
     // The next client of the same instance is another one.
-    assertEquals(await ask(world, "hello"), "5");
+    assertEquals(await world.visit("hello"), "5");
     assertEquals(order.filter((what) => what === "identify").length, 2);
     await server.shutdown();
   }),
@@ -253,7 +238,7 @@ Deno.test(
     });
     world.kernel.failNext("identify", 1368);
     assertEquals(
-      await ask(world, "?"),
+      await world.visit("?"),
       'ImpersonateNamedPipeClient 1368: Cannot identify a client of "\\\\.\\pipe\\test": the ' +
         "client does not let itself be identified (ImpersonateNamedPipeClient, error 1368)",
     );
@@ -289,12 +274,12 @@ Deno.test(
       }
     });
     assertEquals(
-      await ask(world, "?", found.client),
+      await world.visit("?", found.client),
       `Cannot identify a client of "${PATH}": ${TOO_EARLY} (ImpersonateNamedPipeClient, error 1368)`,
     );
     // On its next try.
     const next = world.system.connect(PATH, { tracking: "static", identity: STRANGER });
-    assertEquals(await ask(world, "?", next), STRANGER.sid);
+    assertEquals(await world.visit("?", next), STRANGER.sid);
     await server.shutdown();
   }),
 );
@@ -307,7 +292,7 @@ for (const how of ["user() throws", "it is a no"]) {
       const server = world.serve(() => "served", {
         authorize: (client) => how === "it is a no" ? false : client.user().elevated,
       });
-      await ask(world, "?", found.client);
+      await world.visit("?", found.client);
       const [{ reason, error } = {}] = world.ends;
       assertEquals(reason, "unauthorized");
       assert(error instanceof Deno.errors.PermissionDenied);
@@ -327,8 +312,7 @@ Deno.test(
   inWorld(async (world) => {
     const server = world.serve((_request, { client }) => client.user().sid);
     world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write("?");
     const answer = fate(client.receiveText());
     await world.idle();
@@ -347,8 +331,7 @@ Deno.test(
       const served: string[] = [];
       const server = world.serve((_request, exchange) => void served.push(exchange.text()));
       world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       client.write(how);
       await world.idle();
       if (how === "leaves") client.close();
@@ -374,8 +357,7 @@ Deno.test(
         assertEquals(typeof client.processId, "number");
       },
     });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.close();
     await world.idle();
     assert(problem instanceof Deno.errors.NotFound);
@@ -389,7 +371,7 @@ Deno.test(
     const server = world.serve((_request, { client }) => `${client.processId} ${client.sessionId}`);
     world.kernel.failNext("clientProcess", 1);
     world.kernel.failNext("clientSession", 1);
-    assertEquals(await ask(world, "?"), "undefined undefined");
+    assertEquals(await world.visit("?"), "undefined undefined");
     await server.shutdown();
   }),
 );
@@ -406,9 +388,9 @@ Deno.test(
       return new Promise((resolve) => answers.push(resolve));
     };
     const server = world.serve((_request, { client: { accountName } }) => accountName());
-    const first = ask(world, "?");
-    const again = ask(world, "?");
-    const other = ask(world, "?", world.system.connect(PATH, { identity: STRANGER }));
+    const first = world.visit("?");
+    const again = world.visit("?");
+    const other = world.visit("?", world.system.connect(PATH, { identity: STRANGER }));
     await world.idle();
     assertEquals(asked, [USER.sid]);
     answers[0]?.("TEST\\user");
@@ -417,7 +399,7 @@ Deno.test(
     assertEquals(asked, [USER.sid, STRANGER.sid]);
     answers[1]?.("TEST\\stranger");
     assertEquals(await other, "TEST\\stranger");
-    assertEquals(await ask(world, "?"), "TEST\\user");
+    assertEquals(await world.visit("?"), "TEST\\user");
     assertEquals(asked.length, 2);
     await server.shutdown();
   }),
@@ -441,26 +423,26 @@ Deno.test(
         return "no";
       }
     });
-    const none = ask(world, "?");
+    const none = world.visit("?");
     await world.idle();
     answer(undefined);
     assertEquals(await none, "no");
 
     // A failure is not remembered, and a time limit has nothing to wait for afterwards.
-    const late = ask(world, "?");
+    const late = world.visit("?");
     await world.pass(4_999);
     assertEquals(failures.length, 1);
     await world.pass(1);
     assertEquals(await late, "no");
     // The next waits for the thread that is still held, and is not asked when it has no time left.
-    const behind = ask(world, "?");
+    const behind = world.visit("?");
     await world.pass(5_000);
     assertEquals(await behind, "no");
     assertEquals(asked, 2);
     answer("TEST\\too late");
     assertEquals(
       await (async () => {
-        const name = ask(world, "?");
+        const name = world.visit("?");
         await world.idle();
         answer("TEST\\user");
         return await name;
@@ -499,14 +481,12 @@ Deno.test(
     let client: PipeClient | undefined;
     const server = world.serve((_request, exchange) => void (client = exchange.client));
     world.kernel.failNext("identify", 1347);
-    const raw = world.connect();
-    await world.idle();
+    const raw = await world.arrived();
     raw.write("?");
     await world.idle();
     await assertRejects(async () => await client?.accountName(), WindowsError, "is anonymous");
     raw.close();
-    const other = world.connect();
-    await world.idle();
+    const other = await world.arrived();
     other.write("?");
     await world.idle();
     other.close();
@@ -530,8 +510,7 @@ Deno.test(
         return client.user().sid === USER.sid;
       },
     });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     for (const message of ["one", "two"]) {
       client.write(message);
       assertEquals(await client.receiveText(), "yes");
@@ -539,7 +518,7 @@ Deno.test(
     client.close();
     await world.idle();
     const stranger = world.system.connect(PATH, { identity: STRANGER });
-    assertEquals(await ask(world, "three", stranger), undefined);
+    assertEquals(await world.visit("three", stranger), undefined);
     assertEquals(order, [
       `asked about ${USER.sid}`,
       "served one",
@@ -547,7 +526,7 @@ Deno.test(
       `asked about ${STRANGER.sid}`,
     ]);
     assertEquals(world.reasons, ["client", "unauthorized"]);
-    assertEquals(await ask(world, "four"), "yes");
+    assertEquals(await world.visit("four"), "yes");
     await server.shutdown();
   }),
 );
@@ -563,7 +542,7 @@ Deno.test(
       onDisconnect: () => Promise.reject("no error"),
     });
     for (let i = 1; i <= 25; i++) {
-      await ask(world, "let me in");
+      await world.visit("let me in");
       if (i === 1) assertEquals(world.reports.splice(0), [planted, "no error"]);
     }
     const told = (kind: string, count: number) =>
@@ -608,7 +587,7 @@ Deno.test(
     }, { authorize: () => verdict() as boolean });
     for (const [next, reported] of verdicts) {
       verdict = next;
-      assertEquals(await ask(world, "let me in"), undefined);
+      assertEquals(await world.visit("let me in"), undefined);
       const { reason, error } = world.ends.at(-1) ?? {};
       assertEquals(reason, "unauthorized");
       assert(error instanceof Deno.errors.PermissionDenied);
@@ -618,7 +597,7 @@ Deno.test(
     }
     assertEquals(served, []);
     verdict = () => true;
-    assertEquals(await ask(world, "let me in"), "yes");
+    assertEquals(await world.visit("let me in"), "yes");
     assertEquals(server.security?.firstInstance, true);
     await server.shutdown();
   }),
@@ -635,7 +614,7 @@ Deno.test(
         },
       } as unknown as Promise<boolean>),
     });
-    assertEquals(await ask(world, "hello"), "hello");
+    assertEquals(await world.visit("hello"), "hello");
     assertEquals(world.reasons, ["client"]);
     await server.shutdown();
   }),
@@ -653,12 +632,11 @@ Deno.test(
         return decide.promise;
       },
     });
-    const slow = world.connect();
-    await world.idle();
+    const slow = await world.arrived();
     slow.write("slow");
     const answer = fate(slow.receiveText());
     await world.idle();
-    assertEquals(await ask(world, "quick"), "quick");
+    assertEquals(await world.visit("quick"), "quick");
     assertEquals(answer.state, "pending");
     decide.resolve(true);
     await world.idle();
@@ -685,8 +663,7 @@ Deno.test(
       },
     });
     for (const name of ["first", "second"]) {
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       client.write(name);
       await world.idle();
       if (name === "first") await world.pass(100);
@@ -711,8 +688,7 @@ Deno.test(
     const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
       authorize: () => decision.promise,
     });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write("one way");
     await world.idle();
     client.close();
@@ -771,8 +747,7 @@ for (const what of ["leaves", "withdraws it", "withdraws it and sends another"])
         readBufferSize: 0,
         authorize: () => decision.promise,
       });
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       client.write(new Uint8Array(10_000));
       await world.idle();
       if (what === "leaves") client.close();
@@ -798,8 +773,7 @@ Deno.test(
   inWorld(async (world) => {
     const decision = Promise.withResolvers<boolean>();
     const server = world.serve((request) => request, { authorize: () => decision.promise });
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     client.write("last");
     await world.idle();
     const report = fate(server.shutdown());
@@ -824,8 +798,7 @@ Deno.test(
         authorize: () => decision.promise,
         signal: abort.signal,
       });
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       client.write("too late");
       await world.idle();
       if (stops) abort.abort();
@@ -876,8 +849,8 @@ Deno.test(
         return true;
       },
     });
-    assertEquals(await ask(world, "one"), undefined);
-    assertEquals(await ask(world, "two"), undefined);
+    assertEquals(await world.visit("one"), undefined);
+    assertEquals(await world.visit("two"), undefined);
     await server.finished;
     assertEquals(served, []);
     assertEquals(world.reasons, ["responder", "server"]);
@@ -890,9 +863,8 @@ Deno.test(
     const questions = world.ask({ authorize: (client) => client.id !== 1 });
     questions.generator.next();
     await world.idle();
-    assertEquals(await ask(world, "one"), undefined);
-    const client = world.connect();
-    await world.idle();
+    assertEquals(await world.visit("one"), undefined);
+    const client = await world.arrived();
     client.write("two");
     await world.idle();
     assertEquals(questions.texts, ["two"]);

@@ -174,6 +174,43 @@ export class World {
     return this.system.connect(PATH);
   }
 
+  /** A client that has come, of this process unless another one is named. */
+  async arrived(process?: number): Promise<RawClient> {
+    await this.idle();
+    const client = this.system.connect(PATH, process === undefined ? {} : { process });
+    await this.idle();
+    return client;
+  }
+
+  /** What a client is answered that comes, or has come, asks, and leaves. */
+  async visit(question: string, client: RawClient = this.connect()): Promise<string | undefined> {
+    await this.idle();
+    client.write(question);
+    const answer = await client.receiveText();
+    client.close();
+    await this.idle();
+    return answer;
+  }
+
+  /** A server that echoes serves the next client. */
+  async assertServed(): Promise<void> {
+    assertEquals(await this.visit("still there?"), "still there?");
+  }
+
+  /** Exchanges, one of which was asked by a client that has no answer yet. */
+  async asked(
+    request: string | Uint8Array = "question",
+    options: Partial<ExchangesOptions> = {},
+  ): Promise<{ questions: Questions; client: RawClient; exchange: Exchange }> {
+    const questions = this.ask(options);
+    await this.idle();
+    const client = this.connect();
+    client.write(request);
+    await this.idle();
+    assertEquals(questions.all.length, 1);
+    return { questions, client, exchange: questions.at() };
+  }
+
   /** Until the loop waits, or is gone, and nothing is to be done. */
   async idle(): Promise<void> {
     await this.kernelRests();

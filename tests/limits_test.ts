@@ -31,27 +31,11 @@ const respond: Responder = (request, exchange) => {
   return request;
 };
 
-/** A client that has come. */
-async function arrived(world: World, process?: number): Promise<RawClient> {
-  await world.idle();
-  const client = process === undefined ? world.connect() : world.system.connect(PATH, { process });
-  await world.idle();
-  return client;
-}
-
 /** A client that is there is answered. */
 async function assertAnswered(world: World, client: RawClient | undefined): Promise<void> {
   client?.write("still there?");
   await world.idle();
   assertEquals(client?.readText(), "still there?");
-  await world.idle();
-}
-
-/** A new client comes, is answered, and leaves. */
-async function assertServed(world: World): Promise<void> {
-  const client = await arrived(world);
-  await assertAnswered(world, client);
-  client.close();
   await world.idle();
 }
 
@@ -132,11 +116,11 @@ for (const [limit, { options, offend, error: Class, ended }] of Object.entries(O
       `${limit} ends the one connection, and the next client is served (maxInstances: ${maxInstances})`,
       inWorld(async (world) => {
         const server = world.serve(respond, { instances: 1, maxInstances, ...options });
-        const other = await arrived(world);
+        const other = await world.arrived();
         await assertAnswered(world, other);
         const { open } = world.kernel.leftovers();
         for (let round = 1; round <= 3; round++) {
-          const client = await arrived(world);
+          const client = await world.arrived();
           if (maxInstances === 2) assertEquals(world.system.open(PATH).status, Status.BUSY);
           await offend(world, client, other);
           assertEquals<string[]>(world.reasons, Array(round).fill(limit));
@@ -151,7 +135,7 @@ for (const [limit, { options, offend, error: Class, ended }] of Object.entries(O
           assertEquals(client.ended, ended);
           client.close();
           assertEquals(world.kernel.leftovers().open, open);
-          await assertServed(world);
+          await world.assertServed();
           world.ends.splice(round);
           await assertAnswered(world, other);
         }
@@ -175,17 +159,17 @@ Deno.test(
       maxPerProcess: 1,
       writeBufferSize: 100,
     });
-    const good = await arrived(world, SELF);
+    const good = await world.arrived(SELF);
     const requests: Record<string, string | Uint8Array | undefined> = {
       maxRequest: new Uint8Array(101),
       replyTimeout: "reply 200",
       responderTimeout: "work",
       idleTimeout: undefined,
     };
-    const clients: RawClient[] = [await arrived(world, SELF)];
+    const clients: RawClient[] = [await world.arrived(SELF)];
     for (let round = 0; round < 3; round++) {
       for (const request of Object.values(requests)) {
-        const client = await arrived(world);
+        const client = await world.arrived();
         if (request !== undefined) client.write(request);
         clients.push(client);
       }
@@ -209,27 +193,29 @@ Deno.test(
 
 // maxRequest
 
-for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000]) {
+for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000, undefined]) {
   Deno.test(
-    `maxRequest takes ${maxRequest} bytes, and nothing of one more`,
+    `maxRequest of ${maxRequest ?? "16 MiB, the default,"} takes as many bytes, and not one more`,
     inWorld(async (world) => {
+      const limit = maxRequest ?? 16_777_216;
       const sizes: number[] = [];
       const server = world.serve((request) => void sizes.push(request.length), { maxRequest });
-      const client = await arrived(world);
+      const clients = [await world.arrived(), await world.arrived()];
       const read = mock.method(world.kernel, "read");
-      client.write(new Uint8Array(maxRequest));
+      // Memory is bounded by the limit, not by what the client sends: the rest is not asked for.
+      clients[0]?.write(new Uint8Array(limit + 1));
       await world.idle();
-      client.write("");
-      await world.idle();
-      client.write(new Uint8Array(maxRequest + 1));
-      await world.idle();
-      assertEquals(sizes, [maxRequest, 0]);
-      assertEquals(world.reasons, ["maxRequest"]);
-      assertEquals(world.held, 0);
-      // Memory is bounded by the limit, not by what the client sends.
-      const most = Math.max(maxRequest, 4096);
+      for (const call of read.mock.calls) assertLessOrEqual(call.arguments[2], 4096);
+      for (const size of [limit, 0, limit + 1]) {
+        clients[1]?.write(new Uint8Array(size));
+        await world.idle();
+      }
+      const most = Math.max(limit, 4096);
       for (const call of read.mock.calls) assertLessOrEqual(call.arguments[2], most);
-      client.close();
+      assertEquals(sizes, [limit, 0]);
+      assertEquals(world.reasons, ["maxRequest", "maxRequest"]);
+      assertEquals(world.held, 0);
+      for (const client of clients) client.close();
       await server.shutdown();
     }),
   );
@@ -239,7 +225,7 @@ Deno.test(
   "maxRequest says how long the request was, and how long it may be",
   inWorld(async (world) => {
     const server = world.serve(respond, { maxRequest: 5_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write(new Uint8Array(123_456));
     await world.idle();
     assertStringIncludes(
@@ -254,10 +240,7 @@ Deno.test(
 Deno.test(
   "maxRequest of an early request ends the exchange that is open",
   inWorld(async (world) => {
-    const questions = world.ask({ maxRequest: 100 });
-    const client = await arrived(world);
-    client.write("first");
-    await world.idle();
+    const { questions, client } = await world.asked("first", { maxRequest: 100 });
     client.write(new Uint8Array(101));
     await world.idle();
     const { signal, reply } = questions.at();
@@ -277,7 +260,7 @@ Deno.test(
   "idleTimeout begins when a client comes, and again with each answer",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 10; i++) {
       await world.pass(999);
       await assertAnswered(world, client);
@@ -295,7 +278,7 @@ Deno.test(
   "idleTimeout stands still while a responder is at work",
   inWorld(async (world) => {
     const questions = world.ask({ idleTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("first");
     await world.pass(10_000);
     // With an early request, too.
@@ -325,7 +308,7 @@ Deno.test(
       replyTimeout: Infinity,
       writeBufferSize: 10,
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("reply 100");
     await world.pass(100_000);
     assertEquals(client.read()?.length, 100);
@@ -342,9 +325,9 @@ Deno.test(
   "idleTimeout stands still while the server reads nothing for want of memory",
   inWorld(async (world) => {
     const questions = world.ask({ idleTimeout: 1_000, maxBuffered: 100 });
-    const holder = await arrived(world);
+    const holder = await world.arrived();
     holder.write(new Uint8Array(200));
-    const client = await arrived(world);
+    const client = await world.arrived();
     await world.pass(10_500);
     assertEquals(client.ended, undefined);
     questions.at().reply();
@@ -364,7 +347,7 @@ Deno.test(
     const server = world.serve(respond, { idleTimeout: 5_000 });
     await world.idle();
     const shortage = failing(world.kernel, "read", Status.NO_SYSTEM_RESOURCES);
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("patient");
     await world.pass(20_000);
     assertEquals(client.ended, undefined);
@@ -380,7 +363,7 @@ Deno.test(
   "idleTimeout does not count what the program was too busy to look at",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 3; i++) {
       await world.pass(500);
       // The thread is blocked, and what is due first afterwards is the timer.
@@ -401,7 +384,7 @@ Deno.test(
   "idleTimeout leaves readable what was answered",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("never read, as it seems");
     await world.pass(1_000);
     assertEquals(world.reasons, ["idleTimeout"]);
@@ -416,7 +399,7 @@ Deno.test(
   "idleTimeout is the only limit for a client that never reads what fits into the pipe",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: 60_000, replyTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("reply 60000");
     await world.pass(59_999);
     assertEquals(client.ended, undefined);
@@ -431,7 +414,7 @@ Deno.test(
   "idleTimeout does not hurry a client that has left",
   inWorld(async (world) => {
     const questions = world.ask({ idleTimeout: 1_000, instances: 1 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("one");
     client.write("two");
     client.close();
@@ -452,10 +435,7 @@ Deno.test(
 Deno.test(
   "replyTimeout is 30 s by default",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { writeBufferSize: 10 });
     const replied = fate(questions.at().reply(new Uint8Array(11)));
     await world.pass(29_999);
     assertEquals(replied.state, "pending");
@@ -472,10 +452,10 @@ Deno.test(
 Deno.test(
   "replyTimeout is the time of each message",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      writeBufferSize: 10,
+      replyTimeout: 1_000,
+    });
     const { send, reply } = questions.at();
     for (let i = 0; i < 4; i++) send(new Uint8Array(100));
     reply(new Uint8Array(100));
@@ -494,10 +474,10 @@ Deno.test(
 Deno.test(
   "replyTimeout rejects a reply that would fit when what is unread before it is destroyed",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 512, replyTimeout: 1_000 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      writeBufferSize: 512,
+      replyTimeout: 1_000,
+    });
     const { send, reply } = questions.at();
     const [sent, replied] = [send, reply].map((give) => fate(give(new Uint8Array(500))));
     await world.pass(1_000);
@@ -511,10 +491,10 @@ Deno.test(
 Deno.test(
   "replyTimeout drops the messages that wait, says so, and aborts the exchange",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      writeBufferSize: 10,
+      replyTimeout: 1_000,
+    });
     const { send, reply, signal } = questions.at();
     const sent = [1, 2, 3].map(() => fate(send(new Uint8Array(100))));
     await world.pass(1_000);
@@ -537,7 +517,7 @@ Deno.test(
       served++;
       return request;
     }, { writeBufferSize: 1_000, replyTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 100; i++) client.write(new Uint8Array(100));
     await world.pass(1_000);
     assertEquals(world.reasons, ["replyTimeout"]);
@@ -551,10 +531,10 @@ Deno.test(
 Deno.test(
   "replyTimeout does not count what the program was too busy to look at",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 10, replyTimeout: 1_000 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      writeBufferSize: 10,
+      replyTimeout: 1_000,
+    });
     const replied = fate(questions.at().reply(new Uint8Array(100)));
     await world.pass(500);
     assertEquals(client.read(95)?.length, 95);
@@ -574,7 +554,7 @@ for (const replyTimeout of [1_000, Infinity]) {
     inWorld(async (world) => {
       const questions = world.ask({ writeBufferSize: 10, replyTimeout });
       const time = replyTimeout === Infinity ? 10_000 : replyTimeout;
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       const { send, reply, client: { close } } = questions.at();
@@ -605,10 +585,7 @@ for (const replyTimeout of [1_000, Infinity]) {
 Deno.test(
   "replyTimeout ends a connection whose reply there is no memory to write, and says so",
   inWorld(async (world) => {
-    const questions = world.ask({ replyTimeout: 5_000 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { replyTimeout: 5_000 });
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     await world.pass(4_999);
@@ -627,10 +604,7 @@ Deno.test(
 Deno.test(
   "replyTimeout ends a connection that a shortage of the system keeps from its end",
   inWorld(async (world) => {
-    const questions = world.ask({ replyTimeout: 5_000 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { replyTimeout: 5_000 });
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     questions.at().client.close();
@@ -648,7 +622,7 @@ Deno.test(
   "replyTimeout begins anew when a shortage has passed: the client could not read before",
   inWorld(async (world) => {
     const server = world.serve(() => "an answer", { replyTimeout: 5_000, writeBufferSize: 2 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.pass(4_000);
@@ -673,7 +647,7 @@ Deno.test(
       for (const message of ["one", "two", "three"]) exchange.send(message);
       exchange.client.close();
     }, { writeBufferSize: 2, responderTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.pass(2_000);
     const got: (string | undefined)[] = [];
@@ -691,10 +665,7 @@ Deno.test(
 Deno.test(
   "responderTimeout aborts the signal and the answer comes too late",
   inWorld(async (world) => {
-    const questions = world.ask({ responderTimeout: 1_000 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { responderTimeout: 1_000 });
     const { signal, send, reply } = questions.at();
     // A message is no end of it.
     await send("wait");
@@ -721,7 +692,7 @@ Deno.test(
       reply(request);
       await gate.promise;
     }, { responderTimeout: 1_000 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 3; i++) await assertAnswered(world, client);
     assertEquals(world.kernel.leftovers().timers, 0);
     await world.pass(10_000);
@@ -736,7 +707,7 @@ Deno.test(
   "responderTimeout does not count the time that a reply is pending",
   inWorld(async (world) => {
     const server = world.serve(respond, { responderTimeout: 1_000, writeBufferSize: 10 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("reply 100");
     await world.pass(20_000);
     assertEquals(client.read()?.length, 100);
@@ -756,7 +727,7 @@ Deno.test(
     }, { responderTimeout: 1_000, concurrency: 1 });
     const clients: RawClient[] = [];
     for (let i = 0; i < 4; i++) {
-      clients.push(await arrived(world));
+      clients.push(await world.arrived());
       clients[i]?.write(`${i}`);
     }
     for (let i = 0; i < 4; i++) {
@@ -776,7 +747,7 @@ Deno.test(
   inWorld(async (world) => {
     const generator = world.exchanges({ responderTimeout: 1_000 });
     const first = generator.next();
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     for (const client of clients) client.write("x");
     await world.pass(500);
     (await first).value?.reply("first");
@@ -800,7 +771,7 @@ Deno.test(
       asked++;
       return new Promise<string>(() => {});
     }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     // Nothing is read ahead, and so its leaving is not noticed until a write fails or time is up.
     client.write("");
     client.write("");
@@ -809,7 +780,7 @@ Deno.test(
     assertEquals([asked, world.ends.length], [1, 0]);
     await world.pass(1);
     assertEquals([asked, world.ends.length], [1, 1]);
-    await assertServed(world);
+    await world.assertServed();
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
     await shutdown;
@@ -843,7 +814,7 @@ Deno.test(
     await world.pass(1);
     assertEquals(world.reasons, ["client"]);
     assertEquals(world.ends[0]?.error, undefined);
-    await assertServed(world);
+    await world.assertServed();
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
     await shutdown;
@@ -858,14 +829,14 @@ Deno.test(
       exchange.send("it fails, and so shows that the client has left").catch(ignore);
       return new Promise<string>(() => {});
     }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("");
     client.write("next");
     client.close();
     await world.pass(1_000);
     assertEquals(world.reasons, ["client"]);
     assertEquals(world.ends[0]?.error, undefined);
-    await assertServed(world);
+    await world.assertServed();
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
     await shutdown;
@@ -875,10 +846,10 @@ Deno.test(
 Deno.test(
   "responderTimeout waits for what is being written, as long as that may be pending",
   inWorld(async (world) => {
-    const questions = world.ask({ responderTimeout: 1_000, writeBufferSize: 10 });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", {
+      responderTimeout: 1_000,
+      writeBufferSize: 10,
+    });
     const { send } = questions.at();
     const first = fate(send(new Uint8Array(100)));
     const second = fate(send(new Uint8Array(100)));
@@ -903,9 +874,9 @@ Deno.test(
       asked.push(exchange.text());
       return request;
     }, { maxPerProcess: 2, instances: 1 });
-    const first = await arrived(world, SELF);
-    const second = await arrived(world, SELF);
-    const stranger = await arrived(world, SELF + 1);
+    const first = await world.arrived(SELF);
+    const second = await world.arrived(SELF);
+    const stranger = await world.arrived(SELF + 1);
     for (let round = 1; round <= 3; round++) {
       await world.idle();
       const third = world.system.connect(PATH, { process: SELF });
@@ -925,7 +896,7 @@ Deno.test(
     assertFalse(asked.includes("too many"));
     // Who leaves makes room.
     second.close();
-    const next = await arrived(world, SELF);
+    const next = await world.arrived(SELF);
     await assertAnswered(world, next);
     for (const client of [first, next, stranger]) client.close();
     await world.idle();
@@ -952,7 +923,7 @@ Deno.test(
       writeBufferSize: 100,
     });
     for (const what of ["x", "close", "throw", "reply 500", "work", "", "y".repeat(200)]) {
-      const client = await arrived(world, SELF);
+      const client = await world.arrived(SELF);
       client.write(what);
       if (what === "x") client.close();
       await world.pass(1_000);
@@ -969,7 +940,7 @@ Deno.test(
       "idleTimeout",
       "maxRequest",
     ]);
-    const client = await arrived(world, SELF);
+    const client = await world.arrived(SELF);
     await assertAnswered(world, client);
     client.close();
     await server.shutdown({ timeout: 0 }).catch(ignore);
@@ -989,7 +960,7 @@ Deno.test(
     ];
     await world.idle();
     failing(world.kernel, "clientProcess", Status.ACCESS_DENIED);
-    for (let i = 0; i < 3; i++) clients.push(await arrived(world, SELF));
+    for (let i = 0; i < 3; i++) clients.push(await world.arrived(SELF));
     for (const client of clients) await assertAnswered(world, client);
     assertEquals(world.ends, []);
     for (const client of clients) client.close();
@@ -1001,12 +972,11 @@ Deno.test(
   "maxPerProcess counts a client that has left while what it left is served",
   inWorld(async (world) => {
     const questions = world.ask({ maxPerProcess: 1, instances: 2 });
-    const gone = await arrived(world, SELF);
+    const gone = await world.arrived(SELF);
     gone.write("one");
     gone.write("two");
     gone.close();
-    await world.idle();
-    const next = await arrived(world, SELF);
+    const next = await world.arrived(SELF);
     assertEquals(world.reasons, ["maxPerProcess"]);
     next.close();
     questions.at().reply().catch(ignore);
@@ -1014,7 +984,7 @@ Deno.test(
     questions.at().reply().catch(ignore);
     await world.idle();
     assertEquals(questions.texts, ["one", "two"]);
-    const last = await arrived(world, SELF);
+    const last = await world.arrived(SELF);
     assertEquals(world.reasons, ["maxPerProcess", "client"]);
     last.close();
     await questions.end();
@@ -1032,28 +1002,30 @@ Deno.test(
       maxRequest: 100,
       idleTimeout: 1_000,
     });
-    const clients = [await arrived(world), await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived(), await world.arrived()];
     const busy = () => assertEquals(world.system.open(PATH).status, Status.BUSY);
     busy();
     clients[0]?.close();
-    clients[0] = await arrived(world);
+    clients[0] = await world.arrived();
     busy();
     clients[1]?.write(new Uint8Array(101));
     await world.idle();
     clients[1]?.close();
-    clients[1] = await arrived(world);
+    clients[1] = await world.arrived();
     busy();
     await world.pass(999);
     await assertAnswered(world, clients[0]);
     await assertAnswered(world, clients[1]);
     await world.pass(1);
     clients[2]?.close();
-    clients[2] = await arrived(world);
+    clients[2] = await world.arrived();
     busy();
     for (const client of clients) await assertAnswered(world, client);
     assertEquals(world.reasons, ["client", "maxRequest", "idleTimeout"]);
     assertEquals(world.kernel.leftovers().open, 3);
     for (const client of clients) client.close();
+    await world.idle();
+    assertEquals(world.kernel.leftovers().open, 1);
     await server.shutdown();
   }),
 );
@@ -1064,12 +1036,12 @@ Deno.test(
   "maxBuffered lets requests wait in the pipe, serves them in order, and evicts nobody",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 100, instances: 1, readBufferSize: 0 });
-    const holders = [await arrived(world), await arrived(world)];
+    const holders = [await world.arrived(), await world.arrived()];
     // What the system reads already is not called back.
     for (const holder of holders) holder.write(new Uint8Array(60));
     const clients: RawClient[] = [];
     for (let i = 0; i < 5; i++) {
-      clients.push(await arrived(world));
+      clients.push(await world.arrived());
       assertEquals(clients[i]?.write(`request ${i}`), "pending");
     }
     await world.pass(3_600_000);
@@ -1092,13 +1064,12 @@ Deno.test(
   "maxBuffered: one who needs more than is left holds up nobody who needs less",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 1_000_000 });
-    const holder = await arrived(world);
+    const holder = await world.arrived();
     holder.write(new Uint8Array(950_000));
-    await world.idle();
-    const long = await arrived(world);
+    const long = await world.arrived();
     long.write(new Uint8Array(100_000));
     await world.idle();
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     // No time passes. It is passed by more than it needs, and still keeps nobody waiting.
     for (let i = 0; i < 100; i++) {
       for (const [size, client] of [[2, clients[0]], [2_000, clients[1]]] as const) {
@@ -1129,12 +1100,12 @@ Deno.test(
     }, { maxBuffered: 10_000 });
     const short: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write(new Uint8Array(4_000));
       await world.idle();
       short.push(client);
     }
-    const long = await arrived(world);
+    const long = await world.arrived();
     long.write(new Uint8Array(6_000));
     await world.idle();
     let rounds = 0;
@@ -1160,10 +1131,9 @@ Deno.test(
   "maxBuffered: an exchange that stays open keeps out nobody who needs more than there is",
   inWorld(async (world) => {
     const server = world.serve(respond, { maxBuffered: 10_000 });
-    const worker = await arrived(world);
+    const worker = await world.arrived();
     worker.write("work");
-    await world.idle();
-    const long = await arrived(world);
+    const long = await world.arrived();
     long.write(new Uint8Array(12_000));
     await world.idle();
     assertEquals(long.readText(), "12000");
@@ -1176,10 +1146,7 @@ Deno.test(
 Deno.test(
   "maxBuffered: while nothing is read, a client that leaves is noticed when it is answered",
   inWorld(async (world) => {
-    const questions = world.ask({ maxBuffered: 100 });
-    const client = await arrived(world);
-    client.write(new Uint8Array(200));
-    await world.idle();
+    const { questions, client } = await world.asked(new Uint8Array(200), { maxBuffered: 100 });
     client.close();
     await world.idle();
     const { client: { signal }, reply } = questions.at();
@@ -1196,8 +1163,8 @@ Deno.test(
   "maxBuffered lets the rest of a long request wait, before memory is asked for",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 10_000, instances: 2 });
-    const first = await arrived(world);
-    const second = await arrived(world);
+    const first = await world.arrived();
+    const second = await world.arrived();
     first.write(new Uint8Array(8_000));
     await world.idle();
     assertEquals(world.held, 8_000);
@@ -1220,16 +1187,15 @@ Deno.test(
   "maxBuffered lets a single larger message go, when half of it is left",
   inWorld(async (world) => {
     const questions = world.ask({ maxBuffered: 1_000, instances: 2 });
-    const small = await arrived(world);
-    const huge = await arrived(world);
+    const small = await world.arrived();
+    const huge = await world.arrived();
     small.write(new Uint8Array(501));
     await world.idle();
     huge.write(new Uint8Array(100_000));
     await world.pass(60_000);
     assertEquals(questions.all.length, 1);
     questions.at().reply();
-    await world.idle();
-    const late = await arrived(world);
+    const late = await world.arrived();
     late.write("waits, too");
     await world.idle();
     assertEquals(questions.all.length, 2);
@@ -1338,11 +1304,11 @@ for (const [what, hold] of Object.entries(HOLDERS)) {
         writeBufferSize: 100,
         instances: 1,
       });
-      const holder = await arrived(world);
+      const holder = await world.arrived();
       await hold(world, holder);
       await world.idle();
       assertEquals(world.held, 0);
-      await assertServed(world);
+      await world.assertServed();
       const shutdown = server.shutdown({ timeout: 10 });
       await world.pass(10);
       await shutdown;
@@ -1359,8 +1325,8 @@ Deno.test(
       instances: 1,
       readBufferSize: 10,
     });
-    const holder = await arrived(world);
-    const client = await arrived(world);
+    const holder = await world.arrived();
+    const client = await world.arrived();
     holder.write(new Uint8Array(100));
     await world.idle();
     client.write(new Uint8Array(10_000));
@@ -1385,8 +1351,8 @@ async function crowded(world: World, request: string | Uint8Array) {
     (request, exchange) => exchange.text() === "hold".padEnd(100) ? gate.promise : request,
     { maxBuffered: 100, instances: 1, signal: controller.signal },
   );
-  const holder = await arrived(world);
-  const waiting = await arrived(world);
+  const holder = await world.arrived();
+  const waiting = await world.arrived();
   holder.write("hold".padEnd(100));
   await world.idle();
   waiting.write(request);
@@ -1404,7 +1370,7 @@ for (const [what, size] of [["a request", 10], ["the rest of a long request", 10
       gate.resolve("x");
       await world.idle();
       assertEquals(world.reasons, ["client"]);
-      await assertServed(world);
+      await world.assertServed();
       holder.close();
       await server.shutdown();
     }),
@@ -1438,7 +1404,7 @@ for (const [what, size] of [["a request", 10], ["the rest of a long request", 10
           world,
           new Uint8Array(size),
         );
-        const further = await arrived(world);
+        const further = await world.arrived();
         further.write("waits, too");
         await world.idle();
         if (end === "stopped") controller.abort();
@@ -1473,11 +1439,11 @@ Deno.test(
   "maxQueued: a client that does not read a long reply keeps nobody waiting",
   inWorld(async (world) => {
     const server = world.serve(respond, { maxBuffered: 100, maxQueued: 100, writeBufferSize: 100 });
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("reply 1000000");
     await world.idle();
     assertEquals(world.held, 0);
-    for (let i = 0; i < 3; i++) await assertServed(world);
+    for (let i = 0; i < 3; i++) await world.assertServed();
     assertEquals(lazy.read()?.length, 1_000_000);
     lazy.close();
     await server.shutdown();
@@ -1489,7 +1455,7 @@ Deno.test(
   "maxQueued takes a message while just as much waits, of any length, and no further one",
   inWorld(async (world) => {
     const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let round = 0; round < 2; round++) {
       client.write("x");
       await world.idle();
@@ -1529,7 +1495,7 @@ Deno.test(
   "maxQueued counts replies whose memory the program has given away",
   inWorld(async (world) => {
     const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let round = 0; round < 3; round++) {
       client.write("x");
       await world.idle();
@@ -1556,12 +1522,12 @@ Deno.test(
     const started = mock.method(world.kernel, "startTimer");
     await world.idle();
     assertEquals(timers(), 0);
-    const client = await arrived(world);
+    const client = await world.arrived();
     await assertAnswered(world, client);
     client.write(new Uint8Array(10_000));
     await world.idle();
     client.read();
-    const worker = await arrived(world);
+    const worker = await world.arrived();
     worker.write("work");
     await world.idle();
     assertEquals([timers(), started.mock.callCount()], [0, 0]);
@@ -1636,7 +1602,7 @@ Deno.test(
   "a limit that is longer than any timer is none that ends at once",
   inWorld(async (world) => {
     const server = world.serve(respond, { idleTimeout: Number.MAX_SAFE_INTEGER });
-    const client = await arrived(world);
+    const client = await world.arrived();
     const started = mock.method(world.kernel, "startTimer");
     await assertAnswered(world, client);
     for (const call of started.mock.calls) assertLessOrEqual(call.arguments[0], 0x7fff_ffff);

@@ -4,26 +4,16 @@ import {
   assertEquals,
   assertFalse,
   assertInstanceOf,
-  assertRejects,
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import { Status } from "../src/kernel/kernel.ts";
-import { type PipeServer, serveOn } from "../src/exchange/serve.ts";
 import type { Responder } from "../src/exchange/responders.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
 const echo = (request: Uint8Array<ArrayBuffer>) => request;
-
-/** A client that has come. */
-async function arrived(world: World): Promise<RawClient> {
-  await world.idle();
-  const client = world.connect();
-  await world.idle();
-  return client;
-}
 
 /** Asks, and gives all the messages that are the answer. */
 async function answers(world: World, client: RawClient, question = "question"): Promise<string[]> {
@@ -50,9 +40,9 @@ async function assertPlaceKept(
   clean: () => void,
   work: () => void = () => {},
 ): Promise<void> {
-  const first = await arrived(world);
+  const first = await world.arrived();
   first.write("first");
-  const second = await arrived(world);
+  const second = await world.arrived();
   second.write("second");
   await world.idle();
   first.close();
@@ -71,26 +61,13 @@ async function assertPlaceKept(
 Deno.test(
   "serve() checks everything at the call, and begins nothing then",
   inWorld(async (world) => {
-    const wrong: [Record<string, unknown>, typeof TypeError | typeof RangeError][] = [
-      [{ path: "a/b" }, TypeError],
-      [{ concurrency: 0 }, RangeError],
-      [{ concurrency: 1.5 }, RangeError],
-      [{ concurrency: "1" }, TypeError],
-      [{ onError: 1 }, TypeError],
-      [{ onListen: 1 }, TypeError],
-      [{ onDisconnect: 1 }, TypeError],
-      [{ signal: 1 }, TypeError],
-      [{ instances: -1 }, RangeError],
-    ];
-    for (const [options, Class] of wrong) {
-      const all = Object.assign({ path: "test" }, options);
-      assertThrows(() => serveOn(world.open, all, echo), Class, "Cannot use");
-    }
+    assertThrows(() => world.serve(echo, { path: "a/b" }), TypeError, "Cannot use");
+    assertThrows(() => world.serve(echo, { concurrency: 0 }), RangeError, "Cannot use");
+    const { onError } = Object.assign({ onError: () => {} }, { onError: 1 });
+    const wrong = { onError: onError as unknown as () => void };
+    assertThrows(() => world.serve(echo, wrong), TypeError, "Cannot use");
     const { responder } = Object.assign({ responder: echo }, { responder: "no" });
-    assertThrows(
-      () => serveOn(world.open, { path: "test" }, responder as unknown as Responder),
-      TypeError,
-    );
+    assertThrows(() => world.serve(responder as unknown as Responder), TypeError, "Cannot use");
     await nextTask();
     assertEquals(world.loops, 0);
   }),
@@ -162,7 +139,7 @@ for (const [what, responder, expected] of REPLIES) {
     `serve() answers with ${what}`,
     inWorld(async (world) => {
       const server = world.serve(responder);
-      const client = await arrived(world);
+      const client = await world.arrived();
       // Twice, since the exchange must be settled.
       assertEquals(await answers(world, client), expected);
       assertEquals(await answers(world, client), expected);
@@ -182,7 +159,7 @@ Deno.test(
     const server = world.serve((request, exchange) => {
       seen = [request, exchange];
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     await answers(world, client, "hello");
     const [request, exchange] = seen ?? [];
     assertStrictEquals(request, exchange?.request);
@@ -273,8 +250,8 @@ for (const [what, responder, message, messages] of FAILURES) {
       const server = world.serve((request, exchange) =>
         exchange.text() === "fine" ? request : responder(request, exchange)
       );
-      const other = await arrived(world);
-      const client = await arrived(world);
+      const other = await world.arrived();
+      const client = await world.arrived();
       assertEquals(await answers(world, client), messages);
       assertEquals(client.ended, Status.BROKEN);
       const [reported, ...more] = world.reports.splice(0);
@@ -299,7 +276,7 @@ for (const [what, responder, message, messages] of FAILURES) {
           return `sorry about ${exchange.text()}`;
         },
       });
-      const client = await arrived(world);
+      const client = await world.arrived();
       // Who has replied by itself has answered.
       const sorry = messages[0] === "mine" ? [] : ["sorry about question"];
       assertEquals(await answers(world, client), [...messages, ...sorry]);
@@ -327,7 +304,7 @@ Deno.test(
       Promise.resolve(),
     ];
     const server = world.serve(() => Promise.reject(error), { onError: () => results.shift() });
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["text"]);
     assertEquals(await answers(world, client), ["bytes"]);
     assertEquals(await answers(world, client), []);
@@ -345,7 +322,7 @@ Deno.test(
     const server = world.serve(() => {
       throw error;
     }, { onError: (_error, exchange) => void exchange.reply("by itself") });
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["by itself"]);
     assertEquals(client.ended, undefined);
     client.close();
@@ -368,7 +345,7 @@ for (
       const server = world.serve(() => {
         throw error;
       }, { onError });
-      const client = await arrived(world);
+      const client = await world.arrived();
       assertEquals(await answers(world, client), []);
       assertEquals(client.ended, Status.BROKEN);
       const [first, reported, ...more] = world.reports.splice(0);
@@ -390,7 +367,7 @@ Deno.test(
     const server = world.serve(() => new Promise<string>((resolve) => works.push(resolve)), {
       onError,
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("work");
     await world.idle();
     client.close();
@@ -474,12 +451,12 @@ for (const [what, value] of HOSTILE) {
             ? { concurrency: 1, onError: () => mistyped(value) }
             : { concurrency: 1 },
         );
-        const client = await arrived(world);
+        const client = await world.arrived();
         assertEquals(await answers(world, client), []);
         assertEquals(client.ended, Status.BROKEN);
         assert(world.reports.splice(0).length > 0);
         hostile = false;
-        const next = await arrived(world);
+        const next = await world.arrived();
         assertEquals(await answers(world, next), ["fine"]);
         assertEquals(world.reasons, ["responder"]);
         client.close();
@@ -496,7 +473,7 @@ for (const [what, value] of HOSTILE) {
         authorize: () => mistyped(value) as unknown as boolean,
         onDisconnect: () => mistyped(value),
       });
-      const client = await arrived(world);
+      const client = await world.arrived();
       assertEquals(await answers(world, client), []);
       assertEquals(client.ended, Status.BROKEN);
       assertEquals(world.reasons, ["unauthorized"]);
@@ -511,7 +488,7 @@ Deno.test(
   "a mistake of the module costs one connection, and is told",
   inWorld(async (world) => {
     const server = world.serve(echo, { instances: 2 });
-    const [first, second] = [await arrived(world), await arrived(world)];
+    const [first, second] = [await world.arrived(), await world.arrived()];
     const mistake = new Error("a mistake");
     const identify = mock.method(world.kernel, "identify", () => {
       identify.mock.restore();
@@ -525,7 +502,7 @@ Deno.test(
     assertEquals([end?.reason, more], ["error", []]);
     assertInstanceOf(end?.error, Error);
     assertStrictEquals(end.error.cause, mistake);
-    const third = await arrived(world);
+    const third = await world.arrived();
     assertEquals(await answers(world, third), ["question"]);
     for (const client of [first, second, third]) client.close();
     await server.shutdown();
@@ -541,7 +518,7 @@ Deno.test(
     const server = world.serve(async function* () {
       for (; pulled < 10; pulled++) yield `message ${pulled}`;
     }, { writeBufferSize: 20 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     // Two fit into the pipe's buffer; the third is pending.
@@ -570,7 +547,7 @@ Deno.test(
         ended++;
       }
     }, { writeBufferSize: 4 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     client.close();
@@ -598,7 +575,7 @@ Deno.test(
         seen.push("ended");
       }
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     assertEquals(await client.receiveText(), "first");
     await world.idle();
@@ -620,7 +597,7 @@ Deno.test(
     const server = world.serve(() => ({
       [Symbol.asyncIterator]: () => ({ next: () => next.promise, return: returned }),
     }));
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     assertEquals(returned.mock.callCount(), 0);
@@ -642,7 +619,7 @@ Deno.test(
         throw error;
       }
     }, { writeBufferSize: 4 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     client.close();
@@ -660,7 +637,7 @@ Deno.test(
       if (exchange.text() === "one") yield "one";
       else while (!stop) yield "more";
     });
-    const flooded = await arrived(world);
+    const flooded = await world.arrived();
     flooded.write("flood");
     const reading = (async () => {
       let count = 0;
@@ -692,7 +669,7 @@ Deno.test(
         ended++;
       }
     }, { onError: () => "sorry" });
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["sorry"]);
     assertEquals(ended, 1);
     client.close();
@@ -782,7 +759,7 @@ Deno.test(
       aborted.push(signal.aborted);
       await new Promise<void>((resolve) => gates.push(resolve));
     }, { concurrency: 1 });
-    const first = await arrived(world);
+    const first = await world.arrived();
     first.write("x");
     await world.idle();
     const second = world.connect();
@@ -813,7 +790,7 @@ Deno.test(
       onDisconnect: ({ id }) => void told.push(`end of ${id}`),
     });
     for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       client.close();
@@ -842,7 +819,7 @@ Deno.test(
     }, { concurrency: 1, signal: controller.signal });
     const clients: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
-      clients.push(await arrived(world));
+      clients.push(await world.arrived());
       clients[i]?.write(`${i}`);
       await world.idle();
     }
@@ -867,9 +844,9 @@ Deno.test(
       began.push(exchange.text());
       await gate.promise;
     }, { concurrency: 1, signal: controller.signal });
-    const first = await arrived(world);
+    const first = await world.arrived();
     first.write("first");
-    const second = await arrived(world);
+    const second = await world.arrived();
     second.write("second");
     await world.idle();
     second.close();
@@ -894,12 +871,12 @@ Deno.test(
       began.push(exchange.text());
       await new Promise<void>((resolve) => gates.push(resolve));
     }, { concurrency: 1, maxRequest: 100, maxInstances: 4 });
-    const first = await arrived(world);
+    const first = await world.arrived();
     first.write("first");
     await world.idle();
     const clients: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write(`early ${i}`);
       await world.idle();
       client.write("x".repeat(101));
@@ -933,7 +910,7 @@ Deno.test(
       for (let i = 0; i < 3; i++) sent.push(fate(exchange.send("0123456789")));
       exchange.client.close();
     }, { writeBufferSize: 5, signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     controller.abort();
@@ -1000,10 +977,10 @@ Deno.test(
       yield request;
       yield request;
     }, { concurrency: 1, writeBufferSize: 2, responderTimeout: 500, replyTimeout: 30_000 });
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("is not read");
     await world.pass(500);
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("question");
     await world.idle();
     assertEquals(client.readText(), "question");
@@ -1038,8 +1015,8 @@ Deno.test(
         return "sorry";
       },
     });
-    const first = await arrived(world);
-    const second = await arrived(world);
+    const first = await world.arrived();
+    const second = await world.arrived();
     assertEquals(await answers(world, first, "first"), ["sorry"]);
     assertEquals(await answers(world, second, "second"), []);
     const shutdown = fate(server.shutdown());
@@ -1070,7 +1047,7 @@ Deno.test(
         },
       }),
     }), { onError: () => "sorry" });
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["sorry"]);
     assertEquals(asked, ["next"]);
     client.close();
@@ -1095,12 +1072,12 @@ Deno.test(
         },
       });
       for (let i = 0; i < 3; i++) {
-        const client = await arrived(world);
+        const client = await world.arrived();
         client.write("throw");
         await world.idle();
         client.close();
       }
-      const client = await arrived(world);
+      const client = await world.arrived();
       assertEquals(await answers(world, client), ["answer"]);
       client.close();
       await server.shutdown();
@@ -1108,498 +1085,6 @@ Deno.test(
     } finally {
       console_.mock.restore();
     }
-  }),
-);
-
-Deno.test(
-  "shutdown() serves what waits for a responder",
-  inWorld(async (world) => {
-    const server = world.serve(async (request) => {
-      await nextTask();
-      return request;
-    }, { concurrency: 1 });
-    await world.idle();
-    const clients = ["a", "b", "c"].map((request) => {
-      const client = world.connect();
-      client.write(request);
-      return client;
-    });
-    await nextTask();
-    await nextTask();
-    await server.shutdown();
-    assertEquals(clients.map((client) => client.readText()), ["a", "b", "c"]);
-    for (const client of clients) client.close();
-  }),
-);
-
-// Shutdown
-
-Deno.test(
-  "shutdown() lets open exchanges finish, takes no new clients, and reports",
-  inWorld(async (world) => {
-    const gates: (() => void)[] = [];
-    const server = world.serve(async (request) => {
-      await new Promise<void>((resolve) => gates.push(resolve));
-      return request;
-    }, { instances: 2 });
-    const before = await arrived(world);
-    before.write("before");
-    await world.idle();
-    gates.shift()?.();
-    await world.idle();
-    const idle = await arrived(world);
-    const clients = [await arrived(world), await arrived(world)];
-    clients.forEach((client, i) => client.write(`request ${i}`));
-    await world.idle();
-    const shutdown = fate(server.shutdown());
-    const finished = fate(server.finished);
-    await world.idle();
-    assertEquals([shutdown.state, finished.state], ["pending", "pending"]);
-    assertEquals(before.readText(), "before");
-    assertEquals([before.ended, idle.ended], [Status.BROKEN, Status.BROKEN]);
-    assertEquals(world.system.open(PATH).status, Status.BUSY);
-    gates.shift()?.();
-    await world.idle();
-    assertEquals(shutdown.state, "pending");
-    gates.shift()?.();
-    await world.idle();
-    assertEquals(shutdown.value, { exchanges: 2, evicted: 0, dropped: 0 });
-    assertEquals(finished.state, "resolved");
-    assertEquals(world.system.open(PATH).status, Status.NOT_FOUND);
-    clients.forEach((client, i) => {
-      assertEquals(client.readText(), `request ${i}`);
-      assertEquals(client.ended, Status.BROKEN);
-    });
-    assertEquals(world.reasons, Array(4).fill("shutdown"));
-    for (const client of [before, idle, ...clients]) client.close();
-  }),
-);
-
-Deno.test(
-  "shutdown() throws out at its timeout what does not finish, and counts it",
-  inWorld(async (world) => {
-    const signals: AbortSignal[] = [];
-    const server = world.serve((request, { signal }) => {
-      signals.push(signal);
-      return request.length === 1 ? new Promise<string>(() => {}) : new Uint8Array(100);
-    }, { writeBufferSize: 4 });
-    const waiting = await arrived(world);
-    waiting.write("x");
-    const lazy = await arrived(world);
-    lazy.write("long");
-    await world.idle();
-    const shutdown = fate(server.shutdown({ timeout: 500 }));
-    await world.pass(499);
-    assertEquals(shutdown.state, "pending");
-    assertEquals(signals.map(({ aborted }) => aborted), [false, false]);
-    await world.pass(1);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 2, dropped: 1 });
-    assertEquals([waiting.ended, lazy.ended], [Status.DISCONNECTED, Status.DISCONNECTED]);
-    assert(signals[0]?.aborted);
-    assertEquals(world.reasons, ["shutdown", "shutdown"]);
-    waiting.close();
-    lazy.close();
-  }),
-);
-
-Deno.test(
-  "shutdown() waits 10 s by default, and not at all with a timeout of 0",
-  inWorld(async (world) => {
-    for (const [options, timeout] of [[undefined, 10_000], [{ timeout: 0 }, 0]] as const) {
-      const server = world.serve(() => new Promise<void>(() => {}));
-      const client = await arrived(world);
-      client.write("x");
-      await world.idle();
-      const shutdown = fate(server.shutdown(options));
-      if (timeout > 0) {
-        await world.pass(timeout - 1);
-        assertEquals(shutdown.state, "pending");
-      }
-      await world.pass(1);
-      assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
-      client.close();
-    }
-  }),
-);
-
-Deno.test(
-  "shutdown() refuses a timeout that is none",
-  inWorld(async (world) => {
-    const server = world.serve(echo);
-    assertThrows(() => server.shutdown({ timeout: -1 }), RangeError);
-    assertThrows(() => server.shutdown({ timeout: NaN }), RangeError);
-    const { timeout } = Object.assign({ timeout: 0 }, { timeout: "1" });
-    assertThrows(() => server.shutdown({ timeout: timeout as unknown as number }), TypeError);
-    const client = await arrived(world);
-    assertEquals(await answers(world, client, "still there"), ["still there"]);
-    client.close();
-    await server.shutdown({ timeout: Infinity });
-  }),
-);
-
-Deno.test(
-  "shutdown() gives the same report to all who ask, also afterwards",
-  inWorld(async (world) => {
-    const server = world.serve(() => new Promise<void>(() => {}));
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
-    const reports = [server.shutdown({ timeout: 100 }), server.shutdown({ timeout: 5_000 })];
-    await world.pass(100);
-    reports.push(server.shutdown());
-    const expected = { exchanges: 0, evicted: 1, dropped: 0 };
-    assertEquals(await Promise.all(reports), [expected, expected, expected]);
-    client.close();
-  }),
-);
-
-Deno.test(
-  "shutdown() of a server that nobody ever connected to",
-  inWorld(async (world) => {
-    const early = world.serve(echo);
-    assertEquals(await early.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-    const late = world.serve(echo);
-    await world.idle();
-    assertEquals(await late.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-    assertFalse(world.running);
-  }),
-);
-
-Deno.test(
-  "shutdown() can be called from a hook and from a responder",
-  inWorld(async (world) => {
-    const servers: PipeServer[] = [];
-    const reports: Promise<unknown>[] = [];
-    servers.push(world.serve(echo, {
-      onDisconnect: () => {
-        for (const server of servers) reports.push(server.shutdown());
-      },
-    }));
-    world.connect().close();
-    await world.idle();
-    await reports[0];
-    assertFalse(world.running);
-    servers.length = 0;
-    servers.push(world.serve((request) => {
-      for (const server of servers) reports.push(server.shutdown());
-      return request;
-    }));
-    const client = world.connect();
-    client.write("the last");
-    await world.idle();
-    assertEquals(client.readText(), "the last");
-    assertEquals(await reports[1], { exchanges: 1, evicted: 0, dropped: 0 });
-    client.close();
-  }),
-);
-
-Deno.test(
-  "shutdown() keeps replies readable, and waits for those that are pending",
-  inWorld(async (world) => {
-    const server = world.serve((request) => new Uint8Array(request.length === 1 ? 4 : 100), {
-      writeBufferSize: 10,
-    });
-    const taken = await arrived(world);
-    taken.write("x");
-    const pending = await arrived(world);
-    pending.write("long");
-    await world.idle();
-    const shutdown = fate(server.shutdown());
-    await world.pass(5_000);
-    assertEquals(shutdown.state, "pending");
-    assertEquals(taken.read()?.length, 4);
-    assertEquals(taken.ended, Status.BROKEN);
-    assertEquals(pending.read()?.length, 100);
-    await world.idle();
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
-    taken.close();
-    pending.close();
-  }),
-);
-
-Deno.test(
-  "shutdown() serves a request that was read already, and one that its cancel came too late for",
-  inWorld(async (world) => {
-    const gates: (() => void)[] = [];
-    const server = world.serve(async (request) => {
-      await new Promise<void>((resolve) => gates.push(resolve));
-      return request;
-    });
-    const early = await arrived(world);
-    early.write("first");
-    await world.idle();
-    early.write("second");
-    await world.idle();
-    const late = await arrived(world);
-    late.write("just in time");
-    const shutdown = fate(server.shutdown());
-    await world.idle();
-    while (gates.length > 0) {
-      gates.shift()?.();
-      await world.idle();
-    }
-    assertEquals([early.readText(), early.readText()], ["first", "second"]);
-    assertEquals(late.readText(), "just in time");
-    assertEquals(shutdown.value, { exchanges: 3, evicted: 0, dropped: 0 });
-    early.close();
-    late.close();
-  }),
-);
-
-Deno.test(
-  "shutdown() counts a request that it cannot serve any more",
-  inWorld(async (world) => {
-    const server = world.serve(() => new Promise<void>(() => {}));
-    const client = await arrived(world);
-    client.write("first");
-    await world.idle();
-    client.write("second");
-    await world.idle();
-    const shutdown = fate(server.shutdown({ timeout: 10 }));
-    await world.pass(10);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-    client.close();
-  }),
-);
-
-Deno.test(
-  "shutdown() counts clients only, and ends listens that could not be cancelled",
-  inWorld(async (world) => {
-    const server = world.serve(echo);
-    const client = await arrived(world);
-    world.kernel.decisions.cancels = ({ call }) => call !== "listen";
-    const shutdown = fate(server.shutdown({ timeout: 100 }));
-    await world.pass(99);
-    assertEquals(shutdown.state, "pending");
-    assertEquals(client.ended, Status.BROKEN);
-    await world.pass(1);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
-    client.close();
-  }),
-);
-
-const STATES: Record<string, string[]> = {
-  "fresh": [],
-  "with a client": [""],
-  "answering": ["work"],
-  "answering, with an early request": ["work", "request"],
-  "answering, with an early long request": ["work", "x".repeat(20_000)],
-  "answering, with many requests": ["work", ...Array(20).fill("request")],
-  "sending": ["stream"],
-  "writing": ["long"],
-  "writing, with another request": ["long", "long"],
-  "closing": ["close"],
-  "done": ["request"],
-};
-
-for (const [state, requests] of Object.entries(STATES)) {
-  for (const how of ["shutdown", "signal", "signal during shutdown", "unread shutdown"]) {
-    for (const client of ["stays", "leaves"]) {
-      Deno.test(
-        `serve() ends by ${how} while an instance is ${state}, and its client ${client}`,
-        inWorld(async (world) => {
-          const controller = new AbortController();
-          const server = world.serve((_request, exchange) => {
-            switch (exchange.text()) {
-              case "work":
-                return new Promise<string>(() => {});
-              case "stream":
-                return (async function* () {
-                  for (;;) yield "more than the buffer takes";
-                })();
-              case "long":
-                return new Uint8Array(20_000);
-              case "close":
-                exchange.reply(new Uint8Array(20_000));
-                exchange.client.close();
-                return;
-              default:
-                return "answer";
-            }
-          }, {
-            instances: 1,
-            signal: controller.signal,
-            readBufferSize: 10_000,
-            writeBufferSize: 10,
-            replyTimeout: 10_000,
-          });
-          const clients: RawClient[] = [];
-          if (state !== "fresh") {
-            clients.push(await arrived(world));
-            for (const request of requests) {
-              if (request !== "") clients[0]?.write(request);
-              await world.idle();
-            }
-          }
-          if (how !== "signal") server.shutdown({ timeout: 100 });
-          if (how.startsWith("signal")) controller.abort();
-          if (client === "leaves") { for (const each of clients) each.close(); }
-          await world.pass(10_000);
-          await server.finished;
-          assertFalse(world.running);
-          assertEquals(world.ends.length, clients.length);
-          if (client === "stays") {
-            for (const each of clients) {
-              assert(each.ended !== undefined || each.read() !== undefined);
-              each.close();
-            }
-          }
-        }),
-      );
-    }
-  }
-}
-
-// The end
-
-Deno.test(
-  "await using shuts a server down",
-  inWorld(async (world) => {
-    const gate = Promise.withResolvers<string>();
-    let client: RawClient | undefined;
-    {
-      await using server = world.serve(() => gate.promise);
-      assertEquals(server.path, PATH);
-      client = await arrived(world);
-      client.write("x");
-      await world.idle();
-      setTimeout(() => gate.resolve("answer"), 0);
-    }
-    assertFalse(world.running);
-    assertEquals(client.readText(), "answer");
-    client.close();
-  }),
-);
-
-Deno.test(
-  "a signal stops a server at once, and what Windows has taken stays readable",
-  inWorld(async (world) => {
-    const controller = new AbortController();
-    const signals: AbortSignal[] = [];
-    const server = world.serve((request, { signal }) => {
-      signals.push(signal);
-      return request.length === 1 ? new Promise<string>(() => {}) : request;
-    }, { signal: controller.signal });
-    const open = await arrived(world);
-    open.write("x");
-    await world.idle();
-    const answered = await arrived(world);
-    answered.write("answered");
-    await world.idle();
-    controller.abort();
-    assert(signals[0]?.aborted);
-    assertInstanceOf(signals[0]?.reason, Deno.errors.Interrupted);
-    assertFalse(signals[1]?.aborted);
-    await server.finished;
-    assertEquals(answered.readText(), "answered");
-    assertEquals(world.reasons, ["server", "server"]);
-    assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-    open.close();
-    answered.close();
-  }),
-);
-
-Deno.test(
-  "serve() never listens with a signal that is aborted already",
-  inWorld(async (world) => {
-    const onListen = mock.fn();
-    const server = world.serve(echo, { signal: AbortSignal.abort(), onListen });
-    assertEquals(server.path, PATH);
-    await server.finished;
-    assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-    assertThrows(() => server.shutdown({ timeout: -1 }), RangeError);
-    await server[Symbol.asyncDispose]();
-    assertEquals(onListen.mock.callCount(), 0);
-    assertEquals(world.loops, 0);
-  }),
-);
-
-Deno.test(
-  "serve() ends when onListen aborts its signal",
-  inWorld(async (world) => {
-    const controller = new AbortController();
-    const server = world.serve(echo, {
-      signal: controller.signal,
-      onListen: () => controller.abort(),
-    });
-    await world.idle();
-    await server.finished;
-    assertFalse(world.running);
-  }),
-);
-
-Deno.test(
-  "finished rejects when the server can listen no longer, and needs no handler",
-  inWorld(async (world) => {
-    const server = world.serve(echo);
-    await world.idle();
-    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    world.connect().close();
-    await world.idle();
-    // An unhandled rejection would have ended this test run by now.
-    await nextTask();
-    await assertRejects(() => server.finished, Error, "WaitForMultipleObjects");
-    await assertRejects(() => server.shutdown(), Error, "WaitForMultipleObjects");
-    world.abandonMemory();
-  }),
-);
-
-Deno.test(
-  "serve() can have the name of a server that has just ended",
-  inWorld(async (world) => {
-    for (let i = 0; i < 5; i++) {
-      const server = world.serve(() => `server ${i}`);
-      const client = world.connect();
-      client.write("x");
-      assertEquals(await client.receiveText(), `server ${i}`);
-      client.close();
-      await server.shutdown();
-    }
-    assertEquals(world.loops, 5);
-  }),
-);
-
-Deno.test(
-  "two servers share one loop, and end by themselves",
-  inWorld(async (world) => {
-    const a = world.serve(() => "a", { path: "a" });
-    const b = world.serve(() => "b", { path: "b" });
-    assertEquals(world.loops, 1);
-    const [atA, atB] = ["a", "b"].map((name) => world.system.connect(`\\\\.\\pipe\\${name}`));
-    for (let i = 0; i < 3; i++) {
-      atA?.write("x");
-      atB?.write("x");
-      assertEquals(await atA?.receiveText(), "a");
-      assertEquals(await atB?.receiveText(), "b");
-    }
-    await world.idle();
-    assertEquals(world.kernel.leftovers().waiting, 1);
-    await a.shutdown();
-    assertEquals(atA?.ended, Status.BROKEN);
-    atB?.write("x");
-    assertEquals(await atB?.receiveText(), "b");
-    assert(world.running);
-    await b.shutdown();
-    assertFalse(world.running);
-    assertEquals(world.loops, 1);
-    atA?.close();
-    atB?.close();
-  }),
-);
-
-Deno.test(
-  "a server that begins while the last one ends goes on with its loop",
-  inWorld(async (world) => {
-    const first = world.serve(() => "first", { path: "first" });
-    await world.idle();
-    const ended = first.shutdown();
-    const second = world.serve(() => "second");
-    await ended;
-    const client = world.connect();
-    client.write("x");
-    assertEquals(await client.receiveText(), "second");
-    client.close();
-    await second.shutdown();
   }),
 );
 
@@ -1619,7 +1104,7 @@ Deno.test(
       },
       { onError: note("answer"), authorize: note(true), onListen: note(undefined) },
     );
-    const client = await arrived(world);
+    const client = await world.arrived();
     assertEquals(await answers(world, client), ["answer"]);
     client.close();
     await server.shutdown();

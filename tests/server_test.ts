@@ -34,15 +34,6 @@ function afterCreation(kernel: MemoryKernel, happen: () => void): void {
   });
 }
 
-/** A client that comes, is answered, and leaves. */
-async function assertServed(world: World, question = "still there?"): Promise<void> {
-  const client = world.connect();
-  client.write(question);
-  assertEquals(await client.receiveText(), question);
-  client.close();
-  await world.idle();
-}
-
 /** Checks after every call to the system that the name is there. */
 function watchName(world: World): () => void {
   const { kernel } = world;
@@ -108,30 +99,6 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "Server has no more than `maxInstances`, and serves who waits when one leaves",
-  inWorld(async (world) => {
-    const server = world.serve(echo, { instances: 1, maxInstances: 3 });
-    const clients: RawClient[] = [];
-    for (let i = 0; i < 3; i++) {
-      await world.idle();
-      clients.push(world.connect());
-    }
-    await world.idle();
-    assertEquals(world.system.open(PATH).status, Status.BUSY);
-    assertEquals(world.kernel.leftovers().open, 3);
-    clients[1]?.close();
-    await world.idle();
-    await assertServed(world);
-    assertEquals(world.kernel.leftovers().open, 3);
-    clients[0]?.close();
-    clients[2]?.close();
-    await world.idle();
-    assertEquals(world.kernel.leftovers().open, 1);
-    await server.shutdown();
-  }),
-);
-
 for (const maxInstances of [1, 2, undefined]) {
   Deno.test(
     `Server keeps its name, whatever happens (maxInstances: ${maxInstances})`,
@@ -145,8 +112,7 @@ for (const maxInstances of [1, 2, undefined]) {
       const stopWatching = watchName(world);
       await world.idle();
       for (end of ["return", "close", "throw", "return"] as const) {
-        const client = world.connect();
-        await world.idle();
+        const client = await world.arrived();
         client.write("request");
         await world.idle();
         client.close();
@@ -161,7 +127,7 @@ for (const maxInstances of [1, 2, undefined]) {
       }
       stopWatching();
       assertEquals(world.reports.splice(0).length, 1);
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -263,7 +229,7 @@ Deno.test(
     client?.write("early");
     assertEquals(await client?.receiveText(), "early");
     client?.close();
-    await assertServed(world);
+    await world.assertServed();
     assertEquals(world.reasons, ["client", "client"]);
     await server.shutdown();
   }),
@@ -335,7 +301,7 @@ Deno.test(
       world.connect().close();
       await world.idle();
     }
-    await assertServed(world);
+    await world.assertServed();
     assertEquals(world.reasons, Array(7).fill("client"));
     await server.shutdown();
   }),
@@ -360,7 +326,7 @@ Deno.test(
     assertFalse(world.running);
     world.kernel.decisions.fails = () => undefined;
     const server = world.serve(echo);
-    await assertServed(world);
+    await world.assertServed();
     await server.shutdown();
   }),
 );
@@ -380,7 +346,7 @@ Deno.test(
     }
     const server = world.serve(echo, { instances: 2 });
     assertEquals(calls, ["create", "listen", "create", "listen", "security"]);
-    await assertServed(world);
+    await world.assertServed();
     assertEquals(calls.slice(5), ["create", "listen"]);
     await server.shutdown();
   }),
@@ -397,7 +363,7 @@ for (const [most, code] of [[255, 5], [1, 231]] as const) {
       await assertRejects(() => world.exchanges().next(), Deno.errors.AddrInUse);
       other.close();
       const server = world.serve(echo);
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -432,7 +398,7 @@ for (const status of [Status.NO_SYSTEM_RESOURCES, Status.ACCESS_DENIED, Status.B
       assertEquals(await client.receiveText(), "served meanwhile");
       creation.on = false;
       await world.pass(1_000);
-      await assertServed(world);
+      await world.assertServed();
       assertEquals(world.kernel.leftovers().timers, 0);
       // It has passed: the next time it is tried as soon as the first time.
       const next = failing(world.kernel, "create", status);
@@ -460,8 +426,7 @@ Deno.test(
     const server = world.serve(echo, { instances: 1 });
     await world.idle();
     failing(world.kernel, "create", Status.NO_SYSTEM_RESOURCES);
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     assertEquals(world.kernel.leftovers().timers, 1);
     await server.shutdown();
     client.close();
@@ -477,7 +442,7 @@ for (const status of [Status.UNKNOWN, STRANGE, Status.ACCESS_DENIED, Status.INVA
       await world.pass(1_000);
       assertEquals(world.kernel.leftovers().open, 2);
       assertEquals(world.kernel.leftovers().inFlight, 2);
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -493,7 +458,7 @@ Deno.test(
     assertLess(listening.calls, 50);
     listening.on = false;
     await world.pass(1_000);
-    await assertServed(world);
+    await world.assertServed();
     await server.shutdown();
   }),
 );
@@ -515,7 +480,7 @@ Deno.test(
     assertEquals(finished.state, "pending");
     short = false;
     await world.pass(1_000);
-    await assertServed(world);
+    await world.assertServed();
     await server.shutdown();
   }),
 );
@@ -549,7 +514,7 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
       };
       const server = world.serve(echo, { instances: 1 });
       await world.pass(1_000);
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -564,7 +529,7 @@ Deno.test(
     world.kernel.failNext("disconnect", STRANGE);
     client.close();
     await world.idle();
-    await assertServed(world);
+    await world.assertServed();
     await server.shutdown();
   }),
 );
@@ -674,7 +639,7 @@ for (const [moment, lead] of Object.entries(MOMENTS)) {
         await world.idle();
         assertEquals(world.reasons, ["client"]);
         assertEquals(world.ends[0]?.error, undefined);
-        await assertServed(world);
+        await world.assertServed();
         assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
       }),
     );
@@ -684,11 +649,7 @@ for (const [moment, lead] of Object.entries(MOMENTS)) {
 Deno.test(
   "Server aborts an exchange's signal when the client leaves, from the turn after the request",
   inWorld(async (world) => {
-    const questions = world.ask();
-    await world.idle();
-    const client = world.connect();
-    client.write("work");
-    await world.idle();
+    const { questions, client } = await world.asked("work");
     const { signal, client: { signal: clientSignal }, reply } = questions.at();
     assertFalse(signal.aborted);
     client.close();
@@ -704,11 +665,10 @@ Deno.test(
 Deno.test(
   "Server never writes a late reply to the next client of the instance (I5)",
   inWorld(async (world) => {
-    const questions = world.ask({ instances: 1, maxInstances: 1 });
-    await world.idle();
-    const first = world.connect();
-    first.write("first");
-    await world.idle();
+    const { questions, client: first } = await world.asked("first", {
+      instances: 1,
+      maxInstances: 1,
+    });
     const late = questions.at();
     first.close();
     await world.idle();
@@ -754,31 +714,6 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "Server ends the connection of a client that sends more than 16 MiB, and serves the next",
-  inWorld(async (world) => {
-    let asked = 0;
-    const server = world.serve((request) => {
-      asked++;
-      return request;
-    });
-    await world.idle();
-    const read = mock.method(world.kernel, "read");
-    const client = world.connect();
-    client.write(new Uint8Array(16 * MIB + 1));
-    await world.idle();
-    assertEquals(client.ended, Status.DISCONNECTED);
-    assertEquals(asked, 0);
-    assertEquals(world.reasons, ["maxRequest"]);
-    assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
-    // The rest was not even asked for.
-    assert(read.mock.calls.every((call) => call.arguments[2] <= 65_536));
-    client.close();
-    await assertServed(world);
-    await server.shutdown();
-  }),
-);
-
 for (
   const [what, other] of [
     ["a shorter message", new Uint8Array(3)],
@@ -798,9 +733,7 @@ for (
           asked.push(request.length);
           return request;
         }, { readBufferSize: 10 });
-        await world.idle();
-        const client = world.connect();
-        await world.idle();
+        const client = await world.arrived();
         const peek = mock.method(world.kernel, "peek", (handle: bigint) => {
           peek.mock.restore();
           const exchange = () => {
@@ -818,7 +751,7 @@ for (
         assertEquals(world.reasons, ["error"]);
         assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
         client.close();
-        await assertServed(world);
+        await world.assertServed();
         await server.shutdown();
       }),
     );
@@ -852,11 +785,7 @@ Deno.test(
 Deno.test(
   "Server reads of a long request that comes early only the first piece, until it is its turn",
   inWorld(async (world) => {
-    const questions = world.ask({ readBufferSize: 10 });
-    await world.idle();
-    const client = world.connect();
-    client.write("first");
-    await world.idle();
+    const { questions, client } = await world.asked("first", { readBufferSize: 10 });
     const long = new Uint8Array(100_000).map((_, i) => i);
     client.write(long);
     await world.idle();
@@ -878,11 +807,7 @@ Deno.test(
 Deno.test(
   "Server keeps an early request apart from the one that is being answered",
   inWorld(async (world) => {
-    const questions = world.ask();
-    await world.idle();
-    const client = world.connect();
-    client.write("first");
-    await world.idle();
+    const { questions, client } = await world.asked("first");
     client.write("second");
     await world.idle();
     assertEquals(questions.texts, ["first"]);
@@ -931,11 +856,7 @@ Deno.test(
 Deno.test(
   "Server copies a reply at the call, even one that has to wait",
   inWorld(async (world) => {
-    const questions = world.ask({ writeBufferSize: 4 });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { writeBufferSize: 4 });
     const { send, reply } = questions.at();
     const bytes = new Uint8Array([1, 2, 3, 4, 5]);
     send(bytes);
@@ -966,7 +887,7 @@ Deno.test(
     lazy.write("");
     lazy.write("next");
     await world.idle();
-    for (let i = 0; i < 3; i++) await assertServed(world);
+    for (let i = 0; i < 3; i++) await world.assertServed();
     // However long it takes.
     await world.pass(3_600_000);
     assertEquals(lazy.ended, undefined);
@@ -980,11 +901,7 @@ Deno.test(
 Deno.test(
   "Server takes a write that fails since the client has left as its leaving",
   inWorld(async (world) => {
-    const questions = world.ask({ instances: 1, maxInstances: 1 });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { instances: 1, maxInstances: 1 });
     const { reply, client: { signal } } = questions.at();
     // In the same task, so that nobody knows yet.
     client.close();
@@ -1012,11 +929,7 @@ for (
   Deno.test(
     `Server ends a connection where ${call}() fails for an unexpected reason (${status})`,
     inWorld(async (world) => {
-      const questions = world.ask({ instances: 1, maxInstances: 1 });
-      await world.idle();
-      const client = world.connect();
-      client.write("x");
-      await world.idle();
+      const { questions, client } = await world.asked("x", { instances: 1, maxInstances: 1 });
       world.kernel.failNext("write", status);
       const exchange = questions.at();
       const error = await assertRejects(() => exchange[call]("y"), WindowsError, PATH);
@@ -1040,9 +953,7 @@ Deno.test(
   "Server sends a reply that a shortage held up",
   inWorld(async (world) => {
     const server = world.serve(echo);
-    await world.idle();
-    const client = world.connect();
-    await world.idle();
+    const client = await world.arrived();
     const writing = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.pass(5_000);
@@ -1081,13 +992,12 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       const server = world.serve(echo, { instances: 1, maxInstances: 1 });
       await world.idle();
       world.kernel.failNext("read", status);
-      const client = world.connect();
-      await world.idle();
+      const client = await world.arrived();
       assertEquals(world.reasons, ["error"]);
       assertInstanceOf(world.ends[0]?.error, WindowsError);
       assert(client.ended !== undefined);
       client.close();
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -1106,7 +1016,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       assertInstanceOf(error, WindowsError);
       assertEquals(error.call, "PeekNamedPipe");
       client.close();
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }),
   );
@@ -1126,15 +1036,14 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
           once = false;
           return status;
         };
-        const client = world.connect();
-        await world.idle();
+        const client = await world.arrived();
         if (client.ended === undefined) client.write("x");
         await world.idle();
         assertFalse(once);
         assertEquals(world.reasons, ["error"]);
         assert(client.ended !== undefined);
         client.close();
-        await assertServed(world);
+        await world.assertServed();
         await server.shutdown();
       }),
     );
@@ -1163,11 +1072,7 @@ Deno.test(
 Deno.test(
   "Server lets a client read what was written when it ends the connection",
   inWorld(async (world) => {
-    const questions = world.ask({ instances: 1, writeBufferSize: 4 });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { instances: 1, writeBufferSize: 4 });
     const { send, reply, client: { close, signal } } = questions.at();
     const sent = fate(send("a long message"));
     const replied = fate(reply("the last message"));
@@ -1194,16 +1099,12 @@ Deno.test(
 Deno.test(
   "Server drops what a client does not read for 10 s after its end, if it may without end before",
   inWorld(async (world) => {
-    const questions = world.ask({
+    const { questions, client } = await world.asked("x", {
       instances: 1,
       maxInstances: 1,
       writeBufferSize: 4,
       replyTimeout: Infinity,
     });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
     const exchange = questions.at();
     const replied = fate(exchange.reply("a long message"));
     exchange.client.close();
@@ -1227,11 +1128,7 @@ Deno.test(
 Deno.test(
   "Server settles an open exchange as lost when the program closes the connection",
   inWorld(async (world) => {
-    const questions = world.ask();
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x");
     const { client: { close }, signal, reply } = questions.at();
     close();
     assert(signal.aborted);
@@ -1247,11 +1144,7 @@ Deno.test(
 Deno.test(
   "Server.finished rejects when the loop cannot wait any more, and nothing is left open",
   inWorld(async (world) => {
-    const questions = world.ask({ instances: 2, writeBufferSize: 4 });
-    await world.idle();
-    const client = world.connect();
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { instances: 2, writeBufferSize: 4 });
     const reply = fate(questions.at().reply("a long message"));
     await world.idle();
     world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
@@ -1299,7 +1192,7 @@ Deno.test(
     await server.finished;
     // Somebody else has dispatched the event: what is started now works.
     const again = world.serve(echo);
-    await assertServed(world);
+    await world.assertServed();
     await again.shutdown();
     assertEquals(world.loops, 2);
   }),
@@ -1384,7 +1277,7 @@ Deno.test(
     const spellings = ["\\\\.\\PIPE\\test", "\\\\?\\pipe\\test", "//./pipe/test", "//?/pipe/test"];
     for (const path of [NAME, PATH, ...spellings, "npipe:////./pipe/test"]) {
       const server = world.serve(echo, { path });
-      await assertServed(world);
+      await world.assertServed();
       await server.shutdown();
     }
   }),

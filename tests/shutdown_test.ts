@@ -1,6 +1,14 @@
-/** How a server ends without losing anything: what tests of its parts do not show. */
+/** How a server ends without losing anything. */
 
-import { assert, assertEquals, assertFalse, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { mock } from "node:test";
 import { Status } from "../src/kernel/kernel.ts";
 import type { PipeServer, ServeOptions } from "../src/exchange/serve.ts";
@@ -8,15 +16,9 @@ import type { Responder } from "../src/exchange/responders.ts";
 import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
-const NOTHING = { exchanges: 0, evicted: 0, dropped: 0 };
+const echo = (request: Uint8Array<ArrayBuffer>) => request;
 
-/** A client that has come. */
-async function arrived(world: World): Promise<RawClient> {
-  await world.idle();
-  const client = world.connect();
-  await world.idle();
-  return client;
-}
+const NOTHING = { exchanges: 0, evicted: 0, dropped: 0 };
 
 /** A responder whose work a test ends. */
 function workshop() {
@@ -24,6 +26,140 @@ function workshop() {
   const responder = () => new Promise<string>((resolve) => works.push(resolve));
   return { works, responder };
 }
+
+Deno.test(
+  "shutdown() lets open exchanges finish, takes no new clients, and reports",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const server = world.serve((request) => responder().then(() => request), { instances: 2 });
+    const before = await world.arrived();
+    before.write("before");
+    await world.idle();
+    works[0]?.("");
+    const idle = await world.arrived();
+    const clients = [await world.arrived(), await world.arrived()];
+    for (const [i, client] of clients.entries()) client.write(`request ${i}`);
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    const finished = fate(server.finished);
+    await world.idle();
+    assertEquals([shutdown.state, finished.state], ["pending", "pending"]);
+    assertEquals(before.readText(), "before");
+    assertEquals([before.ended, idle.ended], [Status.BROKEN, Status.BROKEN]);
+    assertEquals(world.system.open(PATH).status, Status.BUSY);
+    works[1]?.("");
+    await world.idle();
+    assertEquals(shutdown.state, "pending");
+    works[2]?.("");
+    await world.idle();
+    assertEquals(shutdown.value, { exchanges: 2, evicted: 0, dropped: 0 });
+    assertEquals(finished.state, "resolved");
+    assertEquals(world.system.open(PATH).status, Status.NOT_FOUND);
+    for (const [i, client] of clients.entries()) {
+      assertEquals([client.readText(), client.ended], [`request ${i}`, Status.BROKEN]);
+    }
+    assertEquals(world.reasons, Array(4).fill("shutdown"));
+    for (const client of [before, idle, ...clients]) client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() serves what waits for a responder",
+  inWorld(async (world) => {
+    const server = world.serve(async (request) => {
+      await nextTask();
+      return request;
+    }, { concurrency: 1 });
+    await world.idle();
+    const clients = ["a", "b", "c"].map((request) => {
+      const client = world.connect();
+      client.write(request);
+      return client;
+    });
+    await nextTask();
+    await nextTask();
+    await server.shutdown();
+    assertEquals(clients.map((client) => client.readText()), ["a", "b", "c"]);
+    for (const client of clients) client.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() serves a request that was read already, and one that its cancel came too late for",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const server = world.serve((request) => responder().then(() => request));
+    const early = await world.arrived();
+    early.write("first");
+    await world.idle();
+    early.write("second");
+    const late = await world.arrived();
+    late.write("just in time");
+    const shutdown = fate(server.shutdown());
+    await world.idle();
+    for (let i = 0; i < 3; i++) {
+      works[i]?.("");
+      await world.idle();
+    }
+    assertEquals([early.readText(), early.readText()], ["first", "second"]);
+    assertEquals(late.readText(), "just in time");
+    assertEquals(shutdown.value, { exchanges: 3, evicted: 0, dropped: 0 });
+    early.close();
+    late.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() keeps replies readable, and waits for those that are pending",
+  inWorld(async (world) => {
+    const server = world.serve((request) => new Uint8Array(request.length === 1 ? 4 : 100), {
+      writeBufferSize: 10,
+    });
+    const taken = await world.arrived();
+    taken.write("x");
+    const pending = await world.arrived();
+    pending.write("long");
+    await world.idle();
+    const shutdown = fate(server.shutdown());
+    await world.pass(5_000);
+    assertEquals(shutdown.state, "pending");
+    assertEquals(taken.read()?.length, 4);
+    assertEquals(taken.ended, Status.BROKEN);
+    assertEquals(pending.read()?.length, 100);
+    await world.idle();
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
+    taken.close();
+    pending.close();
+  }),
+);
+
+Deno.test(
+  "shutdown() of a server that nobody ever connected to",
+  inWorld(async (world) => {
+    const early = world.serve(echo);
+    assertEquals(await early.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
+    const late = world.serve(echo);
+    await world.idle();
+    assertEquals(await late.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
+    assertFalse(world.running);
+  }),
+);
+
+Deno.test(
+  "shutdown() counts a request that it cannot serve any more",
+  inWorld(async (world) => {
+    const server = world.serve(() => new Promise<void>(() => {}));
+    const client = await world.arrived();
+    client.write("first");
+    await world.idle();
+    client.write("second");
+    await world.idle();
+    const shutdown = fate(server.shutdown({ timeout: 10 }));
+    await world.pass(10);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+    client.close();
+  }),
+);
 
 Deno.test(
   "shutdown() counts a request that was read ahead once, however its connection ends",
@@ -34,7 +170,7 @@ Deno.test(
       await new Promise<void>((resolve) => works.push(resolve));
       return "a reply that is not read";
     }, { writeBufferSize: 5, signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("answered");
     await world.idle();
     client.write("read ahead");
@@ -56,7 +192,7 @@ for (const first of ["who holds the bytes", "who waits for them"]) {
     inWorld(async (world) => {
       const { works, responder } = workshop();
       const server = world.serve(responder, { maxBuffered: 10_000 });
-      const clients = [await arrived(world), await arrived(world)];
+      const clients = [await world.arrived(), await world.arrived()];
       const [holder, waiter] = first === "who holds the bytes" ? clients : clients.toReversed();
       holder?.write(new Uint8Array(9_000));
       await world.idle();
@@ -76,7 +212,7 @@ Deno.test(
   "shutdown() counts a request whose rest a shortage put off until the end",
   inWorld(async (world) => {
     const server = world.serve(() => "ok");
-    const client = await arrived(world);
+    const client = await world.arrived();
     failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
     client.write(new Uint8Array(9_000));
     await world.idle();
@@ -91,7 +227,7 @@ Deno.test(
   "shutdown() serves a request whose rest a shortage puts off for a while",
   inWorld(async (world) => {
     const server = world.serve((request) => `${request.length}`);
-    const client = await arrived(world);
+    const client = await world.arrived();
     const shortage = failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
     client.write(new Uint8Array(9_000));
     await world.idle();
@@ -116,7 +252,7 @@ Deno.test(
       assertFalse(signal.aborted);
       yield "last";
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     assertEquals([client.readText(), waiting], ["first", 1]);
@@ -139,7 +275,7 @@ Deno.test(
       if (seen.length === 2) exchange.reply("at once");
       return seen.length === 2 ? responder().then(() => {}) : responder();
     });
-    const clients = [await arrived(world), await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived(), await world.arrived()];
     for (const client of clients) {
       client.write("x");
       await world.idle();
@@ -161,10 +297,7 @@ Deno.test(
   "exchange.draining is aborted when it is first read after the server was stopped",
   inWorld(async (world) => {
     const controller = new AbortController();
-    const questions = world.ask({ signal: controller.signal });
-    const client = await arrived(world);
-    client.write("x");
-    await world.idle();
+    const { questions, client } = await world.asked("x", { signal: controller.signal });
     controller.abort();
     assert(questions.at().draining.aborted);
     client.close();
@@ -177,7 +310,7 @@ Deno.test(
     const controller = new AbortController();
     const { works, responder } = workshop();
     const server = world.serve(responder, { maxBuffered: 5_000, signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     // The next read waits for what this takes.
     client.write(new Uint8Array(6_000));
     await world.idle();
@@ -200,7 +333,7 @@ Deno.test(
       signal: controller.signal,
     });
     const finished = fate(server.finished);
-    const client = await arrived(world);
+    const client = await world.arrived();
     const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
     await world.idle();
@@ -224,7 +357,7 @@ Deno.test(
       exchange.send("to nobody");
       await works.promise;
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("one");
     await world.idle();
     client.write("read ahead");
@@ -245,7 +378,7 @@ Deno.test(
   "shutdown() serves a long request whose length a shortage keeps secret at first",
   inWorld(async (world) => {
     const server = world.serve((request) => `${request.length}`);
-    const client = await arrived(world);
+    const client = await world.arrived();
     world.kernel.failNext("peek", Status.NO_SYSTEM_RESOURCES);
     client.write(new Uint8Array(10_000));
     await nextTask();
@@ -262,7 +395,7 @@ Deno.test(
   "shutdown() ends a client whose request a shortage that does not pass keeps back",
   inWorld(async (world) => {
     const server = world.serve((request) => `${request.length}`);
-    const client = await arrived(world);
+    const client = await world.arrived();
     failing(world.kernel, "peek", Status.OUT_OF_MEMORY);
     client.write(new Uint8Array(10_000));
     await world.pass(5_000);
@@ -283,7 +416,7 @@ Deno.test(
       exchange.send(new Uint8Array(500));
       return new Uint8Array(500);
     }, { writeBufferSize: 512 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 100 }));
@@ -301,7 +434,7 @@ Deno.test(
       writeBufferSize: 5,
       signal: controller.signal,
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     controller.abort();
@@ -323,7 +456,7 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     const server = world.serve(responder);
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     for (const client of clients) {
       client.write("x");
       await world.idle();
@@ -349,7 +482,7 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     const server = world.serve(responder);
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     client.close();
@@ -370,7 +503,7 @@ Deno.test(
     const { works, responder } = workshop();
     const server = world.serve(responder, { concurrency: 1 });
     for (let i = 0; i < 3; i++) {
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       client.close();
@@ -395,12 +528,11 @@ Deno.test(
       closers.push(client.close);
       return responder();
     }, { concurrency: 1 });
-    const second = await arrived(world);
+    const second = await world.arrived();
     second.write("makes itself known");
     await world.idle();
     works[0]?.("hello");
-    await world.idle();
-    const first = await arrived(world);
+    const first = await world.arrived();
     first.write("first");
     await world.idle();
     second.write("second");
@@ -433,7 +565,7 @@ Deno.test(
         tidied = true;
       }
     }, { writeBufferSize: 4 });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 100 }));
@@ -450,47 +582,82 @@ Deno.test(
 
 // Time
 
-for (const timeout of [0, 1]) {
+for (const timeout of [0, 1, 500, undefined]) {
   Deno.test(
     `shutdown() with a timeout of ${timeout} serves what is answered at once, and evicts the rest`,
     inWorld(async (world) => {
       const { responder } = workshop();
-      const server = world.serve((request, exchange) => {
+      const signals: AbortSignal[] = [];
+      const server = world.serve((request, { signal, text }) => {
+        signals.push(signal);
         if (request.length === 0) return responder();
-        return exchange.text() === "long" ? new Uint8Array(100) : request;
+        return text() === "long" ? new Uint8Array(100) : request;
       }, { writeBufferSize: 10 });
       const clients: RawClient[] = [];
       for (const request of ["", "long", "x", undefined]) {
-        const client = await arrived(world);
+        const client = await world.arrived();
         if (request !== undefined) client.write(request);
         clients.push(client);
       }
       await world.idle();
-      const shutdown = fate(server.shutdown({ timeout }));
-      await world.pass(timeout);
+      const shutdown = fate(server.shutdown(timeout === undefined ? undefined : { timeout }));
+      // By default it is 10 s.
+      const time = timeout ?? 10_000;
+      if (time > 1) {
+        await world.pass(time - 1);
+        assertEquals([shutdown.state, signals[0]?.aborted], ["pending", false]);
+      }
+      await world.pass(1);
       assertEquals(shutdown.value, { exchanges: 0, evicted: 2, dropped: 1 });
-      assertEquals(clients.map((client) => client.readText()), [
-        undefined,
-        undefined,
-        "x",
-        undefined,
-      ]);
-      assertEquals(clients.map(({ ended }) => ended), [
-        Status.DISCONNECTED,
-        Status.DISCONNECTED,
-        Status.BROKEN,
-        Status.BROKEN,
-      ]);
+      assert(signals[0]?.aborted);
+      const texts = clients.map((client) => client.readText());
+      assertEquals(texts, [undefined, undefined, "x", undefined]);
+      const { DISCONNECTED, BROKEN } = Status;
+      const ended = clients.map((client) => client.ended);
+      assertEquals(ended, [DISCONNECTED, DISCONNECTED, BROKEN, BROKEN]);
+      assertEquals(world.reasons, Array(4).fill("shutdown"));
       for (const client of clients) client.close();
     }),
   );
 }
 
 Deno.test(
+  "shutdown() refuses a timeout that is none",
+  inWorld(async (world) => {
+    const server = world.serve(echo);
+    assertThrows(() => server.shutdown({ timeout: -1 }), RangeError);
+    assertThrows(() => server.shutdown({ timeout: NaN }), RangeError);
+    const { timeout } = Object.assign({ timeout: 0 }, { timeout: "1" });
+    assertThrows(() => server.shutdown({ timeout: timeout as unknown as number }), TypeError);
+    const client = await world.arrived();
+    client.write("still there");
+    assertEquals(await client.receiveText(), "still there");
+    client.close();
+    await server.shutdown({ timeout: Infinity });
+  }),
+);
+
+Deno.test(
+  "shutdown() counts clients only, and ends listens that could not be cancelled",
+  inWorld(async (world) => {
+    const server = world.serve(echo);
+    const client = await world.arrived();
+    world.kernel.decisions.cancels = ({ call }) => call !== "listen";
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.pass(99);
+    assertEquals(shutdown.state, "pending");
+    assertEquals(client.ended, Status.BROKEN);
+    await world.pass(1);
+    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
+    client.close();
+  }),
+);
+
+Deno.test(
   "shutdown() throws out nobody at its timeout whose read is only being cancelled",
   inWorld(async (world) => {
-    const server = world.serve((request) => request);
-    const client = await arrived(world);
+    const server = world.serve(echo);
+    const client = await world.arrived();
     client.write("read this at leisure");
     await world.idle();
     world.kernel.holdCompletions = true;
@@ -512,8 +679,8 @@ Deno.test(
 Deno.test(
   "shutdown() throws out whose read cannot be cancelled, a second after its timeout",
   inWorld(async (world) => {
-    const server = world.serve((request) => request);
-    const client = await arrived(world);
+    const server = world.serve(echo);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     world.kernel.decisions.cancels = () => false;
@@ -530,8 +697,8 @@ Deno.test(
 Deno.test(
   "shutdown() counts whom it throws out once, however long that takes",
   inWorld(async (world) => {
-    const server = world.serve((request) => request, { writeBufferSize: 0 });
-    const client = await arrived(world);
+    const server = world.serve(echo, { writeBufferSize: 0 });
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     world.kernel.decisions.cancels = () => false;
@@ -551,7 +718,7 @@ Deno.test(
       send = exchange.send;
       return workshop().responder();
     });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 500 }));
@@ -565,28 +732,12 @@ Deno.test(
 );
 
 Deno.test(
-  "shutdown() of a server that has failed rejects as it has, and may be dropped",
-  inWorld(async (world) => {
-    const server = world.serve((request) => request);
-    await world.idle();
-    world.abandonMemory();
-    world.kernel.decisions.failsWait = () => 6;
-    const client = world.connect();
-    await world.idle();
-    const error = await assertRejects(() => server.finished);
-    void server.shutdown();
-    assertStrictEquals(await assertRejects(() => server.shutdown()), error);
-    client.close();
-  }),
-);
-
-Deno.test(
   "shutdown() goes by the first timeout, and a signal ends it before",
   inWorld(async (world) => {
     const { responder } = workshop();
     const controller = new AbortController();
     const server = world.serve(responder, { signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("x");
     await world.idle();
     const reports = [server.shutdown({ timeout: Infinity }), server.shutdown({ timeout: 0 })];
@@ -599,7 +750,122 @@ Deno.test(
   }),
 );
 
+// Other ends
+
+Deno.test(
+  "await using shuts a server down",
+  inWorld(async (world) => {
+    const gate = Promise.withResolvers<string>();
+    let client: RawClient | undefined;
+    {
+      await using server = world.serve(() => gate.promise);
+      assertEquals(server.path, PATH);
+      client = await world.arrived();
+      client.write("x");
+      await world.idle();
+      setTimeout(() => gate.resolve("answer"), 0);
+    }
+    assertFalse(world.running);
+    assertEquals(client.readText(), "answer");
+    client.close();
+  }),
+);
+
+Deno.test(
+  "a signal stops a server at once, and what Windows has taken stays readable",
+  inWorld(async (world) => {
+    const controller = new AbortController();
+    const signals: AbortSignal[] = [];
+    const server = world.serve((request, { signal }) => {
+      signals.push(signal);
+      return request.length === 1 ? new Promise<string>(() => {}) : request;
+    }, { signal: controller.signal });
+    const open = await world.arrived();
+    open.write("x");
+    const answered = await world.arrived();
+    answered.write("answered");
+    await world.idle();
+    controller.abort();
+    assert(signals[0]?.aborted);
+    assertInstanceOf(signals[0]?.reason, Deno.errors.Interrupted);
+    assertFalse(signals[1]?.aborted);
+    await server.finished;
+    assertEquals(answered.readText(), "answered");
+    assertEquals(world.reasons, ["server", "server"]);
+    assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
+    open.close();
+    answered.close();
+  }),
+);
+
+Deno.test(
+  "a server never listens with a signal that is aborted before",
+  inWorld(async (world) => {
+    const onListen = mock.fn();
+    const controller = new AbortController();
+    const options = { onListen, signal: controller.signal };
+    const generator = world.exchanges(options);
+    controller.abort();
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    await generator.return();
+    const server = world.serve(echo, options);
+    assertEquals(server.path, PATH);
+    await server.finished;
+    assertEquals(await server.shutdown(), NOTHING);
+    assertThrows(() => server.shutdown({ timeout: -1 }), RangeError);
+    await server[Symbol.asyncDispose]();
+    assertEquals([onListen.mock.callCount(), world.loops], [0, 0]);
+  }),
+);
+
+Deno.test(
+  "a server ends when onListen aborts its signal",
+  inWorld(async (world) => {
+    const [one, two] = [new AbortController(), new AbortController()];
+    const server = world.serve(echo, { signal: one.signal, onListen: () => one.abort() });
+    await server.finished;
+    assertFalse(world.running);
+    const questions = world.ask({ signal: two.signal, onListen: () => two.abort() });
+    await world.idle();
+    assertEquals([questions.over.state, world.running], ["resolved", false]);
+  }),
+);
+
+Deno.test(
+  "a server that has failed rejects, but nothing that is dropped",
+  inWorld(async (world) => {
+    const server = world.serve(echo);
+    await world.idle();
+    world.abandonMemory();
+    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+    const client = world.connect();
+    await world.idle();
+    void server.shutdown();
+    // An unhandled rejection would have ended this test run by now.
+    await nextTask();
+    const error = await assertRejects(() => server.finished, Error, "WaitForMultipleObjects");
+    assertStrictEquals(await assertRejects(() => server.shutdown()), error);
+    client.close();
+  }),
+);
+
 // The report
+
+Deno.test(
+  "shutdown() gives the same report to all who ask, also afterwards",
+  inWorld(async (world) => {
+    const server = world.serve(() => new Promise<void>(() => {}));
+    const client = await world.arrived();
+    client.write("x");
+    await world.idle();
+    const reports = [server.shutdown({ timeout: 100 }), server.shutdown({ timeout: 5_000 })];
+    await world.pass(100);
+    reports.push(server.shutdown());
+    const expected = { exchanges: 0, evicted: 1, dropped: 0 };
+    assertEquals(await Promise.all(reports), [expected, expected, expected]);
+    client.close();
+  }),
+);
 
 Deno.test(
   "shutdown() counts nothing that was over before",
@@ -608,12 +874,12 @@ Deno.test(
       writeBufferSize: 100,
       replyTimeout: 1_000,
     });
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("dropped at the limit");
     await world.pass(1_000);
     assertEquals(world.reasons, ["replyTimeout"]);
     lazy.close();
-    const client = await arrived(world);
+    const client = await world.arrived();
     for (let i = 0; i < 3; i++) {
       client.write("x");
       await world.idle();
@@ -631,7 +897,7 @@ Deno.test(
       writeBufferSize: 100,
       replyTimeout: 1_000,
     });
-    const lazy = await arrived(world);
+    const lazy = await world.arrived();
     lazy.write("x");
     await world.idle();
     const shutdown = fate(server.shutdown());
@@ -650,7 +916,7 @@ Deno.test(
     let asked = 0;
     const controller = new AbortController();
     const server = world.serve(() => void asked++, { signal: controller.signal });
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("just in time");
     controller.abort();
     assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 1 });
@@ -664,7 +930,7 @@ Deno.test(
   inWorld(async (world) => {
     for (const inTime of [true, false]) {
       const server = world.serve((request) => `${request.length}`, { readBufferSize: 10 });
-      const client = await arrived(world);
+      const client = await world.arrived();
       world.kernel.decisions.cancels = () => inTime;
       // Its first piece is there, and its rest is read after the shutdown has begun.
       client.write(new Uint8Array(100_000));
@@ -684,7 +950,7 @@ type Begin = (world: World, end: () => void) => PipeServer;
 
 /** Servers where something of the user's calls `end` once a client has asked, or has left. */
 const CALLERS: Record<string, Begin> = {
-  "onDisconnect": (world, end) => world.serve((request) => request, { onDisconnect: end }),
+  "onDisconnect": (world, end) => world.serve(echo, { onDisconnect: end }),
   "onError": (world, end) =>
     world.serve(() => {
       throw new Error("test");
@@ -736,8 +1002,8 @@ for (const [caller, begin] of Object.entries(CALLERS)) {
         world.serve = (responder, options) =>
           serve(responder, { ...options, signal: controller.signal });
         servers.push(begin(world, ended));
-        const other = await arrived(world);
-        const client = await arrived(world);
+        const other = await world.arrived();
+        const client = await world.arrived();
         client.write("x");
         await world.idle();
         client.close();
@@ -756,11 +1022,11 @@ Deno.test(
   inWorld(async (world) => {
     const reports: unknown[] = [];
     const servers: PipeServer[] = [];
-    const server = world.serve((request) => request, {
+    const server = world.serve(echo, {
       onDisconnect: () => void servers[0]?.shutdown().then((report) => reports.push(report)),
     });
     servers.push(server);
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     reports.push(await server.shutdown());
     await nextTask();
     assertEquals(reports.length, 3);
@@ -769,20 +1035,38 @@ Deno.test(
   }),
 );
 
-// At further states of an instance
+// In every state of an instance
 
-const MOMENTS: Record<string, (world: World, client: RawClient) => Promise<void> | void> = {
+type Lead = (world: World, client: RawClient) => Promise<void> | void;
+
+function asks(...requests: string[]): Lead {
+  return async (world, client) => {
+    for (const request of requests) {
+      client.write(request);
+      await world.idle();
+    }
+  };
+}
+
+const STATES: Record<string, Lead> = {
+  "is not there": () => {},
   "has come, unseen": () => {},
-  "has asked and left, unseen": (_world, client) => {
-    client.write("request");
-    client.kill();
-  },
   "has sent a request, unseen": (_world, client) => {
     client.write("request");
   },
   "has sent a long request, unseen": (_world, client) => {
     client.write(new Uint8Array(50_000));
   },
+  "has come": asks(),
+  "has an answer": asks("request"),
+  "waits for its answer": asks("work"),
+  "waits for its answer, and has asked again": asks("work", "request"),
+  "waits for its answer, and has sent a long request": asks("work", "x".repeat(20_000)),
+  "waits for its answer, and has asked often": asks("work", ...Array(20).fill("request")),
+  "does not read what a generator sends": asks("stream"),
+  "does not read its answer": asks("long"),
+  "does not read its answer, and has asked again": asks("long", "long"),
+  "does not read its last answer": asks("close"),
   "has read a reply that was pending": async (world, client) => {
     client.write("long");
     await world.idle();
@@ -804,57 +1088,88 @@ const MOMENTS: Record<string, (world: World, client: RawClient) => Promise<void>
   },
 };
 
-for (const [moment, lead] of Object.entries(MOMENTS)) {
-  for (const how of ["shutdown", "signal", "both", "timeout 0", "unload"]) {
-    Deno.test(
-      `a server can be ended (${how}) while a client ${moment}`,
-      inWorld(async (world) => {
-        const controller = new AbortController();
-        const server = world.serve((_request, exchange) => {
-          switch (exchange.text()) {
-            case "long":
-              return new Uint8Array(20_000);
-            case "several":
-              exchange.send(new Uint8Array(20_000)).catch(() => {});
-              return new Promise((resolve) =>
-                exchange.signal.addEventListener("abort", () => resolve())
-              );
-            default:
-              return "answer";
+const work: Responder = (_request, { text, signal, send, reply, client }) => {
+  const aborted = () =>
+    new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+  switch (text()) {
+    case "work":
+      return new Promise(() => {});
+    case "stream":
+      return (async function* () {
+        for (;;) yield "more than the pipe takes";
+      })();
+    case "long":
+      return new Uint8Array(20_000);
+    case "several":
+      send(new Uint8Array(20_000)).catch(() => {});
+      return aborted();
+    case "close":
+      reply(new Uint8Array(20_000));
+      return client.close();
+    default:
+      return "answer";
+  }
+};
+
+const ENDS: Record<string, (server: PipeServer, stop: () => void, world: World) => void> = {
+  "shutdown": (server) => server.shutdown(),
+  "shutdown in 100 ms": (server) => server.shutdown({ timeout: 100 }),
+  "shutdown at once": (server) => server.shutdown({ timeout: 0 }),
+  "its signal": (_server, stop) => stop(),
+  "its signal during a shutdown": (server, stop) => {
+    server.shutdown({ timeout: 100 });
+    stop();
+  },
+  "unload": (_server, _stop, world) => {
+    world.kernel.unload();
+    world.abandonMemory();
+  },
+};
+
+for (const [state, lead] of Object.entries(STATES)) {
+  for (const [how, end] of Object.entries(ENDS)) {
+    for (const then of ["stays", "leaves just before", "leaves right after"]) {
+      Deno.test(
+        `a server can be ended by ${how} while a client ${state}, and it ${then}`,
+        inWorld(async (world) => {
+          const controller = new AbortController();
+          const server = world.serve(work, {
+            instances: 1,
+            signal: controller.signal,
+            readBufferSize: 10_000,
+            writeBufferSize: 10,
+            idleTimeout: 5_000,
+            replyTimeout: 3_000,
+            responderTimeout: 2_000,
+          });
+          await world.idle();
+          const clients = state === "is not there" ? [] : [world.connect()];
+          const seen = !state.endsWith("unseen");
+          if (seen) await world.idle();
+          for (const client of clients) await lead(world, client);
+          const leave = () => {
+            for (const client of clients) client.close();
+          };
+          if (then === "leaves just before") leave();
+          end(server, () => controller.abort(), world);
+          if (then === "leaves right after") leave();
+          world.kernel.holdCompletions = false;
+          while (world.kernel.deliver());
+          await world.pass(20_000);
+          // Whom the server has not seen by then has not come.
+          if (seen) assertEquals(world.ends.length, clients.length);
+          assertFalse(world.system.exists(PATH));
+          if (how !== "unload") {
+            await server.finished;
+            assertFalse(world.running);
           }
-        }, {
-          instances: 1,
-          signal: controller.signal,
-          readBufferSize: 10_000,
-          writeBufferSize: 10,
-          idleTimeout: 5_000,
-          replyTimeout: 3_000,
-          responderTimeout: 2_000,
-        });
-        await world.idle();
-        const client = world.connect();
-        if (!moment.endsWith("unseen")) await world.idle();
-        await lead(world, client);
-        if (how === "shutdown" || how === "both") server.shutdown();
-        if (how === "timeout 0") server.shutdown({ timeout: 0 });
-        if (how === "signal" || how === "both") controller.abort();
-        if (how === "unload") {
-          world.kernel.unload();
-          world.abandonMemory();
-        }
-        world.kernel.holdCompletions = false;
-        while (world.kernel.deliver());
-        await world.pass(20_000);
-        // Whom the server has not seen by then has not come.
-        if (!moment.endsWith("unseen")) assertEquals(world.ends.length, 1);
-        assertFalse(world.system.exists(PATH));
-        if (how !== "unload") {
-          await server.finished;
-          assertFalse(world.running);
-        }
-        if (moment !== "has asked and left, unseen") client.close();
-      }),
-    );
+          for (const client of then === "stays" ? clients : []) {
+            assert(client.ended !== undefined || client.read() !== undefined);
+            client.close();
+          }
+        }),
+      );
+    }
   }
 }
 
@@ -866,7 +1181,7 @@ Deno.test(
     const readers: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
       const server = world.serve(() => `answer of ${i}`, { instances: 1 });
-      const client = await arrived(world);
+      const client = await world.arrived();
       client.write("x");
       await world.idle();
       readers.push(client);
@@ -881,15 +1196,59 @@ Deno.test(
 );
 
 Deno.test(
+  "a server that begins while the last one ends goes on with its loop",
+  inWorld(async (world) => {
+    const first = world.serve(() => "first", { path: "first" });
+    await world.idle();
+    const ended = first.shutdown();
+    const second = world.serve(() => "second");
+    await ended;
+    const client = world.connect();
+    client.write("x");
+    assertEquals(await client.receiveText(), "second");
+    client.close();
+    await second.shutdown();
+  }),
+);
+
+Deno.test(
+  "two servers share one loop, and end by themselves",
+  inWorld(async (world) => {
+    const a = world.serve(() => "a", { path: "a" });
+    const b = world.serve(() => "b", { path: "b" });
+    assertEquals(world.loops, 1);
+    const [atA, atB] = ["a", "b"].map((name) => world.system.connect(`\\\\.\\pipe\\${name}`));
+    for (let i = 0; i < 3; i++) {
+      atA?.write("x");
+      atB?.write("x");
+      assertEquals(await atA?.receiveText(), "a");
+      assertEquals(await atB?.receiveText(), "b");
+    }
+    await world.idle();
+    assertEquals(world.kernel.leftovers().waiting, 1);
+    await a.shutdown();
+    assertEquals(atA?.ended, Status.BROKEN);
+    atB?.write("x");
+    assertEquals(await atB?.receiveText(), "b");
+    assert(world.running);
+    await b.shutdown();
+    assertFalse(world.running);
+    assertEquals(world.loops, 1);
+    atA?.close();
+    atB?.close();
+  }),
+);
+
+Deno.test(
   "the end of one server leaves the clients and the limits of another alone",
   inWorld(async (world) => {
     const { responder } = workshop();
     const dying = world.serve(responder, { path: "dying" });
-    const living = world.serve((request) => request, { idleTimeout: 1_000 });
+    const living = world.serve(echo, { idleTimeout: 1_000 });
     await world.idle();
     const one = world.system.connect("\\\\.\\pipe\\dying");
     one.write("x");
-    const other = await arrived(world);
+    const other = await world.arrived();
     const shutdown = fate(dying.shutdown({ timeout: 500 }));
     await world.pass(500);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
@@ -908,25 +1267,16 @@ Deno.test(
 );
 
 Deno.test(
-  "shutdown() of exchanges: leaving the loop during its hooks",
+  "the loop over exchanges() may be left in onDisconnect",
   inWorld(async (world) => {
-    const generators: AsyncGenerator<unknown>[] = [];
-    const returned: unknown[] = [];
-    const leave = () => {
-      for (const generator of generators) {
-        generator.return(undefined).then((result) => returned.push(result));
-      }
-    };
-    generators.push(world.exchanges({ onListen: leave }));
-    assertEquals(await generators[0]?.next(), { done: true, value: undefined });
-    await world.idle();
-    generators.splice(0);
-    generators.push(world.exchanges({ onDisconnect: leave }));
-    const next = generators[0]?.next();
-    (await arrived(world)).close();
-    assertEquals(await next, { done: true, value: undefined });
-    await world.idle();
-    assertEquals(returned.length, 2);
+    const returned: Promise<unknown>[] = [];
+    const generator: AsyncGenerator<unknown> = world.exchanges({
+      onDisconnect: () => void returned.push(generator.return(undefined)),
+    });
+    const next = generator.next();
+    (await world.arrived()).close();
+    const over = { done: true, value: undefined };
+    assertEquals([await next, await returned[0]], [over, over]);
     assertFalse(world.running);
   }),
 );
@@ -994,7 +1344,7 @@ for (const [how, quit] of QUITS) {
       const server = world.serve((request, exchange) => {
         return exchange.text() === "work" ? work() : responder(request, exchange);
       }, onError === undefined ? {} : { onError });
-      const [worker, quitter] = [await arrived(world), await arrived(world)];
+      const [worker, quitter] = [await world.arrived(), await world.arrived()];
       worker.write("work");
       await world.idle();
       quitter.write("quit");
@@ -1022,7 +1372,7 @@ Deno.test(
       reports.push(await server.shutdown());
       return "bye";
     });
-    const clients = [await arrived(world), await arrived(world)];
+    const clients = [await world.arrived(), await world.arrived()];
     for (const client of clients) client.write("quit");
     await world.idle();
     works[0]?.("");
@@ -1050,7 +1400,7 @@ Deno.test(
       report = await server.shutdown();
       return "bye";
     });
-    const quitter = await arrived(world);
+    const quitter = await world.arrived();
     const worker = world.system.connect("\\\\.\\pipe\\other");
     worker.write("work");
     await world.idle();
@@ -1077,7 +1427,7 @@ Deno.test(
       timer.promise.then(async () => report = await server.shutdown());
       return Promise.resolve("started");
     });
-    const [starter, worker] = [await arrived(world), await arrived(world)];
+    const [starter, worker] = [await world.arrived(), await world.arrived()];
     starter.write("start");
     await world.idle();
     worker.write("work");
@@ -1105,7 +1455,7 @@ Deno.test(
     }, {
       onDisconnect: async () => void (report ??= await server.shutdown()),
     });
-    const [worker, other] = [await arrived(world), await arrived(world)];
+    const [worker, other] = [await world.arrived(), await world.arrived()];
     worker.write("work");
     await world.idle();
     works[0]?.("");
@@ -1122,7 +1472,7 @@ Deno.test(
 Deno.test(
   "a loop over exchanges() can await the end of its own generator, and of another server",
   inWorld(async (world) => {
-    const server = world.serve((request) => request, { path: "other" });
+    const server = world.serve(echo, { path: "other" });
     const seen: unknown[] = [];
     const generator = world.exchanges();
     const loop = (async () => {
@@ -1132,7 +1482,7 @@ Deno.test(
         await generator.return();
       }
     })();
-    const client = await arrived(world);
+    const client = await world.arrived();
     client.write("quit");
     await loop;
     assertEquals([client.readText(), seen], ["bye", [NOTHING]]);

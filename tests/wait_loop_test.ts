@@ -494,24 +494,31 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "WaitLoop looks longer before it waits while that pays, and shorter when it does not",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const [side, client] = bench.pair();
-    side.then = () => loop.read(side.in, 10);
-    loop.read(side.in, 10);
-    await bench.turns();
-
-    /** Has a message come after so long, and says how many turns ran until the next wait. */
-    async function turnsAfter(milliseconds: number): Promise<number> {
+/** A loop that reads, and how many turns it takes to wait again after a message. */
+async function reading(bench: Bench) {
+  const { kernel, loop } = bench;
+  kernel.manual = true;
+  const [side, client] = bench.pair();
+  side.then = () => loop.read(side.in, 10);
+  loop.read(side.in, 10);
+  await bench.turns();
+  return {
+    side,
+    client,
+    async turnsAfter(milliseconds: number): Promise<number> {
       await kernel.advance(milliseconds);
       assertEquals(kernel.waitState, "entered");
       client.write("x");
       assert(kernel.returnWait());
       return await bench.turns();
-    }
+    },
+  };
+}
+
+Deno.test(
+  "WaitLoop looks longer before it waits while that pays, and shorter when it does not",
+  inBench(async (bench) => {
+    const { side, turnsAfter } = await reading(bench);
 
     const first = await turnsAfter(0);
     assertLess(first, 5);
@@ -551,20 +558,8 @@ Deno.test(
 Deno.test(
   "WaitLoop looks longer when something completes while it looks, long waits between aside",
   inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const [side, client] = bench.pair();
-    side.then = () => loop.read(side.in, 10);
-    loop.read(side.in, 10);
-    await bench.turns();
-
-    /** Has a message come when the loop has waited for so long. */
-    async function turnsAfter(milliseconds: number): Promise<number> {
-      await kernel.advance(milliseconds);
-      client.write("x");
-      assert(kernel.returnWait());
-      return await bench.turns();
-    }
+    const { kernel } = bench;
+    const { client, turnsAfter } = await reading(bench);
 
     for (let i = 0; i < 4; i++) await turnsAfter(0);
     let turns = 0;

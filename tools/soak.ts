@@ -8,6 +8,7 @@
  * @module
  */
 
+import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { ClientsQuestion, ClientsState } from "./soak/clients.ts";
 import { KEPT_BYTES } from "../ffi/slab.ts";
@@ -45,10 +46,6 @@ const EXPECTED = [
 
 type ServerProcess = Child<ServerQuestion, ServerState>;
 type ClientsProcess = Child<ClientsQuestion, ClientsState>;
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 function say(text: string): void {
   console.log(text);

@@ -4,15 +4,12 @@
  * @module
  */
 
+import { setTimeout as pause } from "node:timers/promises";
 import { SilentClients } from "../load.ts";
 import type { Plan } from "../plan.ts";
 import type { IdleRow, MemoryRow } from "../results.ts";
 import { SERVER_NAMES, type ServerName } from "../server_names.ts";
 import { canServe, RunningServer } from "../servers.ts";
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 /** A server that has answered once. */
 async function started(name: ServerName, clients: number): Promise<RunningServer> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as pause } from "node:timers/promises";
 import { closeHandle, read, write } from "../../tests/win32/raw.ts";
 import { type Counted, perExchange } from "../counters.ts";
 import { allServed, load } from "../load.ts";
@@ -17,10 +18,6 @@ import { RunningServer, type ServerNeeds } from "../servers.ts";
 const CONNECTING = 10;
 
 const LOOKS = ["counters", "calls"] as const;
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 /** Asks a server that was started to be looked at. */
 async function readCounters(path: string): Promise<Counted> {

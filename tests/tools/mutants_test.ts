@@ -47,7 +47,10 @@ Deno.test("a fault that is none survives, and that is told", async () => {
   const { well, lines } = await attempt(SOUND);
   assertEquals(well, false);
   assertEquals(lines[0], "the module as it is: survived the seeds 1 to 2");
-  assertMatch(lines[1] ?? "", /^src\/budget\.ts: nothing is wrong: survived the seeds 1 to 2 \(/);
+  assertMatch(
+    lines[1] ?? "",
+    /^src\/server\/budget\.ts: nothing is wrong: survived the seeds 1 to 2 \(/,
+  );
   assertEquals(lines.slice(2), ["not caught: nothing is wrong", "0 of 1 planted faults caught"]);
 });
 

@@ -14,15 +14,20 @@ import { cachedOnly, windowsPath } from "../../tools/windows/invocation.ts";
 import { Interrupts } from "../../tools/windows/signals.ts";
 import { debootstrap, missingWine, parseWineVersion } from "../../tools/windows/wine.ts";
 
-const ignore = Deno.build.os === "windows";
-
-async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+/** A test with a folder of its own, of what the tool does on another system than Windows. */
+function folderTest(name: string, test: (folder: string) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      const folder = await Deno.makeTempDir();
+      try {
+        await test(folder);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
 }
 
 async function names(folder: string): Promise<string[]> {
@@ -138,63 +143,53 @@ Deno.test("lines() joins what arrives in pieces", async () => {
   ]);
 });
 
-Deno.test("makeOnce() makes an artefact once for two setups at the same time", async () => {
-  await withFolder(async (cache) => {
-    const second = Promise.withResolvers<void>();
-    let made = 0;
-    const make = async (part: string) => {
-      made++;
-      await second.promise;
-      await Deno.writeTextFile(part, "whole");
-    };
-    const first = makeOnce(cache, "thing", make);
-    const other = makeOnce(cache, "thing", make);
-    second.resolve();
-    assertEquals(await Promise.all([first, other]), [`${cache}/thing`, `${cache}/thing`]);
-    assertEquals(made, 1);
-    assertEquals(await names(cache), ["locks", "thing"]);
-  });
+folderTest("makeOnce() makes an artefact once for two setups at the same time", async (cache) => {
+  const second = Promise.withResolvers<void>();
+  let made = 0;
+  const make = async (part: string) => {
+    made++;
+    await second.promise;
+    await Deno.writeTextFile(part, "whole");
+  };
+  const first = makeOnce(cache, "thing", make);
+  const other = makeOnce(cache, "thing", make);
+  second.resolve();
+  assertEquals(await Promise.all([first, other]), [`${cache}/thing`, `${cache}/thing`]);
+  assertEquals(made, 1);
+  assertEquals(await names(cache), ["locks", "thing"]);
 });
 
-Deno.test("makeOnce() leaves nothing of a setup that fails", async () => {
-  await withFolder(async (cache) => {
-    const fail = async (part: string) => {
+folderTest("makeOnce() leaves nothing of a setup that fails", async (cache) => {
+  const fail = async (part: string) => {
+    await Deno.mkdir(part);
+    throw new SetupError("no");
+  };
+  await assertRejects(() => makeOnce(cache, "thing", fail), SetupError, "no");
+  assertEquals(await names(cache), ["locks"]);
+});
+
+folderTest("makeOnce() starts again after a setup that was killed", async (cache) => {
+  const module = new URL("../../tools/windows/cache.ts", import.meta.url).href;
+  const program = `import { makeOnce } from ${JSON.stringify(module)};
+    await makeOnce(Deno.args[0], "thing", async (part) => {
       await Deno.mkdir(part);
-      throw new SetupError("no");
-    };
-    await assertRejects(() => makeOnce(cache, "thing", fail), SetupError, "no");
-    assertEquals(await names(cache), ["locks"]);
-  });
-});
-
-Deno.test({
-  name: "makeOnce() starts again after a setup that was killed",
-  ignore,
-  async fn() {
-    await withFolder(async (cache) => {
-      const module = new URL("../../tools/windows/cache.ts", import.meta.url).href;
-      const program = `import { makeOnce } from ${JSON.stringify(module)};
-        await makeOnce(Deno.args[0], "thing", async (part) => {
-          await Deno.mkdir(part);
-          console.log("half made");
-          await new Promise((resolve) => setTimeout(resolve, 1e6));
-        });`;
-      await Deno.writeTextFile(`${cache}/setup.ts`, program);
-      const setup = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", "--no-config", `${cache}/setup.ts`, cache],
-        stdout: "piped",
-      }).spawn();
-      for await (const line of lines(setup.stdout)) {
-        assertEquals(line, "half made");
-        assertMatch((await names(cache)).join(), /thing\.[^,]*\.part/);
-        assertEquals(await tryLock(`${cache}/locks/thing`), undefined);
-        setup.kill("SIGKILL");
-      }
-      await setup.status;
-      await makeOnce(cache, "thing", (part) => Deno.writeTextFile(part, "whole"));
-      assertEquals(await names(cache), ["locks", "setup.ts", "thing"]);
-    });
-  },
+      console.log("half made");
+      await new Promise((resolve) => setTimeout(resolve, 1e6));
+    });`;
+  await Deno.writeTextFile(`${cache}/setup.ts`, program);
+  const setup = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-config", `${cache}/setup.ts`, cache],
+    stdout: "piped",
+  }).spawn();
+  for await (const line of lines(setup.stdout)) {
+    assertEquals(line, "half made");
+    assertMatch((await names(cache)).join(), /thing\.[^,]*\.part/);
+    assertEquals(await tryLock(`${cache}/locks/thing`), undefined);
+    setup.kill("SIGKILL");
+  }
+  await setup.status;
+  await makeOnce(cache, "thing", (part) => Deno.writeTextFile(part, "whole"));
+  assertEquals(await names(cache), ["locks", "setup.ts", "thing"]);
 });
 
 Deno.test("pinned() refuses a version whose integrity it does not know", () => {
@@ -243,63 +238,48 @@ async function fakeNpm(folder: string, script: string): Promise<string> {
   return path;
 }
 
-Deno.test({
-  name: "denoExe() takes what the registry has if its integrity is right",
-  ignore,
-  async fn() {
-    await withFolder(async (folder) => {
-      const data = await tarball(folder, "right");
-      const cache = `${folder}/cache`;
-      await withRegistry(() => new Response(data), async (registry) => {
-        const from: Source = { version: "1.2.3", integrity: sha512(data), registry };
-        const path = await denoExe(cache, from);
-        assertEquals(path, `${cache}/deno-1.2.3/deno.exe`);
-        assertEquals(await Deno.readTextFile(path), "right");
-      });
-      assertEquals(await names(`${cache}/deno-1.2.3`), ["deno.exe"]);
-    });
-  },
+folderTest("denoExe() takes what the registry has if its integrity is right", async (folder) => {
+  const data = await tarball(folder, "right");
+  const cache = `${folder}/cache`;
+  await withRegistry(() => new Response(data), async (registry) => {
+    const from: Source = { version: "1.2.3", integrity: sha512(data), registry };
+    const path = await denoExe(cache, from);
+    assertEquals(path, `${cache}/deno-1.2.3/deno.exe`);
+    assertEquals(await Deno.readTextFile(path), "right");
+  });
+  assertEquals(await names(`${cache}/deno-1.2.3`), ["deno.exe"]);
 });
 
-Deno.test({
-  name: "denoExe() refuses and deletes a download with a wrong integrity",
-  ignore,
-  async fn() {
-    await withFolder(async (folder) => {
-      const data = await tarball(folder, "wrong");
-      const cache = `${folder}/cache`;
-      const integrity = sha512(new Uint8Array());
-      await withRegistry(() => new Response(data), async (registry) => {
-        const from: Source = { version: "1.2.3", integrity, registry };
-        await assertRejects(() => denoExe(cache, from), SetupError, sha512(data));
-      });
-      assertEquals(await names(cache), ["locks"]);
+folderTest("denoExe() refuses and deletes a download with a wrong integrity", async (folder) => {
+  const data = await tarball(folder, "wrong");
+  const cache = `${folder}/cache`;
+  const integrity = sha512(new Uint8Array());
+  await withRegistry(() => new Response(data), async (registry) => {
+    const from: Source = { version: "1.2.3", integrity, registry };
+    await assertRejects(() => denoExe(cache, from), SetupError, sha512(data));
+  });
+  assertEquals(await names(cache), ["locks"]);
 
-      const npm = await fakeNpm(folder, 'echo junk > "$4/deno-win32-x64-1.2.3.tgz"');
-      const from: Source = { version: "1.2.3", integrity, npm, registry: "http://127.0.0.1:1/" };
-      await assertRejects(() => denoExe(cache, from), SetupError, "integrity");
-      assertEquals(await names(cache), ["locks"]);
-    });
-  },
+  const npm = await fakeNpm(folder, 'echo junk > "$4/deno-win32-x64-1.2.3.tgz"');
+  const from: Source = { version: "1.2.3", integrity, npm, registry: "http://127.0.0.1:1/" };
+  await assertRejects(() => denoExe(cache, from), SetupError, "integrity");
+  assertEquals(await names(cache), ["locks"]);
 });
 
-Deno.test({
-  name: "denoExe() asks the registry if npm fails, and says so if that fails too",
-  ignore,
-  async fn() {
-    await withFolder(async (folder) => {
-      const data = await tarball(folder, "right");
-      const cache = `${folder}/cache`;
-      const npm = await fakeNpm(folder, "echo npm is broken >&2; exit 1");
-      const integrity = sha512(data);
-      await withRegistry(() => new Response(null, { status: 404 }), async (registry) => {
-        const from: Source = { version: "1.2.3", integrity, npm, registry };
-        await assertRejects(() => denoExe(cache, from), SetupError, "HTTP status 404");
-      });
-      await withRegistry(() => new Response(data), async (registry) => {
-        const path = await denoExe(cache, { version: "1.2.3", integrity, npm, registry });
-        assertEquals(await Deno.readTextFile(path), "right");
-      });
+folderTest(
+  "denoExe() asks the registry if npm fails, and says so if that fails too",
+  async (folder) => {
+    const data = await tarball(folder, "right");
+    const cache = `${folder}/cache`;
+    const npm = await fakeNpm(folder, "echo npm is broken >&2; exit 1");
+    const integrity = sha512(data);
+    await withRegistry(() => new Response(null, { status: 404 }), async (registry) => {
+      const from: Source = { version: "1.2.3", integrity, npm, registry };
+      await assertRejects(() => denoExe(cache, from), SetupError, "HTTP status 404");
+    });
+    await withRegistry(() => new Response(data), async (registry) => {
+      const path = await denoExe(cache, { version: "1.2.3", integrity, npm, registry });
+      assertEquals(await Deno.readTextFile(path), "right");
     });
   },
-});
+);

@@ -54,6 +54,11 @@ async function withProgram(
   }
 }
 
+/** A test of what only the tool on another system than Windows does. */
+function wineTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: Deno.build.os === "windows", fn });
+}
+
 interface Process {
   pid: number;
   parent: number;
@@ -153,16 +158,7 @@ async function assertNothingLeft({ started, folder }: Running): Promise<void> {
   assert(!await exists(folder), folder);
 }
 
-Deno.test("windows.ts runs the Windows build of Deno", async () => {
-  const { code, stdout } = await output(tool(["eval", "console.log(Deno.build.os)"]));
-  assertEquals({ code, stdout }, { code: 0, stdout: "windows\n" });
-});
-
-Deno.test("windows.ts passes the exit code on", async () => {
-  assertEquals((await output(tool(["eval", "Deno.exit(7)"]))).code, 7);
-});
-
-Deno.test("windows.ts passes arguments on as they are", async () => {
+Deno.test("windows.ts passes on arguments, stdin, folder, environment and exit code", async () => {
   const args = [
     "a b",
     '"',
@@ -177,17 +173,11 @@ Deno.test("windows.ts passes arguments on as they are", async () => {
     "$HOME",
     "-x",
   ];
-  await withProgram("console.log(JSON.stringify(Deno.args));", async (path) => {
-    const { stdout } = await output(tool(["run", path, ...args]));
-    assertEquals(JSON.parse(stdout), args);
-  });
-});
-
-Deno.test("windows.ts passes stdin, the working folder and the environment on", async () => {
   const text = `const input = await new Response(Deno.stdin.readable).text();
-    console.log(JSON.stringify([input, Deno.cwd(), Deno.env.get("GREETING")]));`;
+    console.log(JSON.stringify([Deno.args, input, Deno.cwd(), Deno.env.get("GREETING")]));
+    Deno.exit(7);`;
   await withProgram(text, async (path, folder) => {
-    const child = tool(["run", "-A", path], {
+    const child = tool(["run", "-A", path, ...args], {
       cwd: folder,
       env: { GREETING: "hello there" },
       stdin: "piped",
@@ -195,22 +185,16 @@ Deno.test("windows.ts passes stdin, the working folder and the environment on", 
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode("one\ntwo"));
     await writer.close();
-    const { stdout } = await child.output();
-    const [input, cwd, greeting] = JSON.parse(new TextDecoder().decode(stdout));
-    assertEquals([input, greeting], ["one\ntwo", "hello there"]);
+    const { code, stdout } = await child.output();
+    const [passed, input, cwd, greeting] = JSON.parse(new TextDecoder().decode(stdout));
+    assertEquals([code, passed, input, greeting], [7, args, "one\ntwo", "hello there"]);
     assertStringIncludes(cwd, folder.split(/[\\/]/).at(-1) ?? "");
   });
 });
 
-Deno.test("windows.ts gives deno.exe a folder for temporary files", async () => {
-  const text = "Deno.writeTextFileSync(Deno.makeTempFileSync(), 'x'); console.log('written');";
-  assertEquals((await output(tool(["eval", text]))).stdout, "written\n");
-});
-
-Deno.test({
-  name: "windows.ts needs no network and prints nothing of its own once all is cached",
-  ignore,
-  async fn() {
+wineTest(
+  "windows.ts needs no network and prints nothing of its own once all is cached",
+  async () => {
     assertEquals((await output(tool(["--version"]))).code, 0);
     await withProgram("", async (_path, folder) => {
       for (const name of ["bash", "mkfifo", "setsid", "unshare", "sudo", "wine", "wineserver"]) {
@@ -224,7 +208,7 @@ Deno.test({
       assertEquals(result, { code: 0, stdout: "ran\n", stderr: "" });
     });
   },
-});
+);
 
 async function which(name: string): Promise<string | undefined> {
   for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
@@ -233,19 +217,18 @@ async function which(name: string): Promise<string | undefined> {
   return undefined;
 }
 
-Deno.test({
-  name: "windows.ts leaves no process, mount or folder, even of programs left running",
-  ignore,
-  async fn() {
+wineTest(
+  "windows.ts leaves no process, mount or folder, even of programs left running",
+  async () => {
     const text = `if (Deno.args[0] === "child") setInterval(() => {}, 1000);
-      else {
-        const args = ["run", "--cached-only", import.meta.filename, "child"];
-        const stdio = { stdin: "null", stdout: "null", stderr: "null" };
-        new Deno.Command(Deno.execPath(), { args, ...stdio }).spawn().unref();
-        console.log("ready");
-        await new Response(Deno.stdin.readable).text();
-        Deno.exit(4);
-      }`;
+    else {
+      const args = ["run", "--cached-only", import.meta.filename, "child"];
+      const stdio = { stdin: "null", stdout: "null", stderr: "null" };
+      new Deno.Command(Deno.execPath(), { args, ...stdio }).spawn().unref();
+      console.log("ready");
+      await new Response(Deno.stdin.readable).text();
+      Deno.exit(4);
+    }`;
     await withProgram(text, async (path) => {
       await using running = await start(["run", "-A", path], "piped");
       const commands = running.started.map(({ command }) => command);
@@ -257,7 +240,7 @@ Deno.test({
       await assertNothingLeft(running);
     });
   },
-});
+);
 
 const HANDLES_SIGINT = `let count = 0;
   Deno.addSignalListener("SIGINT", () => {
@@ -268,85 +251,39 @@ const HANDLES_SIGINT = `let count = 0;
   console.log("ready");
   setInterval(() => {}, 1000);`;
 
-Deno.test({
-  name: "windows.ts passes SIGINT and SIGTERM on as Ctrl-C and leaves nothing",
-  ignore,
-  async fn() {
-    await withProgram(HANDLES_SIGINT, async (path) => {
-      for (const signal of ["SIGINT", "SIGTERM"] as const) {
-        await using running = await start(["run", path]);
-        running.child.kill(signal);
-        assertEquals([await running.next(), await running.next()], ["interrupted 1", "ending 1"]);
-        assertEquals((await running.child.status).code, 3);
-        await assertNothingLeft(running);
-      }
-    });
-  },
-});
-
-Deno.test({
-  name: "windows.ts passes the Ctrl-C of a terminal on once",
-  ignore,
-  async fn() {
-    await withProgram(HANDLES_SIGINT, async (path) => {
-      // A process group as a shell makes one for a job, told of a Ctrl-C as a terminal does it.
-      const child = new Deno.Command("setsid", {
-        args: [Deno.execPath(), "run", "-A", TOOL, "run", path],
-        stdin: "null",
-        stdout: "piped",
-        stderr: "inherit",
-      }).spawn();
-      const printed = lines(child.stdout);
-      assertMatch((await printed.next()).value ?? "", /^ready/);
-      await bash(`kill -INT -- -${child.pid}`);
-      const rest = (await Array.fromAsync(printed)).map((line) => line.trimEnd());
-      assertEquals(rest, ["interrupted 1", "ending 1"]);
-      assertEquals((await child.status).code, 3);
-    });
-  },
-});
-
-Deno.test({
-  name: "windows.ts ends with 128 and the signal if the program does not handle Ctrl-C",
-  ignore,
-  async fn() {
-    await withProgram("console.log('ready'); setInterval(() => {}, 1000);", async (path) => {
-      for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-        await using running = await start(["run", path]);
-        running.child.kill(signal);
-        assertEquals((await running.child.status).code, code);
-        await assertNothingLeft(running);
-      }
-    });
-  },
-});
-
-Deno.test({
-  name: "windows.ts ends a program that ignores Ctrl-C at the second one, and leaves nothing",
-  ignore,
-  async fn() {
-    const text = `Deno.addSignalListener("SIGINT", () => console.log("ignored"));
-      console.log("ready");
-      setInterval(() => {}, 1000);`;
-    await withProgram(text, async (path) => {
+wineTest("windows.ts passes SIGINT and SIGTERM on as Ctrl-C and leaves nothing", async () => {
+  await withProgram(HANDLES_SIGINT, async (path) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
       await using running = await start(["run", path]);
-      running.child.kill("SIGINT");
-      assertEquals(await running.next(), "ignored");
-      // Those that follow at once belong to the first.
-      const again = setInterval(() => running.child.kill("SIGINT"), 50);
-      const printed = await running.next();
-      clearInterval(again);
-      assertEquals(printed, undefined);
-      assertEquals((await running.child.status).code, 130);
+      running.child.kill(signal);
+      assertEquals([await running.next(), await running.next()], ["interrupted 1", "ending 1"]);
+      assertEquals((await running.child.status).code, 3);
       await assertNothingLeft(running);
-    });
-  },
+    }
+  });
 });
 
-Deno.test({
-  name: "windows.ts leaves nothing if it is killed, and the next run removes the folder",
-  ignore,
-  async fn() {
+wineTest("windows.ts passes the Ctrl-C of a terminal on once", async () => {
+  await withProgram(HANDLES_SIGINT, async (path) => {
+    // A process group as a shell makes one for a job, told of a Ctrl-C as a terminal does it.
+    const child = new Deno.Command("setsid", {
+      args: [Deno.execPath(), "run", "-A", TOOL, "run", path],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const printed = lines(child.stdout);
+    assertMatch((await printed.next()).value ?? "", /^ready/);
+    await bash(`kill -INT -- -${child.pid}`);
+    const rest = (await Array.fromAsync(printed)).map((line) => line.trimEnd());
+    assertEquals(rest, ["interrupted 1", "ending 1"]);
+    assertEquals((await child.status).code, 3);
+  });
+});
+
+wineTest(
+  "windows.ts leaves nothing if it is killed, and the next run removes the folder",
+  async () => {
     await withProgram("console.log('ready'); setInterval(() => {}, 1000);", async (path) => {
       await using running = await start(["run", path]);
       assertNotEquals(running.started.filter(({ command }) => command.includes("wineserver")), []);
@@ -360,7 +297,7 @@ Deno.test({
       await assertNothingLeft(running);
     });
   },
-});
+);
 
 /** Waits for what nobody announces. */
 async function until(condition: () => Promise<boolean>): Promise<void> {
@@ -371,71 +308,35 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
-Deno.test({
-  name: "windows.ts gives runs side by side pipe namespaces of their own",
-  ignore,
-  async fn() {
-    const text = String.raw`const kernel32 = Deno.dlopen("kernel32.dll", {
-        CreateNamedPipeW: {
-          parameters: ["buffer", "u32", "u32", "u32", "u32", "u32", "u32", "pointer"],
-          result: "pointer",
-        },
-        WaitNamedPipeW: { parameters: ["buffer", "u32"], result: "i32" },
-      });
-      const [name, role] = Deno.args;
-      const wide = Uint16Array.from("\\\\.\\pipe\\" + name + "\0", (c) => c.charCodeAt(0));
-      if (role === "server") kernel32.symbols.CreateNamedPipeW(wide, 3, 0, 1, 512, 512, 0, null);
-      console.log("ready");
-      console.log("found", kernel32.symbols.WaitNamedPipeW(wide, 1));
-      setInterval(() => {}, 1000);`;
-    await withProgram(text, async (path) => {
-      const name = crypto.randomUUID();
-      await using server = await start(["run", "-A", path, name, "server"]);
-      await using other = await start(["run", "-A", path, name, "other"]);
-      assertEquals([await server.next(), await other.next()], ["found 1", "found 0"]);
-      // The end of one is not the end of the other.
-      other.child.kill("SIGINT");
-      assertEquals((await other.child.status).code, 130);
-      assertEquals((await alive(server.started)).length, server.started.length);
+wineTest("windows.ts gives runs side by side pipe namespaces of their own", async () => {
+  const text = String.raw`const kernel32 = Deno.dlopen("kernel32.dll", {
+      CreateNamedPipeW: {
+        parameters: ["buffer", "u32", "u32", "u32", "u32", "u32", "u32", "pointer"],
+        result: "pointer",
+      },
+      WaitNamedPipeW: { parameters: ["buffer", "u32"], result: "i32" },
     });
-  },
-});
-
-Deno.test({
-  name: "windows.ts ends with 1 and the known versions for a version it does not know",
-  ignore,
-  async fn() {
-    const env = { WINDOWS_DENO_VERSION: "1.0.0" };
-    const { code, stderr } = await output(tool(["--version"], { env }));
-    assertEquals(code, 1);
-    assertMatch(stderr, /one of .*2\.9\.5/);
-  },
+    const [name, role] = Deno.args;
+    const wide = Uint16Array.from("\\\\.\\pipe\\" + name + "\0", (c) => c.charCodeAt(0));
+    if (role === "server") kernel32.symbols.CreateNamedPipeW(wide, 3, 0, 1, 512, 512, 0, null);
+    console.log("ready");
+    console.log("found", kernel32.symbols.WaitNamedPipeW(wide, 1));
+    setInterval(() => {}, 1000);`;
+  await withProgram(text, async (path) => {
+    const name = crypto.randomUUID();
+    await using server = await start(["run", "-A", path, name, "server"]);
+    await using other = await start(["run", "-A", path, name, "other"]);
+    assertEquals([await server.next(), await other.next()], ["found 1", "found 0"]);
+    // The end of one is not the end of the other.
+    other.child.kill("SIGINT");
+    assertEquals((await other.child.status).code, 130);
+    assertEquals((await alive(server.started)).length, server.started.length);
+  });
 });
 
 const MACHINE_WINES = ["/usr/lib/wine/wine64", "/opt/wine-stable", "/opt/wine-devel"];
 const HAS_WINE = !ignore && ((await Promise.all(MACHINE_WINES.map(exists))).includes(true) ||
   await which("wine") !== undefined);
-
-Deno.test({
-  name: "windows.ts ends with 1 and what to install without Wine and without root",
-  ignore: ignore || HAS_WINE,
-  async fn() {
-    await withProgram("", async (_path, folder) => {
-      await Deno.symlink(await which("mkfifo") ?? "", `${folder}/mkfifo`);
-      await Deno.symlink(await which("apt-get") ?? "/missing", `${folder}/apt-get`);
-      const nobody = [`${await which("unshare")}`, "--user", "--map-user=65534"];
-      const [program = "", ...args] = [...(Deno.uid() === 0 ? nobody : []), Deno.execPath()];
-      const { code, stderr } = await output(
-        new Deno.Command(program, {
-          args: [...args, "run", "-A", TOOL, "--version"],
-          env: { PATH: folder, NAMED_PIPE_CACHE: `${folder}/cache` },
-        }),
-      );
-      assertEquals(code, 1, stderr);
-      assertMatch(stderr, /Wine 10 or newer, which this machine does not have\. Install /);
-    });
-  },
-});
 
 /** A machine that has a Wine: the tool's own Debian, seen as the root of a namespace. */
 const MACHINE = `set -eu

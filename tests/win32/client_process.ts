@@ -1,32 +1,288 @@
 /**
- * The process of the raw Win32 client: takes commands as lines of JSON on stdin and answers on
- * stdout; the end of stdin ends it. See `client.ts` for what the commands mean.
+ * The process of the foreign client: takes calls as lines of JSON on stdin and answers on stdout;
+ * the end of stdin ends it. `client.ts` is its other end.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
-import {
-  type Answer,
-  type Command,
-  type Commands,
-  type LoadError,
-  type LoadOptions,
-  type LoadReport,
-  patternBytes,
-  patternMismatch,
-} from "./client.ts";
+import { type Pattern, patternBytes, patternMismatch } from "./pattern.ts";
 import * as raw from "./raw.ts";
-import { Code, type Handle, type Operation, Win32Error } from "./raw.ts";
+import { Code, type Handle, type OpenOptions, type Operation, Win32Error } from "./raw.ts";
+import { type Answer, type Call, fromJson, toJson } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-type Wire = Commands["write"][0]["payload"];
 
-interface Pipe {
-  handle: Handle;
-  overlapped: boolean;
+/** What to write: a string as UTF-8. */
+export type Payload = string | Bytes | Pattern;
+
+/** A time limit in milliseconds. Beyond it the call rejects with code 258. */
+export interface Limit {
+  /** @default {10_000} */
+  timeout?: number | undefined;
 }
+
+/** How to open. */
+export interface ClientOpenOptions extends Omit<OpenOptions, "overlapped"> {
+  /** How many milliseconds to go on with WaitNamedPipe while all instances are busy. @default {0} */
+  wait?: number | undefined;
+}
+
+/** How to read. */
+export interface ReadOptions extends Limit {
+  /** The size of the buffer. @default {65_536} */
+  size?: number | undefined;
+  /** Read on while Windows says ERROR_MORE_DATA. @default {false} */
+  whole?: boolean | undefined;
+}
+
+/** How to write. */
+export interface WriteOptions extends Limit {
+  /** How many times, each when the one before is over. @default {1} */
+  count?: number | undefined;
+}
+
+/** A load in a closed loop: each client writes its next message when it has the reply. */
+export interface LoadOptions {
+  path: string;
+  /** How many connections. */
+  clients: number;
+  /** Until each client has had so many. */
+  exchanges?: number | undefined;
+  /** Until the fastest client has had so many. */
+  fastest?: number | undefined;
+  /** How many requests of one client may be without a reply. @default {1} */
+  pipeline?: number | undefined;
+  /** Whether the reply has to equal the request, of 64 bytes. @default {true} */
+  echo?: boolean | undefined;
+  /** How long a reply may take, in milliseconds. @default {10_000} */
+  timeout?: number | undefined;
+}
+
+/** What became of one client of a load. */
+export interface LoadError {
+  client: number;
+  /** The code of Windows; 258 when no reply came; undefined when the reply was wrong. */
+  code: number | undefined;
+  message: string;
+}
+
+/** How a load went. */
+export interface LoadReport {
+  /** The exchanges of each client when the load was over. */
+  counts: number[];
+  errors: LoadError[];
+}
+
+/** Connect and leave, again and again, one after another. */
+export interface VisitOptions {
+  path: string;
+  rounds: number;
+  /** Written before leaving. */
+  write?: Payload | undefined;
+  /** How many milliseconds to wait for a free instance, each time. @default {5_000} */
+  wait?: number | undefined;
+}
+
+function bytesOf(payload: Payload): Bytes {
+  if (typeof payload === "string") return new TextEncoder().encode(payload);
+  return payload instanceof Uint8Array ? payload : patternBytes(payload);
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+// Operations, all of which signal one event
+
+const event = raw.createEvent();
+const waiting = new Map<Operation, { deadline: number; resolve: (isOver: boolean) => void }>();
+let watching = false;
+/** Loads that run. */
+let running = 0;
+
+/** Whether an operation ends in time. All that are over are told in rounds: nobody comes twice. */
+function ends(operation: Operation, timeout: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  waiting.set(operation, { deadline: performance.now() + timeout, resolve });
+  if (!watching) void watch();
+  return promise;
+}
+
+async function watch(): Promise<void> {
+  watching = true;
+  while (waiting.size > 0) {
+    raw.resetEvent(event);
+    if (!tell()) {
+      // A submission takes the signal of another operation back, so no wait is long. A load need
+      // not go through another thread, since the process has nothing else to do.
+      if (running > 0) raw.waitFor(event, 10);
+      else await raw.waitForLater(event, 20);
+    }
+    await nextTurn();
+  }
+  watching = false;
+}
+
+/** Whether there was anybody to tell. */
+function tell(): boolean {
+  const before = waiting.size;
+  const now = performance.now();
+  for (const [operation, { deadline, resolve }] of [...waiting]) {
+    if (!operation.done && now < deadline) continue;
+    waiting.delete(operation);
+    resolve(operation.done);
+  }
+  return waiting.size < before;
+}
+
+function timedOut(timeout: number): Win32Error {
+  return new Win32Error("WaitForSingleObject", Code.WAIT_TIMEOUT, `: not over in ${timeout} ms`);
+}
+
+/** What Windows says is expected. */
+function tolerating(code: number, call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    if (!(error instanceof Win32Error) || error.code !== code) throw error;
+  }
+}
+
+/** The outcome of an operation, which is cancelled when it takes too long. */
+async function outcome(operation: Operation, { timeout = 10_000 }: Limit): Promise<raw.Received> {
+  if (await ends(operation, timeout)) return operation.finish();
+  tolerating(Code.NOT_FOUND, () => operation.cancel());
+  await ends(operation, 5_000);
+  tolerating(Code.OPERATION_ABORTED, () => operation.finish());
+  throw timedOut(timeout);
+}
+
+async function readFrom(
+  handle: Handle,
+  { size = 65_536, whole = false, ...limit }: ReadOptions = {},
+): Promise<raw.Received> {
+  const parts: Bytes[] = [];
+  let part: raw.Received;
+  do {
+    part = await outcome(raw.startRead(handle, size, event), limit);
+    parts.push(part.bytes);
+  } while (whole && part.more);
+  return { bytes: await new Blob(parts).bytes(), more: part.more };
+}
+
+async function writeTo(handle: Handle, bytes: Bytes, limit: Limit = {}): Promise<void> {
+  const { length } = (await outcome(raw.startWrite(handle, bytes, event), limit)).bytes;
+  if (length !== bytes.length) throw new Error(`${length} of ${bytes.length} bytes written`);
+}
+
+/** Opens, and while all instances are busy waits for one; other calls go on meanwhile. */
+async function openWaiting(path: string, options: OpenOptions, wait: number): Promise<Handle> {
+  const end = performance.now() + wait;
+  while (true) {
+    try {
+      return raw.openPipe(path, { ...options, overlapped: true });
+    } catch (error) {
+      const busy = error instanceof Win32Error && error.code === Code.PIPE_BUSY;
+      if (!busy || performance.now() >= end) throw error;
+    }
+    tolerating(Code.SEM_TIMEOUT, () => raw.waitNamedPipe(path, 20));
+    await nextTurn();
+  }
+}
+
+/** Clients in a closed loop. */
+class Load {
+  readonly #options: LoadOptions;
+  readonly #received: number[];
+  readonly #errors: LoadError[] = [];
+  readonly #started = Promise.withResolvers<void>();
+  readonly report: Promise<LoadReport>;
+  /** What each client had when the load was over. */
+  #counts: number[] | undefined;
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    this.#received = Array(options.clients).fill(0);
+    this.report = this.#run();
+  }
+
+  /** When all have had a reply, or failed. */
+  get started(): Promise<void> {
+    return this.#started.promise;
+  }
+
+  stop(): void {
+    this.#counts ??= [...this.#received];
+  }
+
+  async #run(): Promise<LoadReport> {
+    const { path, clients } = this.#options;
+    const handles = new Map<number, Handle>();
+    for (let client = 0; client < clients; client++) {
+      await this.#noting(client, async () => {
+        handles.set(client, await openWaiting(path, { messageMode: true }, 5_000));
+      });
+    }
+    running++;
+    await Promise.all(
+      handles.entries().map(async ([client, handle]) => {
+        await this.#noting(client, () => this.#exchange(client, handle));
+        raw.closeHandle(handle);
+        this.#look(client);
+      }),
+    );
+    running--;
+    this.stop();
+    this.#started.resolve();
+    return { counts: this.#counts ?? [], errors: this.#errors };
+  }
+
+  async #exchange(client: number, handle: Handle): Promise<void> {
+    const { pipeline = 1, exchanges = Infinity, echo = true, ...limit } = this.#options;
+    const request = patternBytes({ length: 64, seed: client });
+    const expected = request.slice();
+    const stamp = (bytes: Bytes, number: number) => new DataView(bytes.buffer).setUint32(0, number);
+    for (let sent = 0, received = 0;; this.#look(client)) {
+      for (
+        ;
+        this.#counts === undefined && sent < Math.min(received + pipeline, exchanges);
+        sent++
+      ) {
+        stamp(request, sent);
+        await writeTo(handle, request, limit);
+      }
+      // What is under way when the load is over still ends in good order.
+      if (received === sent) return;
+      const reply = await readFrom(handle, limit);
+      stamp(expected, received);
+      if (echo && (reply.more || reply.bytes.some((byte, i) => byte !== expected[i]))) {
+        throw new Error(`Reply ${received} is wrong`);
+      }
+      this.#received[client] = ++received;
+    }
+  }
+
+  #look(client: number): void {
+    const { fastest = Infinity } = this.#options;
+    if ((this.#received[client] ?? 0) >= fastest) this.stop();
+    const failed = new Set(this.#errors.map(({ client }) => client));
+    if (this.#received.every((count, client) => count > 0 || failed.has(client))) {
+      this.#started.resolve();
+    }
+  }
+
+  async #noting(client: number, body: () => Promise<void>): Promise<void> {
+    try {
+      await body();
+    } catch (error) {
+      const code = error instanceof Win32Error ? error.code : undefined;
+      this.#errors.push({ client, code, message: String(error) });
+    }
+  }
+}
+
+// Calls
 
 /** Things that the other side knows by number. */
 class Table<T> {
@@ -51,526 +307,97 @@ class Table<T> {
   }
 }
 
-const pipes = new Table<Pipe>();
+const pipes = new Table<Handle>();
 const operations = new Table<Operation>();
 const loads = new Table<Load>();
 
-function fromWire(payload: Wire): Bytes {
-  if ("text" in payload) return new TextEncoder().encode(payload.text);
-  if ("base64" in payload) return new Uint8Array(Buffer.from(payload.base64, "base64"));
-  return patternBytes(payload.pattern);
-}
-
-function toBase64(bytes: Bytes): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
-}
-
-function toWire({ bytes, more }: raw.Received): { base64: string; more: boolean } {
-  return { base64: toBase64(bytes), more };
-}
-
-function overlappedHandle(number: number): Handle {
-  const { handle, overlapped } = pipes.get(number);
-  if (!overlapped) throw new Error("This needs an overlapped handle");
-  return handle;
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-/**
- * Waits for operations without blocking this thread, however many there are: all of them signal
- * one event. Since a submission clears it, every submission is followed by a look at all of them.
- */
-class Watch {
-  readonly event: Handle = raw.createEvent();
-  readonly #waiting = new Map<Operation, () => void>();
-  #parked = false;
-
-  /** Whether an operation that was submitted with {@linkcode event} ends in time. */
-  async ends(operation: Operation, milliseconds: number): Promise<boolean> {
-    this.look();
-    if (operation.done) return true;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, milliseconds);
-    this.#waiting.set(operation, resolve);
-    if (!this.#parked) this.#park();
-    await promise;
-    clearTimeout(timer);
-    this.#waiting.delete(operation);
-    return operation.done;
-  }
-
-  /** Wakes those whose operations are over: due after every submission. */
-  look(): void {
-    for (const [operation, resolve] of this.#waiting) {
-      if (operation.done) resolve();
-    }
-  }
-
-  async #park(): Promise<void> {
-    this.#parked = true;
-    while (this.#waiting.size > 0) {
-      await raw.waitForLater(this.event, 1_000);
-      // What ends after this signals again; what ended before is seen.
-      raw.resetEvent(this.event);
-      this.look();
-      // Lets those that are woken leave, and submit again.
-      await nextTurn();
-    }
-    this.#parked = false;
-  }
-}
-
-const watch = new Watch();
-
-function timedOut(milliseconds: number): Win32Error {
-  return new Win32Error(
-    "WaitForSingleObject",
-    Code.WAIT_TIMEOUT,
-    `: not over in ${milliseconds} ms`,
-  );
-}
-
-/** The outcome of an operation that is cancelled when it takes too long. */
-async function outcome(operation: Operation, milliseconds: number): Promise<raw.Outcome> {
-  if (await watch.ends(operation, milliseconds)) return operation.finish();
-  try {
-    operation.cancel();
-  } catch (error) {
-    if (!(error instanceof Win32Error) || error.code !== Code.NOT_FOUND) throw error;
-  }
-  await watch.ends(operation, 5_000);
-  try {
-    return operation.finish();
-  } catch (error) {
-    if (!(error instanceof Win32Error) || error.code !== Code.OPERATION_ABORTED) throw error;
-    throw timedOut(milliseconds);
-  }
-}
-
-/** The outcome of an operation that goes on when it takes too long. */
-async function finish(number: number, milliseconds = 10_000): Promise<raw.Outcome> {
-  const operation = operations.get(number);
-  if (!await watch.ends(operation, milliseconds)) throw timedOut(milliseconds);
-  operations.take(number);
-  return operation.finish();
-}
-
-function read(pipe: Pipe, size: number, milliseconds: number): Promise<raw.Received> {
-  if (!pipe.overlapped) return Promise.resolve(raw.read(pipe.handle, size));
-  return outcome(raw.startRead(pipe.handle, size, watch.event), milliseconds);
-}
-
-async function write(pipe: Pipe, bytes: Bytes, milliseconds: number): Promise<void> {
-  const written = pipe.overlapped
-    ? (await outcome(raw.startWrite(pipe.handle, bytes, watch.event), milliseconds)).length
-    : raw.write(pipe.handle, bytes);
-  if (written !== bytes.length) throw new Error(`${written} of ${bytes.length} bytes written`);
-}
-
-/** Opens, and while all instances are busy waits for one; other commands go on meanwhile. */
-async function openWaiting(
-  path: string,
-  options: raw.OpenOptions,
-  wait: number,
-): Promise<Handle> {
-  const end = performance.now() + wait;
-  while (true) {
-    try {
-      return raw.openPipe(path, options);
-    } catch (error) {
-      const busy = error instanceof Win32Error && error.code === Code.PIPE_BUSY;
-      if (!busy || performance.now() >= end) throw error;
-    }
-    try {
-      raw.waitNamedPipe(path, 20);
-    } catch (error) {
-      if (!(error instanceof Win32Error) || error.code !== Code.SEM_TIMEOUT) throw error;
-    }
-    await nextTurn();
-  }
-}
-
-/** One connection of a load. */
-class LoadClient {
-  readonly #handle: Handle;
-  readonly #event: Handle;
-  readonly #options: LoadOptions;
-  readonly #request: Bytes;
-  readonly #stamp: DataView | undefined;
-  readonly #expected: Bytes | undefined;
-  readonly #size: number;
-  #reading: Operation | undefined;
-  #writing: Operation | undefined;
-  sent = 0;
-  received = 0;
-
-  constructor(handle: Handle, event: Handle, options: LoadOptions, number: number) {
-    const { messageSize = 64, verify = "echo" } = options;
-    this.#handle = handle;
-    this.#event = event;
-    this.#options = options;
-    this.#request = patternBytes({ length: messageSize, seed: number });
-    if (messageSize >= 8) this.#stamp = new DataView(this.#request.buffer);
-    this.#stamp?.setUint32(0, number);
-    if (verify === "echo") this.#expected = this.#request.slice();
-    else if (verify !== "none") this.#expected = new TextEncoder().encode(verify.reply);
-    this.#size = Math.max(this.#expected?.length ?? 0, messageSize, 4_096);
-  }
-
-  /** Does all that can be done without waiting, at most one exchange; whether that was anything. */
-  step(sending: boolean): boolean {
-    let progress = false;
-    if (this.#writing?.done) {
-      const operation = this.#writing;
-      this.#writing = undefined;
-      operation.finish();
-      progress = true;
-    }
-    if (this.#reading?.done) {
-      const operation = this.#reading;
-      this.#reading = undefined;
-      const reply = operation.finish();
-      this.#verify(reply);
-      if (!reply.more) this.received++;
-      progress = true;
-    }
-    const { pipeline = 1, exchanges = Infinity } = this.#options;
-    const room = this.sent - this.received < pipeline && this.sent < exchanges;
-    if (sending && room && this.#writing === undefined) {
-      this.#stamp?.setUint32(4, this.sent);
-      // One that Windows has not taken yet still needs its bytes: only one is in flight.
-      this.#writing = raw.startWrite(this.#handle, this.#request, this.#event);
-      this.sent++;
-      progress = true;
-    }
-    if (this.#reading === undefined && this.received < this.sent) {
-      this.#reading = raw.startRead(this.#handle, this.#size, this.#event);
-      progress = true;
-    }
-    return progress;
-  }
-
-  #verify({ bytes, more }: raw.Outcome): void {
-    const expected = this.#expected;
-    if (expected === undefined) return;
-    const { verify = "echo" } = this.#options;
-    if (verify === "echo" && this.#stamp !== undefined) {
-      new DataView(expected.buffer).setUint32(4, this.received);
-    }
-    const equal = !more && bytes.length === expected.length &&
-      bytes.every((byte, i) => byte === expected[i]);
-    if (equal) return;
-    throw new Error(
-      `Reply ${this.received} is wrong: ${bytes.length} bytes instead of ${expected.length}` +
-        (more ? ", and more" : ""),
-    );
-  }
-
-  async close(): Promise<void> {
-    for (const operation of [this.#reading, this.#writing]) {
-      if (operation === undefined) continue;
-      try {
-        if (!operation.done) operation.cancel();
-      } catch {
-        // It has ended meanwhile.
-      }
-      while (!operation.done) await nextTurn();
-      try {
-        operation.finish();
-      } catch {
-        // Cancelled, or failed as the other one did.
-      }
-    }
-    raw.closeHandle(this.#handle);
-  }
-}
-
-/** Clients in a closed loop, all served in turn by one loop with one event. */
-class Load {
-  readonly #options: LoadOptions;
-  readonly #event = raw.createEvent();
-  readonly #clients = new Map<number, LoadClient>();
-  readonly #counts: number[];
-  readonly #errors: LoadError[] = [];
-  readonly #started = Promise.withResolvers<void>();
-  readonly report: Promise<LoadReport>;
-  #stopped = false;
-
-  constructor(options: LoadOptions) {
-    this.#options = options;
-    this.#counts = Array.from({ length: options.clients }, () => 0);
-    this.report = this.#run();
-    // It is told to who asks for the report.
-    this.report.catch((error) => this.#started.reject(error));
-  }
-
-  /** When all have had a reply, or failed. */
-  get started(): Promise<void> {
-    return this.#started.promise;
-  }
-
-  stop(): void {
-    this.#stopped = true;
-  }
-
-  async #run(): Promise<LoadReport> {
-    await this.#connect();
-    const begin = performance.now();
-    const { milliseconds = Infinity, timeout = 10_000 } = this.#options;
-    let turn = begin;
-    let lastProgress = begin;
-    let over: number | undefined;
-    while (true) {
-      const progress = this.#step(over === undefined);
-      const now = performance.now();
-      if (progress) lastProgress = now;
-      if (over === undefined && (this.#complete() || now - begin >= milliseconds)) {
-        over = now;
-        this.#count();
-      }
-      // What is under way may end, so that the clients leave in good order.
-      if (over !== undefined && (this.#quiet() || now - over >= 2_000)) break;
-      if (now - lastProgress >= timeout) {
-        const { exchanges = Infinity } = this.#options;
-        for (const [number, { received }] of this.#clients) {
-          if (received < exchanges) this.#failed(number, timedOut(timeout));
-        }
-        break;
-      }
-      const idle = !progress && !raw.waitFor(this.#event, 10);
-      // What ends after this signals again; the next step sees what ended before.
-      if (!progress && !idle) raw.resetEvent(this.#event);
-      if (idle || now - turn >= 20) {
-        await nextTurn();
-        turn = performance.now();
-      }
-    }
-    if (over === undefined) this.#count();
-    for (const client of this.#clients.values()) await client.close();
-    raw.closeHandle(this.#event);
-    this.#started.resolve();
-    return {
-      counts: this.#counts,
-      errors: this.#errors,
-      milliseconds: (over ?? performance.now()) - begin,
-    };
-  }
-
-  async #connect(): Promise<void> {
-    const { path, clients, wait = 5_000 } = this.#options;
-    for (let number = 0; number < clients; number++) {
-      try {
-        const handle = await openWaiting(path, { overlapped: true, messageMode: true }, wait);
-        this.#clients.set(number, new LoadClient(handle, this.#event, this.#options, number));
-      } catch (error) {
-        this.#failed(number, error);
-      }
-    }
-  }
-
-  #step(sending: boolean): boolean {
-    let progress = false;
-    let waiting = false;
-    for (const [number, client] of this.#clients) {
-      try {
-        if (client.step(sending)) progress = true;
-        if (client.received === 0) waiting = true;
-      } catch (error) {
-        progress = true;
-        this.#failed(number, error);
-        this.#counts[number] = client.received;
-        this.#clients.delete(number);
-        // Nothing waits for it; its operations end at once when cancelled.
-        void client.close();
-      }
-    }
-    if (!waiting) this.#started.resolve();
-    return progress;
-  }
-
-  #complete(): boolean {
-    const { exchanges = Infinity, fastest = Infinity } = this.#options;
-    if (this.#stopped || this.#clients.size === 0) return true;
-    let all = true;
-    for (const { received } of this.#clients.values()) {
-      if (received >= fastest) return true;
-      if (received < exchanges) all = false;
-    }
-    return all;
-  }
-
-  #quiet(): boolean {
-    for (const { sent, received } of this.#clients.values()) if (received < sent) return false;
-    return true;
-  }
-
-  #count(): void {
-    for (const [number, { received }] of this.#clients) this.#counts[number] = received;
-  }
-
-  #failed(client: number, error: unknown): void {
-    const code = error instanceof Win32Error ? error.code : undefined;
-    const message = error instanceof Error ? error.message : String(error);
-    this.#errors.push({ client, code, message });
-  }
-}
-
-type Handlers = {
-  [Name in keyof Commands]: (
-    parameters: Commands[Name][0],
-  ) => Commands[Name][1] | Promise<Commands[Name][1]>;
-};
-
-/** Each begins what it does before its first `await`: that keeps the order of the commands. */
-const handlers: Handlers = {
-  hello: () => ({ processId: Deno.pid }),
-  async open({ path, options: { wait = 0, overlapped = true, ...options } }) {
-    const handle = await openWaiting(path, { ...options, overlapped }, wait);
-    return { handle: pipes.add({ handle, overlapped }) };
+/** Each begins what it does before its first `await`: that keeps the order of the calls. */
+const functions = {
+  hello(): void {},
+  async open(path: string, { wait = 0, ...options }: ClientOpenOptions = {}): Promise<number> {
+    return pipes.add(await openWaiting(path, options, wait));
   },
-  adopt: ({ value, overlapped }) => ({
-    handle: pipes.add({ handle: BigInt(value), overlapped }),
-  }),
-  duplicate({ handle: number, processId }) {
-    const { handle } = pipes.get(number);
-    if (processId === undefined) return { value: String(raw.duplicateHandle(handle)) };
+  /** Takes over a handle that `duplicate` put into this process. */
+  adopt(handle: string): number {
+    return pipes.add(BigInt(handle));
+  },
+  duplicate(pipe: number, processId: number): string {
     const process = raw.openProcess(processId);
     try {
-      return { value: String(raw.duplicateHandle(handle, process)) };
+      return String(raw.duplicateHandle(pipes.get(pipe), process));
     } finally {
       raw.closeHandle(process);
     }
   },
-  close({ handle }) {
-    raw.closeHandle(pipes.take(handle).handle);
-    return null;
+  close(pipe: number): void {
+    raw.closeHandle(pipes.take(pipe));
   },
-  async read({ handle, size = 65_536, whole = false, timeout = 10_000 }) {
-    const pipe = pipes.get(handle);
-    const parts: Bytes[] = [];
-    let part: raw.Received;
-    do {
-      part = await read(pipe, size, timeout);
-      parts.push(part.bytes);
-    } while (whole && part.more);
-    return { base64: toBase64(new Uint8Array(Buffer.concat(parts))), more: part.more };
+  read(pipe: number, options?: ReadOptions): Promise<raw.Received> {
+    return readFrom(pipes.get(pipe), options);
   },
-  async readPattern({ handle, pattern, chunkSize, timeout = 10_000 }) {
-    const pipe = pipes.get(handle);
-    let messages = 0;
-    for (let offset = 0; offset < pattern.length;) {
-      const { bytes, more } = await read(pipe, chunkSize, timeout);
-      const wrong = patternMismatch(bytes, pattern.seed, offset);
-      if (wrong >= 0) throw new Error(`Byte ${wrong} of ${pattern.length} is wrong`);
-      offset += bytes.length;
-      if (offset > pattern.length) throw new Error(`More than ${pattern.length} bytes came`);
-      if (!more) messages++;
-    }
-    return { messages };
+  /** Whether the next message is a pattern. */
+  async readPattern(pipe: number, { length, seed }: Pattern): Promise<boolean> {
+    const { bytes } = await readFrom(pipes.get(pipe), { whole: true });
+    return bytes.length === length && patternMismatch(bytes, seed) === -1;
   },
-  async write({ handle, payload, count, timeout = 10_000 }) {
-    const pipe = pipes.get(handle);
-    const bytes = fromWire(payload);
-    for (let i = 0; i < count; i++) await write(pipe, bytes, timeout);
-    return null;
+  async write(pipe: number, payload: Payload, options: WriteOptions = {}): Promise<void> {
+    const bytes = bytesOf(payload);
+    for (let i = 0; i < (options.count ?? 1); i++) await writeTo(pipes.get(pipe), bytes, options);
   },
-  async transact({ handle: number, payload, size, timeout = 10_000 }) {
-    const { handle, overlapped } = pipes.get(number);
-    const request = fromWire(payload);
-    if (!overlapped) return toWire(raw.transact(handle, request, size));
-    return toWire(
-      await outcome(raw.startTransact(handle, request, size, watch.event), timeout),
-    );
+  startRead(pipe: number): number {
+    return operations.add(raw.startRead(pipes.get(pipe), 65_536, event));
   },
-  startRead: ({ handle, size }) => ({
-    operation: operations.add(raw.startRead(overlappedHandle(handle), size, watch.event)),
-  }),
-  startWrite: ({ handle, payload }) => ({
-    operation: operations.add(
-      raw.startWrite(overlappedHandle(handle), fromWire(payload), watch.event),
-    ),
-  }),
-  startTransact: ({ handle, payload, size }) => ({
-    operation: operations.add(
-      raw.startTransact(overlappedHandle(handle), fromWire(payload), size, watch.event),
-    ),
-  }),
-  finishRead: async ({ operation, timeout }) => toWire(await finish(operation, timeout)),
-  finishWrite: async ({ operation, timeout }) => {
-    const { length } = await finish(operation, timeout);
-    return { length };
+  startWrite(pipe: number, payload: Payload): number {
+    return operations.add(raw.startWrite(pipes.get(pipe), bytesOf(payload), event));
   },
-  cancel({ operation }) {
+  cancel(operation: number): void {
     operations.get(operation).cancel();
-    return null;
   },
-  peek({ handle, size }) {
-    const { bytes, available, left } = raw.peek(pipes.get(handle).handle, size);
-    return { base64: toBase64(bytes), available, left };
+  finish(operation: number): Promise<raw.Received> {
+    return outcome(operations.take(operation), {});
   },
-  setReadMode({ handle, mode }) {
-    raw.setReadMode(pipes.get(handle).handle, mode);
-    return null;
+  countInstances(pipe: number): number {
+    return raw.countInstances(pipes.get(pipe));
   },
-  state: ({ handle }) => raw.handleState(pipes.get(handle).handle),
-  info: ({ handle }) => raw.pipeInfo(pipes.get(handle).handle),
-  callNamedPipe: ({ path, payload, size, milliseconds }) =>
-    toWire(raw.callNamedPipe(path, fromWire(payload), size, milliseconds)),
-  waitNamedPipe({ path, milliseconds }) {
-    raw.waitNamedPipe(path, milliseconds);
-    return null;
-  },
-  async visit({ path, rounds, payload, wait = 5_000 }) {
-    const bytes = payload === undefined ? undefined : fromWire(payload);
+  /** Blocks the process. 0 milliseconds stand for the pipe's own default. */
+  waitNamedPipe: raw.waitNamedPipe,
+  async visit({ path, rounds, write, wait = 5_000 }: VisitOptions): Promise<void> {
+    const bytes = write === undefined ? undefined : bytesOf(write);
     for (let i = 0; i < rounds; i++) {
-      const handle = await openWaiting(path, { overlapped: true }, wait);
+      const handle = await openWaiting(path, {}, wait);
       try {
-        if (bytes !== undefined) await write({ handle, overlapped: true }, bytes, wait);
+        if (bytes !== undefined) await writeTo(handle, bytes);
       } finally {
         raw.closeHandle(handle);
       }
     }
-    return null;
   },
-  async startLoad(options) {
+  async startLoad(options: LoadOptions): Promise<number> {
     const load = new Load(options);
     await load.started;
-    return { load: loads.add(load) };
+    return loads.add(load);
   },
-  finishLoad({ load: number, stop }) {
-    const load = loads.get(number);
-    if (stop) load.stop();
-    return load.report;
+  finishLoad(load: number, stop: boolean): Promise<LoadReport> {
+    if (stop) loads.get(load).stop();
+    return loads.get(load).report;
   },
 };
 
+/** What the process does for whoever started it. */
+export type Functions = typeof functions;
+
 function answer(line: Answer): void {
-  const bytes = new TextEncoder().encode(JSON.stringify(line) + "\n");
+  const bytes = new TextEncoder().encode(toJson(line) + "\n");
   for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
 }
 
-function call<Name extends keyof Commands>(
-  { command, parameters }: Command<Name>,
-): Commands[Name][1] | Promise<Commands[Name][1]> {
-  return handlers[command](parameters);
-}
-
-async function obey(command: Command): Promise<void> {
-  const { id } = command;
+async function obey({ id, name, args }: Call): Promise<void> {
   try {
-    const value = call(command);
-    watch.look();
-    answer({ id, value: await value });
+    const call = functions[name] as (...args: unknown[]) => unknown;
+    answer({ id, value: await call(...args) });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof Win32Error) {
-      answer({ id, error: { message, code: error.code, call: error.call } });
-    } else {
-      answer({ id, error: { message } });
-    }
+    const { message } = error instanceof Error ? error : new Error(String(error));
+    answer({ id, message, ...(error instanceof Win32Error && { code: error.code }) });
   }
 }
 
@@ -580,7 +407,7 @@ if (import.meta.main) {
     const lines = text.split("\n");
     const rest = lines.pop() ?? "";
     for (const line of lines) {
-      void obey(JSON.parse(pieces.join("") + line));
+      void obey(fromJson(pieces.join("") + line));
       pieces = [];
     }
     pieces.push(rest);

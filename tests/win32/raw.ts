@@ -1,8 +1,8 @@
 /**
  * Windows' named pipes as they are, for tests: no loop, no policy, nothing of this module.
  *
- * Every function is one call of kernel32. What Windows refuses is thrown as {@linkcode Win32Error}.
- * ERROR_MORE_DATA and ERROR_PIPE_CONNECTED are not refusals: they come back as `code`.
+ * Every function is one call of kernel32. What Windows refuses is thrown as {@linkcode Win32Error};
+ * ERROR_MORE_DATA is no refusal.
  *
  * Import it from the files below `tests/windows` and from the client process only: it opens
  * kernel32 when it is loaded, so that no test is the one that opened it.
@@ -17,18 +17,15 @@ export const Code = {
   SUCCESS: 0,
   FILE_NOT_FOUND: 2,
   ACCESS_DENIED: 5,
-  INVALID_HANDLE: 6,
   INVALID_PARAMETER: 87,
   BROKEN_PIPE: 109,
   SEM_TIMEOUT: 121,
-  BAD_PIPE: 230,
   PIPE_BUSY: 231,
   NO_DATA: 232,
   PIPE_NOT_CONNECTED: 233,
   MORE_DATA: 234,
   /** What {@linkcode Operation.finish} throws when the operation is still in flight. */
   WAIT_TIMEOUT: 258,
-  PIPE_CONNECTED: 535,
   OPERATION_ABORTED: 995,
   IO_PENDING: 997,
   NOT_FOUND: 1168,
@@ -55,11 +52,8 @@ const FILE_FLAG_OVERLAPPED = 0x4000_0000;
 const SECURITY_SQOS_PRESENT = 0x0010_0000;
 const SECURITY_ANONYMOUS = 0x0000_0000;
 const SECURITY_IDENTIFICATION = 0x0001_0000;
-const FILE_FLAG_FIRST_PIPE_INSTANCE = 0x0008_0000;
 const PIPE_TYPE_MESSAGE = 4;
 const PIPE_READMODE_MESSAGE = 2;
-const PIPE_NOWAIT = 1;
-const PIPE_REJECT_REMOTE_CLIENTS = 8;
 const PROCESS_DUP_HANDLE = 0x40;
 const PROCESS_QUERY_INFORMATION = 0x400;
 const DUPLICATE_SAME_ACCESS = 2;
@@ -90,35 +84,12 @@ const { symbols: kernel32 } = Deno.dlopen("C:\\Windows\\System32\\kernel32.dll",
     parameters: ["usize", "buffer", "buffer", "usize", "usize", "usize", "u32"],
     result: "i32",
   },
-  // (hNamedPipe, lpFlags, lpOutBufferSize, lpInBufferSize, lpMaxInstances)
-  GetNamedPipeInfo: {
-    parameters: ["usize", "buffer", "buffer", "buffer", "buffer"],
-    result: "i32",
-  },
-  // (hNamedPipe, lpInBuffer, nInBufferSize, lpOutBuffer, nOutBufferSize, lpBytesRead, lpOverlapped)
-  TransactNamedPipe: {
-    parameters: ["usize", "buffer", "u32", "buffer", "u32", "buffer", "buffer"],
-    result: "i32",
-  },
-  // (lpNamedPipeName, lpInBuffer, nInBufferSize, lpOutBuffer, nOutBufferSize, lpBytesRead, nTimeOut)
-  CallNamedPipeW: {
-    parameters: ["buffer", "buffer", "u32", "buffer", "u32", "buffer", "u32"],
-    result: "i32",
-  },
-  // (hNamedPipe, lpBuffer, nBufferSize, lpBytesRead, lpTotalBytesAvail, lpBytesLeftThisMessage)
-  PeekNamedPipe: {
-    parameters: ["usize", "buffer", "u32", "buffer", "buffer", "buffer"],
-    result: "i32",
-  },
   // (lpName, dwOpenMode, dwPipeMode, nMaxInstances, nOutBufferSize, nInBufferSize, nDefaultTimeOut,
   // lpSecurityAttributes)
   CreateNamedPipeW: {
     parameters: ["buffer", "u32", "u32", "u32", "u32", "u32", "u32", "usize"],
     result: "usize",
   },
-  // (hNamedPipe, lpOverlapped)
-  ConnectNamedPipe: { parameters: ["usize", "buffer"], result: "i32" },
-  DisconnectNamedPipe: { parameters: ["usize"], result: "i32" },
   // (lpEventAttributes, bManualReset, bInitialState, lpName)
   CreateEventW: { parameters: ["usize", "i32", "i32", "usize"], result: "usize" },
   ResetEvent: { parameters: ["usize"], result: "i32" },
@@ -144,8 +115,6 @@ const { symbols: kernel32 } = Deno.dlopen("C:\\Windows\\System32\\kernel32.dll",
   GetProcessTimes: { parameters: ["usize", "buffer", "buffer", "buffer", "buffer"], result: "i32" },
   // (Process, ppsmemCounters, cb)
   K32GetProcessMemoryInfo: { parameters: ["usize", "buffer", "u32"], result: "i32" },
-  // (dwCtrlEvent, dwProcessGroupId)
-  GenerateConsoleCtrlEvent: { parameters: ["u32", "u32"], result: "i32" },
   // (hSourceProcessHandle, hSourceHandle, hTargetProcessHandle, lpTargetHandle, dwDesiredAccess,
   // bInheritHandle, dwOptions)
   DuplicateHandle: {
@@ -213,13 +182,11 @@ export function openPipe(path: string, options: OpenOptions = {}): Handle {
     (fixed ? SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION : 0);
   const handle = kernel32.CreateFileW(wide(path), desired >>> 0, 0, 0n, OPEN_EXISTING, flags, 0n);
   if (handle === INVALID_HANDLE_VALUE) throw lastError("CreateFileW", ` for ${path}`);
-  if (messageMode) {
-    try {
-      setReadMode(handle, "message");
-    } catch (error) {
-      closeHandle(handle);
-      throw error;
-    }
+  const mode = dword(PIPE_READMODE_MESSAGE);
+  if (messageMode && kernel32.SetNamedPipeHandleState(handle, mode, 0n, 0n) === 0) {
+    const error = lastError("SetNamedPipeHandleState");
+    closeHandle(handle);
+    throw error;
   }
   return handle;
 }
@@ -234,60 +201,14 @@ export function waitNamedPipe(path: string, milliseconds: number): void {
   check("WaitNamedPipeW", kernel32.WaitNamedPipeW(wide(path), milliseconds));
 }
 
-/** SetNamedPipeHandleState. */
-export function setReadMode(handle: Handle, mode: "byte" | "message"): void {
-  const flags = dword(mode === "message" ? PIPE_READMODE_MESSAGE : 0);
-  check(
-    "SetNamedPipeHandleState",
-    kernel32.SetNamedPipeHandleState(handle, flags, 0n, 0n),
-  );
-}
-
-/** What {@linkcode handleState} tells. */
-export interface HandleState {
-  readMode: "byte" | "message";
-  wait: boolean;
-  instances: number;
-}
-
-/** GetNamedPipeHandleStateW. */
-export function handleState(handle: Handle): HandleState {
-  const state = dword();
-  const instances = dword();
+/** GetNamedPipeHandleStateW: how many instances the pipe has. */
+export function countInstances(handle: Handle): number {
+  const count = dword();
   check(
     "GetNamedPipeHandleStateW",
-    kernel32.GetNamedPipeHandleStateW(handle, state, instances, 0n, 0n, 0n, 0),
+    kernel32.GetNamedPipeHandleStateW(handle, null, count, 0n, 0n, 0n, 0),
   );
-  return {
-    readMode: (at(state, 0) & PIPE_READMODE_MESSAGE) !== 0 ? "message" : "byte",
-    wait: (at(state, 0) & PIPE_NOWAIT) === 0,
-    instances: at(instances, 0),
-  };
-}
-
-/** What {@linkcode pipeInfo} tells. */
-export interface PipeInfo {
-  type: "byte" | "message";
-  end: "client" | "server";
-  outBufferSize: number;
-  inBufferSize: number;
-  maxInstances: number;
-}
-
-/** GetNamedPipeInfo. */
-export function pipeInfo(handle: Handle): PipeInfo {
-  const flags = dword();
-  const out = dword();
-  const into = dword();
-  const instances = dword();
-  check("GetNamedPipeInfo", kernel32.GetNamedPipeInfo(handle, flags, out, into, instances));
-  return {
-    type: (at(flags, 0) & PIPE_TYPE_MESSAGE) !== 0 ? "message" : "byte",
-    end: (at(flags, 0) & 1) !== 0 ? "server" : "client",
-    outBufferSize: at(out, 0),
-    inBufferSize: at(into, 0),
-    maxInstances: at(instances, 0),
-  };
+  return at(count, 0);
 }
 
 /** What was read; `more` is ERROR_MORE_DATA: the message goes on. */
@@ -296,19 +217,15 @@ export interface Received {
   more: boolean;
 }
 
-/** Whether a call that reads succeeded in full (false) or with ERROR_MORE_DATA (true). */
-function hasMore(call: string, result: number): boolean {
-  if (result !== 0) return false;
-  const code = kernel32.GetLastError();
-  if (code !== Code.MORE_DATA) throw new Win32Error(call, code);
-  return true;
-}
-
 /** ReadFile on a handle that is not overlapped: blocks until something can be read. */
 export function read(handle: Handle, size: number): Received {
   const buffer = new Uint8Array(size);
   const count = dword();
-  const more = hasMore("ReadFile", kernel32.ReadFile(handle, buffer, size, count, null));
+  const more = kernel32.ReadFile(handle, buffer, size, count, null) === 0;
+  if (more) {
+    const code = kernel32.GetLastError();
+    if (code !== Code.MORE_DATA) throw new Win32Error("ReadFile", code);
+  }
   return { bytes: buffer.subarray(0, at(count, 0)), more };
 }
 
@@ -319,117 +236,31 @@ export function write(handle: Handle, bytes: Uint8Array<ArrayBuffer>): number {
   return at(count, 0);
 }
 
-/** TransactNamedPipe on a handle that is not overlapped: blocks until the reply. */
-export function transact(
-  handle: Handle,
-  request: Uint8Array<ArrayBuffer>,
-  size: number,
-): Received {
-  const buffer = new Uint8Array(size);
-  const count = dword();
-  const more = hasMore(
-    "TransactNamedPipe",
-    kernel32.TransactNamedPipe(handle, request, request.length, buffer, size, count, null),
-  );
-  return { bytes: buffer.subarray(0, at(count, 0)), more };
-}
-
-/** CallNamedPipeW: open, transact, close; blocks until the reply. Its `more` is lost for good. */
-export function callNamedPipe(
-  path: string,
-  request: Uint8Array<ArrayBuffer>,
-  size: number,
-  milliseconds: number,
-): Received {
-  const buffer = new Uint8Array(size);
-  const count = dword();
-  const more = hasMore(
-    "CallNamedPipeW",
-    kernel32.CallNamedPipeW(
-      wide(path),
-      request,
-      request.length,
-      buffer,
-      size,
-      count,
-      milliseconds,
-    ),
-  );
-  return { bytes: buffer.subarray(0, at(count, 0)), more };
-}
-
-/** What {@linkcode peek} sees. */
-export interface Peeked {
-  bytes: Uint8Array<ArrayBuffer>;
-  /** lpTotalBytesAvail. */
-  available: number;
-  /** lpBytesLeftThisMessage: beyond `bytes`. */
-  left: number;
-}
-
-/** PeekNamedPipe. */
-export function peek(handle: Handle, size = 0): Peeked {
-  const buffer = new Uint8Array(size);
-  const count = dword();
-  const available = dword();
-  const left = dword();
-  check(
-    "PeekNamedPipe",
-    kernel32.PeekNamedPipe(handle, size === 0 ? null : buffer, size, count, available, left),
-  );
-  return {
-    bytes: buffer.subarray(0, at(count, 0)),
-    available: at(available, 0),
-    left: at(left, 0),
-  };
-}
-
 /** What {@linkcode createPipe} makes. */
 export interface CreateOptions {
   /** @default {"duplex"} */
-  access?: "duplex" | "inbound" | "outbound" | undefined;
-  /** @default {"message"} */
-  type?: "byte" | "message" | undefined;
-  /** @default {true} */
-  overlapped?: boolean | undefined;
-  /** FILE_FLAG_FIRST_PIPE_INSTANCE. @default {false} */
-  first?: boolean | undefined;
+  access?: "duplex" | "inbound" | undefined;
   /** nMaxInstances. @default {255} */
   maxInstances?: number | undefined;
-  /** The quota from server to client. @default {8192} */
-  outBufferSize?: number | undefined;
-  /** The quota from client to server. @default {8192} */
-  inBufferSize?: number | undefined;
-  /** nDefaultTimeOut. @default {5000} */
-  defaultTimeout?: number | undefined;
 }
 
-/** CreateNamedPipeW: one instance, its read mode that of its type. */
+/** CreateNamedPipeW: one instance in message mode. */
 export function createPipe(path: string, options: CreateOptions = {}): Handle {
-  const { access = "duplex", type = "message", overlapped = true, first = false } = options;
-  const { maxInstances = 255, outBufferSize = 8192, inBufferSize = 8192 } = options;
-  let mode = access === "duplex" ? 3 : access === "inbound" ? 1 : 2;
-  if (overlapped) mode |= FILE_FLAG_OVERLAPPED;
-  if (first) mode |= FILE_FLAG_FIRST_PIPE_INSTANCE;
-  const kind = PIPE_REJECT_REMOTE_CLIENTS |
-    (type === "message" ? PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE : 0);
+  const { access = "duplex", maxInstances = 255 } = options;
+  const mode = (access === "duplex" ? 3 : 1) | FILE_FLAG_OVERLAPPED;
+  const kind = PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE;
   const handle = kernel32.CreateNamedPipeW(
     wide(path),
     mode,
     kind,
     maxInstances,
-    outBufferSize,
-    inBufferSize,
-    options.defaultTimeout ?? 5000,
+    8192,
+    8192,
+    5000,
     0n,
   );
   if (handle === INVALID_HANDLE_VALUE) throw lastError("CreateNamedPipeW", ` for ${path}`);
   return handle;
-}
-
-/** DisconnectNamedPipe. */
-export function disconnectPipe(handle: Handle): void {
-  check("DisconnectNamedPipe", kernel32.DisconnectNamedPipe(handle));
 }
 
 /** CreateEventW: unnamed and manual-reset. */
@@ -461,20 +292,11 @@ export async function waitForLater(handle: Handle, milliseconds: number): Promis
   throw new Win32Error("WaitForSingleObject", Code.SUCCESS, ", reason unknown");
 }
 
-/** How an operation ended. */
-export interface Outcome {
-  /** ERROR_SUCCESS, ERROR_MORE_DATA or ERROR_PIPE_CONNECTED. */
-  code: number;
-  bytes: Uint8Array<ArrayBuffer>;
-  length: number;
-  more: boolean;
-}
-
-/** What is in flight, and the further memory of each: kept from being collected. */
-const inFlight = new Map<Operation, Uint8Array<ArrayBuffer> | undefined>();
+/** What is in flight: kept from being collected. */
+const inFlight = new Set<Operation>();
 
 /**
- * An overlapped operation: {@linkcode startRead} and the like make them.
+ * An overlapped operation: {@linkcode startRead} and {@linkcode startWrite} make them.
  *
  * What fails at once is thrown there, and no operation comes into being. One that is never
  * finished keeps its memory for ever, since Windows may still write to it.
@@ -488,21 +310,16 @@ export class Operation {
   readonly #internal = new Int32Array(this.#overlapped.buffer, 0, 1);
   readonly #event: Handle;
   #ownsEvent: boolean;
-  #code: number = Code.IO_PENDING;
 
   /**
-   * @param submit Makes the call and says what it returned.
    * @param event What to signal, if several operations share an event; they are then to be watched
    * by {@linkcode done}, since every submission clears it.
-   * @param also More memory that Windows uses meanwhile.
    */
   constructor(
-    call: string,
+    call: "ReadFile" | "WriteFile",
     handle: Handle,
     buffer: Uint8Array<ArrayBuffer>,
-    submit: (overlapped: BigUint64Array<ArrayBuffer>) => number,
-    event?: Handle,
-    also?: Uint8Array<ArrayBuffer>,
+    event: Handle | undefined,
   ) {
     this.#call = call;
     this.#handle = handle;
@@ -510,56 +327,35 @@ export class Operation {
     this.#ownsEvent = event === undefined;
     this.#event = event ?? createEvent();
     this.#overlapped[3] = this.#event;
-    // Windows does so itself; Wine does not for TransactNamedPipe.
-    Atomics.store(this.#internal, 0, STATUS_PENDING);
-    if (submit(this.#overlapped) !== 0) {
-      this.#code = Code.SUCCESS;
-      return;
+    if (kernel32[call](handle, buffer, buffer.length, null, this.#overlapped) === 0) {
+      const code = kernel32.GetLastError();
+      if (code !== Code.IO_PENDING && code !== Code.MORE_DATA) {
+        this.#release();
+        throw new Win32Error(call, code);
+      }
     }
-    const code = kernel32.GetLastError();
-    if (code === Code.IO_PENDING) {
-      inFlight.set(this, also);
-    } else if (code === Code.MORE_DATA || code === Code.PIPE_CONNECTED) {
-      this.#code = code;
-    } else {
-      this.#release();
-      throw new Win32Error(call, code);
-    }
+    inFlight.add(this);
   }
 
   /** Whether it is over, however it went. */
   get done(): boolean {
-    return this.#code !== Code.IO_PENDING || Atomics.load(this.#internal, 0) !== STATUS_PENDING;
-  }
-
-  /** Blocks this thread until it is over, or so long; whether it is over. Not for a shared event. */
-  wait(milliseconds: number): boolean {
-    if (!this.done) waitFor(this.#event, milliseconds);
-    return this.done;
+    return Atomics.load(this.#internal, 0) !== STATUS_PENDING;
   }
 
   /** GetOverlappedResult of an operation that is over. */
-  finish(): Outcome {
+  finish(): Received {
     if (!this.done) throw new Win32Error("GetOverlappedResult", Code.WAIT_TIMEOUT);
     const count = dword();
-    let code = this.#code;
-    if (code !== Code.PIPE_CONNECTED) {
-      const result = kernel32.GetOverlappedResult(this.#handle, this.#overlapped, count, 0);
-      code = result !== 0 ? Code.SUCCESS : kernel32.GetLastError();
-      this.#code = code;
-    }
+    const result = kernel32.GetOverlappedResult(this.#handle, this.#overlapped, count, 0);
+    const code = result !== 0 ? Code.SUCCESS : kernel32.GetLastError();
     this.#release();
-    if (code !== Code.SUCCESS && code !== Code.MORE_DATA && code !== Code.PIPE_CONNECTED) {
-      throw new Win32Error(this.#call, code);
-    }
-    const length = at(count, 0);
-    const bytes = this.#buffer.subarray(0, length);
-    return { code, bytes, length, more: code === Code.MORE_DATA };
+    if (code !== Code.SUCCESS && code !== Code.MORE_DATA) throw new Win32Error(this.#call, code);
+    return { bytes: this.#buffer.subarray(0, at(count, 0)), more: code === Code.MORE_DATA };
   }
 
-  /** Waits for the end on another thread, at most so long, and finishes it. Not for a shared event. */
-  async finished(milliseconds = 10_000): Promise<Outcome> {
-    if (!this.done) await waitForLater(this.#event, milliseconds);
+  /** Waits for the end on another thread, at most 10 s, and finishes it. Not for a shared event. */
+  async finished(): Promise<Received> {
+    if (!this.done) await waitForLater(this.#event, 10_000);
     return this.finish();
   }
 
@@ -576,29 +372,9 @@ export class Operation {
   }
 }
 
-const NOTHING = new Uint8Array(0);
-
-/** ConnectNamedPipe on an overlapped handle. */
-export function startConnect(handle: Handle, event?: Handle): Operation {
-  return new Operation(
-    "ConnectNamedPipe",
-    handle,
-    NOTHING,
-    (overlapped) => kernel32.ConnectNamedPipe(handle, overlapped),
-    event,
-  );
-}
-
 /** ReadFile on an overlapped handle. */
 export function startRead(handle: Handle, size: number, event?: Handle): Operation {
-  const buffer = new Uint8Array(size);
-  return new Operation(
-    "ReadFile",
-    handle,
-    buffer,
-    (overlapped) => kernel32.ReadFile(handle, buffer, size, null, overlapped),
-    event,
-  );
+  return new Operation("ReadFile", handle, new Uint8Array(size), event);
 }
 
 /** WriteFile on an overlapped handle. The bytes must stay as they are until it is over. */
@@ -607,45 +383,7 @@ export function startWrite(
   bytes: Uint8Array<ArrayBuffer>,
   event?: Handle,
 ): Operation {
-  return new Operation(
-    "WriteFile",
-    handle,
-    bytes,
-    (overlapped) => kernel32.WriteFile(handle, bytes, bytes.length, null, overlapped),
-    event,
-  );
-}
-
-/** TransactNamedPipe on an overlapped handle. */
-export function startTransact(
-  handle: Handle,
-  request: Uint8Array<ArrayBuffer>,
-  size: number,
-  event?: Handle,
-): Operation {
-  const buffer = new Uint8Array(size);
-  return new Operation(
-    "TransactNamedPipe",
-    handle,
-    buffer,
-    (overlapped) =>
-      kernel32.TransactNamedPipe(
-        handle,
-        request,
-        request.length,
-        buffer,
-        size,
-        null,
-        overlapped,
-      ),
-    event,
-    request,
-  );
-}
-
-/** CancelIoEx for everything in flight on a handle. */
-export function cancelAll(handle: Handle): void {
-  check("CancelIoEx", kernel32.CancelIoEx(handle, null));
+  return new Operation("WriteFile", handle, bytes, event);
 }
 
 /** OpenProcess: to look at another process, and to give it handles. */
@@ -726,15 +464,4 @@ export function privateBytes(process: Handle = kernel32.GetCurrentProcess()): nu
     kernel32.K32GetProcessMemoryInfo(process, counters, counters.byteLength),
   );
   return Number(counters[9]) || Number(counters[7]);
-}
-
-/** GenerateConsoleCtrlEvent. */
-export function generateConsoleCtrlEvent(
-  event: "ctrl-c" | "ctrl-break",
-  processGroup: number,
-): void {
-  check(
-    "GenerateConsoleCtrlEvent",
-    kernel32.GenerateConsoleCtrlEvent(event === "ctrl-c" ? 0 : 1, processGroup),
-  );
 }

@@ -1,17 +1,11 @@
 /** What goes wrong with real pipes: the class, the whole text and the cause of each error. */
 
-import {
-  assertEquals,
-  assertInstanceOf,
-  assertMatch,
-  assertRejects,
-  assertStrictEquals,
-} from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { call, connect, type Responder, serve, WindowsError } from "../../mod.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import * as raw from "../win32/raw.ts";
-import { newPath, within } from "./support.ts";
+import { newPath } from "./support.ts";
 
 const client = await startClient();
 
@@ -89,95 +83,4 @@ windowsTest("errors: a server that ends the connection rejects with BrokenPipe",
     code: 109,
     call: "ReadFile",
   });
-});
-
-windowsTest("errors: an answer to a client that left rejects with BrokenPipe", async () => {
-  const path = newPath();
-  const came = Promise.withResolvers<void>();
-  const answered = Promise.withResolvers<unknown>();
-  await using _server = serve({ path }, async (_request, exchange) => {
-    const left = new Promise<void>((resolve) => {
-      exchange.signal.addEventListener("abort", () => resolve(), { once: true });
-    });
-    came.resolve();
-    await left;
-    answered.resolve(await exchange.reply("too late").catch((error: unknown) => error));
-  });
-  const pipe = await client.open(path, { messageMode: true });
-  await pipe.write("question");
-  await within("the question", came.promise);
-  await pipe.close();
-  assertError(await within("the answer", answered.promise), path, {
-    Class: Deno.errors.BrokenPipe,
-    message: `Cannot answer a client of "${path}": the other end is closing (WriteFile, error 232)`,
-    code: 232,
-    call: "WriteFile",
-  });
-});
-
-windowsTest("errors: a connection that is closed rejects with Interrupted", async () => {
-  const path = newPath();
-  await using _server = serve({ path }, echo);
-  const conn = await connect({ path });
-  const waiting = assertRejects(() => conn.receive(), Deno.errors.Interrupted);
-  await conn[Symbol.asyncDispose]();
-  const text = `Cannot use the connection to "${path}": it is closed`;
-  assertEquals((await waiting).message, text);
-  const late = await assertRejects(() => conn.request("late"), Deno.errors.Interrupted);
-  assertEquals(late.message, text);
-});
-
-windowsTest("errors: a message that is too long rejects with InvalidData", async () => {
-  const path = newPath();
-  await using _server = serve({ path }, () => new Uint8Array(10_001));
-  for (const maxMessage of [100, 10_000]) {
-    const error = await assertRejects(
-      () => call(path, "message", { maxMessage }),
-      Deno.errors.InvalidData,
-    );
-    assertEquals(
-      error.message,
-      `Cannot read from "${path}": a message of 10001 bytes is longer than the limit of ` +
-        `${maxMessage}`,
-    );
-  }
-});
-
-windowsTest("errors: a limit of the server is TimedOut or Busy, and names itself", async () => {
-  const path = newPath();
-  const ends: unknown[] = [];
-  const both = Promise.withResolvers<void>();
-  await using _server = serve({
-    path,
-    idleTimeout: 1_000,
-    maxPerProcess: 1,
-    onDisconnect(_client, _reason, error) {
-      if (ends.push(error) === 2) both.resolve();
-    },
-  }, echo);
-  await using _silent = await client.open(path);
-  await using _second = await client.open(path);
-  await within("both ends", both.promise);
-  const [busy, late] = ends;
-  assertInstanceOf(busy, Deno.errors.Busy);
-  assertMatch(
-    busy.message,
-    /^Cannot admit a client of ".+": process \d+ has 1 connections already \(maxPerProcess\)$/,
-  );
-  assertInstanceOf(late, Deno.errors.TimedOut);
-  assertEquals(
-    late.message,
-    `Cannot go on with a client of "${path}": it sent no request within 1000 ms (idleTimeout)`,
-  );
-});
-
-windowsTest("errors: what is aborted rejects with the signal's own reason", async () => {
-  const path = newPath();
-  const reason = { any: "value" };
-  await using _server = serve({ path }, () => new Promise<void>(() => {}));
-  const controller = new AbortController();
-  const answer = call(path, "message", { signal: controller.signal })
-    .then(() => undefined, (error: unknown) => error);
-  controller.abort(reason);
-  assertStrictEquals(await within("the abort", answer), reason);
 });

@@ -8,7 +8,7 @@ import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Code } from "../win32/raw.ts";
 import { Program, type Ran, run, testProgram } from "./program.ts";
-import { newPath, rejectsWith, within } from "./support.ts";
+import { GONE, newPath, rejectsWith, within } from "./support.ts";
 
 const client = await startClient();
 const ROOT = new URL("../../", import.meta.url);
@@ -147,15 +147,13 @@ windowsTest("examples: named_pipe_server answers Microsoft's client, built for A
     await server.printed("listening");
     await using pipe = await open(path);
     for (const text of [MESSAGE, "and another"]) {
-      await pipe.write(`${text}\0`);
-      assertEquals((await pipe.read()).text, `${ANSWER}\0`);
+      assertEquals(await pipe.ask(`${text}\0`), `${ANSWER}\0`);
       await server.printed(`[0] ${text}`);
     }
     const others = [await open(path), await open(path), await open(path)];
     await rejectsWith(Code.PIPE_BUSY, client.open(path));
     for (const [i, other] of others.entries()) {
-      await other.write(`other ${i}\0`);
-      assertEquals((await other.read()).text, `${ANSWER}\0`);
+      assertEquals(await other.ask(`other ${i}\0`), `${ANSWER}\0`);
       await server.printed(`[${i + 1}] other ${i}`);
       await other.close();
     }
@@ -197,7 +195,7 @@ windowsTest("examples: echo_server echoes, and client prints what comes back", a
     await using pipe = await open(path);
     const message = { length: 100_000, seed: 1 };
     await pipe.write(message);
-    assertEquals(await pipe.readPattern(message), 1);
+    assert(await pipe.readPattern(message));
     await pipe.write("");
     assertEquals((await pipe.read()).bytes.length, 0);
     for (const permission of permissionsOf("client.ts")) {
@@ -208,6 +206,20 @@ windowsTest("examples: echo_server echoes, and client prints what comes back", a
     server.kill();
     assertEquals(lines((await server.ended).stdout), [`listening on ${path}`]);
   });
+});
+
+windowsTest("examples: echo_server keeps the limits that it is given", async () => {
+  const path = newPath();
+  await using server = new Program(
+    example("echo_server.ts", ["--allow-ffi"], "--max-request=10", "--max-instances=1", path),
+  );
+  await server.printed("listening");
+  await using pipe = await open(path);
+  assertEquals(await pipe.ask("0123456789"), "0123456789");
+  await rejectsWith(Code.PIPE_BUSY, client.open(path));
+  await pipe.write("0123456789+").catch(() => {});
+  await rejectsWith(GONE, pipe.read());
+  await server.complained("longer than the limit of 10");
 });
 
 windowsTest("examples: authenticated_server tells each caller about itself", async () => {

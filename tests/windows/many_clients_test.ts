@@ -1,12 +1,13 @@
 /** Many clients at once, and whether each of them gets its share. */
 
-import { assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { type PipeClient, type Responder, serve } from "../../mod.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
+import * as raw from "../win32/raw.ts";
 import { newPath, within } from "./support.ts";
 
 const client = await startClient();
@@ -60,7 +61,7 @@ windowsTest("300 clients at once are served over one wait, and leave no instance
   await within("the end of all connections", left.promise, 30_000);
   assertEquals(reasons, Array(CLIENTS).fill("client"));
   // The probe's own, and those that always listen.
-  assertEquals((await probe.state()).instances, 1 + INSTANCES);
+  assertEquals(await probe.countInstances(), 1 + INSTANCES);
   assertEquals(kernel.mostWaiting, 1);
   await probe.close();
   await server.shutdown();
@@ -82,3 +83,23 @@ for (const [when, responder] of Object.entries(responders)) {
     assertGreaterOrEqual(Math.min(...counts), 400);
   });
 }
+
+windowsTest("clients that always have more to ask are served in turn", async () => {
+  const CLIENTS = 4;
+  const REQUESTS = 50;
+  const path = newPath();
+  const counts: number[] = Array(CLIENTS).fill(0);
+  const all = Promise.withResolvers<void>();
+  await using _server = serve({ path, instances: CLIENTS }, ([number = -1]) => {
+    counts[number] = (counts[number] ?? 0) + 1;
+    assertLessOrEqual(Math.max(...counts) - Math.min(...counts), 1, `unfair: ${counts}`);
+    if (Math.min(...counts) === REQUESTS) all.resolve();
+  });
+  // The server has had no turn yet when all of this is written.
+  const handles = counts.map(() => raw.openPipe(path, { overlapped: true }));
+  for (const [i, handle] of handles.entries()) {
+    for (let n = 0; n < REQUESTS; n++) raw.startWrite(handle, new Uint8Array([i])).finish();
+  }
+  await within("all requests", all.promise);
+  for (const handle of handles) raw.closeHandle(handle);
+});

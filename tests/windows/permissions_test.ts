@@ -22,10 +22,8 @@ async function answersWith(permission: string): Promise<void> {
   ]);
   await program.printed("listening");
   await using pipe = await client.open(path, { messageMode: true });
-  await pipe.write("from outside");
-  assertEquals((await pipe.read()).text, "FROM OUTSIDE");
-  await pipe.write("stop");
-  assertEquals((await pipe.read()).text, "STOP");
+  assertEquals(await pipe.ask("from outside"), "FROM OUTSIDE");
+  assertEquals(await pipe.ask("stop"), "STOP");
   const { code, stdout, stderr } = await within("the end", program.ended);
   assertEquals([code, stdout.replaceAll("\r", ""), stderr], [0, PRINTED, ""]);
 }
@@ -48,8 +46,7 @@ windowsTest("permissions: kernel32.dll alone is enough where nobody asks about u
   ]);
   await program.printed("listening");
   await using pipe = await client.open(path, { messageMode: true });
-  await pipe.write("hello");
-  assertEquals((await pipe.read()).text, "hello");
+  assertEquals(await pipe.ask("hello"), "hello");
   const { code, stdout, stderr } = await within("the end", program.ended);
   assertEquals([code, stdout.replaceAll("\r", ""), stderr], [0, "listening\nfinished\n", ""]);
 });

@@ -11,9 +11,17 @@ import type { Advapi32 } from "../../ffi/advapi32.ts";
 import { type Kernel32, openKernel32 } from "../../ffi/kernel32.ts";
 import { WindowsKernel, type WindowsKernelOptions } from "../../ffi/windows_kernel.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
+import type { DisconnectReason, PipeClient } from "../../mod.ts";
 import type { Timer } from "../../src/kernel/kernel.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
-import { type Handle, Win32Error } from "../win32/raw.ts";
+import { Code, type Handle, Win32Error } from "../win32/raw.ts";
+
+/** What a client gets from a server that has sent it away. */
+export const GONE: readonly number[] = [
+  Code.BROKEN_PIPE,
+  Code.NO_DATA,
+  Code.PIPE_NOT_CONNECTED,
+];
 
 /** A name that nobody else has. */
 export function newPath(): string {
@@ -41,9 +49,28 @@ export async function within<T>(what: string, promise: Promise<T>, limit = 10_00
   }
 }
 
-/** SHA-256 as text. */
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+/** The ends of a server's connections, as `onDisconnect` tells them. */
+export class Ends {
+  readonly all: { id: number; reason: DisconnectReason; error: unknown }[] = [];
+  #waiting: { count: number; resolve: () => void } | undefined;
+
+  /** For `onDisconnect`. */
+  readonly note = ({ id }: PipeClient, reason: DisconnectReason, error?: unknown): void => {
+    this.all.push({ id, reason, error });
+    if (this.all.length === this.#waiting?.count) this.#waiting.resolve();
+  };
+
+  get reasons(): DisconnectReason[] {
+    return this.all.map(({ reason }) => reason);
+  }
+
+  /** Resolves when there have been so many. */
+  async reach(count: number): Promise<void> {
+    if (this.all.length >= count) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting = { count, resolve };
+    await within(`${count} ends of connections`, promise, 30_000);
+  }
 }
 
 /** The functions of kernel32 that a server calls. */

@@ -6,7 +6,6 @@ import {
   assertGreater,
   assertLess,
   assertNotEquals,
-  assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { type Kernel32, KERNEL32_PATH, openKernel32 } from "../../ffi/kernel32.ts";
@@ -17,6 +16,7 @@ import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { BELIEVED, type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { processHandleCount, waitFor } from "../win32/raw.ts";
+import { newPath } from "./support.ts";
 
 const { symbols: api } = Deno.dlopen(KERNEL32_PATH, {
   // (hObject, lpdwFlags)
@@ -27,34 +27,23 @@ const { symbols: api } = Deno.dlopen(KERNEL32_PATH, {
 
 type Symbols = Kernel32["symbols"];
 
-/** The real library with some functions replaced. */
-class Tapped {
+/**
+ * The real library with some functions replaced, which remembers events, and the OVERLAPPED of the
+ * last submission.
+ */
+class Watched {
   readonly library: Kernel32;
   readonly real: Symbols;
-  /** How often it was closed. */
-  closed = 0;
-
-  constructor(change: (real: Symbols) => Partial<Symbols>) {
-    const library = openKernel32();
-    this.real = library.symbols;
-    this.library = {
-      symbols: { ...library.symbols, ...change(library.symbols) },
-      close: () => {
-        this.closed++;
-        library.close();
-      },
-    };
-  }
-}
-
-/** A library that remembers events, and the OVERLAPPED of the last submission. */
-class Watched extends Tapped {
   readonly events: Handle[] = [];
   overlapped = 0n;
   buffer = 0n;
+  /** How often it was closed. */
+  closed = 0;
 
   constructor(change: (real: Symbols) => Partial<Symbols> = () => ({})) {
-    super((real) => ({
+    const library = openKernel32();
+    const real = library.symbols;
+    const watched: Partial<Symbols> = {
       CreateEventW: (...args) => {
         const event = real.CreateEventW(...args);
         this.events.push(event);
@@ -64,18 +53,23 @@ class Watched extends Tapped {
         this.overlapped = overlapped;
         return real.ConnectNamedPipe(handle, overlapped);
       },
-      ReadFile: (handle, buffer, size, read, overlapped) => {
-        this.overlapped = overlapped;
-        this.buffer = buffer;
-        return real.ReadFile(handle, buffer, size, read, overlapped);
+      ReadFile: (...args) => {
+        [, this.buffer, , , this.overlapped] = args;
+        return real.ReadFile(...args);
       },
-      WriteFile: (handle, buffer, size, written, overlapped) => {
-        this.overlapped = overlapped;
-        this.buffer = buffer;
-        return real.WriteFile(handle, buffer, size, written, overlapped);
+      WriteFile: (...args) => {
+        [, this.buffer, , , this.overlapped] = args;
+        return real.WriteFile(...args);
       },
-      ...change(real),
-    }));
+    };
+    this.real = real;
+    this.library = {
+      symbols: { ...real, ...watched, ...change(real) },
+      close: () => {
+        this.closed++;
+        library.close();
+      },
+    };
   }
 
   get wake(): Handle {
@@ -100,10 +94,6 @@ function words(...values: bigint[]): BigUint64Array<ArrayBuffer> {
   return new BigUint64Array(values);
 }
 
-function newPath(): string {
-  return `\\\\.\\pipe\\kernel-${crypto.randomUUID()}`;
-}
-
 /** The handle of nothing. */
 const BAD = 0x7ffff0n;
 
@@ -112,6 +102,12 @@ const CLIENT = 1;
 
 /** What is no matter here. */
 const NO_RIGHTS = { security: undefined, remote: false };
+
+class TestKernel extends WindowsKernel {
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
 
 /** A connection in message mode: the server has slot 0, the client slot 1. */
 class Pair {
@@ -134,6 +130,10 @@ class Pair {
     assertEquals(kernel.listen(server.handle, SERVER), Status.ALREADY_CONNECTED);
     this.server = server.handle;
     this.client = client.handle;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   close(): void {
@@ -229,13 +229,11 @@ windowsTest("WindowsKernel: the number of handles is what it was", () => {
 
 windowsTest("WindowsKernel: no handle is inheritable", () => {
   const watched = new Watched();
-  const kernel = new WindowsKernel({ kernel32: watched.library });
-  const pair = new Pair(kernel);
+  using kernel = new TestKernel({ kernel32: watched.library });
+  using pair = new Pair(kernel);
   for (const handle of [pair.server, pair.client, ...watched.events]) {
     assert(!isInheritable(handle));
   }
-  pair.close();
-  kernel.dispose();
 });
 
 windowsTest("WindowsKernel.dispose() closes the events and the library, once", () => {
@@ -304,8 +302,8 @@ windowsTest("WindowsKernel says NOT_SUBMITTED when there is none for an operatio
   const watched = new Watched((real) => ({
     VirtualAlloc: (...args) => enough ? real.VirtualAlloc(...args) : 0n,
   }));
-  const kernel = new WindowsKernel({ kernel32: watched.library });
-  const pair = new Pair(kernel);
+  using kernel = new TestKernel({ kernel32: watched.library });
+  using pair = new Pair(kernel);
   const before = kernel.memory;
   enough = false;
   assertEquals(kernel.read(pair.server, SERVER, 100_000), Status.NOT_SUBMITTED);
@@ -317,14 +315,12 @@ windowsTest("WindowsKernel says NOT_SUBMITTED when there is none for an operatio
   assertEquals(kernel.cancel(pair.server, Lane.IN, SERVER), Status.SUCCESS);
   kernel.release(SERVER);
   assertGreater(before.inUse, kernel.memory.inUse);
-  pair.close();
-  kernel.dispose();
 });
 
 windowsTest("WindowsKernel with decommit: memory that was given back cannot be touched", () => {
   const watched = new Watched();
-  const kernel = new WindowsKernel({ kernel32: watched.library, decommit: true });
-  const pair = new Pair(kernel);
+  using kernel = new TestKernel({ kernel32: watched.library, decommit: true });
+  using pair = new Pair(kernel);
   const seen = new Set<bigint>();
   for (const size of [10, 10, 10_000, 2_000_000]) {
     assertEquals(kernel.write(pair.client, CLIENT, bytes(10)), Status.SUCCESS);
@@ -336,8 +332,6 @@ windowsTest("WindowsKernel with decommit: memory that was given back cannot be t
     kernel.release(SERVER);
     assertEquals(memoryState(watched.buffer), MEM_RESERVE);
   }
-  pair.close();
-  kernel.dispose();
 });
 
 windowsTest(
@@ -376,8 +370,8 @@ windowsTest(
 );
 
 windowsTest("WindowsKernel.take() never reads beyond the memory of the slot", () => {
-  const kernel = new WindowsKernel();
-  const pair = new Pair(kernel);
+  using kernel = new TestKernel();
+  using pair = new Pair(kernel);
   const target = new Uint8Array(10_000).fill(7);
   kernel.take(SERVER, target);
   assert(target.every((byte) => byte === 7));
@@ -387,13 +381,11 @@ windowsTest("WindowsKernel.take() never reads beyond the memory of the slot", ()
   assertEquals(target.subarray(0, 100), bytes(100));
   assert(target.subarray(PAGE_SIZE).every((byte) => byte === 7));
   kernel.take(SERVER, new Uint8Array(0));
-  pair.close();
-  kernel.dispose();
 });
 
 windowsTest("WindowsKernel moves messages out of and into any memory that is not shared", () => {
-  const kernel = new WindowsKernel();
-  const pair = new Pair(kernel);
+  using kernel = new TestKernel();
+  using pair = new Pair(kernel);
   const memories = [
     () => new Uint8Array(100),
     () => new Uint8Array(300).subarray(111, 211),
@@ -408,15 +400,13 @@ windowsTest("WindowsKernel moves messages out of and into any memory that is not
     kernel.take(SERVER, target);
     assertEquals([...target], [...bytes(100)]);
   }
-  pair.close();
-  kernel.dispose();
 });
 
 // Statuses
 
 windowsTest("WindowsKernel calls nothing between a failure and GetLastError", () => {
   const log: string[] = [];
-  const tapped = new Tapped((real) =>
+  const tapped = new Watched((real) =>
     Object.fromEntries(
       Object.entries(real).map(([name, call]) => [name, (...args: never[]) => {
         log.push(name);
@@ -424,7 +414,7 @@ windowsTest("WindowsKernel calls nothing between a failure and GetLastError", ()
       }]),
     ) as Partial<Symbols>
   );
-  const kernel = new WindowsKernel({ kernel32: tapped.library });
+  using kernel = new TestKernel({ kernel32: tapped.library });
   const calls: [string, () => unknown][] = [
     ["ConnectNamedPipe", () => kernel.listen(BAD, 0)],
     ["ReadFile", () => kernel.read(BAD, 0, 10)],
@@ -456,12 +446,11 @@ windowsTest("WindowsKernel calls nothing between a failure and GetLastError", ()
     assertNotEquals(at, -1, name);
     assertEquals(log[at + 1], "GetLastError", name);
   }
-  kernel.dispose();
 });
 
 windowsTest("WindowsKernel: a failure without a reason is UNKNOWN, never a success", () => {
-  const tapped = new Tapped(() => ({ GetLastError: () => 0 }));
-  const kernel = new WindowsKernel({ kernel32: tapped.library });
+  const tapped = new Watched(() => ({ GetLastError: () => 0 }));
+  using kernel = new TestKernel({ kernel32: tapped.library });
   const pipe = { ...NO_RIGHTS, path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 };
   assertEquals(kernel.listen(BAD, 0), Status.UNKNOWN);
   assertEquals(kernel.read(BAD, 0, 10), Status.UNKNOWN);
@@ -475,7 +464,6 @@ windowsTest("WindowsKernel: a failure without a reason is UNKNOWN, never a succe
   assertEquals(kernel.create(pipe, false).status, Status.UNKNOWN);
   // Somebody may have it: only what is certainly not there is free.
   assert(kernel.exists(newPath()));
-  kernel.dispose();
 });
 
 windowsTest("WindowsKernel keeps the memory of a write in doubt until it is known", async () => {
@@ -486,8 +474,8 @@ windowsTest("WindowsKernel keeps the memory of a write in doubt until it is know
       return lost ? 0 : code;
     },
   }));
-  const kernel = new WindowsKernel({ kernel32: watched.library });
-  const pair = new Pair(kernel, 0);
+  using kernel = new TestKernel({ kernel32: watched.library });
+  using pair = new Pair(kernel, 0);
   assertEquals(kernel.write(pair.client, CLIENT, bytes(0)), Status.SUCCESS);
   const before = kernel.memory.inUse;
 
@@ -519,8 +507,6 @@ windowsTest("WindowsKernel keeps the memory of a write in doubt until it is know
   }
   kernel.release(CLIENT);
   assertEquals(kernel.memory.inUse, before - OVERLAPPED.size);
-  pair.close();
-  kernel.dispose();
 });
 
 windowsTest(
@@ -546,8 +532,8 @@ windowsTest(
 
 windowsTest("WindowsKernel.status() translates what an OVERLAPPED says as Windows does", () => {
   const watched = new Watched();
-  const kernel = new WindowsKernel({ kernel32: watched.library });
-  const pair = new Pair(kernel);
+  using kernel = new TestKernel({ kernel32: watched.library });
+  using pair = new Pair(kernel);
   const cases: [bigint, number][] = [
     [0x00000000n, Status.SUCCESS],
     [0x00000103n, Status.PENDING],
@@ -587,8 +573,6 @@ windowsTest("WindowsKernel.status() translates what an OVERLAPPED says as Window
       }
     }
   }
-  pair.close();
-  kernel.dispose();
 });
 
 windowsTest(
@@ -609,7 +593,7 @@ windowsTest(
 );
 
 windowsTest("WindowsKernel knows nothing of a slot that was never used", () => {
-  const kernel = new WindowsKernel();
+  using kernel = new TestKernel();
   for (const lane of [Lane.IN, Lane.OUT]) {
     assertEquals(kernel.status(lane, 7), Status.UNKNOWN);
     assertEquals(kernel.transferred(lane, 7), 0);
@@ -618,31 +602,19 @@ windowsTest("WindowsKernel knows nothing of a slot that was never used", () => {
     kernel.snapshot(lane);
   }
   kernel.release(7);
-  kernel.dispose();
-});
-
-windowsTest("WindowsKernel.exists() is true while all instances are busy", () => {
-  const kernel = new WindowsKernel();
-  const pair = new Pair(kernel);
-  assertEquals(kernel.open(pair.path).status, Status.BUSY);
-  assert(kernel.exists(pair.path));
-  pair.close();
-  assert(!kernel.exists(pair.path));
-  kernel.dispose();
 });
 
 windowsTest("WindowsKernel.write() refuses what WriteFile would cut off", () => {
-  const kernel = new WindowsKernel();
+  using kernel = new TestKernel();
   const huge = { byteLength: 2 ** 32 + 5 } as Uint8Array<ArrayBuffer>;
   assertEquals(kernel.write(1n, 0, huge), Status.INVALID_USER_BUFFER);
-  kernel.dispose();
 });
 
 // Signals
 
 windowsTest("WindowsKernel: all listens and reads share one event, all writes another", () => {
   const watched = new Watched();
-  const kernel = new WindowsKernel({ kernel32: watched.library });
+  using kernel = new TestKernel({ kernel32: watched.library });
   const hEvent = () => {
     const event = words(0n);
     watched.real.copyOut(event, watched.overlapped + BigInt(OVERLAPPED.hEvent), 8n);
@@ -657,7 +629,6 @@ windowsTest("WindowsKernel: all listens and reads share one event, all writes an
     assertEquals(hEvent(), watched.drained);
   }
   assertEquals(new Set(watched.events).size, 3);
-  kernel.dispose();
 });
 
 windowsTest(
@@ -697,8 +668,8 @@ windowsTest(
 
 windowsTest("WindowsKernel.wait() without `drained` is not for writes", async () => {
   const watched = new Watched();
-  const kernel = new WindowsKernel({ kernel32: watched.library });
-  const pair = new Pair(kernel);
+  using kernel = new TestKernel({ kernel32: watched.library });
+  using pair = new Pair(kernel);
   kernel.rearm(true);
   kernel.write(pair.client, CLIENT, bytes(1));
   assert(waitFor(watched.drained, 0));
@@ -714,8 +685,6 @@ windowsTest("WindowsKernel.wait() without `drained` is not for writes", async ()
   assert(await waiting);
   assertEquals(order, ["woken", "returned"]);
   assert(await kernel.wait(true));
-  pair.close();
-  kernel.dispose();
 });
 
 /** An array of one handle, the event of writes, in memory of the kernel. */
@@ -726,7 +695,7 @@ function nativeHandle(kernel: WindowsKernel, watched: Watched): bigint {
 
 windowsTest("WindowsKernel.waitStatus() takes no signal away", async () => {
   const watched = new Watched();
-  const kernel = new WindowsKernel({ kernel32: watched.library });
+  using kernel = new TestKernel({ kernel32: watched.library });
   assertEquals(kernel.waitStatus(false), Status.SUCCESS);
   kernel.wake();
   assertEquals(kernel.waitStatus(true), Status.SUCCESS);
@@ -734,7 +703,6 @@ windowsTest("WindowsKernel.waitStatus() takes no signal away", async () => {
   kernel.wake();
   assert(await kernel.wait(false));
   assert(!waitFor(watched.wake, 0));
-  kernel.dispose();
 });
 
 windowsTest("WindowsKernel.wait() that fails is false, and waitStatus() says why", async () => {
@@ -826,68 +794,11 @@ windowsTest("WindowsKernel.abandon() ends a wait that begins only afterwards", a
   watched.library.close();
 });
 
-// Permissions
-
-const EXCHANGE = `
-  import { WindowsKernel } from ${
-  JSON.stringify(new URL("../../ffi/windows_kernel.ts", import.meta.url).href)
-};
-  const kernel = new WindowsKernel();
-  const path = ${JSON.stringify(newPath())};
-  const spec = { path, readBufferSize: 4096, writeBufferSize: 4096, waitTimeout: 50 };
-  const server = kernel.create(spec, true);
-  const client = kernel.open(path);
-  const log = [kernel.keepMessages(client.handle), kernel.listen(server.handle, 0)];
-  log.push(kernel.read(server.handle, 0, 100));
-  kernel.rearm(true);
-  const waiting = kernel.wait(true);
-  log.push(kernel.write(client.handle, 1, new TextEncoder().encode("hello")));
-  log.push(await waiting);
-  kernel.snapshot(0);
-  log.push(kernel.seemsPending(0, 0), kernel.status(0, 0), kernel.transferred(0, 0));
-  const target = new Uint8Array(5);
-  kernel.take(0, target);
-  log.push(new TextDecoder().decode(target), kernel.peek(server.handle).left);
-  log.push(kernel.exists(path), kernel.disconnect(server.handle));
-  log.push(kernel.close(client.handle), kernel.close(server.handle));
-  kernel.dispose();
-  console.log(JSON.stringify(log));
-`;
-
-async function run(source: string, ...flags: string[]): Promise<{ out: string; error: string }> {
-  const file = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    await Deno.writeTextFile(file, source);
-    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--no-config", "--no-lock", "--no-check", ...flags, file],
-    }).output();
-    const decoder = new TextDecoder();
-    return { out: decoder.decode(stdout).trim(), error: decoder.decode(stderr) };
-  } finally {
-    await Deno.remove(file);
-  }
-}
-
-windowsTest("WindowsKernel works under a permission for kernel32.dll alone", async () => {
-  const { out, error } = await run(EXCHANGE, `--allow-ffi=${KERNEL32_PATH}`);
-  assertNotEquals(out, "", error);
-  assertEquals(JSON.parse(out), [0, 535, 997, 0, true, false, 0, 5, "hello", 0, true, 0, 0, 0]);
-});
-
-windowsTest("WindowsKernel() names the flags when the permission is missing", async () => {
-  for (const flags of [[], ["--allow-ffi=C:\\Windows\\System32\\user32.dll"]]) {
-    const { out, error } = await run(EXCHANGE, ...flags);
-    assertEquals(out, "");
-    assertStringIncludes(error, `--allow-ffi or --allow-ffi=${KERNEL32_PATH}`);
-    assertStringIncludes(error, "NotCapable");
-  }
-});
-
 // Measurements
 
 windowsTest("WindowsKernel.counters counts what was done", async () => {
-  const kernel = new WindowsKernel();
-  const pair = new Pair(kernel);
+  using kernel = new TestKernel();
+  using pair = new Pair(kernel);
   const before = kernel.counters;
   kernel.write(pair.client, CLIENT, bytes(50));
   kernel.read(pair.server, SERVER, 100);
@@ -901,6 +812,4 @@ windowsTest("WindowsKernel.counters counts what was done", async () => {
     bytesCopied: before.bytesCopied + 100,
     otherCalls: before.otherCalls + 1,
   });
-  pair.close();
-  kernel.dispose();
 });

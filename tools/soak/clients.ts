@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as pause } from "node:timers/promises";
 import { Buffer } from "node:buffer";
 import { call, connect, type PipeConn } from "../../mod.ts";
 import { LIMITS, WELL_BEHAVED } from "./limits.ts";
@@ -32,10 +33,6 @@ let going = false;
 let right = 0;
 let wrong = 0;
 const lost: string[] = [];
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 function size(random: Random): number {
   const most = random.next();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as pause } from "node:timers/promises";
 import { type Client, ClientGone, type ClientPipe, startClient } from "../../tests/win32/client.ts";
 import { Code, Win32Error } from "../../tests/win32/raw.ts";
 import { LIMITS } from "./limits.ts";
@@ -16,10 +17,6 @@ const ACTORS = 5;
 
 /** Longer than any limit that ends a connection. */
 const LONG = 2 * Math.max(LIMITS.idleTimeout, LIMITS.replyTimeout, LIMITS.responderTimeout);
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 /** Reads until the connection has ended. */
 async function readOn(pipe: ClientPipe): Promise<void> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as pause } from "node:timers/promises";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import type { DisconnectReason } from "../../src/server/end_reasons.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
@@ -40,10 +41,6 @@ export interface ServerState {
   readonly heapBytes: number;
   /** When it was shut down. */
   readonly report: ShutdownReport | undefined;
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Never answers: only the end of the connection ends it. */

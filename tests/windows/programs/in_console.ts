@@ -5,11 +5,11 @@
  * Arguments: the file, `ctrl-c` or `ctrl-break`, and those of the program.
  */
 
-import { generateConsoleCtrlEvent } from "../../win32/raw.ts";
-
 const { symbols: kernel32 } = Deno.dlopen("C:\\Windows\\System32\\kernel32.dll", {
   FreeConsole: { parameters: [], result: "i32" },
   AllocConsole: { parameters: [], result: "i32" },
+  // (dwCtrlEvent, dwProcessGroupId)
+  GenerateConsoleCtrlEvent: { parameters: ["u32", "u32"], result: "i32" },
   // (HandlerRoutine, Add)
   SetConsoleCtrlHandler: { parameters: ["usize", "i32"], result: "i32" },
 });
@@ -36,7 +36,7 @@ for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
   if (pressed || !stdout.includes("listening")) continue;
   pressed = true;
   // Group 0: every process of this console.
-  generateConsoleCtrlEvent(key === "ctrl-c" ? "ctrl-c" : "ctrl-break", 0);
+  kernel32.GenerateConsoleCtrlEvent(key === "ctrl-c" ? 0 : 1, 0);
 }
 const { code } = await child.status;
 await Deno.writeTextFile(file, JSON.stringify({ code, stdout, stderr: await stderr }));
