@@ -7,22 +7,6 @@
 /** Where Windows usually keeps its libraries: what errors advise to grant. */
 export const SYSTEM32 = "C:\\Windows\\System32\\";
 
-/** What was needed to begin at all could not be had. */
-export class KernelError extends Error {
-  /** The Windows function that failed. */
-  readonly call: string;
-  /** Its last error. */
-  readonly code: number;
-
-  /** Says which function failed, and with which last error. */
-  constructor(call: string, code: number) {
-    super(`${call} failed with error ${code}`);
-    this.name = "KernelError";
-    this.call = call;
-    this.code = code;
-  }
-}
-
 /**
  * One of Windows' own libraries.
  *

@@ -1,6 +1,5 @@
 /**
- * The layouts, constants and strings of the Windows API that this module uses, under the names that
- * Windows gives them.
+ * Layouts and constants of the Windows API, under their Windows names.
  *
  * @module
  */
@@ -176,10 +175,3 @@ export const MEM_DECOMMIT = 0x00004000;
 export const MEM_RELEASE = 0x00008000;
 /** Memory to read and write, and not to execute. */
 export const PAGE_READWRITE = 0x04;
-
-/** A string as Windows reads it: UTF-16, ended by a NUL. */
-export function wide(text: string): Uint16Array<ArrayBuffer> {
-  const units = new Uint16Array(text.length + 1);
-  for (let i = 0; i < text.length; i++) units[i] = text.charCodeAt(i);
-  return units;
-}
