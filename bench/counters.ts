@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { WindowsKernelCounters } from "../ffi/windows_kernel.ts";
+import type { Counters } from "../ffi/counters.ts";
 
 /** What it has done so far. */
-export interface Counted extends WindowsKernelCounters {
+export interface Counted extends Readonly<Counters> {
   /** Exchanges, without those that asked for this. */
   readonly exchanges: number;
   /** Calls of each function, if it counts them. */

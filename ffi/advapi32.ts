@@ -1,7 +1,7 @@
 /**
  * The functions of advapi32.dll that this module calls: users, tokens and security descriptors.
  *
- * What holds for the table of kernel32 holds for this one.
+ * The types of parameters follow the rules of kernel32.ts.
  *
  * @module
  */
@@ -9,16 +9,16 @@
 import { KERNEL32 } from "./kernel32.ts";
 import { Library, SYSTEM32 } from "./library.ts";
 
-/** The file. */
+/** The name of the library's file. */
 export const ADVAPI32 = "advapi32.dll";
 
-/** Where it usually is. */
+/** The usual path of the library's file. */
 export const ADVAPI32_PATH: string = SYSTEM32 + ADVAPI32;
 
-/** All that a program needs that asks about users and access rights. */
+/** The files that a program needs to ask about users and access rights. */
 export const BOTH_LIBRARIES: readonly string[] = [KERNEL32, ADVAPI32];
 
-/** The functions, as {@linkcode Deno.dlopen} wants them. */
+/** The functions, for {@linkcode Deno.dlopen}. */
 export const SYMBOLS = {
   /** @see {@link https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocesstoken} */
   OpenProcessToken: {
@@ -100,7 +100,7 @@ export const SYMBOLS = {
   },
 
   /**
-   * On a thread of Deno's pool: it may ask other machines. Its last error stays there.
+   * Runs on a thread of Deno's pool, since it may ask other machines. Its last error stays there.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupaccountsidw}
    */

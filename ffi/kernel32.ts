@@ -1,23 +1,23 @@
 /**
  * The functions of kernel32.dll that this module calls, and how the library is opened.
  *
- * Every address, handle and SIZE_T is a `usize` and must be passed as a `bigint`: one JavaScript
- * number in such a place takes the whole call off V8's fast path, and costs four times as much.
- * `buffer` is for memory that Windows touches only during the call. No parameter and no result is
- * a `pointer`, because turning one into a number needs the unscoped FFI permission.
+ * Every address, handle and SIZE_T is a `usize` and must be passed as a `bigint`: with a single
+ * JavaScript number in its place the whole call leaves V8's fast path and takes four times as long.
+ * `buffer` is for memory that Windows accesses only during the call. No parameter and no result is
+ * a `pointer`, because converting one to a number requires the FFI permission for all libraries.
  *
  * @module
  */
 
 import { Library, SYSTEM32 } from "./library.ts";
 
-/** The file. */
+/** The name of the library's file. */
 export const KERNEL32 = "kernel32.dll";
 
-/** Where it usually is. */
+/** The usual path of the library's file. */
 export const KERNEL32_PATH: string = SYSTEM32 + KERNEL32;
 
-/** The functions, as {@linkcode Deno.dlopen} wants them. */
+/** The functions, for {@linkcode Deno.dlopen}. */
 export const SYMBOLS = {
   /** @see {@link https://learn.microsoft.com/windows/win32/api/errhandlingapi/nf-errhandlingapi-getlasterror} */
   GetLastError: { parameters: [], result: "u32" },
@@ -219,7 +219,7 @@ export const SYMBOLS = {
   },
 
   /**
-   * The same function on a thread of Deno's pool. Its last error stays there, out of reach.
+   * WaitForMultipleObjects on a thread of Deno's pool. Its last error stays there, out of reach.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects}
    */
@@ -274,7 +274,7 @@ export const SYMBOLS = {
   },
 
   /**
-   * Out of native memory: the only way there under a scoped permission.
+   * Copies from native memory, for which a permission for single libraries leaves no other way.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/devnotes/rtlmovememory}
    */
@@ -289,7 +289,7 @@ export const SYMBOLS = {
   },
 
   /**
-   * Into native memory.
+   * Copies to native memory.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/devnotes/rtlmovememory}
    */
@@ -312,7 +312,7 @@ const library = new Library(KERNEL32, SYMBOLS);
 /**
  * Opens kernel32.dll.
  *
- * @param needed See {@linkcode Library.open}.
+ * @param needed See {@linkcode Library.open}. Default: kernel32.dll alone.
  * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
  */
 export function openKernel32(needed: readonly string[] = [KERNEL32]): Kernel32 {

@@ -1,5 +1,5 @@
 /**
- * From a last error to a status of the seam.
+ * Turns a last error into a status.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import { Status } from "../src/kernel/kernel.ts";
 
 /**
- * The status of a call that failed. The last error has to be taken in the same expression as the
- * call, as an argument of this: where a function begins, V8 may collect garbage or install code,
- * and what it calls for that may leave an error of its own.
+ * The status of a call that failed. Read the last error in the same expression as the call, as the
+ * argument of this function: on entering a function, V8 may collect garbage or install code, and the
+ * system calls that it makes for this may overwrite the last error.
  */
 export function failure(lastError: number): number {
   return lastError === 0 ? Status.UNKNOWN : lastError;

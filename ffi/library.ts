@@ -1,42 +1,26 @@
 /**
- * Opens a library of Windows under the narrowest permission that there is.
+ * Opens a Windows library with the narrowest permission possible.
  *
  * @module
  */
 
-/** Where Windows usually keeps its libraries: what errors advise to grant. */
+/** The usual folder of Windows' libraries, which error messages name. */
 export const SYSTEM32 = "C:\\Windows\\System32\\";
-
-/** What was needed to begin at all could not be had. */
-export class KernelError extends Error {
-  /** The Windows function that failed. */
-  readonly call: string;
-  /** Its last error. */
-  readonly code: number;
-
-  /** Says which function failed, and with which last error. */
-  constructor(call: string, code: number) {
-    super(`${call} failed with error ${code}`);
-    this.name = "KernelError";
-    this.call = call;
-    this.code = code;
-  }
-}
 
 /**
  * One of Windows' own libraries.
  *
- * Opening one takes about half a millisecond for each of its functions, more than all the rest of a
- * short program. So it is opened once, at import, if that can be done without asking anybody, and
- * stays open. Not later: a library that a test was the first to open would be a leak of that test.
- * Otherwise it is opened when it is needed, and closed by whoever needed it.
+ * Opening a library takes about half a millisecond for each of its functions, longer than everything
+ * else in a short program. So it is opened once, at import, if the permission is granted already,
+ * and stays open. Not later: a library that is first opened during a test would count as a leak of
+ * that test. Without the permission it is opened when it is needed, and closed after use.
  */
 export class Library<S extends Deno.ForeignLibraryInterface> {
   readonly #name: string;
   readonly #symbols: S;
   readonly #kept: Deno.DynamicLibrary<S> | undefined;
 
-  /** Opens it if this is Windows and the permission is there. Never throws, and never prompts. */
+  /** Opens it if this is Windows and the permission is granted. Never throws and never prompts. */
   constructor(name: string, symbols: S) {
     this.#name = name;
     this.#symbols = symbols;
@@ -44,11 +28,11 @@ export class Library<S extends Deno.ForeignLibraryInterface> {
   }
 
   /**
-   * The library, to be closed after use.
+   * The library, which the caller closes after use.
    *
-   * @param needed The files that the program needs in all: whoever lacks the permission for one is
-   *   told the flag that is enough for all.
-   * @throws {Deno.errors.NotCapable} If the FFI permission is missing, or was revoked.
+   * @param needed All files that the program needs: if the permission for one is missing, the error
+   *   names the flag that is enough for all.
+   * @throws {Deno.errors.NotCapable} If the FFI permission is missing or was revoked.
    */
   open(needed: readonly string[]): Deno.DynamicLibrary<S> {
     const file = grantedFile(this.#name);
@@ -68,20 +52,19 @@ export class Library<S extends Deno.ForeignLibraryInterface> {
       const { symbols } = Deno.dlopen(file, this.#symbols);
       return { symbols, close: () => {} };
     } catch {
-      // Whoever needs it is told why.
+      // open() tries again, and throws the reason.
       return undefined;
     }
   }
 }
 
 /**
- * What the loader may be given without asking for a permission, so that it finds Windows' own file.
+ * The name under which the loader finds Windows' own file, if the permission for it is granted.
  *
- * With the whole permission that is the bare name: both libraries are KnownDLLs, which the loader
- * takes from the system directory that Windows itself names, and from nowhere else. A path could lead
- * to a drive where Windows does not live, and anybody may have made the folder. With a permission
- * for single files, Deno would resolve a bare name against the working directory; then it is the
- * file that was granted by name, on whatever drive.
+ * With the full FFI permission that is the bare name: both libraries are KnownDLLs, which the loader
+ * takes from the system directory and from nowhere else. A path could name a drive without Windows,
+ * where anyone may have created the folder. With a permission for single files, Deno would resolve
+ * a bare name against the working directory; so it is the path that was granted, on any drive.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/dlls/dynamic-link-library-search-order}
  */

@@ -13,7 +13,7 @@ const SUBAUTHORITY_SIZE = 4;
 /** The bytes of the longest SID: 15 subauthorities. */
 export const MAX_SID_SIZE: number = HEADER_SIZE + 15 * SUBAUTHORITY_SIZE;
 
-/** The text of a SID, `S-1-…`; undefined if the bytes are none. */
+/** The text of a SID, `S-1-…`; undefined if the bytes are not a SID. */
 export function sidText(bytes: Uint8Array): string | undefined {
   const [revision, count = 0] = bytes;
   if (revision !== 1 || bytes.length < HEADER_SIZE + count * SUBAUTHORITY_SIZE) return undefined;
@@ -30,7 +30,7 @@ export function sidText(bytes: Uint8Array): string | undefined {
   return text;
 }
 
-/** The bytes of a SID, from its text; undefined if it is none. */
+/** The bytes of a SID; undefined if the text is not a SID. */
 export function sidBytes(text: string): Uint8Array<ArrayBuffer> | undefined {
   const match = /^S-1-(0x[0-9a-f]{1,12}|\d{1,10})((?:-\d{1,10}){0,15})$/i.exec(text);
   if (match === null) return undefined;
@@ -50,7 +50,7 @@ export function sidBytes(text: string): Uint8Array<ArrayBuffer> | undefined {
   return bytes;
 }
 
-/** The last number of a SID, which tells how much: of integrity, for example. */
+/** The last number of a SID, which is a level in some SIDs, such as those of integrity. */
 export function lastSubauthority(text: string): number {
   return Number(text.slice(text.lastIndexOf("-") + 1));
 }

@@ -1,18 +1,17 @@
 /**
- * The layouts, constants and strings of the Windows API that this module uses, under the names that
- * Windows gives them.
+ * Layouts and constants of the Windows API, under their Windows names.
  *
  * @module
  */
 
 /**
- * `OVERLAPPED` on 64-bit Windows. The union of Offset, OffsetHigh and Pointer at 16 stays zero:
- * a pipe has no position.
+ * `OVERLAPPED` on 64-bit Windows. The union of Offset, OffsetHigh and Pointer at 16 stays zero,
+ * since a pipe has no position.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-overlapped}
  */
 export const OVERLAPPED = {
-  /** `ULONG_PTR Internal`: the NTSTATUS, of which only the low 32 bits count. */
+  /** `ULONG_PTR Internal`: the NTSTATUS, in the low 32 bits. */
   Internal: 0,
   /** `ULONG_PTR InternalHigh`: the bytes transferred. */
   InternalHigh: 8,
@@ -23,8 +22,8 @@ export const OVERLAPPED = {
 } as const;
 
 /**
- * `SECURITY_ATTRIBUTES` on 64-bit Windows. bInheritHandle at 16 stays FALSE: a child must not keep
- * a pipe open.
+ * `SECURITY_ATTRIBUTES` on 64-bit Windows. bInheritHandle at 16 stays FALSE, so that no child
+ * process keeps a pipe open.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/api/wtypesbase/ns-wtypesbase-security_attributes}
  */
@@ -53,133 +52,126 @@ export const SECURITY_DESCRIPTOR = {
  * @see {@link https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-sid_and_attributes}
  */
 export const SID_AND_ATTRIBUTES = {
-  /** `PSID Sid`: an address further on in the same memory. */
+  /** `PSID Sid`: an address later in the same memory. */
   Sid: 0,
 } as const;
 
-/** What `GetCurrentProcess` returns, always: a handle that means the process itself. */
+/** What `GetCurrentProcess` always returns: a handle that stands for the calling process. */
 export const CURRENT_PROCESS = 0xffffffffffffffffn;
-/** What `GetCurrentThread` returns, always. */
+/** What `GetCurrentThread` always returns: a handle that stands for the calling thread. */
 export const CURRENT_THREAD = 0xfffffffffffffffen;
 
 /**
- * Allows to ask what a token says.
+ * The right to read a token.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/secauthz/access-rights-for-access-token-objects}
  */
 export const TOKEN_QUERY = 0x0008;
 /**
- * What to ask a token for.
+ * What to read from a token.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/api/winnt/ne-winnt-token_information_class}
  */
 export const TOKEN_INFORMATION_CLASS = {
   /** `TOKEN_USER` */
   TokenUser: 1,
-  /** `TOKEN_ELEVATION`: a DWORD, not 0 if elevated. */
+  /** `TOKEN_ELEVATION`: a DWORD, nonzero if elevated. */
   TokenElevation: 20,
   /** `TOKEN_MANDATORY_LABEL` */
   TokenIntegrityLevel: 25,
 } as const;
 
-/** The only revision of the text of security descriptors. */
+/** The only revision of SDDL. */
 export const SDDL_REVISION_1 = 1;
 /**
- * The owner of an object.
+ * The owner of an object, as a part of its security descriptor.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/secauthz/security-information}
  */
 export const OWNER_SECURITY_INFORMATION = 0x00000001;
 /** The access rights to an object. */
 export const DACL_SECURITY_INFORMATION = 0x00000004;
-/** The integrity that an object asks for. */
+/** The integrity level of an object. */
 export const LABEL_SECURITY_INFORMATION = 0x00000010;
 
-/** Microsoft's own words for a program that ends itself at once. */
+/** The exit code of a process that terminates itself because it cannot go on safely. */
 export const STATUS_FATAL_APP_EXIT = 0x40000015;
 
-/** The NTSTATUS of an operation in flight, and of one that failed synchronously. */
+/** The NTSTATUS in the OVERLAPPED of an operation in flight, or of one that failed synchronously. */
 export const STATUS_PENDING = 0x00000103;
 
-/** What a function that makes a handle returns instead of one, read as `usize`. */
+/** The `usize` that a function returns when it fails to create a handle. */
 export const INVALID_HANDLE_VALUE = 0xffffffffffffffffn;
 
 /**
- * Both directions.
+ * Both ends read and write.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-createnamedpipew}
  */
 export const PIPE_ACCESS_DUPLEX = 0x00000003;
-/** The name must not exist yet. */
+/** Fails if the name already exists. */
 export const FILE_FLAG_FIRST_PIPE_INSTANCE = 0x00080000;
-/** Without it, every operation blocks the thread, OVERLAPPED or not. */
+/** Without it every operation blocks the thread, even with an OVERLAPPED. */
 export const FILE_FLAG_OVERLAPPED = 0x40000000;
-/** What is written stays a message. */
+/** Each write is one message. */
 export const PIPE_TYPE_MESSAGE = 0x00000004;
-/** What is read is one message. */
+/** A read returns no more than one message. */
 export const PIPE_READMODE_MESSAGE = 0x00000002;
-/** Not the obsolete PIPE_NOWAIT. */
+/** The mode for overlapped I/O; its opposite, PIPE_NOWAIT, is obsolete. */
 export const PIPE_WAIT = 0x00000000;
-/** Belongs to the instance, not to the pipe: each one needs it. */
+/** Refuses clients of other machines. Holds for one instance, so each one needs it. */
 export const PIPE_REJECT_REMOTE_CLIENTS = 0x00000008;
-/** No limit. The limit of the first instance would hold for the life of the name. */
+/** No limit. A limit given with the first instance would hold as long as the name exists. */
 export const PIPE_UNLIMITED_INSTANCES = 255;
 
-/** The opposite: clients of other machines are taken. */
+/** The opposite of PIPE_REJECT_REMOTE_CLIENTS. */
 export const PIPE_ACCEPT_REMOTE_CLIENTS = 0x00000000;
 
-/** Enough to ask about a pipe, and for nothing else. */
+/** The right to ask about a pipe, and nothing more. */
 export const FILE_READ_ATTRIBUTES = 0x00000080;
 
 /**
- * One half of the access of a duplex client.
+ * The right to read. A client needs it and GENERIC_WRITE.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-createfilew}
  */
 export const GENERIC_READ = 0x80000000;
-/** The other half. */
+/** The right to write. */
 export const GENERIC_WRITE = 0x40000000;
-/** Opens only what exists. */
+/** Fails if the name does not exist. */
 export const OPEN_EXISTING = 3;
-/** The bits of SECURITY_IDENTIFICATION mean something. */
+/** Makes the other SECURITY_ flags take effect. */
 export const SECURITY_SQOS_PRESENT = 0x00100000;
-/** The server may learn who the client is, and not act in its name. */
+/** The server may learn who the client is, but not act with its rights. */
 export const SECURITY_IDENTIFICATION = 0x00010000;
-/** The identity is that of the moment in which a message is written, not that of the opening. */
+/** The server sees the identity that the client has when it writes, not when it opened the pipe. */
 export const SECURITY_CONTEXT_TRACKING = 0x00040000;
 
 /**
- * Does not wait.
+ * Returns at once.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-callnamedpipew}
  */
 export const NMPWAIT_NOWAIT = 0x00000001;
 
-/** A wait without end. */
+/** Waits without a time limit. */
 export const INFINITE = 0xffffffff;
-/** The wait ended because its time was over. */
+/** The time limit of the wait has passed. */
 export const WAIT_TIMEOUT = 258;
-/** The wait could not be done. */
+/** The wait failed. */
 export const WAIT_FAILED = 0xffffffff;
 
 /**
- * Takes memory for reserved addresses.
+ * Commits memory for reserved addresses.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualalloc}
  */
 export const MEM_COMMIT = 0x00001000;
-/** Takes addresses, and no memory. */
+/** Reserves addresses, without memory. */
 export const MEM_RESERVE = 0x00002000;
-/** Gives back memory, and keeps its addresses out of use. */
+/** Frees memory, and keeps its addresses reserved. */
 export const MEM_DECOMMIT = 0x00004000;
-/** Gives back a whole reservation. */
+/** Frees a whole reservation, addresses and memory. */
 export const MEM_RELEASE = 0x00008000;
-/** Memory to read and write, and not to execute. */
+/** Memory that can be read and written, but not executed. */
 export const PAGE_READWRITE = 0x04;
-
-/** A string as Windows reads it: UTF-16, ended by a NUL. */
-export function wide(text: string): Uint16Array<ArrayBuffer> {
-  const units = new Uint16Array(text.length + 1);
-  for (let i = 0; i < text.length; i++) units[i] = text.charCodeAt(i);
-  return units;
-}

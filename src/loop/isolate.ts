@@ -5,7 +5,7 @@
  * @module
  */
 
-import { KernelError } from "../../ffi/library.ts";
+import { KernelError } from "../../ffi/kernel_error.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { systemError } from "../kernel/errors.ts";
 import { WaitLoop } from "./wait_loop.ts";

@@ -1,15 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { KernelError } from "../../ffi/library.ts";
-import {
-  type Block,
-  blockSize,
-  CHUNK_SIZE,
-  KEPT_BYTES,
-  MAX_SLOTS,
-  type MemoryCalls,
-  PAGE_SIZE,
-  Slab,
-} from "../../ffi/slab.ts";
+import { KernelError } from "../../ffi/kernel_error.ts";
+import { type MemoryCalls, PAGE_SIZE } from "../../ffi/native_memory.ts";
+import { MAX_SLOTS, type OverlappedTable } from "../../ffi/overlapped_table.ts";
+import { type Block, blockSize, CHUNK_SIZE, KEPT_BYTES, Slab } from "../../ffi/slab.ts";
 import { MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, OVERLAPPED } from "../../ffi/structs.ts";
 
 const TABLES = 2 * MAX_SLOTS * OVERLAPPED.size;
@@ -85,13 +78,20 @@ function view(buffer: AllowSharedBufferSource | null): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-function newSlab(decommit = false): { memory: FakeMemory; slab: Slab } {
+/** A slab with the two tables of a kernel. */
+function newSlab(decommit = false): {
+  memory: FakeMemory;
+  slab: Slab;
+  inbound: OverlappedTable;
+  outbound: OverlappedTable;
+} {
   const memory = new FakeMemory();
-  return { memory, slab: new Slab(memory, ARRIVALS, DRAINED, decommit) };
+  const slab = new Slab(memory, decommit);
+  return { memory, slab, inbound: slab.newTable(ARRIVALS), outbound: slab.newTable(DRAINED) };
 }
 
-function take(slab: Slab, bytes: number): Block {
-  const block = slab.take(bytes);
+function allocate(slab: Slab, bytes: number): Block {
+  const block = slab.allocate(bytes);
   assert(block !== undefined);
   return block;
 }
@@ -113,27 +113,27 @@ Deno.test("blockSize() is a power of two from a page, and pages above what is ke
 });
 
 Deno.test("OverlappedTable commits page by page, at addresses that never move", () => {
-  const { slab, memory } = newSlab();
+  const { slab, memory, inbound } = newSlab();
   assertEquals(slab.usage, { reserved: TABLES, committed: 0, inUse: 0 });
-  const first = slab.arriving.use(0);
+  const first = inbound.acquire(0);
   assert(first !== undefined);
   assertEquals(slab.usage, { reserved: TABLES, committed: PAGE_SIZE, inUse: 32 });
-  assertEquals(slab.arriving.use(127), first + 127n * 32n);
+  assertEquals(inbound.acquire(127), first + 127n * 32n);
   assertEquals(slab.usage.committed, PAGE_SIZE);
-  assertEquals(slab.arriving.use(1000), first + 32000n);
+  assertEquals(inbound.acquire(1000), first + 32000n);
   assertEquals(slab.usage.committed, 8 * PAGE_SIZE);
-  assertEquals(slab.arriving.use(0), first);
-  assertEquals(slab.arriving.address(1000), first + 32000n);
-  slab.free();
+  assertEquals(inbound.acquire(0), first);
+  assertEquals(inbound.address(1000), first + 32000n);
+  slab.dispose();
   assertEquals(memory.regions.size, 0);
 });
 
 Deno.test("OverlappedTable zeroes every OVERLAPPED but its event", () => {
-  const { slab, memory } = newSlab();
-  for (const [table, event] of [[slab.arriving, ARRIVALS], [slab.draining, DRAINED]] as const) {
+  const { memory, inbound, outbound } = newSlab();
+  for (const [table, event] of [[inbound, ARRIVALS], [outbound, DRAINED]] as const) {
     for (const slot of [0, 127, 128, 300]) {
       const words = new BigUint64Array(4);
-      const address = table.use(slot);
+      const address = table.acquire(slot);
       assert(address !== undefined);
       memory.copyOut(words, address, 32n);
       assertEquals([...words], [0n, 0n, 0n, event]);
@@ -142,20 +142,19 @@ Deno.test("OverlappedTable zeroes every OVERLAPPED but its event", () => {
 });
 
 Deno.test("OverlappedTable.snapshot() shows every slot in use and copies no more", () => {
-  const { slab, memory } = newSlab();
-  const table = slab.arriving;
+  const { slab, memory, inbound: table } = newSlab();
   table.snapshot();
   assertEquals(table.snapshotBytes, 0);
-  const addresses = [0, 1, 200].map((slot) => table.use(slot) ?? 0n);
+  const addresses = [0, 1, 200].map((slot) => table.acquire(slot) ?? 0n);
   for (const address of addresses) memory.set(address, 0x103);
   table.snapshot();
   assertEquals(table.snapshotBytes, 201 * 32);
   assertEquals([0, 1, 2, 200].map((slot) => table.seemsPending(slot)), [true, true, false, true]);
   memory.set(addresses[1] ?? 0n, 0);
-  assert(table.seemsPending(1), "a picture does not change");
+  assert(table.seemsPending(1), "a snapshot does not change");
   table.snapshot();
   assert(!table.seemsPending(1));
-  table.use(1);
+  table.acquire(1);
   table.release(200);
   assertEquals(table.snapshotBytes, 2 * 32);
   table.release(0);
@@ -167,82 +166,88 @@ Deno.test("OverlappedTable.snapshot() shows every slot in use and copies no more
   assert(!table.seemsPending(MAX_SLOTS));
 });
 
-Deno.test("OverlappedTable.use() has no address when there is no memory for it", () => {
-  const { slab, memory } = newSlab();
-  assertEquals(slab.arriving.use(MAX_SLOTS), undefined);
-  assert(slab.arriving.use(MAX_SLOTS - 1) !== undefined);
+Deno.test("OverlappedTable.acquire() has no address when there is no memory for it", () => {
+  const { memory, inbound, outbound } = newSlab();
+  assertEquals(inbound.acquire(MAX_SLOTS), undefined);
+  assert(inbound.acquire(MAX_SLOTS - 1) !== undefined);
   memory.allowed = 0;
-  assertEquals(slab.draining.use(0), undefined);
+  assertEquals(outbound.acquire(0), undefined);
   memory.allowed = 1;
-  assert(slab.draining.use(0) !== undefined);
+  assert(outbound.acquire(0) !== undefined);
 });
 
-Deno.test("Slab() gives back what it has when it cannot have all", () => {
+Deno.test("Slab.newTable() throws when there are no addresses, and the slab frees the others", () => {
   for (const allowed of [0, 1]) {
     const memory = new FakeMemory();
+    const slab = new Slab(memory);
     memory.allowed = allowed;
-    const error = assertThrows(() => new Slab(memory, ARRIVALS, DRAINED), KernelError);
+    const error = assertThrows(
+      () => [ARRIVALS, DRAINED].map((event) => slab.newTable(event)),
+      KernelError,
+    );
     assertEquals([error.call, error.code], ["VirtualAlloc", 8]);
+    assertEquals(memory.regions.size, allowed);
+    slab.dispose();
     assertEquals(memory.regions.size, 0);
   }
 });
 
-Deno.test("Slab.take() carves pages from a chunk and gives none twice", () => {
+Deno.test("Slab.allocate() carves pages from a chunk and gives none twice", () => {
   const { slab } = newSlab();
-  const blocks = Array.from({ length: 100 }, () => take(slab, 1));
+  const blocks = Array.from({ length: 100 }, () => allocate(slab, 1));
   assertEquals(new Set(blocks.map((block) => block.address)).size, 100);
   assertEquals(slab.usage.committed, 7 * CHUNK_SIZE);
   assertEquals(slab.usage.inUse, 100 * PAGE_SIZE);
-  for (const block of blocks) slab.give(block);
+  for (const block of blocks) slab.free(block);
   assertEquals(slab.usage.inUse, 0);
   assertEquals(slab.usage.committed, 7 * CHUNK_SIZE);
 });
 
-Deno.test("Slab.give() keeps a bounded number of pages", () => {
+Deno.test("Slab.free() keeps a bounded number of pages", () => {
   const { slab, memory } = newSlab();
   for (let round = 0; round < 3; round++) {
-    const blocks = Array.from({ length: 3000 }, () => take(slab, 1));
+    const blocks = Array.from({ length: 3000 }, () => allocate(slab, 1));
     // Neither in the order in which they were taken, nor in its reverse.
-    for (let i = 0; i < 3000; i++) slab.give(blocks[i * 7 % 3000] as Block);
+    for (let i = 0; i < 3000; i++) slab.free(blocks[i * 7 % 3000] as Block);
     assertEquals(slab.usage, {
       reserved: TABLES + KEPT_BYTES,
       committed: KEPT_BYTES,
       inUse: 0,
     });
   }
-  slab.free();
+  slab.dispose();
   assertEquals(memory.regions.size, 0);
   assertEquals(slab.usage, { reserved: 0, committed: 0, inUse: 0 });
 });
 
-Deno.test("Slab.give() keeps a bounded number of larger blocks, and uses them again", () => {
+Deno.test("Slab.free() keeps a bounded number of larger blocks, and uses them again", () => {
   const { slab } = newSlab();
-  const large = take(slab, 65_536);
-  slab.give(large);
+  const large = allocate(slab, 65_536);
+  slab.free(large);
   assertEquals(slab.usage.committed, 65_536);
-  assertEquals(take(slab, 40_000).address, large.address);
-  slab.give(large);
-  const blocks = Array.from({ length: 100 }, () => take(slab, 65_536));
-  for (const block of blocks) slab.give(block);
+  assertEquals(allocate(slab, 40_000).address, large.address);
+  slab.free(large);
+  const blocks = Array.from({ length: 100 }, () => allocate(slab, 65_536));
+  for (const block of blocks) slab.free(block);
   assertEquals(slab.usage.committed, KEPT_BYTES);
-  slab.give(take(slab, KEPT_BYTES + 1));
+  slab.free(allocate(slab, KEPT_BYTES + 1));
   assertEquals(slab.usage.committed, KEPT_BYTES);
 });
 
-Deno.test("Slab.take() has no block when there is no memory for it", () => {
+Deno.test("Slab.allocate() has no block when there is no memory for it", () => {
   const { slab, memory } = newSlab();
   memory.allowed = 0;
-  assertEquals(slab.take(1), undefined);
-  assertEquals(slab.take(100_000), undefined);
+  assertEquals(slab.allocate(1), undefined);
+  assertEquals(slab.allocate(100_000), undefined);
   assertEquals(slab.usage, { reserved: TABLES, committed: 0, inUse: 0 });
 });
 
-Deno.test("Slab.free() gives back blocks in use", () => {
-  const { slab, memory } = newSlab();
-  take(slab, 1);
-  take(slab, 100_000);
-  slab.arriving.use(3);
-  slab.free();
+Deno.test("Slab.dispose() gives back blocks in use", () => {
+  const { slab, memory, inbound } = newSlab();
+  allocate(slab, 1);
+  allocate(slab, 100_000);
+  inbound.acquire(3);
+  slab.dispose();
   assertEquals(memory.regions.size, 0);
   assertEquals(slab.usage, { reserved: 0, committed: 0, inUse: 0 });
 });
@@ -252,17 +257,17 @@ Deno.test("Slab with decommit makes a block fault once it was given back, and ne
   const seen = new Set<bigint>();
   for (const bytes of [1, 10_000, 2_000_000]) {
     for (let i = 0; i < 20; i++) {
-      const block = take(slab, bytes);
+      const block = allocate(slab, bytes);
       assert(!seen.has(block.address));
       seen.add(block.address);
       memory.copyIn(block.address, new Uint8Array(8), 8n);
-      slab.give(block);
+      slab.free(block);
       assertThrows(() => memory.copyIn(block.address, new Uint8Array(8), 8n), Error, "fault");
     }
   }
   assertNotEquals(slab.usage.reserved, TABLES);
   assertEquals(slab.usage.inUse, 0);
-  slab.free();
+  slab.dispose();
   assertEquals(memory.regions.size, 0);
   assertEquals(slab.usage, { reserved: 0, committed: 0, inUse: 0 });
 });

@@ -5,8 +5,8 @@ import {
   GENERIC_WRITE,
   INVALID_HANDLE_VALUE,
   OVERLAPPED,
-  wide,
 } from "../../ffi/structs.ts";
+import { wide } from "../../ffi/wide_strings.ts";
 
 Deno.test("OVERLAPPED has the layout of 64-bit Windows", () => {
   assertEquals(OVERLAPPED, { Internal: 0, InternalHigh: 8, hEvent: 24, size: 32 });

@@ -9,8 +9,10 @@ import {
   assertThrows,
 } from "@std/assert";
 import { type Kernel32, KERNEL32_PATH, openKernel32 } from "../../ffi/kernel32.ts";
-import { KernelError } from "../../ffi/library.ts";
-import { CHUNK_SIZE, MAX_SLOTS, PAGE_SIZE } from "../../ffi/slab.ts";
+import { KernelError } from "../../ffi/kernel_error.ts";
+import { PAGE_SIZE } from "../../ffi/native_memory.ts";
+import { MAX_SLOTS } from "../../ffi/overlapped_table.ts";
+import { CHUNK_SIZE } from "../../ffi/slab.ts";
 import { INVALID_HANDLE_VALUE, OVERLAPPED } from "../../ffi/structs.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { BELIEVED, type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
