@@ -115,6 +115,9 @@ const BRIEF = "it is idle only within one call, in which it is told to listen or
 
 /** Why a pair does not come about in a history. */
 function reasonFor(state: State, event: string): string | undefined {
+  if (state.name === "identifying" && state.disconnected && event !== "identified") {
+    return "it takes a shortage at the first look at a client that has left: too rare to wait for";
+  }
   const listens = state.name === "connecting";
   switch (event) {
     case "crashed":
