@@ -34,7 +34,6 @@ reading unadmitted - D + partial         -> identifying asks rest D: identify
 reading READ D + ended                   -> over: clientDisconnected
 reading READ D + cancelled, finish       -> over: sessionFinished
 reading READ D + broken, evict           -> over: sessionEvicted
-reading READ D + turnBegan               -> same
 reading READ D + drain                   -> same: cancelRead
 
 identifying - - - + identified           -> answering none free: deliver
@@ -42,7 +41,8 @@ identifying - - disconnected + identified -> answering none disconnected: delive
 identifying - rest D + identified        -> reading known rest D: readRest
 identifying - rest D + identified (last) -> reading known rest D: readRest cancelRead
 identifying asks R D + identified        -> authorizing R D: authorize
-identifying W R D + message, partial   -> same: identify
+identifying W - D + message            -> same: identify
+identifying W rest D + partial         -> same: identify
 identifying W R D + drain              -> same
 identifying W R D + finish             -> over: sessionFinished
 identifying W R D + evict              -> over: sessionEvicted
@@ -73,7 +73,7 @@ answering none disconnected + finished (last)  -> over: forget sessionFinished
 answering reading disconnected + finished      -> reading known - disconnected: forget
 answering kept disconnected + finished         -> reading known - disconnected: forget redeliver
 
-answering A O + taken                    -> same
+answering A disconnected + taken         -> same
 answering none O + turnBegan             -> answering reading O: read
 answering none O + turnBegan (last)      -> same
 answering none O + drain                 -> same
@@ -82,7 +82,6 @@ answering none O + evict                 -> over: abort withdraw sessionEvicted
 
 answering reading O + message, partial   -> answering kept O: keep
 answering reading O + cancelled          -> answering none O
-answering reading O + turnBegan          -> same
 answering reading O + drain              -> same: cancelRead
 answering reading O + finish             -> over: abort withdraw sessionFinished
 answering reading O + evict              -> over: abort withdraw sessionEvicted
@@ -91,7 +90,7 @@ answering reading disconnected + ended, broken -> aborted: abort
 answering reading busy + ended           -> over: abort withdraw clientDisconnected
 answering reading busy + broken          -> over: abort withdraw sessionEvicted
 
-answering kept O + turnBegan, drain      -> same
+answering kept O + drain                 -> same
 answering kept O + finish                -> over: abort withdraw dropRequest sessionFinished
 answering kept O + evict                 -> over: abort withdraw dropRequest sessionEvicted
 
@@ -99,7 +98,7 @@ writing none + written                   -> reading known - -: read
 writing none + written (last)            -> over: sessionFinished
 writing none + unwritten                 -> reading known - disconnected: abort read
 writing none + unwritten (last)          -> over: abort sessionFinished
-writing none + turnBegan, drain          -> same
+writing none + drain                     -> same
 writing none + finish                    -> over: abort withdraw sessionFinished
 writing none + evict                     -> over: abort withdraw sessionEvicted
 
@@ -108,19 +107,18 @@ writing reading + unwritten              -> reading known - disconnected: abort
 writing reading + message, partial       -> writing kept: keep
 writing reading + ended                  -> over: abort clientDisconnected
 writing reading + cancelled              -> writing none
-writing reading + turnBegan              -> same
 writing reading + drain                  -> same: cancelRead
 writing reading + finish                 -> over: abort withdraw sessionFinished
 writing reading + broken, evict          -> over: abort withdraw sessionEvicted
 
 writing kept + written                   -> reading known - -: redeliver
 writing kept + unwritten                 -> reading known - disconnected: abort redeliver
-writing kept + turnBegan, drain          -> same
+writing kept + drain                     -> same
 writing kept + finish                    -> over: abort withdraw dropRequest sessionFinished
 writing kept + evict                     -> over: abort withdraw dropRequest sessionEvicted
 
 aborted + taken, finished                -> over: forget clientDisconnected
-aborted + turnBegan, drain               -> same
+aborted + drain                          -> same
 aborted + finish, evict                  -> over: withdraw sessionFinished
 
 over + message, partial                  -> same: dropRequest

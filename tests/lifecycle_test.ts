@@ -20,7 +20,8 @@ open + clientDisconnected        -> closing reuse: dropUnsent cancelOut limitWri
 open + sessionFinished           -> closing -: cancelIn limitWrite awaitQuiet
 open + sessionEvicted, crashed   -> closing -: dropUnsent EVICT
 
-closing R + connected, listenFailed, drain, finish, writeFailed  -> same
+closing - + connected, listenFailed     -> same
+closing R + drain, finish, writeFailed  -> same
 closing R + stop                 -> same: dropUnsent
 closing R + evict, crashed       -> closing -: dropUnsent EVICT
 closing reuse + quiet            -> idle: recycle

@@ -9,7 +9,8 @@
  * | authorizing | nothing                     | is known, and may be refused                       |
  * | answering   | a read ahead, a write, none | waits for the responder                            |
  * | writing     | a write, perhaps a read     | gets the last message of an answer                 |
- * | aborted     | nothing                     | has disconnected; its last exchange is not taken   |
+ * | aborted     | nothing                     | has disconnected, or sent what is unusable; its    |
+ * |             |                             | last exchange is not taken yet                     |
  * | over        | what is still to complete   | is the instance's concern                          |
  *
  * `who` says what is known of the client. One that is `"unknown"` is identified with its first
@@ -279,8 +280,6 @@ function fromReading(
     case "broken":
     case "evict":
       return to(OVER, "sessionEvicted");
-    case "turnBegan":
-      return to(state);
     case "drain":
       return to(state, "cancelRead");
     default:
@@ -300,8 +299,8 @@ function fromIdentifying(
       return rest ? readRest(disconnected, last) : deliver(disconnected);
     case "message":
     case "partial":
-      // After a shortage.
-      return to(state, "identify");
+      // It comes again after a shortage.
+      return rest === (event === "partial") ? to(state, "identify") : undefined;
     case "drain":
       return to(state);
     case "finish":
@@ -352,7 +351,7 @@ function fromAnswering(
       if (out === "disconnected") return undefined;
       return writes ? to(writing(ahead)) : next(ahead, false, last);
     case "taken":
-      return to(answering(ahead, out));
+      return out === "disconnected" ? to(answering(ahead, out)) : undefined;
     case "finished":
       return out === "disconnected" ? next(ahead, true, last, "forget") : undefined;
     case "written":
@@ -360,8 +359,8 @@ function fromAnswering(
     case "unwritten":
       return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;
     case "turnBegan":
-      if (ahead !== "none" || last) return to(answering(ahead, out));
-      return to(answering("reading", out), "read");
+      if (ahead !== "none") return undefined;
+      return last ? to(answering("none", out)) : to(answering("reading", out), "read");
     case "message":
     case "partial":
       return reads ? to(answering("kept", out), "keep") : undefined;
@@ -396,8 +395,6 @@ function fromWriting(
       return next(ahead, false, last);
     case "unwritten":
       return next(ahead, true, last, "abort");
-    case "turnBegan":
-      return to(writing(ahead));
     case "message":
     case "partial":
       return reads ? to(writing("kept"), "keep") : undefined;
@@ -423,7 +420,6 @@ function fromAborted(event: Event): Step | undefined {
     case "taken":
     case "finished":
       return to(OVER, "forget", "clientDisconnected");
-    case "turnBegan":
     case "drain":
       return to(ABORTED);
     case "finish":

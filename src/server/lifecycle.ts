@@ -178,6 +178,7 @@ function fromClosing(state: State, event: Event, reuse: boolean): Step<State, Co
     // A client that came although the listen was cancelled is closed with its instance.
     case "connected":
     case "listenFailed":
+      return reuse ? undefined : to(state);
     case "drain":
     case "finish":
     case "writeFailed":

@@ -90,22 +90,6 @@ export function impossible(state: State, event: string): string | undefined {
     case "stop":
     case "evict":
       return state.name === "idle" ? BRIEF : undefined;
-    case "connected":
-    case "listenFailed":
-      return state.name === "closing" && state.reuse ? "its client has come" : undefined;
-    case "turnBegan": {
-      const first = state.name === "answering" && state.ahead === "none" || state.name === "over";
-      return first ? undefined : "it comes once to an exchange, before anything is read ahead";
-    }
-    case "taken": {
-      const open = state.name === "answering" && state.out !== "disconnected";
-      return open ? "nothing depends on it before the exchange is aborted" : undefined;
-    }
-    case "message":
-    case "partial": {
-      const other = state.name === "identifying" && state.rest === (event === "message");
-      return other ? "what comes again after a shortage is what came" : undefined;
-    }
     default:
       return undefined;
   }
