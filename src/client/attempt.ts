@@ -8,7 +8,7 @@ import { isBelowPipe, systemError, timedOut } from "../kernel/errors.ts";
 import { type Handle, isEnd, isShortage, Status } from "../kernel/kernel.ts";
 import { Backoff } from "../loop/backoff.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
-import type { ClientSettings } from "../options/options.ts";
+import type { ClientSettings } from "../options/client_settings.ts";
 import type { OpenPipe } from "../pipe/connection.ts";
 
 /** The longest pause between two attempts to open a pipe, in milliseconds. */

@@ -5,7 +5,7 @@
  */
 
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
-import { callSettings } from "../options/options.ts";
+import { callSettings } from "../options/client_settings.ts";
 import { encodeMessage, type Message } from "../pipe/message.ts";
 import { type CallOptions, connectWith } from "./connect.ts";
 

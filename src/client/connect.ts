@@ -5,7 +5,7 @@
  */
 
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
-import { type ClientSettings, clientSettings } from "../options/options.ts";
+import { type ClientSettings, clientSettings } from "../options/client_settings.ts";
 import { ClientConnection, type PipeConn } from "../pipe/connection.ts";
 import { Attempt } from "./attempt.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LONGEST_MESSAGE } from "../options/options.ts";
+import { LONGEST_MESSAGE } from "../options/checks.ts";
 
 /**
  * A message: bytes as they are, or a string, which is sent as UTF-8. Bytes are those of a

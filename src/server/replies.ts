@@ -7,7 +7,7 @@
 
 import { Deadline } from "../loop/deadlines.ts";
 import { Status } from "../kernel/kernel.ts";
-import { LAST_WRITE_TIMEOUT } from "../options/options.ts";
+import { LAST_WRITE_TIMEOUT } from "../options/server_settings.ts";
 import { Outbox } from "../pipe/outbox.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
 import { DONE, rejected } from "./promises.ts";
