@@ -40,7 +40,7 @@
 export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/options/access.ts";
 export { call } from "./src/client/call.ts";
 export { type CallOptions, connect, type ConnectOptions } from "./src/client/connect.ts";
-export type { PipeConn } from "./src/pipe/connection.ts";
+export type { PipeConn } from "./src/pipe/pipe_conn.ts";
 export type { DisconnectReason } from "./src/server/end_reasons.ts";
 export { WindowsError, type WindowsErrorInit } from "./src/kernel/errors.ts";
 export type { ClientUser, PipeClient } from "./src/server/client.ts";

@@ -276,7 +276,7 @@ export class ExchangeSession implements Session {
     if (late && reader.begun) return;
     if (this.#postponed === undefined) return reader.cancel();
     this.#stopWaiting();
-    reader.finishCancelled();
+    reader.completeCancelled();
   }
 
   /**

@@ -136,9 +136,7 @@ export class Replies {
    * @returns How many there were.
    */
   drop(error: Error): number {
-    const dropped = this.#outbox.takeUnsent();
-    for (const reply of dropped) this.#drop(reply, error);
-    return dropped.length;
+    return this.#drop(this.#outbox.takeUnsent(), error);
   }
 
   /** The connection is to end: its last messages are waited for, but never for ever. */
@@ -157,22 +155,20 @@ export class Replies {
    */
   close(error: Error): number {
     this.#loop.deadlines.lift(this.#unread);
-    const head = this.#outbox.writing ? this.#outbox.take() : undefined;
-    if (head !== undefined) this.#drop(head, error);
-    return this.drop(error) + (head === undefined ? 0 : 1);
+    return this.#drop(this.#outbox.takeAll(), error);
   }
 
   #fail(status: number): void {
     const error = this.#connection.writeFailed(status);
-    const head = this.#outbox.take();
-    if (head !== undefined) this.#drop(head, error);
-    const dropped = this.drop(error) + (head === undefined ? 0 : 1);
-    this.#connection.unwritten(status, dropped);
+    this.#connection.unwritten(status, this.#drop(this.#outbox.takeAll(), error));
   }
 
-  #drop(reply: Reply, error: Error): void {
-    this.#unqueue(reply);
-    reply.end(error);
+  #drop(replies: readonly Reply[], error: Error): number {
+    for (const reply of replies) {
+      this.#unqueue(reply);
+      reply.end(error);
+    }
+    return replies.length;
   }
 
   #unqueue(reply: Reply): void {

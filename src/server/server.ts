@@ -162,7 +162,7 @@ export class Server implements LoopUser {
   /** Runs the user's abort listeners. */
   #tellDraining(): void {
     this.#context.drain.begin(
-      new Deno.errors.Interrupted(`Cannot go on for long: "${this.path}" is being shut down`),
+      new Deno.errors.Interrupted(`Cannot keep serving "${this.path}": it is being shut down`),
     );
   }
 
