@@ -14,30 +14,30 @@ import { Server } from "../server/server.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 
 /**
- * Listens on a named pipe and yields what clients ask, as exchanges to be answered.
+ * Listens on a named pipe and yields the requests of its clients, as exchanges to be answered.
  *
  * Each client has at most one open exchange; those of different clients are yielded side by side.
  * The pipe is a message pipe: a request is one message of a client, of any length up to
  * {@linkcode ExchangesOptions.maxRequest}, and empty messages are requests too. Clients of other
  * machines are refused, unless {@linkcode ExchangesOptions.remote} is set.
  *
- * Limits end the connection of the one client that exceeds them, and make room for the next:
- * `onDisconnect` is told which one, with an error that says more. `maxInstances` and `maxBuffered`
- * end no connection: they keep further clients, or further requests, out for a while.
+ * A client that exceeds a limit is disconnected, which makes room for the next: `onDisconnect` gets
+ * the reason, and an error that says more. `maxInstances` and `maxBuffered` disconnect no client:
+ * they make further clients, or further requests, wait.
  *
- * The instances come into being at the first `next()`. Leaving the loop ends the server: exchanges
- * that are not settled are dropped, and what is being written may take `replyTimeout` more, or
- * 10,000 ms if that is without end. The generator ends without an error when `signal` aborts, at
- * once: `await generator.return()` waits until everything is closed.
+ * The instances are created at the first `next()`. Leaving the loop ends the server: exchanges that
+ * are not settled are dropped, and a message that is being written may take `replyTimeout` more, or
+ * 10,000 ms if that is `Infinity`. When `signal` aborts, the generator ends at once and without an
+ * error; `await generator.return()` waits until everything is closed.
  *
- * All pipes of a thread of JavaScript share one wait on one thread of Deno's pool for blocking
- * calls. Blocking calls of your own that fill the pool delay that wait.
+ * All pipes of a JavaScript thread share one wait, on one thread of Deno's pool for blocking calls.
+ * Blocking calls of your own that fill the pool delay that wait.
  *
  * When a `Worker` is ended with `terminate()`, nothing can be closed: its instances stay until the
- * process ends, and clients that they take are never answered. Shut the server down first.
+ * process ends, and clients that connect to them are never answered. Shut the server down first.
  *
- * @param options The name, and what may be changed.
- * @returns An async generator that nothing but iterating starts.
+ * @param options The name of the pipe, and settings that have defaults.
+ * @returns An async generator, which listens only once it is iterated.
  * @throws {TypeError} If the name cannot be used or an option has a wrong type; from `next()`, if
  *   `access.sddl` is no security descriptor.
  * @throws {RangeError} If a number is out of its range.
@@ -46,11 +46,10 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
  *   second is not needed with `access: "system-default"` and no `authorize`.
  * @throws {Deno.errors.AddrInUse} From `next()`, if there is a pipe of this name; the message tells
- *   whose, where Windows does.
+ *   whose, if Windows tells it.
  * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed, or
  *   `access.sddl` keeps this user from creating more than one instance.
- * @throws {WindowsError} From `next()`, if something else prevents listening, or if it cannot go
- *   on.
+ * @throws {WindowsError} From `next()`, if something else prevents listening, now or later.
  *
  * @example An echo server
  * ```ts
@@ -132,7 +131,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
 
   async return(): Promise<Result> {
     this.#stop();
-    // Whether the server could go on does not matter to one who does not want it any more.
+    // How the server ended does not matter to a program that has stopped it.
     await this.#server?.finished.catch(() => {});
     return { done: true, value: undefined };
   }
