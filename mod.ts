@@ -40,12 +40,13 @@
 export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/options/access.ts";
 export { call } from "./src/client/call.ts";
 export { type CallOptions, connect, type ConnectOptions } from "./src/client/connect.ts";
-export type { PipeConn } from "./src/pipe/connection.ts";
+export type { PipeConn } from "./src/pipe/pipe_conn.ts";
 export type { DisconnectReason } from "./src/server/end_reasons.ts";
 export { WindowsError, type WindowsErrorInit } from "./src/kernel/errors.ts";
 export type { ClientUser, PipeClient } from "./src/server/client.ts";
+export type { ExchangesOptions } from "./src/server/options.ts";
 export type { Exchange } from "./src/exchange/exchange.ts";
-export { exchanges, type ExchangesOptions } from "./src/exchange/exchanges.ts";
+export { exchanges } from "./src/exchange/exchanges.ts";
 export type { Message } from "./src/pipe/message.ts";
 export type { Reply, Responder } from "./src/exchange/responders.ts";
 export { type PipeServer, serve, type ServeOptions } from "./src/exchange/serve.ts";

@@ -10,7 +10,7 @@ import {
 } from "@std/assert";
 import { callOn } from "../src/client/call.ts";
 import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
-import type { PipeConn } from "../src/pipe/connection.ts";
+import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/kernel.ts";
 import { type Fate, fate, inWorld, NAME, PATH, text, type World } from "./fixture.ts";

@@ -278,7 +278,7 @@ Deno.test("a connection that the server ended rejects with BrokenPipe", async ()
   assertError(
     await assertRejects(() => answer),
     Deno.errors.BrokenPipe,
-    `Cannot talk to "${PATH}": the other end was closed (ReadFile, error 109)`,
+    `Cannot use the connection to "${PATH}": the other end was closed (ReadFile, error 109)`,
     { code: 109, symbol: "ERROR_BROKEN_PIPE", call: "ReadFile" },
   );
 });
@@ -291,7 +291,7 @@ Deno.test("a send to a server that is gone names the call that failed", async ()
   assertError(
     await assertRejects(() => connection.send("message")),
     Deno.errors.BrokenPipe,
-    `Cannot talk to "${PATH}": the other end is closing (WriteFile, error 232)`,
+    `Cannot use the connection to "${PATH}": the other end is closing (WriteFile, error 232)`,
     { code: 232, symbol: "ERROR_NO_DATA", call: "WriteFile" },
   );
 });

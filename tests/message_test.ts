@@ -10,7 +10,7 @@ import {
 import { Buffer } from "node:buffer";
 import { runInNewContext } from "node:vm";
 import { decodeMessage, encodeMessage, isBytes } from "../src/pipe/message.ts";
-import { LONGEST_MESSAGE } from "../src/options/options.ts";
+import { LONGEST_MESSAGE } from "../src/options/checks.ts";
 
 const { proxy: REVOKED, revoke } = Proxy.revocable({}, {});
 revoke();

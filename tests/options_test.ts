@@ -11,22 +11,17 @@ import {
 import { mock } from "node:test";
 import { callOn } from "../src/client/call.ts";
 import { type CallOptions, connectOn, type ConnectOptions } from "../src/client/connect.ts";
-import { exchangesOn, type ExchangesOptions } from "../src/exchange/exchanges.ts";
+import { exchangesOn } from "../src/exchange/exchanges.ts";
+import { abortSignal, optionalFunction, requiredFunction } from "../src/options/checks.ts";
+import { type ClientSettings, clientSettings } from "../src/options/client_settings.ts";
 import {
-  abortSignal,
-  type ClientSettings,
-  clientSettings,
   concurrencyLimit,
-  optionalFunction,
-  type RawClientOptions,
-  type RawServerOptions,
-  requireFunction,
   serverSettings,
   shutdownTimeout,
-} from "../src/options/options.ts";
+} from "../src/options/server_settings.ts";
+import type { ExchangesOptions, ServerOptions } from "../src/server/options.ts";
 import { serveOn, type ServeOptions } from "../src/exchange/serve.ts";
 import type { Responder } from "../src/exchange/responders.ts";
-import type { ServerOptions } from "../src/server/server.ts";
 import { inWorld, type World } from "./fixture.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
@@ -43,11 +38,11 @@ function untyped<T>(value: unknown): T {
 }
 
 function server(options: unknown) {
-  return serverSettings(untyped<RawServerOptions>(options));
+  return serverSettings(untyped<ExchangesOptions>(options));
 }
 
 function client(options: unknown) {
-  return clientSettings(untyped<RawClientOptions>(options));
+  return clientSettings(untyped<ConnectOptions>(options));
 }
 
 /** Asserts the class, exactly, and the whole text. */
@@ -475,7 +470,7 @@ const NUMBERS: NumberOption[] = [
   {
     name: "timeout",
     of: "shutdown()",
-    check: (timeout) => shutdownTimeout(untyped<number>(timeout)),
+    check: (timeout) => shutdownTimeout(timeout, "timeout"),
     range: "from 0",
     taken: [0, 1, 0x7fff_ffff, [0x8000_0000, 0x7fff_ffff], [Infinity, 0x7fff_ffff]],
     refused: [-1, 2 ** 53],
@@ -491,7 +486,7 @@ const NUMBERS: NumberOption[] = [
   },
   {
     name: "concurrency",
-    check: (concurrency) => concurrencyLimit(untyped<number>(concurrency)),
+    check: (concurrency) => concurrencyLimit(concurrency, "concurrency"),
     range: "from 1",
     taken: [1, 2, MAX, Infinity],
     refused: [0, -1, 2 ** 53],
@@ -544,8 +539,8 @@ Deno.test("a bigint is shown as one", () => {
 });
 
 Deno.test("defaults of what is checked on its own", () => {
-  assertEquals(concurrencyLimit(undefined), Infinity);
-  assertEquals(shutdownTimeout(undefined), 10_000);
+  assertEquals(concurrencyLimit(undefined, "concurrency"), Infinity);
+  assertEquals(shutdownTimeout(undefined, "timeout"), 10_000);
 });
 
 Deno.test('"maxInstances" begins at the instances', () => {
@@ -588,7 +583,7 @@ Deno.test('"signal" is an AbortSignal', () => {
   ];
   for (const [value, shown] of refused) {
     assertRefused(
-      () => abortSignal(untyped<AbortSignal>(value)),
+      () => abortSignal(value),
       TypeError,
       `Cannot use "signal": must be an AbortSignal, was ${shown}`,
     );
@@ -596,18 +591,18 @@ Deno.test('"signal" is an AbortSignal', () => {
 });
 
 Deno.test("a hook is a function", () => {
-  requireFunction("onListen", () => {});
-  requireFunction("onListen", async () => {});
-  requireFunction("onListen", class {});
-  optionalFunction("onListen", undefined);
-  optionalFunction("onListen", () => {});
+  requiredFunction(() => {}, "onListen");
+  requiredFunction(async () => {}, "onListen");
+  requiredFunction(class {}, "onListen");
+  optionalFunction(undefined, "onListen");
+  optionalFunction(() => {}, "onListen");
   const text = 'Cannot use "onListen": must be a function, was ';
   const refused = [[null, "null"], ["f", '"f"'], [{}, "an object"], [5, "5"], [[], "an array"]];
   for (const [value, shown] of refused) {
-    assertRefused(() => requireFunction("onListen", value), TypeError, text + shown);
-    assertRefused(() => optionalFunction("onListen", value), TypeError, text + shown);
+    assertRefused(() => requiredFunction(value, "onListen"), TypeError, text + shown);
+    assertRefused(() => optionalFunction(value, "onListen"), TypeError, text + shown);
   }
-  assertRefused(() => requireFunction("onListen", undefined), TypeError, `${text}undefined`);
+  assertRefused(() => requiredFunction(undefined, "onListen"), TypeError, `${text}undefined`);
 });
 
 // Nothing is created before all is checked

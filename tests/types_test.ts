@@ -27,6 +27,8 @@ import type {
   ServeOptions,
   ShutdownReport,
 } from "../mod.ts";
+import type { ClientSettings } from "../src/options/client_settings.ts";
+import type { ServerSettings } from "../src/options/server_settings.ts";
 
 interface Module {
   serve: typeof serve;
@@ -388,4 +390,9 @@ Deno.test("the types of the interface are those that are documented", () => {
   >();
   // @ts-expect-error And the comparison can tell types apart.
   assertType<Same<Message, string | Uint8Array<ArrayBuffer>>>();
+});
+
+Deno.test("every option that is documented is checked, and no other", () => {
+  assertType<Same<keyof ExchangesOptions, Exclude<keyof ServerSettings, "identifies">>>();
+  assertType<Same<keyof ConnectOptions, keyof ClientSettings>>();
 });

@@ -5,21 +5,22 @@
  */
 
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
-import { callSettings } from "../options/options.ts";
+import { callSettings } from "../options/client_settings.ts";
 import { encodeMessage, type Message } from "../pipe/message.ts";
 import { type CallOptions, connectWith } from "./connect.ts";
 
 /**
- * Asks a server one thing: connects, sends one request, takes one message as the answer, closes.
+ * Sends one request to a server and returns the answer: connects, sends, receives one message, and
+ * closes.
  *
- * **Cancellation:** aborting `signal` gives up, whatever is going on, and closes.
+ * **Cancellation:** aborting `signal` gives up at any point, and closes the connection.
  *
  * @param path The name of the pipe, as for {@linkcode connect}.
  * @param message The request. A string is sent as UTF-8.
- * @param options What may be changed.
+ * @param options Settings that have defaults.
  * @returns The answer.
- * @throws {TypeError} If the name cannot be used, an option or the message has a wrong type, or it is
- *   a byte pipe, which has no messages.
+ * @throws {TypeError} If the name cannot be used, an option or the message has a wrong type, or the
+ *   pipe is a byte pipe, which has no messages.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection without an answer.
  * @throws {Error} As for {@linkcode connect} and {@linkcode PipeConn.request}.
  *
@@ -45,7 +46,7 @@ export async function callOn(
   message: Message,
   options: CallOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // A copy, since connecting takes time and the memory is the user's.
+  // A copy: the program may change the memory while this connects.
   const bytes = encodeMessage(message).slice();
   const settings = callSettings(path, options);
   const connection = await connectWith(open, settings);

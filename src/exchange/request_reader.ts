@@ -65,7 +65,7 @@ export class RequestReader {
     if (late && this.#reader.begun) return;
     if (!this.waits) return this.#reader.cancel();
     this.#giveUpRoom();
-    this.#reader.finishCancelled();
+    this.#reader.completeCancelled();
   }
 
   /** What the read that completed brought; undefined: it completes once more, later. */

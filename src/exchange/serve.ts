@@ -6,18 +6,14 @@
 
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import type { PipeSecurity } from "../options/access.ts";
-import {
-  concurrencyLimit,
-  optionalFunction,
-  requireFunction,
-  serverSettings,
-  shutdownTimeout,
-} from "../options/options.ts";
+import { optionalFunction, requiredFunction } from "../options/checks.ts";
+import { concurrencyLimit, serverSettings, shutdownTimeout } from "../options/server_settings.ts";
+import type { ExchangesOptions } from "../server/options.ts";
 import { Server } from "../server/server.ts";
 import type { ShutdownReport } from "../server/tally.ts";
 import type { Exchange } from "./exchange.ts";
 import { exchangeSessions } from "./exchange_session.ts";
-import { type ExchangesOptions, onAbort } from "./exchanges.ts";
+import { onAbort } from "./exchanges.ts";
 import { type Reply, type Responder, Responders } from "./responders.ts";
 
 /** Options of {@linkcode serve}. */
@@ -125,9 +121,9 @@ export function serve(options: ServeOptions, responder: Responder): PipeServer {
 /** {@linkcode serve} on any loop. */
 export function serveOn(open: OpenLoop, options: ServeOptions, responder: Responder): PipeServer {
   const settings = serverSettings(options);
-  const onError = optionalFunction("onError", options.onError);
-  const limit = concurrencyLimit(options.concurrency);
-  requireFunction("responder", responder);
+  const onError = optionalFunction(options.onError, "onError");
+  const limit = concurrencyLimit(options.concurrency, "concurrency");
+  requiredFunction(responder, "responder");
   const { signal } = settings;
   if (signal?.aborted) return new NeverServed(settings.path);
   const loop = open(settings.path, settings.identifies);
@@ -155,7 +151,10 @@ class Serving implements PipeServer {
   }
 
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
-    return this.#server.shutdown(shutdownTimeout(options?.timeout), this.#responders.caller);
+    return this.#server.shutdown(
+      shutdownTimeout(options?.timeout, "timeout"),
+      this.#responders.caller,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -174,7 +173,7 @@ class NeverServed implements PipeServer {
   }
 
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
-    shutdownTimeout(options?.timeout);
+    shutdownTimeout(options?.timeout, "timeout");
     return Promise.resolve({ exchanges: 0, evicted: 0, dropped: 0 });
   }
 

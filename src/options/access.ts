@@ -1,5 +1,5 @@
 /**
- * Who may open a pipe: what a user of this module says in words, as a security descriptor in SDDL.
+ * Who may open a pipe, and the security descriptor (in SDDL) that says so to Windows.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-security-and-access-rights}
  * @see {@link https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format}
@@ -10,17 +10,17 @@
 /**
  * Who may open a server's pipe.
  *
- * - `"current-user"`: the user that the server runs as, and the system itself. Nobody else, not
- *   even to read, and no administrator as such.
- * - `"local-users"`: besides these, everybody who is logged on to this machine, to read and to
- *   write, but not to serve the pipe. Who is logged on over the network is refused.
- * - `"system-default"`: what Windows gives a pipe by itself. Administrators and the user have all
- *   rights, and everybody, anonymous users included, may read, and so occupy instances.
- * - `{ sddl }`: a security descriptor of your own. It must let the server's own user in with all
- *   rights (`FA`), since every further instance is checked against it. Give clients `0x12019b`, and
- *   never `GW`, `FW`, `GA` or `FA`: these hold the right to create instances, with which a client
- *   could serve the pipe itself, and get the next clients. Name the owner (`O:` and the SID of that
- *   user) if clients ask for it with `server`: otherwise an elevated process gives its pipe to the
+ * - `"current-user"`: only the user running the server, and SYSTEM. Nobody else can even read, and
+ *   being an administrator is not enough.
+ * - `"local-users"`: also every user logged on to this machine, to read and write, but not to serve
+ *   the pipe. Users logged on over the network are refused.
+ * - `"system-default"`: the rights that Windows gives a pipe by default. Administrators and the user
+ *   have all rights; everybody, anonymous users included, can read, and so occupy instances.
+ * - `{ sddl }`: a security descriptor of your own. It must give the server's own user all rights
+ *   (`FA`), since every further instance is checked against it. Give clients `0x12019b`, and never
+ *   `GW`, `FW`, `GA` or `FA`: these include the right to create instances, with which a client could
+ *   serve the pipe itself and capture other clients. Name the owner (`O:` and the SID of that user)
+ *   if clients check it with `server`: otherwise the pipe of an elevated process is owned by the
  *   group of administrators.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-security-and-access-rights}
@@ -32,33 +32,33 @@ export type PipeAccess =
   | "system-default"
   | { readonly sddl: string };
 
-/** What is in force for a server's pipe. */
+/** The security in force for a server's pipe. */
 export interface PipeSecurity {
   /**
-   * Owner and access rights, in SDDL, as Windows told them of the first instance. Undefined with
-   * `access: "system-default"`, since kernel32 alone cannot ask, and if Windows did not tell.
+   * Owner and access rights of the first instance, in SDDL, as Windows reports them. Undefined with
+   * `access: "system-default"`, since kernel32 alone cannot read them, and if reading them failed.
    */
   readonly sddl: string | undefined;
-  /** The name was free: no pipe of somebody else was joined. */
+  /** Whether the server created the first instance, rather than joining another program's pipe. */
   readonly firstInstance: boolean;
-  /** Whether clients of other machines are taken. */
+  /** Whether clients of other machines are accepted. */
   readonly remote: boolean;
 }
 
 /**
  * FILE_GENERIC_READ and FILE_GENERIC_WRITE without FILE_CREATE_PIPE_INSTANCE, which the latter
- * contains: with that a client could serve the pipe itself, and get the next clients.
+ * includes: with that right a client could serve the pipe itself and capture other clients.
  */
 const CLIENT_RIGHTS = "0x12019b";
 
 /**
- * The security descriptor of a server's pipe; undefined: what the system gives.
+ * The security descriptor of a server's pipe; undefined: the system's default.
  *
- * The owner is named, since that of an elevated process would be the group of administrators. The
- * own user comes before the denial of network logons: a server that was started over the network
- * (by ssh, say) is logged on over the network itself, and could not create a second instance.
+ * It names the owner, since that of an elevated process would be the group of administrators. The
+ * server's user comes before the denial of network logons: a server that was started over the
+ * network (with ssh, say) is a network logon itself, and could not create a second instance.
  *
- * @param user The SID of the user that the server runs as.
+ * @param user The SID of the user running the server.
  */
 export function descriptor(access: PipeAccess, user: string): string | undefined {
   if (typeof access === "object") return access.sddl;
@@ -73,12 +73,12 @@ export function descriptor(access: PipeAccess, user: string): string | undefined
   }
 }
 
-/** How much a process is trusted by Windows, from its integrity level. */
+/** The integrity level of a process: how much Windows trusts it. */
 export type IntegrityLevel = "untrusted" | "low" | "medium" | "high" | "system";
 
 /**
- * The level that a number stands for: levels lie 0x1000 apart, and what lies between two of them
- * is worth the lower one.
+ * The name of an integrity level. Levels are 0x1000 apart; a number between two of them counts as
+ * the lower one.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/secauthz/well-known-sids}
  */

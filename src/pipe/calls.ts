@@ -1,21 +1,21 @@
 /**
- * The calls of a connection that wait, in the order in which they were made.
+ * The pending calls of a connection, in the order in which they were made.
  *
  * @module
  */
 
 import { remove } from "./remove.ts";
 
-/** What a call asks for: to write a message, to take the next one that comes, or both. */
+/** What a call does: it writes a message, receives the next one, or both. */
 export type CallKind = "send" | "request" | "receive" | "iterate";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** One call, until it is settled. */
 export class Call {
-  /** Null: the message was written, or none comes any more. */
+  /** The message received; null if it was only to be written, or the connection has ended. */
   readonly promise: Promise<Bytes | null>;
-  /** What was taken back of its message when its signal aborted: all of it, or perhaps only a part. */
+  /** How much of its message is withdrawn, once its signal has aborted the write. */
   withdrawn: "whole" | "partly" | undefined = undefined;
   readonly #resolve: (message: Bytes | null) => void;
   readonly #reject: (error: unknown) => void;
@@ -23,7 +23,7 @@ export class Call {
   readonly #abort: () => void;
 
   /**
-   * @param bytes What it writes; empty if it writes nothing.
+   * @param bytes The message that it writes; empty if it writes none.
    * @param abort Called when the signal aborts before the call is settled.
    */
   constructor(
@@ -46,93 +46,94 @@ export class Call {
     return this.kind === "send" || this.kind === "request";
   }
 
-  /** Whether it takes a message that comes. */
-  get takes(): boolean {
+  /** Whether it receives a message. */
+  get receives(): boolean {
     return this.kind !== "send";
   }
 
   resolve(message: Bytes | null): void {
-    this.#forgetSignal();
+    this.#ignoreSignal();
     this.#resolve(message);
   }
 
+  /** Rejects with the error, or with the reason of its signal, if that has aborted. */
   reject(error: unknown): void {
-    this.#forgetSignal();
+    this.#ignoreSignal();
     this.#reject(this.#signal?.aborted ? this.#signal.reason : error);
   }
 
-  /** Once it is settled, an abort changes nothing. */
-  #forgetSignal(): void {
+  /** Once the call is settled, an abort has no effect. */
+  #ignoreSignal(): void {
     this.#signal?.removeEventListener("abort", this.#abort);
   }
 }
 
 /**
- * Who may write, and who gets the next message.
+ * Decides which call writes next, and which receives the next message.
  *
- * Messages are written in the order of their calls, and messages that come go to their takers in
- * that order. A request is written when those before it were answered, and what was called after it
- * is written after it.
+ * Messages are written in the order of their calls, and messages that arrive are received in that
+ * order. A request is written once the requests before it are answered, and calls made after it are
+ * written after it.
  */
 export class CallQueue {
-  /** Calls that have a message to write, and may not yet. */
+  /** Calls whose message may not be written yet. */
   #unwritten: Call[] = [];
-  /** Requests and, after them, those that receive. */
-  #takers: Call[] = [];
-  /** The request that may be written, or was, and has no answer. */
-  #asking: Call | undefined = undefined;
+  /** Requests and, after them, calls that only receive. */
+  #receivers: Call[] = [];
+  /** The request that may be written, or was, and is not answered. */
+  #unanswered: Call | undefined = undefined;
 
-  /** Whether somebody waits for a message. */
-  get awaited(): boolean {
-    return this.#takers.length > 0;
+  /** Whether a call waits for a message. */
+  get awaitsMessage(): boolean {
+    return this.#receivers.length > 0;
   }
 
-  /** Whether somebody waits for a message without having asked for it. */
+  /** Whether a call that is not a request waits for a message. */
   get receiving(): boolean {
-    const last = this.#takers.at(-1);
+    const last = this.#receivers.at(-1);
     return last !== undefined && !last.writes;
   }
 
   add(call: Call): void {
     if (call.writes) this.#unwritten.push(call);
-    if (call.takes) this.#takers.push(call);
+    if (call.receives) this.#receivers.push(call);
   }
 
-  /** The next call whose message may be written. */
+  /** Removes the next call whose message may be written, if there is one. */
   nextToWrite(): Call | undefined {
     const next = this.#unwritten[0];
     if (next?.kind === "request") {
-      if (this.#asking !== undefined) return undefined;
-      this.#asking = next;
+      if (this.#unanswered !== undefined) return undefined;
+      this.#unanswered = next;
     }
     return this.#unwritten.shift();
   }
 
-  /** The call that gets the message that has come. */
-  nextToTake(): Call | undefined {
-    const next = this.#takers.shift();
-    if (next === this.#asking) this.#asking = undefined;
+  /** Removes the call that receives the message that has arrived. */
+  nextToReceive(): Call | undefined {
+    const next = this.#receivers.shift();
+    if (next === this.#unanswered) this.#unanswered = undefined;
     return next;
   }
 
   /** Whether the message of a call may not be written yet. */
-  waits(call: Call): boolean {
+  holds(call: Call): boolean {
     return this.#unwritten.includes(call);
   }
 
-  /** Nobody waits for this call any more. */
-  forget(call: Call): void {
+  /** Removes a call that was aborted. */
+  remove(call: Call): void {
     remove(this.#unwritten, call);
-    remove(this.#takers, call);
-    if (call === this.#asking) this.#asking = undefined;
+    remove(this.#receivers, call);
+    if (call === this.#unanswered) this.#unanswered = undefined;
   }
 
-  /** All calls that wait for their turn or for a message. */
-  takeAll(): Set<Call> {
-    const all = new Set([...this.#takers, ...this.#unwritten]);
-    this.#takers = [];
+  /** Removes all calls. */
+  removeAll(): Set<Call> {
+    const all = new Set([...this.#receivers, ...this.#unwritten]);
+    this.#receivers = [];
     this.#unwritten = [];
-    this.#asking = undefined;
+    this.#unanswered = undefined;
     return all;
   }
 }

@@ -1,23 +1,23 @@
 /**
- * Messages as users hand them over and as they travel.
+ * Messages as users give them, and as bytes.
  *
  * @module
  */
 
-import { LONGEST_MESSAGE } from "../options/options.ts";
+import { LONGEST_MESSAGE } from "../options/checks.ts";
 
 /**
- * A message: bytes as they are, or a string, which is sent as UTF-8. Bytes are those of a
- * `Uint8Array` of any class and realm, as many as its memory holds at the call; one whose memory is
- * detached or out of bounds is a `TypeError`.
+ * A message: bytes, or a string, which is sent as UTF-8. A `Uint8Array` may be of any class and
+ * realm, and its length is what its memory holds at the call. If that memory is detached or out of
+ * bounds, a `TypeError` is thrown.
  */
 export type Message = string | Uint8Array;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-// Properties of its own may make an array claim any length, and its class may copy as it likes: sizes
-// that are believed would send memory that is not the message's. So the engine is asked.
+// An array's own properties may claim any length, and its class may copy as it likes. Trusting them
+// would send memory that is not part of the message, so the engine's own getters are used.
 const TYPED_ARRAY: object = Object.getPrototypeOf(Uint8Array.prototype);
 const kindOf = getter<string | undefined>(TYPED_ARRAY, Symbol.toStringTag);
 const bufferOf = getter<ArrayBufferLike>(TYPED_ARRAY, "buffer");
@@ -25,7 +25,7 @@ const byteOffsetOf = getter<number>(TYPED_ARRAY, "byteOffset");
 const byteLengthOf = getter<number>(TYPED_ARRAY, "byteLength");
 const isResizable = getter<boolean>(ArrayBuffer.prototype, "resizable");
 
-/** Whether a value is a Uint8Array, of whatever class and realm. Runs no code of the value's. */
+/** Whether a value is a Uint8Array, of any class and realm. Runs no code of the value's. */
 export function isBytes(value: unknown): value is Uint8Array {
   return kindOf(value) === "Uint8Array";
 }
@@ -34,7 +34,7 @@ export function isBytes(value: unknown): value is Uint8Array {
  * The bytes of a message, as a plain array that has no properties of its own. Memory that is shared,
  * resizable or of another realm is copied.
  *
- * @throws {TypeError} If it is neither a string nor a Uint8Array, or its memory is gone.
+ * @throws {TypeError} If it is neither a string nor a Uint8Array, or its memory is detached.
  * @throws {RangeError} If it is longer than one write can be.
  */
 export function encodeMessage(message: unknown): Uint8Array<ArrayBuffer> {
@@ -69,7 +69,7 @@ function viewOf(message: unknown): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** A getter of the engine's own, as a function of what it is asked about. */
+/** A getter of the engine, as a function of the object. */
 function getter<T>(prototype: object, name: PropertyKey): (of: unknown) => T {
   const { get = () => undefined } = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
   return Function.prototype.call.bind(get);

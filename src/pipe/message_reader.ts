@@ -1,5 +1,5 @@
 /**
- * Reads whole messages, of any length, off one end of a pipe.
+ * Reads whole messages, of any length, from one end of a pipe.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import { isEnd, isShortage, type Kernel, Lane, Status } from "../kernel/kernel.t
 import { allocate } from "../loop/memory.ts";
 import type { Operation, WaitLoop } from "../loop/wait_loop.ts";
 
-/** Bytes of the first read of a connection, and of each when its messages are short. */
+/** Bytes of a connection's first read, and of each read while its messages are short. */
 const FIRST_READ = 4096;
 
-/** Bytes of a first read at most, where the pipe's quota is not known. */
+/** The most bytes of a message's first read, where the pipe's quota is unknown. */
 const LONGEST_FIRST_READ = 65_536;
 
 /**
- * What became of a read. With "broken", `fault` says why what came cannot be used; with "later",
- * the system is short of something, and the same completion comes again.
+ * How a read ended. With "broken", `fault` says why the message cannot be used; with "later", the
+ * read goes on, and completes again.
  */
 export type Outcome = "message" | "partial" | "ended" | "cancelled" | "broken" | "later";
 
@@ -24,26 +24,26 @@ export type Outcome = "message" | "partial" | "ended" | "cancelled" | "broken" |
 export interface Fault {
   readonly call: string;
   readonly status: number;
-  /** Set when the fault is not that of a call. */
+  /** Why, unless a call failed. */
   readonly reason?: string;
   /** The message is longer than the limit. */
   readonly tooLong?: boolean;
 }
 
 /**
- * One message at a time: a first read, and if the message is longer, exactly one more for the rest.
- * The first read is as long as the last messages were, within a limit: it is what a connection
- * holds while its client is silent.
+ * Reads one message at a time: a first read, and if the message is longer, exactly one more for the
+ * rest. The first read is as long as recent messages were, within a limit, since a connection holds
+ * that memory while its client is silent.
  *
- * Between the two the writer may withdraw the rest and write another message, which the second read
- * would take for the end of the first. Therefore the length of the rest is asked at once, and a
- * second read that brings anything else is a fault.
+ * Between the two reads the writer may withdraw the rest and write another message, which the second
+ * read would take for the end of the first. Therefore the length of the rest is asked at once, and a
+ * second read of any other length is a fault.
  *
- * That leaves a writer that has swapped them before the length was asked. It can only withdraw what
- * is longer than the pipe's quota: anything else is written at once and stays. So where the quota is
- * known, and the last message was longer, the next is awaited by a read of 0 bytes, which takes
- * nothing of it, then measured, and then read at one go. This costs a call more for each message,
- * and is not done for those that fit, nor for the first one of a connection.
+ * The writer may also have swapped the two before the length was asked. It can only withdraw a
+ * message that is longer than the pipe's quota: a shorter one is written at once and stays. So where
+ * the quota is known, and the last message was longer, the next one is awaited by a read of 0 bytes,
+ * which consumes nothing, then measured, and then read in one piece. This costs one more call for
+ * each such message; messages that fit, and the first of a connection, are read as usual.
  */
 export class MessageReader {
   readonly #loop: WaitLoop;
@@ -53,7 +53,7 @@ export class MessageReader {
   readonly #quota: number | undefined;
   readonly #longestFirst: number;
   #first = FIRST_READ;
-  /** Whether the next message is only awaited by the first read, which has no room for any of it. */
+  /** Whether the first read only waits for the next message, and reads 0 bytes of it. */
   #awaits = false;
   #message: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   /** Bytes of the first piece, which stays in the slot's memory until the rest is read. */
@@ -64,9 +64,9 @@ export class MessageReader {
   #discards = false;
 
   /**
-   * @param longest Bytes of the longest message that is taken.
-   * @param quota Bytes that the other end can write without anybody reading, if that is known. As
-   *   much may this end hold while the other is silent.
+   * @param longest Bytes of the longest message that is accepted.
+   * @param quota Bytes that the other end can write before any are read, if known. This end may
+   *   hold as many while the other is silent.
    */
   constructor(loop: WaitLoop, operation: Operation, longest: number, quota?: number) {
     this.#loop = loop;
@@ -82,12 +82,12 @@ export class MessageReader {
     return this.#fault;
   }
 
-  /** How long the message is, after "partial" or "message". */
+  /** Bytes of the message, after "partial" or "message". */
   get length(): number {
     return this.#rest > 0 ? this.#piece + this.#rest : this.#message.length;
   }
 
-  /** Whether a part of a message has been read, and the rest is to be. */
+  /** Whether a message was read in part, and its rest is still to be read. */
   get begun(): boolean {
     return this.#rest > 0;
   }
@@ -111,12 +111,12 @@ export class MessageReader {
     this.#loop.readNow(this.#operation, this.#rest);
   }
 
-  /** Whether Windows has the read, and has not ended it by now, seen or not. */
+  /** Whether the read is pending in Windows, even if the loop has not looked since. */
   get pending(): boolean {
     return this.#loop.pends(this.#operation);
   }
 
-  /** Whether a shortage keeps the read, or its result, from going on. */
+  /** Whether the read, or its result, waits for a shortage to pass. */
   get deferred(): boolean {
     return this.#operation.deferred;
   }
@@ -126,8 +126,8 @@ export class MessageReader {
     this.#loop.cancel(this.#operation);
   }
 
-  /** A read that was not submitted ends as if it were cancelled. */
-  finishCancelled(): void {
+  /** Completes a read that was not submitted, as cancelled. */
+  completeCancelled(): void {
     this.#loop.finish(this.#operation, Status.CANCELLED);
   }
 
@@ -142,14 +142,14 @@ export class MessageReader {
   }
 
   /**
-   * Nobody wants what is read any more: from now on a read is only classified. Fetching it could
-   * fail and delay the end.
+   * From now on a read is only classified: while closing, fetching the message could fail and delay
+   * the close.
    */
   discard(): void {
     this.#discards = true;
   }
 
-  /** What the read that is over brought. To be called once, in the task that learns of it. */
+  /** How the read that completed has ended. To be called once, when it completes. */
   outcome(): Outcome {
     const { status } = this.#operation;
     if (this.#discards) return this.#classify(status);
@@ -172,7 +172,7 @@ export class MessageReader {
     return message;
   }
 
-  /** Something was read, if only a part; or nothing was. */
+  /** "message" if anything was read, even in part. */
   #classify(status: number): Outcome {
     const cancelled = status === Status.CANCELLED;
     const read = status === Status.SUCCESS || status === Status.MORE_DATA;
@@ -195,7 +195,7 @@ export class MessageReader {
     const rest = this.#transferred;
     if (rest !== this.#rest) {
       if (this.#piece > 0) return this.#mismatch();
-      // Nothing of the one that was measured was taken, and this one is whole.
+      // Nothing was read of the message that was measured, and this one is whole.
       this.#message = new Uint8Array(rest);
       this.#rest = rest;
     }
@@ -203,7 +203,7 @@ export class MessageReader {
     return "message";
   }
 
-  /** The message goes on: how far, before anything is allocated for it. */
+  /** The message is longer: asks for its length before any memory is allocated. */
   #measure(): Outcome {
     this.#piece = this.#transferred;
     const { status, left } = this.#kernel.peek(this.#operation.handle);
@@ -216,7 +216,7 @@ export class MessageReader {
     return "partial";
   }
 
-  /** What was awaited is withdrawn, or it is an empty one by now, which another such read takes. */
+  /** The message was withdrawn, or is empty by now: another read of 0 bytes receives that one. */
   #awaitNext(): Outcome {
     if (this.#operation.cancelled) return "cancelled";
     this.readFirst();

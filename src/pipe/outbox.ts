@@ -1,5 +1,5 @@
 /**
- * Messages on their way out of one end of a pipe, in order, one write in flight.
+ * Outgoing messages of one end of a pipe, in order, with one write in flight at most.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { remove } from "./remove.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { PipeEnd } from "./pipe_end.ts";
 
-/** A message on its way out. What else its owner keeps with it is the owner's business. */
+/** An outgoing message. Its owner may keep more with it. */
 export interface Outgoing {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** See the module. It settles nothing: its owner takes each message when its write is over. */
+/** See the module. It settles nothing: its owner takes each message out when its write is over. */
 export class Outbox<T extends Outgoing> {
   readonly #loop: WaitLoop;
   readonly #end: PipeEnd;
@@ -24,7 +24,7 @@ export class Outbox<T extends Outgoing> {
     this.#end = end;
   }
 
-  /** The message that is being written, or is the next to be. */
+  /** The message that is being written, or is the next to be written. */
   get head(): T | undefined {
     return this.#messages[0];
   }
@@ -40,26 +40,31 @@ export class Outbox<T extends Outgoing> {
   }
 
   /**
-   * Submits the head. With PENDING, the end's owner gets the result in a later turn. Anything else
-   * is the result: nothing follows.
+   * Submits the head. With PENDING, the end's owner gets the result in a later turn. Any other
+   * status is the result, and nothing follows.
    */
   submit(head: T): number {
     return this.#loop.write(this.#end.outbound, head.bytes);
   }
 
-  /** Takes the head out, whose write is over. */
+  /** Removes the head, whose write is over. */
   take(): T | undefined {
     return this.#messages.shift();
   }
 
-  /** Takes a message out that was not submitted. False: it is not there, or was. */
+  /** Removes a message that was not submitted. False if it was, or is not here. */
   remove(message: T): boolean {
     const submitted = this.writing && message === this.#messages[0];
     return !submitted && remove(this.#messages, message);
   }
 
-  /** Takes out all messages that were not submitted. */
+  /** Removes all messages that were not submitted. */
   takeUnsent(): T[] {
     return this.#messages.splice(this.writing ? 1 : 0);
+  }
+
+  /** Removes all messages, also one whose write will never complete. */
+  takeAll(): T[] {
+    return this.#messages.splice(0);
   }
 }

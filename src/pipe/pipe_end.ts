@@ -7,17 +7,17 @@
 import { type Handle, Lane } from "../kernel/kernel.ts";
 import { type Completer, Operation, type WaitLoop } from "../loop/wait_loop.ts";
 
-/** What an end of a pipe tells its owner. */
+/** Is told when the operations of an end of a pipe complete. */
 export interface PipeEndOwner {
-  /** The listen or read is over; {@linkcode PipeEnd.inbound} says how. */
+  /** The listen or read completed; {@linkcode PipeEnd.inbound} has its status. */
   inboundCompleted(): void;
-  /** The write is over. */
+  /** The write completed. */
   outboundCompleted(status: number): void;
-  /** One of these threw, which is a fault of ours: give up what it was about. */
+  /** One of these threw, because of a bug in this module: end the connection. */
   crashed(error: unknown): void;
 }
 
-/** See the module. The owner has one listen or read, and one write, in flight at most. */
+/** See the module. At most one listen or read, and one write, is in flight. */
 export class PipeEnd implements Completer {
   /** Listens and reads. */
   readonly inbound: Operation;
@@ -44,12 +44,12 @@ export class PipeEnd implements Completer {
     this.#loop.listen(this.inbound);
   }
 
-  /** Cancels an operation, whose completion still follows. Nothing, when it is over. */
+  /** Cancels an operation, whose completion still follows. No effect if it is over. */
   cancel(operation: Operation): void {
     this.#loop.cancel(operation);
   }
 
-  /** Calls back once, when no completion is awaited: at once if that is so. */
+  /** Calls back once, when no completion is expected: at once if none is. */
   whenQuiet(callback: () => void): void {
     this.#onQuiet = callback;
     this.#checkQuiet();
@@ -80,8 +80,8 @@ export class PipeEnd implements Completer {
   }
 
   /**
-   * Closes the handle now and keeps the memory, to which Windows may still write: the program goes
-   * away, or nothing completes any more.
+   * Closes the handle now and keeps the memory, to which Windows may still write. For when the
+   * program is being unloaded, or nothing completes any more.
    */
   abandon(): void {
     if (!this.#open) return;

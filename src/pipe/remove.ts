@@ -1,13 +1,13 @@
 /**
- * Lists of those who wait, out of which one may leave.
+ * Removing one item from a list.
  *
  * @module
  */
 
-/** Takes an item out of a list, and tells whether it was in there. */
+/** Removes an item, and returns whether the list had it. */
 export function remove<T>(list: T[], item: T): boolean {
-  const place = list.indexOf(item);
-  if (place === -1) return false;
-  list.splice(place, 1);
+  const index = list.indexOf(item);
+  if (index === -1) return false;
+  list.splice(index, 1);
   return true;
 }

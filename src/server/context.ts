@@ -8,7 +8,7 @@ import type { AccountNames } from "./account_names.ts";
 import type { Budget } from "./budget.ts";
 import type { Draining } from "./draining.ts";
 import type { ServerHooks } from "./hooks.ts";
-import type { ServerSettings } from "../options/options.ts";
+import type { ServerSettings } from "../options/server_settings.ts";
 import type { ProcessLimit } from "./process_limit.ts";
 import type { Sessions } from "./session.ts";
 import type { Tally } from "./tally.ts";

@@ -7,7 +7,7 @@
 import { descriptor } from "../options/access.ts";
 import { systemError, WindowsError } from "../kernel/errors.ts";
 import { isShortage, type Kernel, Status } from "../kernel/kernel.ts";
-import type { ServerSettings } from "../options/options.ts";
+import type { ServerSettings } from "../options/server_settings.ts";
 
 const CONVERT = "ConvertStringSecurityDescriptorToSecurityDescriptorW";
 

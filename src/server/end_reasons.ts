@@ -6,7 +6,7 @@
 
 import { systemError } from "../kernel/errors.ts";
 import type { Fault } from "../pipe/message_reader.ts";
-import { LAST_WRITE_TIMEOUT } from "../options/options.ts";
+import { LAST_WRITE_TIMEOUT } from "../options/server_settings.ts";
 import type { ServerContext } from "./context.ts";
 
 /**

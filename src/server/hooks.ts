@@ -6,17 +6,9 @@
 
 import { askHook, callHook, HookReports } from "./user_code.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
-import type { PipeClient, ServerClient } from "./client.ts";
+import type { ServerClient } from "./client.ts";
 import type { DisconnectReason } from "./end_reasons.ts";
-
-/** The functions among a server's options. */
-export interface HookOptions {
-  readonly authorize?: ((client: PipeClient) => boolean | Promise<boolean>) | undefined;
-  readonly onListen?: ((address: { path: string }) => void) | undefined;
-  readonly onDisconnect?:
-    | ((client: PipeClient, reason: DisconnectReason, error?: unknown) => void)
-    | undefined;
-}
+import type { ServerOptions } from "./options.ts";
 
 /** The end of a connection. */
 interface End {
@@ -27,7 +19,7 @@ interface End {
 
 /** See the module. */
 export class ServerHooks {
-  readonly #options: HookOptions;
+  readonly #options: ServerOptions;
   readonly #loop: WaitLoop;
   readonly #onTold: () => void;
   readonly #reports = new HookReports();
@@ -35,7 +27,7 @@ export class ServerHooks {
   readonly #untold: End[] = [];
 
   /** @param onTold Called after each end that was told. */
-  constructor(options: HookOptions, loop: WaitLoop, onTold: () => void) {
+  constructor(options: ServerOptions, loop: WaitLoop, onTold: () => void) {
     this.#options = options;
     this.#loop = loop;
     this.#onTold = onTold;

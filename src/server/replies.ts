@@ -1,24 +1,24 @@
 /**
- * Messages on their way to one client: a promise each, a time limit for the one that is being
- * written, and a bound on what waits.
+ * Outgoing messages of one client: a promise for each, a time limit for the one that is being
+ * written, and a count of the bytes that wait.
  *
  * @module
  */
 
 import { Deadline } from "../loop/deadlines.ts";
 import { Status } from "../kernel/kernel.ts";
-import { LAST_WRITE_TIMEOUT } from "../options/options.ts";
+import { LAST_WRITE_TIMEOUT } from "../options/server_settings.ts";
 import { Outbox } from "../pipe/outbox.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
 import { DONE, rejected } from "./promises.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerConnection } from "./connection.ts";
 
-/** A message on its way out. */
+/** An outgoing message. */
 class Reply {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly last: boolean;
-  /** Bytes of it that Windows has not taken, even when its user has detached the memory since. */
+  /** Its bytes, until Windows has accepted it, even if the program has detached the memory. */
   waiting: number;
   #over = false;
   #error: Error | undefined = undefined;
@@ -30,14 +30,14 @@ class Reply {
     this.waiting = bytes.length;
   }
 
-  /** Windows has taken it, or with an error: never will. */
+  /** Windows has accepted it; or, with an error, never will. */
   end(error?: Error): void {
     this.#over = true;
     this.#error = error;
     this.#settle?.(error);
   }
 
-  /** Settles when it is over; to be asked once. Never becomes an unhandled rejection. */
+  /** Settles when it has ended. To be called once. Never becomes an unhandled rejection. */
   promise(): Promise<void> {
     if (this.#over) return this.#error === undefined ? DONE : rejected(this.#error);
     const promise = new Promise<void>((resolve, reject) => {
@@ -57,7 +57,7 @@ export class Replies {
   readonly #unread = new Deadline(() => this.#expired());
   readonly #timeout: number;
   #queued = 0;
-  /** Nothing more is written after what is there. */
+  /** Whether the connection is to end once its messages are written. */
   #ending = false;
 
   /** @param timeout Milliseconds that one message may wait for the client to read. */
@@ -70,9 +70,9 @@ export class Replies {
   }
 
   /**
-   * Bytes of messages that Windows has not taken.
+   * Bytes of messages that Windows has not accepted.
    *
-   * @param most When it is more than that, what Windows took unseen is left out.
+   * @param most If more than that wait, checks whether the write in flight has completed since.
    */
   queued(most: number): number {
     const { outbound } = this.#end;
@@ -82,7 +82,7 @@ export class Replies {
     return this.#queued;
   }
 
-  /** Whether there is no message that Windows has not taken. */
+  /** Whether no message waits or is being written. */
   get empty(): boolean {
     return this.#outbox.head === undefined;
   }
@@ -90,18 +90,18 @@ export class Replies {
   /**
    * Adds a message, without submitting anything.
    *
-   * @param last The answer ends with it.
-   * @param own Nobody else can write to its memory.
+   * @param last Whether the answer ends with it.
+   * @param own Whether the program cannot write to its memory.
    */
   add(message: Uint8Array<ArrayBuffer>, last: boolean, own: boolean): Reply {
-    // Until it is submitted, a message must not be what the user may write to.
+    // A message that waits must not be in memory that the program can change.
     const reply = new Reply(this.empty || own ? message : message.slice(), last);
     this.#outbox.push(reply);
     this.#queued += reply.waiting;
     return reply;
   }
 
-  /** Writes what there is, one message after the other. */
+  /** Writes the messages, one after another. */
   write(): void {
     const { head } = this.#outbox;
     if (head === undefined) return;
@@ -110,10 +110,10 @@ export class Replies {
       this.#loop.deadlines.set(this.#unread, this.#limit);
       return;
     }
-    // Windows has taken it, though its promise settles later.
+    // Windows has accepted it, though its promise settles later.
     if (status === Status.SUCCESS) this.#unqueue(head);
-    // Only the end of an exchange goes on in the same turn: a responder that sends without end
-    // must not keep the thread.
+    // Only the end of an exchange continues in the same turn: a responder that sends endlessly must
+    // not keep the thread.
     if (head.last) this.completed(status);
     else this.#loop.finish(this.#end.outbound, status);
   }
@@ -131,17 +131,15 @@ export class Replies {
   }
 
   /**
-   * Gives up the messages that are not being written.
+   * Drops the messages that are not being written.
    *
-   * @returns How many there were.
+   * @returns How many they were.
    */
   drop(error: Error): number {
-    const dropped = this.#outbox.takeUnsent();
-    for (const reply of dropped) this.#drop(reply, error);
-    return dropped.length;
+    return this.#drop(this.#outbox.takeUnsent(), error);
   }
 
-  /** The connection is to end: its last messages are waited for, but never for ever. */
+  /** The connection is to end: its last messages get a time limit, if they have none. */
   limitLast(): void {
     this.#ending = true;
     const { deadlines } = this.#loop;
@@ -151,28 +149,26 @@ export class Replies {
   }
 
   /**
-   * The connection is over: nothing completes any more.
+   * The connection has ended, and nothing completes any more: drops all messages.
    *
-   * @returns How many messages are given up.
+   * @returns How many they were.
    */
   close(error: Error): number {
     this.#loop.deadlines.lift(this.#unread);
-    const head = this.#outbox.writing ? this.#outbox.take() : undefined;
-    if (head !== undefined) this.#drop(head, error);
-    return this.drop(error) + (head === undefined ? 0 : 1);
+    return this.#drop(this.#outbox.takeAll(), error);
   }
 
   #fail(status: number): void {
     const error = this.#connection.writeFailed(status);
-    const head = this.#outbox.take();
-    if (head !== undefined) this.#drop(head, error);
-    const dropped = this.drop(error) + (head === undefined ? 0 : 1);
-    this.#connection.unwritten(status, dropped);
+    this.#connection.unwritten(status, this.#drop(this.#outbox.takeAll(), error));
   }
 
-  #drop(reply: Reply, error: Error): void {
-    this.#unqueue(reply);
-    reply.end(error);
+  #drop(replies: readonly Reply[], error: Error): number {
+    for (const reply of replies) {
+      this.#unqueue(reply);
+      reply.end(error);
+    }
+    return replies.length;
   }
 
   #unqueue(reply: Reply): void {
@@ -191,7 +187,7 @@ export class Replies {
     else this.#stillUnread();
   }
 
-  /** The client's time begins when Windows has taken the message; what ends is given no more. */
+  /** The time begins when Windows has the message, except on a connection that is to end. */
   #stillUnread(): void {
     const since = this.#ending ? -Infinity : this.#end.outbound.deferredUntil;
     const left = since + this.#limit - this.#loop.kernel.now();

@@ -8,14 +8,14 @@ import type { PipeSecurity } from "../options/access.ts";
 import { Deadline } from "../loop/deadlines.ts";
 import { nameTaken, systemError } from "../kernel/errors.ts";
 import { Status } from "../kernel/kernel.ts";
-import type { ServerSettings } from "../options/options.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";
 import type { ServerContext } from "./context.ts";
 import { securityDescriptor } from "./descriptor.ts";
 import { Draining } from "./draining.ts";
-import { type HookOptions, ServerHooks } from "./hooks.ts";
+import { ServerHooks } from "./hooks.ts";
+import type { ServerOptions } from "./options.ts";
 import { InstancePool } from "./pool.ts";
 import { ProcessLimit } from "./process_limit.ts";
 import type { Sessions } from "./session.ts";
@@ -24,9 +24,6 @@ import { type ShutdownReport, Tally } from "./tally.ts";
 
 /** How long cancelled listens and reads may still take when the time has run out, in milliseconds. */
 const GRACE = 1_000;
-
-/** All that a server was told, read once. */
-export type ServerOptions = ServerSettings & HookOptions;
 
 /** See the module. */
 export class Server implements LoopUser {
@@ -165,7 +162,7 @@ export class Server implements LoopUser {
   /** Runs the user's abort listeners. */
   #tellDraining(): void {
     this.#context.drain.begin(
-      new Deno.errors.Interrupted(`Cannot go on for long: "${this.path}" is being shut down`),
+      new Deno.errors.Interrupted(`Cannot keep serving "${this.path}": it is being shut down`),
     );
   }
 

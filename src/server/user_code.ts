@@ -4,7 +4,7 @@
  * @module
  */
 
-import { show } from "../options/options.ts";
+import { show } from "../options/checks.ts";
 
 /** Says on the console what nobody else can be told, if that can be written and shown. */
 export function report(...what: unknown[]): void {

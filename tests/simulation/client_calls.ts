@@ -8,7 +8,7 @@
 import { setImmediate } from "node:timers";
 import { connectOn } from "../../src/client/connect.ts";
 import { type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
-import type { PipeConn } from "../../src/pipe/connection.ts";
+import type { PipeConn } from "../../src/pipe/pipe_conn.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemoryKernel, NOTHING_LEFT, type RawServer } from "../memory_kernel.ts";
 import { Random } from "./random.ts";

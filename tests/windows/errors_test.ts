@@ -79,7 +79,8 @@ windowsTest("errors: a server that ends the connection rejects with BrokenPipe",
   await using _server = serve({ path }, (_request, exchange) => exchange.client.close());
   assertError(await assertRejects(() => call(path, "message")), path, {
     Class: Deno.errors.BrokenPipe,
-    message: `Cannot talk to "${path}": the other end was closed (ReadFile, error 109)`,
+    message:
+      `Cannot use the connection to "${path}": the other end was closed (ReadFile, error 109)`,
     code: 109,
     call: "ReadFile",
   });

@@ -8,15 +8,17 @@ import { faultsOf, type Mutant } from "./mutant.ts";
 
 /** See the module. */
 export const CLIENT_FAULTS: readonly Mutant[] = [
-  ...faultsOf("src/client/client.ts", [
+  ...faultsOf("src/client/connect.ts", [
+    {
+      name: "a client that could not connect keeps the loop",
+      text: "await loop.leave(opener);",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/client/pipe_opener.ts", [
     {
       name: "a client that gives up keeps its timer",
       text: "kernel.stopTimer(timer);",
-      replacement: "",
-    },
-    {
-      name: "a client that could not connect keeps the loop",
-      text: "await loop.leave(attempt);",
       replacement: "",
     },
     {
@@ -28,7 +30,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/pipe_end.ts", [
     {
       name: "an end of a pipe is closed with an operation in flight",
-      text: "if (!this.#open || !this.quiet) return;",
+      text: "if (!this.#open || this.inbound.expected || this.outbound.expected) return;",
       replacement: "if (!this.#open) return;",
     },
     {
@@ -48,7 +50,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     {
       name: "what was sent later overtakes a request that waits",
       text: 'if (next?.kind === "request") {',
-      replacement: `if (next?.kind === "request" && this.#asking !== undefined) {
+      replacement: `if (next?.kind === "request" && this.#unanswered !== undefined) {
         const later = this.#unwritten.find(({ kind }) => kind === "send");
         if (later !== undefined) remove(this.#unwritten, later);
         return later;
@@ -57,20 +59,21 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "requests are not served one at a time",
-      text: "if (this.#asking !== undefined) return undefined;",
+      text: "if (this.#unanswered !== undefined) return undefined;",
       replacement: "",
     },
     {
-      name: "an answer goes to who receives, not to who asked",
-      text: "const next = this.#takers.shift();",
-      replacement: `const receives = this.#takers.find(({ kind }) => kind === "receive");
-      if (receives !== undefined) remove(this.#takers, receives);
-      const next = receives ?? this.#takers.shift();`,
+      name: "an answer goes to a call that receives, not to its request",
+      text: "const next = this.#receivers.shift();",
+      replacement: `const receives = this.#receivers.find(({ kind }) => kind === "receive");
+      if (receives !== undefined) remove(this.#receivers, receives);
+      const next = receives ?? this.#receivers.shift();`,
     },
     {
-      name: "a request that was forgotten keeps the others waiting",
-      text: "remove(this.#takers, call);\n    if (call === this.#asking) this.#asking = undefined;",
-      replacement: "remove(this.#takers, call);",
+      name: "a request that was aborted keeps the others waiting",
+      text:
+        "remove(this.#receivers, call);\n    if (call === this.#unanswered) this.#unanswered = undefined;",
+      replacement: "remove(this.#receivers, call);",
     },
     {
       name: "a signal counts after its call is settled",
@@ -86,18 +89,18 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a client does not see the end",
-      text: 'return this.#finish("peer", this.#goneError("ReadFile", Status.BROKEN));',
+      text: 'return this.#close("peer", this.#peerError("ReadFile", Status.BROKEN));',
       replacement: "break;",
     },
     {
       name: "a client whose server has ended keeps the program",
-      text: "    this.#settleAll(error);\n    this.#end.close(",
-      replacement: '    this.#settleAll(error);\n    if (by !== "peer") this.#end.close(',
+      text: "this.#end.close(",
+      replacement: 'if (by !== "peer") this.#end.close(',
     },
     {
       name: "an end that a write has found is not looked at",
-      text: "if (isEnd(status)) this.#finish(",
-      replacement: "if (false) this.#finish(",
+      text: "if (isEnd(status)) this.#close(",
+      replacement: "if (false) this.#close(",
     },
     {
       name: "a request that waits for others is the user's memory",
@@ -111,18 +114,18 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "aborting a message that was taken closes the connection",
-      text: "if (status !== Status.SUCCESS) this.#unwritten(call, status);",
+      text: "if (status !== Status.SUCCESS) this.#writeFailed(call, status);",
       replacement: `if (call.withdrawn !== undefined) status = Status.CANCELLED;
-    if (status !== Status.SUCCESS) this.#unwritten(call, status);`,
+    if (status !== Status.SUCCESS) this.#writeFailed(call, status);`,
     },
     {
       name: "a message that is partly sent leaves the connection open",
-      text: 'else this.#finish("program", this.#closedError());\n  }',
+      text: 'else this.#close("program", this.#closedError());\n  }',
       replacement: "}",
     },
     {
       name: "a write that fails leaves the connection open",
-      text: 'if (call.withdrawn === undefined) this.#finish("failure", error);',
+      text: 'if (call.withdrawn === undefined) this.#close("failure", error);',
       replacement: "if (call.withdrawn === undefined) return;",
     },
     {
@@ -131,9 +134,9 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       replacement: 'call.kind === "iterate" && this.#endedBy === "peer";',
     },
     {
-      name: "a read that nobody waits for any more keeps the program",
-      text: "&& !this.#reader.begun) this.#end.cancel(inbound);",
-      replacement: "&& !this.#reader.begun) return;",
+      name: "a read that no call needs any more keeps the program",
+      text: "this.#end.cancel(inbound);",
+      replacement: "return;",
     },
     {
       name: "a request takes the message that a receive waits for",

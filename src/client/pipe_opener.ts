@@ -1,5 +1,5 @@
 /**
- * Opens a pipe: one attempt after the other, with pauses, until it is open or there is no hope.
+ * Opens a pipe, with one attempt after another until the time runs out.
  *
  * @module
  */
@@ -8,23 +8,23 @@ import { isBelowPipe, systemError, timedOut } from "../kernel/errors.ts";
 import { type Handle, isEnd, isShortage, Status } from "../kernel/kernel.ts";
 import { Backoff } from "../loop/backoff.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
-import type { ClientSettings } from "../options/options.ts";
+import type { ClientSettings } from "../options/client_settings.ts";
 import type { OpenPipe } from "../pipe/connection.ts";
 
 /** The longest pause between two attempts to open a pipe, in milliseconds. */
 const LONGEST_PAUSE = 50;
 
-/** Why a pipe that was opened cannot be used. */
-type Refusal = { readonly status: number; readonly call: string };
+/** A call that failed. */
+type Failure = { readonly status: number; readonly call: string };
 
-/** How an attempt went: the pipe is open with SUCCESS. */
-type Attempted = Refusal & OpenPipe;
+/** The result of one attempt: with SUCCESS the pipe is open. */
+type Attempt = Failure & OpenPipe;
 
-/** One attempt after the other, with pauses, until a pipe is open or there is no hope. */
-export class Attempt implements LoopUser {
+/** See the module. */
+export class PipeOpener implements LoopUser {
   readonly #loop: WaitLoop;
   readonly #settings: ClientSettings;
-  #giveUp: ((error: unknown) => void) | undefined = undefined;
+  #endPause: ((error: unknown) => void) | undefined = undefined;
   #failure: Error | undefined = undefined;
 
   constructor(loop: WaitLoop, settings: ClientSettings) {
@@ -32,6 +32,7 @@ export class Attempt implements LoopUser {
     this.#settings = settings;
   }
 
+  /** Opens the pipe. To be called once. */
   async open(signal: AbortSignal | undefined): Promise<OpenPipe> {
     const { kernel } = this.#loop;
     const owner = this.#expectedOwner();
@@ -42,7 +43,7 @@ export class Attempt implements LoopUser {
       const { status, call, handle, type } = this.#openOnce(owner);
       if (status === Status.SUCCESS) return { handle, type };
       const left = deadline - kernel.now();
-      if (!this.#passes(status) || left <= 0) throw this.#error(call, status);
+      if (!this.#isTemporary(status) || left <= 0) throw this.#error(call, status);
       await this.#pause(Math.min(backoff.next(), left), signal);
     }
   }
@@ -63,28 +64,28 @@ export class Attempt implements LoopUser {
 
   #fail(error: Error): void {
     this.#failure = error;
-    this.#giveUp?.(error);
+    this.#endPause?.(error);
   }
 
-  #openOnce(owner: string | undefined): Attempted {
+  #openOnce(owner: string | undefined): Attempt {
     const { kernel } = this.#loop;
     const { status, handle } = kernel.open(this.#settings.path);
     const opened = { status, call: "CreateFileW", handle, type: "message" } as const;
     if (status !== Status.SUCCESS) return opened;
-    const unowned = owner === undefined ? undefined : this.#checkOwner(handle, owner);
-    // Without this, messages that wait to be read run together.
-    const kept = unowned === undefined ? kernel.keepMessages(handle) : Status.SUCCESS;
+    const wrongOwner = owner === undefined ? undefined : this.#checkOwner(handle, owner);
+    // Otherwise messages that wait to be read would be joined.
+    const kept = wrongOwner === undefined ? kernel.keepMessages(handle) : Status.SUCCESS;
     // A byte pipe cannot keep messages apart.
     if (kept === Status.INVALID_PARAMETER) return { ...opened, type: "byte" };
-    const refusal = unowned ??
+    const failure = wrongOwner ??
       (kept === Status.SUCCESS ? undefined : { status: kept, call: "SetNamedPipeHandleState" });
-    if (refusal === undefined) return opened;
+    if (failure === undefined) return opened;
     kernel.close(handle);
-    if (refusal instanceof Error) throw refusal;
-    return { ...opened, ...refusal };
+    if (failure instanceof Error) throw failure;
+    return { ...opened, ...failure };
   }
 
-  /** The SID of who must own the pipe. */
+  /** The SID of the user that must own the pipe; undefined: any may. */
   #expectedOwner(): string | undefined {
     const { server, path } = this.#settings;
     if (server !== "current-user") return server?.sid;
@@ -93,8 +94,8 @@ export class Attempt implements LoopUser {
     throw systemError("Cannot determine the current user for", call, path, status);
   }
 
-  /** Who makes a pipe cannot give it to another user: only a very privileged program can. */
-  #checkOwner(handle: Handle, expected: string): Refusal | Error | undefined {
+  /** Only a highly privileged program can create a pipe that another user owns. */
+  #checkOwner(handle: Handle, expected: string): Failure | Error | undefined {
     const { status, call, text } = this.#loop.kernel.owner(handle);
     if (status !== Status.SUCCESS) return { status, call };
     if (text === expected) return undefined;
@@ -103,8 +104,8 @@ export class Attempt implements LoopUser {
     );
   }
 
-  /** Whether it is worth another attempt: also when the server ended the connection at once. */
-  #passes(status: number): boolean {
+  /** Whether another attempt may succeed: also when the server ended the connection at once. */
+  #isTemporary(status: number): boolean {
     const { path, missing } = this.#settings;
     return status === Status.BUSY || isShortage(status) || isEnd(status) ||
       missing === "wait" && (status === Status.NOT_FOUND || isBelowPipe(status, path));
@@ -121,8 +122,8 @@ export class Attempt implements LoopUser {
     const { kernel } = this.#loop;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = kernel.startTimer(Math.ceil(milliseconds), resolve);
-    const abort = () => this.#giveUp?.(signal?.reason);
-    this.#giveUp = (error) => {
+    const abort = () => this.#endPause?.(signal?.reason);
+    this.#endPause = (error) => {
       kernel.stopTimer(timer);
       reject(error);
     };

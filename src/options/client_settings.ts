@@ -1,0 +1,67 @@
+/**
+ * The settings of a client: its options, checked and complete.
+ *
+ * @module
+ */
+
+import {
+  abortSignal,
+  type Checked,
+  checkOptions,
+  messageLength,
+  milliseconds,
+  refuse,
+  type Unchecked,
+} from "./checks.ts";
+import { clientPath } from "./path.ts";
+
+/** The syntax of a SID; whether it exists is not checked. */
+const SID = /^S-1-(?:0x[0-9a-f]{12}|\d{1,10})(?:-\d{1,10}){1,15}$/i;
+
+/** Every option of a call; the interface of a call's options says what they mean. */
+const CALL_CHECKS = {
+  timeout: milliseconds(5_000),
+  missing: waitOrFail,
+  maxMessage: messageLength,
+  server: pipeOwner,
+  signal: abortSignal,
+};
+
+const CHECKS = { path: clientPath, ...CALL_CHECKS };
+
+/** See the module. */
+export type ClientSettings = Checked<typeof CHECKS>;
+
+/** Reads a client's options, each once, checks them and fills in the defaults. */
+export function clientSettings(options: Unchecked<typeof CHECKS>): ClientSettings {
+  return Object.freeze(checkOptions(options, CHECKS));
+}
+
+/** {@linkcode clientSettings} where the name is not among the options. */
+export function callSettings(
+  path: unknown,
+  options: Unchecked<typeof CALL_CHECKS>,
+): ClientSettings {
+  return Object.freeze({ path: clientPath(path), ...checkOptions(options, CALL_CHECKS) });
+}
+
+function waitOrFail(missing: unknown = "wait", name: string): "wait" | "fail" {
+  return missing === "wait" || missing === "fail"
+    ? missing
+    : refuse(name, '"wait" or "fail"', missing);
+}
+
+function pipeOwner(
+  server: unknown,
+  name: string,
+): "current-user" | { readonly sid: string } | undefined {
+  if (server === undefined || server === "current-user") return server;
+  if (typeof server === "object" && server !== null && "sid" in server) {
+    const { sid } = server;
+    if (typeof sid === "string" && SID.test(sid)) {
+      return Object.freeze({ sid: `S${sid.slice(1).toLowerCase()}` });
+    }
+    refuse(`${name}.sid`, 'a SID, "S-1-…"', sid);
+  }
+  refuse(name, '"current-user" or { sid }', server);
+}

@@ -1,0 +1,98 @@
+/**
+ * The settings of a server: its options, checked and complete.
+ *
+ * @module
+ */
+
+import type { PipeAccess } from "./access.ts";
+import {
+  abortSignal,
+  boolean,
+  type Check,
+  type Checked,
+  checkOptions,
+  integer,
+  limit,
+  messageLength,
+  milliseconds,
+  optionalFunction,
+  refuse,
+  type Unchecked,
+} from "./checks.ts";
+import { serverPath } from "./path.ts";
+
+const MAX_DWORD = 0xffff_ffff;
+const MIB = 1024 * 1024;
+
+/** Milliseconds that the last write of a connection may stay pending, if there is no other limit. */
+export const LAST_WRITE_TIMEOUT = 10_000;
+
+/** Every option of a server; the interface of a server's options says what they mean. */
+const CHECKS = {
+  path: serverPath,
+  instances: integer(1, 65_000, 4),
+  maxInstances: limit(),
+  readBufferSize: integer(0, MAX_DWORD, 65_536),
+  writeBufferSize: integer(0, MAX_DWORD, 65_536),
+  waitTimeout: integer(1, MAX_DWORD - 1, 5_000),
+  maxRequest: messageLength,
+  maxBuffered: limit(256 * MIB),
+  maxQueued: limit(16 * MIB),
+  maxPerProcess: limit(),
+  idleTimeout: limit(),
+  replyTimeout: limit(30_000),
+  responderTimeout: limit(),
+  access: pipeAccess,
+  remote: boolean,
+  signal: abortSignal,
+  authorize: optionalFunction,
+  onListen: optionalFunction,
+  onDisconnect: optionalFunction,
+};
+
+/** See the module. */
+export type ServerSettings<Options = unknown> = Checked<typeof CHECKS, Options> & {
+  /** Whether the server asks Windows about users, its own and its clients'. */
+  readonly identifies: boolean;
+};
+
+/** Reads a server's options, each once, checks them and fills in the defaults. */
+export function serverSettings<Options extends Unchecked<typeof CHECKS>>(
+  options: Options,
+): ServerSettings<Options> {
+  const settings = checkOptions(options, CHECKS);
+  const { instances, maxInstances, access, remote, authorize } = settings;
+  if (maxInstances < instances) {
+    throw new RangeError(
+      `Cannot use "maxInstances": must be at least "instances", which is ${instances}, was ` +
+        `${maxInstances}`,
+    );
+  }
+  if (remote && access === "local-users") {
+    throw new TypeError(
+      'Cannot use "remote": access "local-users" refuses clients of other machines',
+    );
+  }
+  const identifies = access !== "system-default" || authorize !== undefined;
+  return Object.freeze({ ...settings, identifies });
+}
+
+/** How many responders may work at once. */
+export const concurrencyLimit: Check<number> = limit();
+
+/** How long a shutdown waits. */
+export const shutdownTimeout: Check<number> = milliseconds(10_000);
+
+function pipeAccess(access: unknown = "current-user", name: string): PipeAccess {
+  if (access === "current-user" || access === "local-users" || access === "system-default") {
+    return access;
+  }
+  if (typeof access === "object" && access !== null && "sddl" in access) {
+    const { sddl } = access;
+    if (typeof sddl === "string" && sddl !== "" && !sddl.includes("\0")) {
+      return Object.freeze({ sddl });
+    }
+    refuse(`${name}.sddl`, "a security descriptor", sddl);
+  }
+  refuse(name, '"current-user", "local-users", "system-default" or { sddl }', access);
+}
