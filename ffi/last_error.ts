@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 
 /**
  * The status of a call that failed. The last error has to be taken in the same expression as the

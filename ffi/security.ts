@@ -9,7 +9,8 @@
  * @module
  */
 
-import { type Handle, type Identified, Status, type Told } from "../src/kernel/kernel.ts";
+import type { Handle, Identified, Told } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { type Advapi32, openAdvapi32 } from "./advapi32.ts";
 import type { Kernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";
@@ -241,7 +242,11 @@ export class Security {
   }
 
   /** Asks for the security descriptor of a handle, and what it says. */
-  #ask(handle: Handle, wanted: number, read: (address: bigint, size: number) => Told): Told {
+  #ask(
+    handle: Handle,
+    wanted: number,
+    read: (address: bigint, size: number) => Told,
+  ): Told {
     const descriptor = this.#readDescriptor(handle, wanted, this.#scratch);
     if ("status" in descriptor) {
       return { status: descriptor.status, call: "GetKernelObjectSecurity", text: "" };

@@ -11,7 +11,6 @@
  */
 
 import {
-  BELIEVED,
   type Handle,
   type Identified,
   type Kernel,
@@ -19,10 +18,10 @@ import {
   type Opened,
   type Peeked,
   type PipeSpec,
-  Status,
   type Timer,
   type Told,
 } from "../src/kernel/kernel.ts";
+import { DEFINITE_STATUSES, Status } from "../src/kernel/status.ts";
 import { nextTask, now, startTimer, stopTimer } from "../src/kernel/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
@@ -326,7 +325,7 @@ export class WindowsKernel implements Kernel {
       return Status.SUCCESS;
     }
     const status = failure(this.#calls.GetLastError());
-    if (BELIEVED.write.has(status)) {
+    if (DEFINITE_STATUSES.write.has(status)) {
       this.#slab.give(block);
     } else {
       this.#writeHandles[slot] = handle;

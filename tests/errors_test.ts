@@ -13,7 +13,7 @@ import {
 import { callOn } from "../src/client/call.ts";
 import { connectOn } from "../src/client/connect.ts";
 import { nameTaken, systemError, timedOut, WindowsError } from "../src/kernel/errors.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { serveOn } from "../src/exchange/serve.ts";
 import { WaitLoop } from "../src/loop/wait_loop.ts";
 import { type Decisions, type Failing, MemoryKernel, MemorySystem } from "./memory_kernel.ts";

@@ -11,7 +11,7 @@ import {
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
 import { exchangesOn } from "../src/exchange/exchanges.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 

@@ -2,7 +2,8 @@
 
 import { mock } from "node:test";
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
+import { Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { MessageReader, type Outcome } from "../src/pipe/message_reader.ts";
 import { type Completer, type LoopUser, Operation, WaitLoop } from "../src/loop/wait_loop.ts";
 import { MemoryKernel, NOTHING_LEFT } from "./memory_kernel.ts";

@@ -11,7 +11,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { WindowsError } from "../src/kernel/errors.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { failing, fate, inWorld, NAME, PATH, type World } from "./fixture.ts";
 import type { MemoryKernel, RawClient } from "./memory_kernel.ts";
 

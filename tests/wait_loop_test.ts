@@ -1,6 +1,7 @@
 import { mock } from "node:test";
 import { assert, assertEquals, assertFalse, assertGreater, assertLess } from "@std/assert";
-import { type Handle, Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
+import { type Handle, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import {
   type Completer,
   type LoopUser,

@@ -26,15 +26,8 @@
 import { Backoff } from "./backoff.ts";
 import { runForNobody } from "./caller.ts";
 import { Deadlines } from "./deadlines.ts";
-import {
-  BELIEVED,
-  type Handle,
-  isShortage,
-  type Kernel,
-  Lane,
-  Status,
-  type Timer,
-} from "../kernel/kernel.ts";
+import { type Handle, type Kernel, Lane, type Timer } from "../kernel/kernel.ts";
+import { DEFINITE_STATUSES, isShortage, Status } from "../kernel/status.ts";
 import { allocate } from "./memory.ts";
 import { nextMicrotask } from "../kernel/scheduling.ts";
 
@@ -328,8 +321,8 @@ export class WaitLoop {
   #begin(operation: Operation): void {
     const { handle, slot, size } = operation;
     const status = size === LISTEN
-      ? this.#believe(operation, BELIEVED.listen, this.kernel.listen(handle, slot))
-      : this.#believe(operation, BELIEVED.read, this.kernel.read(handle, slot, size));
+      ? this.#believe(operation, DEFINITE_STATUSES.listen, this.kernel.listen(handle, slot))
+      : this.#believe(operation, DEFINITE_STATUSES.read, this.kernel.read(handle, slot, size));
     if (status === Status.PENDING) return;
     // Whoever is short of something: a listen or a read that failed has taken nothing.
     if (isShortage(status)) return this.#defer(operation, status);
@@ -339,13 +332,17 @@ export class WaitLoop {
 
   #submitOut(operation: Operation, message: Uint8Array<ArrayBuffer>): number {
     const { handle, slot } = operation;
-    return this.#believe(operation, BELIEVED.write, this.kernel.write(handle, slot, message));
+    return this.#believe(
+      operation,
+      DEFINITE_STATUSES.write,
+      this.kernel.write(handle, slot, message),
+    );
   }
 
-  /** Takes note of a submission, and finds out the truth when its status cannot be believed. */
-  #believe(operation: Operation, believed: ReadonlySet<number>, status: number): number {
+  /** Takes note of a submission, and finds out the truth when its status is not definite. */
+  #believe(operation: Operation, definite: ReadonlySet<number>, status: number): number {
     this.#lookBeforeLong();
-    if (believed.has(status)) return status;
+    if (definite.has(status)) return status;
     const { handle, lane, slot } = operation;
     if (status !== Status.PENDING && this.kernel.cancel(handle, lane, slot) !== Status.SUCCESS) {
       const truth = this.kernel.status(lane, slot);

@@ -5,7 +5,8 @@
  */
 
 import { systemError } from "../kernel/errors.ts";
-import { type Handle, isEnd, Status } from "../kernel/kernel.ts";
+import type { Handle } from "../kernel/kernel.ts";
+import { isEnd, Status } from "../kernel/status.ts";
 import { encodeMessage, type Message } from "./message.ts";
 import { MessageReader } from "./message_reader.ts";
 import { abortSignal, type ClientSettings } from "../options/options.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { isEnd, isShortage, type Kernel, Lane, Status } from "../kernel/kernel.ts";
+import { type Kernel, Lane } from "../kernel/kernel.ts";
+import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { allocate } from "../loop/memory.ts";
 import type { Operation, WaitLoop } from "../loop/wait_loop.ts";
 

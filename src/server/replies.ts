@@ -6,7 +6,7 @@
  */
 
 import { Deadline } from "../loop/deadlines.ts";
-import { Status } from "../kernel/kernel.ts";
+import { Status } from "../kernel/status.ts";
 import { LAST_WRITE_TIMEOUT } from "../options/options.ts";
 import { Outbox } from "../pipe/outbox.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";

@@ -27,7 +27,7 @@ import { openAdvapi32 } from "../../ffi/advapi32.ts";
 import { openKernel32 } from "../../ffi/kernel32.ts";
 import type { DisconnectReason } from "../../src/server/end_reasons.ts";
 import type { PipeClient } from "../../src/server/client.ts";
-import { Status } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
 import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";

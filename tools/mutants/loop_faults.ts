@@ -6,19 +6,19 @@
 
 import { faultsOf, type Mutant } from "./mutant.ts";
 
-const BELIEVES = "if (believed.has(status)) return status;";
+const IS_DEFINITE = "if (definite.has(status)) return status;";
 
 /** See the module. */
 export const LOOP_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/loop/wait_loop.ts", [
     {
       name: "code 0 after FALSE is taken as success",
-      text: BELIEVES,
-      replacement: `if (status === Status.UNKNOWN) return Status.SUCCESS;\n    ${BELIEVES}`,
+      text: IS_DEFINITE,
+      replacement: `if (status === Status.UNKNOWN) return Status.SUCCESS;\n    ${IS_DEFINITE}`,
     },
     {
-      name: "every last error is believed",
-      text: BELIEVES,
+      name: "every last error is taken as definite",
+      text: IS_DEFINITE,
       replacement: "if (status !== Status.PENDING) return status;",
     },
     {
@@ -64,7 +64,7 @@ export const LOOP_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "the picture is believed",
+      name: "the snapshot is believed",
       text: "if (status === Status.PENDING) continue;",
       replacement: "",
     },
