@@ -9,7 +9,8 @@ import { WindowsKernel } from "../ffi/windows_kernel.ts";
 import { type Answerer, Draining, ServerClient, ServerExchange } from "../src/exchange.ts";
 import { type Event, INITIAL, transition } from "../src/instance.ts";
 import { Lane, type PipeSpec } from "../src/kernel/kernel.ts";
-import { type Completer, Operation, WaitLoop } from "../src/loop/wait_loop.ts";
+import { type CompletionHandler, Operation } from "../src/loop/operation.ts";
+import { WaitLoop } from "../src/loop/wait_loop.ts";
 
 const WINDOWS = Deno.build.os === "windows";
 
@@ -102,7 +103,7 @@ class SteppedKernel extends WindowsKernel {
 }
 
 /** A loop with so many listens in flight. */
-class Sweeping implements Completer {
+class Sweeping implements CompletionHandler {
   readonly #kernel = new SteppedKernel();
   readonly #loop = new WaitLoop(this.#kernel);
 

@@ -2,13 +2,8 @@ import { mock } from "node:test";
 import { assert, assertEquals, assertFalse, assertGreater, assertLess } from "@std/assert";
 import { type Handle, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
-import {
-  type Completer,
-  type LoopUser,
-  Operation,
-  type WaitFailure,
-  WaitLoop,
-} from "../src/loop/wait_loop.ts";
+import { type CompletionHandler, Operation } from "../src/loop/operation.ts";
+import { type LoopUser, type WaitFailure, WaitLoop } from "../src/loop/wait_loop.ts";
 import { fate, nextTask, PATH } from "./fixture.ts";
 import { MemoryKernel, NOTHING_LEFT, type RawClient } from "./memory_kernel.ts";
 
@@ -34,7 +29,7 @@ const STRANGE = 1117;
 const LONG = new Uint8Array(100);
 
 /** One end of a pipe on the loop, which writes down what completes. */
-class Side implements Completer {
+class Side implements CompletionHandler {
   readonly handle: Handle;
   readonly slot: number;
   readonly in: Operation;
@@ -989,13 +984,13 @@ Deno.test(
       times.push(kernel.now());
       if (left-- > 0) loop.repeat(operation);
     };
-    loop.finish(side.in, Status.MORE_DATA);
+    loop.complete(side.in, Status.MORE_DATA);
     await pass(300);
     const pauses = () => times.slice(1).map((time, i) => time - (times[i] ?? 0));
     assertEquals(pauses(), [1, 2, 4, 8, 16]);
     left = 2;
     times.length = 0;
-    loop.finish(side.in, Status.MORE_DATA);
+    loop.complete(side.in, Status.MORE_DATA);
     await pass(10);
     assertEquals(pauses(), [1, 2]);
   }),
@@ -1062,11 +1057,11 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.finish() hands out a result that is known already",
+  "WaitLoop.complete() hands out a result that is known already",
   inBench(async (bench) => {
     const { loop } = bench;
     const [side] = bench.pair();
-    loop.finish(side.out, STRANGE);
+    loop.complete(side.out, STRANGE);
     assert(side.out.expected);
     assertEquals(side.got, []);
     await bench.idle();

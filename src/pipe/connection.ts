@@ -268,7 +268,7 @@ export class ClientConnection implements PipeConn, PipeEndOwner, LoopUser {
     if (head === undefined) return;
     const status = this.#outbox.submit(head);
     // In the next turn: whoever sends without end must not keep the thread.
-    if (status !== Status.PENDING) this.#loop.finish(this.#end.outbound, status);
+    if (status !== Status.PENDING) this.#loop.complete(this.#end.outbound, status);
   }
 
   #unwritten(call: Call, status: number): void {

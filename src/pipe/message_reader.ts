@@ -7,7 +7,8 @@
 import { type Kernel, Lane } from "../kernel/kernel.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { allocate } from "../loop/memory.ts";
-import type { Operation, WaitLoop } from "../loop/wait_loop.ts";
+import type { Operation } from "../loop/operation.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 
 /** Bytes of the first read of a connection, and of each when its messages are short. */
 const FIRST_READ = 4096;
@@ -104,7 +105,7 @@ export class MessageReader {
   readRest(): void {
     const message = allocate(this.#piece + this.#rest);
     if (message === undefined) {
-      return this.#loop.finish(this.#operation, Status.OUT_OF_MEMORY);
+      return this.#loop.complete(this.#operation, Status.OUT_OF_MEMORY);
     }
     this.#message = message;
     this.#kernel.take(this.#operation.slot, this.#message.subarray(0, this.#piece));
@@ -114,7 +115,7 @@ export class MessageReader {
 
   /** Whether Windows has the read, and has not ended it by now, seen or not. */
   get pending(): boolean {
-    return this.#loop.pends(this.#operation);
+    return this.#loop.isPending(this.#operation);
   }
 
   /** Whether a shortage keeps the read, or its result, from going on. */
@@ -129,12 +130,12 @@ export class MessageReader {
 
   /** A read that was not submitted ends as if it were cancelled. */
   finishCancelled(): void {
-    this.#loop.finish(this.#operation, Status.CANCELLED);
+    this.#loop.complete(this.#operation, Status.CANCELLED);
   }
 
   /** Lets the read complete once more, in the next turn. */
   redeliver(): void {
-    this.#loop.finish(this.#operation, this.#operation.status);
+    this.#loop.complete(this.#operation, this.#operation.status);
   }
 
   /** Lets the read complete once more, when a shortage may have passed. */
