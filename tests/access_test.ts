@@ -255,7 +255,7 @@ Deno.test(
     assertEquals(
       await ask(world, "?"),
       'ImpersonateNamedPipeClient 1368: Cannot identify a client of "\\\\.\\pipe\\test": the ' +
-        "client does not let itself be identified (ImpersonateNamedPipeClient, error 1368)",
+        "client does not allow identification (ImpersonateNamedPipeClient, error 1368)",
     );
     await server.shutdown();
   }),

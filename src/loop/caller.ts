@@ -8,7 +8,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 const WORK = new AsyncLocalStorage<object | undefined>();
 
-/** Runs user code, and everything that it starts, for some work. Costs about as much as a few awaits. */
+/** Runs user code, and all that it starts, for some work. Costs about as much as a few awaits. */
 export function runFor<T>(work: object, call: () => T): T {
   return WORK.run(work, call);
 }

@@ -11,7 +11,7 @@ import { Status } from "../kernel/status.ts";
 export interface CompletionHandler {
   /** The operation is over, `operation.status` says how, and its memory is the caller's again. */
   completed(operation: Operation): void;
-  /** {@linkcode CompletionHandler.completed} threw, which is a bug of ours: abort what it served. */
+  /** {@linkcode CompletionHandler.completed} threw, a bug of ours: abort what it served. */
   crashed(error: unknown): void;
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A pause this long, in milliseconds, is better spent in turns than in a wait on another thread. */
+/** A pause up to this long, in milliseconds, is better spent in turns than in a wait. */
 const SHORT_PAUSE = 0.5;
 
 /** The most turns without a completion before the loop waits. */

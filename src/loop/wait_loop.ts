@@ -17,8 +17,8 @@
  * has to be signalled, looked up or waited for.
  *
  * **The loop waits** (one call for all pipes, on another thread) after some turns in which nothing
- * completed; how many depends on how soon the last waits returned. While nothing is in flight it does
- * not: a wait keeps the program running.
+ * completed; how many depends on how soon the last waits returned. While nothing is in flight it
+ * does not: a wait keeps the program running.
  *
  * Turns are in `turns.ts`; this file has what servers and clients see of the loop.
  *
@@ -141,7 +141,7 @@ export class WaitLoop {
     this.#turns.atNext(callback);
   }
 
-  /** Waits for a client. The handler gets the result in a later turn, even if it is over at once. */
+  /** Waits for a client. The handler gets the result in a later turn, even if it comes at once. */
   listen(operation: Operation): void {
     operation.size = LISTEN;
     operation.cancelled = false;
@@ -252,7 +252,7 @@ export class WaitLoop {
     return this.#submitted(operation, DEFINITE_STATUSES.write, status);
   }
 
-  /** Follows each submission, and asks for the actual status if the returned one is not definite. */
+  /** Follows a submission. Finds its actual status if the returned one is not definite. */
   #submitted(operation: Operation, definite: ReadonlySet<number>, status: number): number {
     this.#turns.lookSoon();
     if (definite.has(status)) return status;
