@@ -8,7 +8,8 @@
  */
 
 import { setImmediate } from "node:timers";
-import { type Identified, type Kernel, Lane, Status } from "../src/kernel/kernel.ts";
+import { type Identified, type Kernel, Lane } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { serveOn } from "../src/exchange/serve.ts";
 import type { Responder } from "../src/exchange/responders.ts";
 import { WaitLoop } from "../src/loop/wait_loop.ts";

@@ -8,7 +8,8 @@ import { openKernel32 } from "../ffi/kernel32.ts";
 import { WindowsKernel } from "../ffi/windows_kernel.ts";
 import * as exchange from "../src/exchange/exchange_states.ts";
 import { Lane, type PipeSpec } from "../src/kernel/kernel.ts";
-import { type Completer, Operation, WaitLoop } from "../src/loop/wait_loop.ts";
+import { WaitLoop } from "../src/loop/wait_loop.ts";
+import { type CompletionHandler, Operation } from "../src/loop/operation.ts";
 import * as lifecycle from "../src/server/lifecycle.ts";
 
 const WINDOWS = Deno.build.os === "windows";
@@ -80,7 +81,7 @@ class SteppedKernel extends WindowsKernel {
 }
 
 /** A loop with so many listens in flight. */
-class Sweeping implements Completer {
+class Sweeping implements CompletionHandler {
   readonly #kernel = new SteppedKernel();
   readonly #loop = new WaitLoop(this.#kernel);
 

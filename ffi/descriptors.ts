@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Handle, Status, type Told } from "../src/kernel/kernel.ts";
+import { type Handle, type Told } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import type { Advapi32 } from "./advapi32.ts";
 import type { Kernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";

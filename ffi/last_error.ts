@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 
 /**
  * The status of a call that failed. Read the last error in the same expression as the call, as the

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 
 /**
  * The system error for each NTSTATUS of an operation. Windows translates a value that is missing

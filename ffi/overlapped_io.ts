@@ -10,7 +10,8 @@
  * @module
  */
 
-import { BELIEVED, type Handle, Lane, Status } from "../src/kernel/kernel.ts";
+import { type Handle, Lane } from "../src/kernel/kernel.ts";
+import { DEFINITE_STATUSES, Status } from "../src/kernel/status.ts";
 import type { Counters } from "./counters.ts";
 import type { Kernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";
@@ -116,7 +117,7 @@ export class OverlappedIo {
       return Status.SUCCESS;
     }
     const status = failure(this.#calls.GetLastError());
-    if (BELIEVED.write.has(status)) {
+    if (DEFINITE_STATUSES.write.has(status)) {
       this.#slab.free(block);
     } else {
       this.#writeHandles[slot] = handle;

@@ -4,13 +4,8 @@
  * @module
  */
 
-import {
-  type Handle,
-  type Opened,
-  type Peeked,
-  type PipeSpec,
-  Status,
-} from "../src/kernel/kernel.ts";
+import { type Handle, type Opened, type Peeked, type PipeSpec } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import type { Counters } from "./counters.ts";
 import type { Kernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Handle, Status } from "../src/kernel/kernel.ts";
+import { type Handle } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { now } from "../src/kernel/scheduling.ts";
 import type { Counters } from "./counters.ts";
 import type { Kernel32 } from "./kernel32.ts";

@@ -12,10 +12,10 @@ import {
   type Opened,
   type Peeked,
   type PipeSpec,
-  Status,
   type Timer,
   type Told,
 } from "../src/kernel/kernel.ts";
+import { DEFINITE_STATUSES, Status } from "../src/kernel/status.ts";
 import { nextTask, now, startTimer, stopTimer } from "../src/kernel/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Counters, newCounters } from "./counters.ts";

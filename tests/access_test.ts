@@ -6,7 +6,7 @@ import { descriptor, type IntegrityLevel, integrityLevel } from "../src/options/
 import { connectOn } from "../src/client/connect.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { fate, inWorld, NAME, nextTask, PATH, text, type World } from "./fixture.ts";
 import { USER } from "./memory/system.ts";
 import type { RawClient } from "./memory_kernel.ts";
@@ -240,7 +240,7 @@ Deno.test(
     assertEquals(
       await world.visit("?"),
       'ImpersonateNamedPipeClient 1368: Cannot identify a client of "\\\\.\\pipe\\test": the ' +
-        "client does not let itself be identified (ImpersonateNamedPipeClient, error 1368)",
+        "client does not allow identification (ImpersonateNamedPipeClient, error 1368)",
     );
     await server.shutdown();
   }),

@@ -9,14 +9,14 @@ Deno.test("Backoff doubles each pause up to the longest", () => {
   assertEquals(take(new Backoff(50), 8), [1, 2, 4, 8, 16, 32, 50, 50]);
 });
 
-Deno.test("Backoff begins again after a success", () => {
+Deno.test("Backoff starts over after a success", () => {
   const backoff = new Backoff(1_000);
   take(backoff, 5);
   backoff.reset();
   assertEquals(take(backoff, 3), [1, 2, 4]);
 });
 
-Deno.test("Backoff has pauses of its own for each kind of attempt", () => {
+Deno.test("Backoff keeps the pauses of each instance apart", () => {
   const one = new Backoff(1_000);
   const two = new Backoff(1_000);
   take(one, 3);

@@ -12,7 +12,7 @@ import { callOn } from "../src/client/call.ts";
 import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { type Fate, fate, inWorld, NAME, PATH, text, type World } from "./fixture.ts";
 import type { RawServer } from "./memory_kernel.ts";
 

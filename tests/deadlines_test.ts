@@ -3,11 +3,11 @@ import { assert, assertEquals, assertFalse, assertLessOrEqual } from "@std/asser
 import { Deadline, Deadlines } from "../src/loop/deadlines.ts";
 import { MemoryKernel } from "./memory_kernel.ts";
 
-/** Time limits on a clock that a test moves. */
+/** Time limits on a clock that the test advances. */
 class Fixture {
   readonly kernel = new MemoryKernel();
   readonly deadlines = new Deadlines(this.kernel);
-  /** What expired, and when. */
+  /** The deadlines that expired, and when. */
   readonly expired: [name: string, at: number][] = [];
 
   deadline(name: string, also: () => void = () => {}): Deadline {
@@ -26,7 +26,7 @@ class Fixture {
   }
 }
 
-Deno.test("Deadlines have no timer while nothing can expire", async () => {
+Deno.test("Deadlines have no timer while no limit is set", async () => {
   const { deadlines, kernel } = new Fixture();
   const deadline = new Deadline(() => {});
   assertEquals([deadlines.size, kernel.leftovers().timers], [0, 0]);
@@ -46,7 +46,7 @@ Deno.test("Deadlines have no timer while nothing can expire", async () => {
   await kernel.advance(100);
 });
 
-Deno.test("Deadlines expire when it is time, once, by one timer", async () => {
+Deno.test("Deadlines expire on time and once, with one timer", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;
   for (const time of [30, 10, 20, 10]) deadlines.set(fixture.deadline(`${time}`), time);
@@ -61,7 +61,7 @@ Deno.test("Deadlines expire when it is time, once, by one timer", async () => {
   assertEquals([deadlines.size, fixture.timers], [0, 0]);
 });
 
-Deno.test("Deadlines keep no timer when the last of those that expire is done", async () => {
+Deno.test("Deadlines leave no timer after the last one has expired", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;
   const later = fixture.deadline("later");
@@ -76,7 +76,7 @@ Deno.test("Deadlines keep no timer when the last of those that expire is done", 
   assertEquals([deadlines.size, fixture.timers], [0, 0]);
 });
 
-Deno.test("Deadlines that another one sets anew when they expire are not over yet", async () => {
+Deno.test("Deadlines that another one extends as both expire do not expire yet", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;
   const second = fixture.deadline("second");
@@ -88,7 +88,7 @@ Deno.test("Deadlines that another one sets anew when they expire are not over ye
   assertEquals(fixture.expired, [["first", 10], ["second", 15]]);
 });
 
-Deno.test("Deadlines that are set again begin anew", async () => {
+Deno.test("Deadlines that are set again start over", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;
   const deadline = fixture.deadline("again");
@@ -103,7 +103,7 @@ Deno.test("Deadlines that are set again begin anew", async () => {
   assertEquals(fixture.expired, [["again", 95]]);
 });
 
-Deno.test("Deadlines that are lifted do not expire, and the others do in time", async () => {
+Deno.test("Deadlines that are lifted do not expire, and the others expire on time", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;
   const [first, second] = [fixture.deadline("first"), fixture.deadline("second")];
@@ -117,7 +117,7 @@ Deno.test("Deadlines that are lifted do not expire, and the others do in time", 
   assertEquals(fixture.expired, [["second", 20]]);
 });
 
-Deno.test("Deadlines may be set and lifted by what expires", async () => {
+Deno.test("Deadlines may be set and lifted by one that expires", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;
   let rounds = 0;
@@ -147,7 +147,7 @@ Deno.test("Deadlines that are cleared never expire", async () => {
   assertEquals(fixture.expired, [["later", 110]]);
 });
 
-Deno.test("Deadlines may be cleared by what expires", async () => {
+Deno.test("Deadlines may be cleared by one that expires", async () => {
   const fixture = new Fixture();
   const { deadlines } = fixture;
   deadlines.set(fixture.deadline("clears", () => deadlines.clear()), 10);
@@ -168,7 +168,7 @@ Deno.test("Deadlines expire together when the timer is late", async () => {
   assertEquals(fixture.expired.at(-1), ["30", 30]);
 });
 
-Deno.test("Deadlines never expire early, whatever fractions the clock has", async () => {
+Deno.test("Deadlines never expire early when the clock has fractions of a millisecond", async () => {
   const fixture = new Fixture();
   fixture.kernel.pass(0.7);
   const started = mock.method(fixture.kernel, "startTimer");

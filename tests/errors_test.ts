@@ -13,7 +13,7 @@ import {
 import { callOn } from "../src/client/call.ts";
 import { connectOn } from "../src/client/connect.ts";
 import { nameTaken, systemError, timedOut, WindowsError } from "../src/kernel/errors.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { serveOn } from "../src/exchange/serve.ts";
 import { WaitLoop } from "../src/loop/wait_loop.ts";
 import { type Decisions, type Failing, MemoryKernel, MemorySystem } from "./memory_kernel.ts";
@@ -52,10 +52,10 @@ const CODES: [code: number, Class: ErrorClass, symbol: string, text: string][] =
   [6, WindowsError, "ERROR_INVALID_HANDLE", "the handle is invalid"],
   [8, WindowsError, "ERROR_NOT_ENOUGH_MEMORY", "there is not enough memory"],
   [53, WindowsError, "ERROR_BAD_NETPATH", "the network path was not found"],
-  [87, WindowsError, "ERROR_INVALID_PARAMETER", "a parameter is wrong"],
-  [121, WindowsError, "ERROR_SEM_TIMEOUT", "the time ran out"],
+  [87, WindowsError, "ERROR_INVALID_PARAMETER", "a parameter is invalid"],
+  [121, WindowsError, "ERROR_SEM_TIMEOUT", "the operation timed out"],
   [123, WindowsError, "ERROR_INVALID_NAME", "the name is malformed"],
-  [230, WindowsError, "ERROR_BAD_PIPE", "the pipe is in a state that does not allow it"],
+  [230, WindowsError, "ERROR_BAD_PIPE", "the pipe is in the wrong state"],
   [234, WindowsError, "ERROR_MORE_DATA", "the message is longer than expected"],
   [535, WindowsError, "ERROR_PIPE_CONNECTED", "a client is already connected"],
   [536, WindowsError, "ERROR_PIPE_LISTENING", "no client is connected yet"],
@@ -153,7 +153,7 @@ Deno.test("WindowsError can be made and caught by its members", () => {
   assertInstanceOf(error, Error);
   assertEquals(
     error.message,
-    `Cannot use "${PATH}": a parameter is wrong (CreateEventW, error 87)`,
+    `Cannot use "${PATH}": a parameter is invalid (CreateEventW, error 87)`,
   );
   assertNotEquals(error.stack, undefined);
   assertEquals(error.cause, undefined);

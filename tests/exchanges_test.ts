@@ -10,7 +10,7 @@ import {
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { fate, inWorld, nextTask, PATH } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
 

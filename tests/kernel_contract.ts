@@ -16,7 +16,8 @@ import {
   assertMatch,
   assertNotEquals,
 } from "@std/assert";
-import { type Handle, type Kernel, Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
+import { type Handle, type Kernel, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 
 /** A kernel under test, and what differs between the systems that it may run on. */
 export interface Subject {

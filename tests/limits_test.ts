@@ -13,7 +13,7 @@ import {
 } from "@std/assert";
 import type { DisconnectReason } from "../src/server/end_reasons.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import type { ServeOptions } from "../src/exchange/serve.ts";
 import type { Responder } from "../src/exchange/responders.ts";
 import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";

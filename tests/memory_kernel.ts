@@ -9,16 +9,15 @@ import { setImmediate } from "node:timers";
 import {
   type Handle,
   type Identified,
-  isShortage,
   type Kernel,
   Lane,
   type Opened,
   type Peeked,
   type PipeSpec,
-  Status,
   type Timer,
   type Told,
 } from "../src/kernel/kernel.ts";
+import { isShortage, Status } from "../src/kernel/status.ts";
 import { lastSubauthority } from "../ffi/sid.ts";
 import { Clock } from "./memory/clock.ts";
 import { type Decisions, type Failing, plain, type Submission } from "./memory/decisions.ts";

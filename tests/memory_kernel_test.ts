@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers";
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
-import { type Handle, Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
+import { type Handle, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { testKernelContract } from "./kernel_contract.ts";
 import { MemoryKernel, MemorySystem, NOTHING_LEFT } from "./memory_kernel.ts";
 

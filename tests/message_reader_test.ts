@@ -2,9 +2,11 @@
 
 import { mock } from "node:test";
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
+import { Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { MessageReader, type Outcome } from "../src/pipe/message_reader.ts";
-import { type Completer, type LoopUser, Operation, WaitLoop } from "../src/loop/wait_loop.ts";
+import { type CompletionHandler, Operation } from "../src/loop/operation.ts";
+import { type LoopUser, WaitLoop } from "../src/loop/wait_loop.ts";
 import { MemoryKernel, NOTHING_LEFT } from "./memory_kernel.ts";
 
 const PATH = "\\\\.\\pipe\\reader";
@@ -25,7 +27,7 @@ interface Terms {
 }
 
 /** The server's end of a connection with a reader, and the client's end. */
-class Fixture implements Completer, LoopUser, AsyncDisposable {
+class Fixture implements CompletionHandler, LoopUser, AsyncDisposable {
   readonly kernel = new MemoryKernel();
   readonly loop = new WaitLoop(this.kernel);
   readonly client;

@@ -8,7 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import type { Responder } from "../src/exchange/responders.ts";
 import { fate, inWorld, nextTask, PATH, text, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";

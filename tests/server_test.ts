@@ -12,7 +12,7 @@ import {
 } from "@std/assert";
 import { serveOn } from "../src/exchange/serve.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import { WaitLoop } from "../src/loop/wait_loop.ts";
 import { failing, fate, inWorld, NAME, PATH, type World } from "./fixture.ts";
 import type { MemoryKernel, RawClient } from "./memory_kernel.ts";

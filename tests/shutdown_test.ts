@@ -10,7 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { mock } from "node:test";
-import { Status } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
 import type { PipeServer, ServeOptions } from "../src/exchange/serve.ts";
 import type { Responder } from "../src/exchange/responders.ts";
 import { failing, fate, inWorld, nextTask, PATH, type World } from "./fixture.ts";

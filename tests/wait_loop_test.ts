@@ -1,13 +1,9 @@
 import { mock } from "node:test";
 import { assert, assertEquals, assertFalse, assertGreater, assertLess } from "@std/assert";
-import { type Handle, Lane, type PipeSpec, Status } from "../src/kernel/kernel.ts";
-import {
-  type Completer,
-  type LoopUser,
-  Operation,
-  type WaitFailure,
-  WaitLoop,
-} from "../src/loop/wait_loop.ts";
+import { type Handle, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { Status } from "../src/kernel/status.ts";
+import { type CompletionHandler, Operation } from "../src/loop/operation.ts";
+import { type LoopUser, type WaitFailure, WaitLoop } from "../src/loop/wait_loop.ts";
 import { fate, nextTask, PATH } from "./fixture.ts";
 import { MemoryKernel, NOTHING_LEFT, type RawClient } from "./memory_kernel.ts";
 
@@ -27,24 +23,24 @@ const SHORTAGES = [
   Status.NOT_ENOUGH_QUOTA,
 ];
 
-/** A failure that no call is known for. */
+/** A code that no call is known to fail with. */
 const STRANGE = 1117;
 
 const LONG = new Uint8Array(100);
 
-/** One end of a pipe on the loop, which writes down what completes. */
-class Side implements Completer {
+/** One end of a pipe on the loop, which records completions. */
+class Side implements CompletionHandler {
   readonly handle: Handle;
   readonly slot: number;
   readonly in: Operation;
   readonly out: Operation;
   /** Statuses, in the order of their completions. */
   readonly got: number[] = [];
-  /** What to do when that throws. */
+  /** Called when `completed` throws. */
   crash: (error: unknown) => void = (error) => {
     throw error;
   };
-  /** What else to do at a completion. */
+  /** Also called at each completion. */
   then: (operation: Operation) => void = () => {};
 
   constructor(loop: WaitLoop, handle: Handle) {
@@ -64,7 +60,7 @@ class Side implements Completer {
   }
 }
 
-/** A loop, and who uses it. */
+/** A loop and its user. */
 class Bench implements LoopUser {
   readonly kernel = new MemoryKernel();
   disposals = 0;
@@ -101,14 +97,14 @@ class Bench implements LoopUser {
     return [side, this.kernel.system.connect(PATH)];
   }
 
-  /** Until nothing is to be done but to wait. */
+  /** Runs turns until the loop has nothing to do but wait. */
   async idle(): Promise<void> {
     do await nextTask(); while (
       this.kernel.leftovers().turns > 0 || this.kernel.waitState === "over"
     );
   }
 
-  /** Runs single turns, by hand, until the loop waits. Says how many. */
+  /** Runs single turns, by hand, until the loop waits, and returns how many. */
   async turns(): Promise<number> {
     await nextTask();
     let turns = 0;
@@ -119,7 +115,7 @@ class Bench implements LoopUser {
     return turns;
   }
 
-  /** A wait is dispatched, and by hand a turn has seen the last operation's end. */
+  /** Leaves a wait dispatched after a turn, by hand, has handed out the last operation. */
   async waitForNothing(side: Side = this.pair()[0]): Promise<void> {
     this.loop.read(side.in, 10);
     await this.idle();
@@ -130,7 +126,7 @@ class Bench implements LoopUser {
     assertEquals([side.got, this.loop.operations], [[Status.CANCELLED], 0]);
   }
 
-  /** Ends everything as a user must, and looks for leftovers. */
+  /** Ends everything as a user must, and checks that nothing is left. */
   async end(): Promise<void> {
     if (this.abandonments > 0 || this.failures.length > 0) return;
     this.kernel.manual = false;
@@ -165,11 +161,11 @@ function inBench(body: (bench: Bench) => Promise<void>): () => Promise<void> {
   };
 }
 
-// Nobody is forgotten
+// No completion is missed
 
-for (const late of ["that pends", "that fails", "that is over at once"]) {
+for (const late of ["that is pending", "that fails", "that is over at once"]) {
   Deno.test(
-    `WaitLoop forgets nobody whose signal was erased by a late submission ${late}`,
+    `WaitLoop sees a completion whose signal was erased by a late submission ${late}`,
     inBench(async (bench) => {
       const { kernel, loop } = bench;
       const [waiting, client] = bench.pair();
@@ -190,7 +186,7 @@ for (const late of ["that pends", "that fails", "that is over at once"]) {
 }
 
 Deno.test(
-  "WaitLoop forgets no write whose signal was erased by another write that pends",
+  "WaitLoop sees a completed write whose signal was erased by another, pending write",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [waiting, client] = bench.pair();
@@ -208,7 +204,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop forgets nobody in a hundred rounds of late submissions and late waits",
+  "WaitLoop misses no completion in a hundred rounds of late submissions and late waits",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [waiting, client] = bench.pair();
@@ -220,7 +216,7 @@ Deno.test(
       client.write("hello");
       loop.cancel(other.in);
       await Promise.resolve();
-      // Not the same task, nor the same microtask, as the completion.
+      // Neither in the task nor in the microtask of the completion.
       if (!other.in.expected) loop.readNow(other.in, 10);
       kernel.enterWait();
       await bench.idle();
@@ -232,12 +228,12 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop sees what completes between its last look and the wait",
+  "WaitLoop sees a completion between its last look and the wait",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [side, client] = bench.pair();
     loop.read(side.in, 10);
-    // The signal of this completion is forgotten by the rearming that follows it.
+    // The signal of this completion is reset by the rearming that follows it.
     const rearm = mock.method(kernel, "rearm", (drained: boolean) => {
       rearm.mock.restore();
       client.write("just in time");
@@ -270,7 +266,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop lets a wait be when a write succeeds at once",
+  "WaitLoop does not interrupt its wait when a write succeeds at once",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [side] = bench.pair();
@@ -285,7 +281,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop forgets no write that goes pending while a wait without writes is on its way",
+  "WaitLoop sees the completion of a write that became pending during a wait without writes",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [side, client] = bench.pair();
@@ -303,7 +299,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop has one wait for all, and queues neither turns nor timers while it waits",
+  "WaitLoop has one wait for all operations, and queues neither turns nor timers while it waits",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const sides = Array.from({ length: 100 }, () => bench.pair());
@@ -350,7 +346,7 @@ Deno.test(
 // Turns
 
 Deno.test(
-  "WaitLoop hands out in a later turn what is over at once",
+  "WaitLoop hands out an operation that is over at once in a later turn",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -392,7 +388,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop begins its rounds with somebody else each time",
+  "WaitLoop begins each round with another operation",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -418,7 +414,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop leaves what is too much for one turn to the next, and finishes its round first",
+  "WaitLoop continues a round that is too long for one turn in the next, before it begins another",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -447,7 +443,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop lets the program's timers run during a flood",
+  "WaitLoop lets the program's timers run during a flood of messages",
   inBench(async (bench) => {
     const { loop } = bench;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -473,7 +469,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.atNextTurn() calls back in the next turn, and once",
+  "WaitLoop.atNextTurn() calls back once, in the next turn",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -534,7 +530,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop looks longer when several operations were over after a wait, however long it was",
+  "WaitLoop takes more turns when several operations were over after a wait, however long it was",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -556,7 +552,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop looks longer when something completes while it looks, long waits between aside",
+  "WaitLoop takes more turns when they see completions, despite long waits in between",
   inBench(async (bench) => {
     const { kernel } = bench;
     const { client, turnsAfter } = await reading(bench);
@@ -569,7 +565,7 @@ Deno.test(
       await kernel.advance(0);
       client.write("x");
       assert(kernel.returnWait());
-      // Two turns in which nothing completes, again and again.
+      // Two turns in which nothing completes, repeatedly.
       for (let paid = 0; paid < 6; paid++) {
         for (let j = 0; j < 3; j++) {
           await nextTask();
@@ -585,7 +581,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop gives the microtasks of a turn as much time as the turn",
+  "WaitLoop gives the microtasks of a turn as much time as the turn itself",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -613,7 +609,7 @@ Deno.test(
 // Reads wait for the next round
 
 Deno.test(
-  "WaitLoop.read() is submitted in the next turn, which hands it out if it is over at once",
+  "WaitLoop.read() submits in the next turn, which hands out the read if it is over at once",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -633,7 +629,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.read() is handed out once a round, however much is there",
+  "WaitLoop.read() completes once a round, however many messages there are",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -650,7 +646,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop serves nobody twice while another waits",
+  "WaitLoop serves no client twice while another waits",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -675,7 +671,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop looks again after a turn that only finishes a round, before it relies on the wait",
+  "WaitLoop looks again after a turn that only finished a round, before it waits",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     let now = 0;
@@ -683,7 +679,7 @@ Deno.test(
     const [first, firstClient] = bench.pair();
     loop.read(first.in, 10);
     await bench.idle();
-    // A long pause: from now on the loop waits as soon as nothing is to be done.
+    // A long pause: from now on the loop waits as soon as it has nothing to do.
     now += 1_000;
     kernel.holdWaits = true;
     firstClient.write("x");
@@ -700,7 +696,7 @@ Deno.test(
       side.then = () => {
         if (handed++ > 0) return;
         client.write("x");
-        // Erases the signal of what the client has just written, and takes the rest of the turn.
+        // Erases the signal of the client's message, and takes the rest of the turn.
         loop.readNow(first.in, 10);
         now += 1.5;
       };
@@ -722,7 +718,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.atNextTurn() calls back in the order of the asking, also after a long turn",
+  "WaitLoop.atNextTurn() calls back in the order of the calls, even after a long turn",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
@@ -741,7 +737,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.cancel() of a read that is not submitted yet still reads what is there",
+  "WaitLoop.cancel() of a read that is not submitted yet still reads a message that has arrived",
   inBench(async (bench) => {
     const { loop } = bench;
     const [silent] = bench.pair();
@@ -759,7 +755,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.cancel() of a read that is not submitted yet ends it when the system is short",
+  "WaitLoop.cancel() of a read that is not submitted yet ends it during a shortage",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.decisions.fails = (call) => call === "read" ? Status.OUT_OF_MEMORY : undefined;
@@ -772,7 +768,7 @@ Deno.test(
   }),
 );
 
-// What cannot be believed
+// Statuses that are not definite
 
 for (const status of [Status.UNKNOWN, STRANGE]) {
   Deno.test(
@@ -786,7 +782,7 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
       loop.listen(listening.in);
       assertEquals(loop.write(reading.out, LONG), Status.PENDING);
       assertEquals(loop.operations, 3);
-      // It was cancelled by the question.
+      // Asking has cancelled it.
       await bench.idle();
       assertEquals(reading.got, [Status.CANCELLED, Status.CANCELLED]);
       assertEquals(listening.got, [Status.CANCELLED]);
@@ -819,7 +815,7 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
       assertEquals(loop.write(side.out, new Uint8Array(1)), status);
       assertEquals(loop.operations, 0);
       await bench.idle();
-      // Its status word stays PENDING for ever: nobody may wait for it.
+      // Its status word stays PENDING for ever, so it must not be waited for.
       assertEquals(kernel.status(Lane.IN, side.slot), Status.PENDING);
       assertEquals(side.got, [status]);
     }),
@@ -827,7 +823,7 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
 }
 
 Deno.test(
-  "WaitLoop watches an operation that could not be cancelled by the question",
+  "WaitLoop waits for an operation that asking did not cancel",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [side, client] = bench.pair();
@@ -843,7 +839,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop takes a result that comes with PENDING",
+  "WaitLoop hands out a result although PENDING was returned",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.decisions.answers = () => Status.PENDING;
@@ -860,13 +856,13 @@ Deno.test(
 
 for (const status of SHORTAGES) {
   Deno.test(
-    `WaitLoop submits again what a shortage prevented (${status})`,
+    `WaitLoop submits an operation again that a shortage prevented (${status})`,
     inBench(async (bench) => {
       const { kernel, loop } = bench;
       let short = true;
       kernel.decisions.fails = (call) => {
         if (!short) return undefined;
-        // What Windows has no memory for is not written again.
+        // A write for which Windows has no memory is not repeated.
         if (call === "write") return Status.NOT_SUBMITTED;
         return call === "listen" || call === "read" ? status : undefined;
       };
@@ -897,7 +893,7 @@ for (const status of SHORTAGES) {
 
 for (const status of SHORTAGES) {
   Deno.test(
-    `WaitLoop.write() hands up a shortage of Windows (${status}), before and after one of our own`,
+    `WaitLoop.write() returns a shortage of Windows (${status}), before and after one of its own`,
     inBench(async (bench) => {
       const { kernel, loop } = bench;
       const [side, client] = bench.pair();
@@ -915,7 +911,7 @@ for (const status of SHORTAGES) {
 }
 
 Deno.test(
-  "WaitLoop submits again what completes with a shortage",
+  "WaitLoop submits a read again that completes with a shortage",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [side, client] = bench.pair();
@@ -936,7 +932,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop tries again after pauses that grow to a second, and begins anew afterwards",
+  "WaitLoop tries again after pauses that grow to a second, and start short after the shortage",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [side, client] = bench.pair();
@@ -967,7 +963,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.repeat() comes again after pauses that grow, until a shortage has passed for long",
+  "WaitLoop.repeat() hands out a result again after pauses that grow, and later start short",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const times: number[] = [];
@@ -983,20 +979,20 @@ Deno.test(
       times.push(kernel.now());
       if (left-- > 0) loop.repeat(operation);
     };
-    loop.finish(side.in, Status.MORE_DATA);
+    loop.complete(side.in, Status.MORE_DATA);
     await pass(300);
     const pauses = () => times.slice(1).map((time, i) => time - (times[i] ?? 0));
     assertEquals(pauses(), [1, 2, 4, 8, 16]);
     left = 2;
     times.length = 0;
-    loop.finish(side.in, Status.MORE_DATA);
+    loop.complete(side.in, Status.MORE_DATA);
     await pass(10);
     assertEquals(pauses(), [1, 2]);
   }),
 );
 
 Deno.test(
-  "WaitLoop.cancel() lets what is to come again come at once, as it was",
+  "WaitLoop.cancel() hands out a result that is to be repeated at once, unchanged",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [side] = bench.pair();
@@ -1010,7 +1006,7 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.cancel() ends what a shortage defers, with CANCELLED, and leaves no timer",
+  "WaitLoop.cancel() ends a deferred operation with CANCELLED, and leaves no timer",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     kernel.decisions.fails = (call) =>
@@ -1030,7 +1026,7 @@ Deno.test(
 // Cancelling
 
 Deno.test(
-  "WaitLoop.cancel() gives whatever the operation came to, once",
+  "WaitLoop.cancel() hands out the operation's own result, once",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
     const [idle] = bench.pair();
@@ -1056,11 +1052,11 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop.finish() hands out a result that is known already",
+  "WaitLoop.complete() hands out a known result in a later turn",
   inBench(async (bench) => {
     const { loop } = bench;
     const [side] = bench.pair();
-    loop.finish(side.out, STRANGE);
+    loop.complete(side.out, STRANGE);
     assert(side.out.expected);
     assertEquals(side.got, []);
     await bench.idle();
@@ -1071,7 +1067,7 @@ Deno.test(
 // Slots
 
 Deno.test(
-  "WaitLoop.takeSlot() gives the lowest number that is free",
+  "WaitLoop.takeSlot() takes the free slot with the lowest number",
   inBench(async (bench) => {
     const { loop } = bench;
     const slots = [0, 1, 2, 3].map(() => loop.takeSlot());
@@ -1097,14 +1093,14 @@ Deno.test("WaitLoop tells all its users when a wait fails, and why", async () =>
   const failure = { call: "WaitForMultipleObjects", status: Status.INVALID_HANDLE };
   assertEquals(bench.failures, [failure]);
   assertEquals(more, [failure]);
-  // Nobody gets this loop any more.
+  // The isolate no longer uses this loop.
   assertEquals(bench.disposals, 1);
   assertEquals(side.got, []);
   await loop.leave(bench);
   assertEquals(kernel.leftovers().turns, 0);
 });
 
-Deno.test("WaitLoop submits nothing any more after a wait has failed", async () => {
+Deno.test("WaitLoop submits nothing after a wait has failed", async () => {
   const bench = new Bench();
   const { kernel, loop } = bench;
   const [deferred] = bench.pair();
@@ -1137,7 +1133,7 @@ Deno.test("WaitLoop waits only while something is in flight", async () => {
   await bench.end();
 });
 
-Deno.test("WaitLoop does not leave a wait behind when a turn sees the last completion", async () => {
+Deno.test("WaitLoop leaves no wait behind when a turn hands out the last completion", async () => {
   const bench = new Bench();
   const { kernel, loop } = bench;
   kernel.holdWaits = true;
@@ -1149,7 +1145,7 @@ Deno.test("WaitLoop does not leave a wait behind when a turn sees the last compl
   loop.atNextTurn(() => {});
   kernel.runTurn();
   client.close();
-  // This fails at once, and takes back the signal of the read before.
+  // This fails at once, and erases the signal of the read before.
   loop.read(side.in, 10);
   await bench.turns();
   assertEquals([side.got, kernel.waitState], [[Status.SUCCESS, Status.BROKEN], "dispatched"]);
@@ -1160,7 +1156,7 @@ Deno.test("WaitLoop does not leave a wait behind when a turn sees the last compl
   await bench.end();
 });
 
-Deno.test("WaitLoop.leave() resolves when the wait has returned and the kernel is gone", async () => {
+Deno.test("WaitLoop.leave() resolves when the wait has returned and the kernel is disposed", async () => {
   const bench = new Bench();
   const { kernel, loop } = bench;
   const [side] = bench.pair();
@@ -1176,12 +1172,12 @@ Deno.test("WaitLoop.leave() resolves when the wait has returned and the kernel i
   assertEquals(kernel.leftovers(), NOTHING_LEFT);
 });
 
-Deno.test("WaitLoop.leave() ends a loop that never did anything at once", async () => {
+Deno.test("WaitLoop.leave() ends an unused loop at once", async () => {
   const bench = new Bench();
   await bench.end();
 });
 
-Deno.test("WaitLoop.leave() lets the loop be while there are other users", async () => {
+Deno.test("WaitLoop.leave() keeps the loop while it has other users", async () => {
   const bench = new Bench();
   const other: LoopUser = { failed: () => {}, abandoned: () => {} };
   bench.loop.enter(other);
@@ -1196,7 +1192,7 @@ Deno.test("WaitLoop.leave() lets the loop be while there are other users", async
   await bench.end();
 });
 
-Deno.test("WaitLoop goes on for one who enters while it ends", async () => {
+Deno.test("WaitLoop continues for a user that enters while it ends", async () => {
   const bench = new Bench();
   const { kernel, loop } = bench;
   await bench.waitForNothing();
@@ -1204,7 +1200,7 @@ Deno.test("WaitLoop goes on for one who enters while it ends", async () => {
   await nextTask();
   loop.enter(bench);
   await nextTask();
-  // The last user's end is not held up by the next one's life.
+  // The user that leaves does not wait for the one that enters.
   assertEquals(left.state, "resolved");
   const [side, client] = bench.pair();
   loop.read(side.in, 10);
@@ -1232,7 +1228,7 @@ Deno.test("WaitLoop.leave() resolves even if the wait that it ends fails", async
   assertEquals(left.state, "resolved");
 });
 
-Deno.test("WaitLoop tells its users when the program goes away, and submits nothing more", async () => {
+Deno.test("WaitLoop tells its users when the program exits, and submits nothing more", async () => {
   const bench = new Bench();
   const { kernel, loop } = bench;
   const [side, client] = bench.pair();
@@ -1246,7 +1242,7 @@ Deno.test("WaitLoop tells its users when the program goes away, and submits noth
   assertEquals(client.ended, Status.BROKEN);
   assertEquals(kernel.system.names, []);
   assertEquals(kernel.leftovers().open, 0);
-  // Whatever still happens in this isolate: no breach of the contract follows.
+  // Nothing that still happens in this isolate violates the contract.
   await kernel.advance(10_000);
   await bench.idle();
   assertEquals(side.got, []);

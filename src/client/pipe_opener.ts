@@ -5,7 +5,8 @@
  */
 
 import { isBelowPipe, systemError, timedOut } from "../kernel/errors.ts";
-import { type Handle, isEnd, isShortage, Status } from "../kernel/kernel.ts";
+import type { Handle } from "../kernel/kernel.ts";
+import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { Backoff } from "../loop/backoff.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import type { ClientSettings } from "../options/client_settings.ts";

@@ -1,10 +1,10 @@
 /**
- * From the status of a call to the error that a user catches.
+ * The errors that users catch, made from the status of a call.
  *
  * @module
  */
 
-/** Windows' own names and short texts for the codes that pipes give. */
+/** Names in the Windows headers, and short texts, of the codes that pipe functions return. */
 const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]> = new Map([
   [2, ["ERROR_FILE_NOT_FOUND", "there is no pipe of this name"]],
   [3, ["ERROR_PATH_NOT_FOUND", "there is no such path"]],
@@ -12,12 +12,12 @@ const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]
   [6, ["ERROR_INVALID_HANDLE", "the handle is invalid"]],
   [8, ["ERROR_NOT_ENOUGH_MEMORY", "there is not enough memory"]],
   [53, ["ERROR_BAD_NETPATH", "the network path was not found"]],
-  [87, ["ERROR_INVALID_PARAMETER", "a parameter is wrong"]],
+  [87, ["ERROR_INVALID_PARAMETER", "a parameter is invalid"]],
   [109, ["ERROR_BROKEN_PIPE", "the other end was closed"]],
-  [121, ["ERROR_SEM_TIMEOUT", "the time ran out"]],
-  [122, ["ERROR_INSUFFICIENT_BUFFER", "there is more to tell than fits"]],
+  [121, ["ERROR_SEM_TIMEOUT", "the operation timed out"]],
+  [122, ["ERROR_INSUFFICIENT_BUFFER", "the result does not fit into the buffer"]],
   [123, ["ERROR_INVALID_NAME", "the name is malformed"]],
-  [230, ["ERROR_BAD_PIPE", "the pipe is in a state that does not allow it"]],
+  [230, ["ERROR_BAD_PIPE", "the pipe is in the wrong state"]],
   [231, ["ERROR_PIPE_BUSY", "all instances are busy"]],
   [232, ["ERROR_NO_DATA", "the other end is closing"]],
   [233, ["ERROR_PIPE_NOT_CONNECTED", "no process is at the other end"]],
@@ -29,15 +29,15 @@ const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]
   [1337, ["ERROR_INVALID_SID", "the SID is invalid"]],
   [1338, ["ERROR_INVALID_SECURITY_DESCR", "the security descriptor is invalid"]],
   [1347, ["ERROR_CANT_OPEN_ANONYMOUS", "the client is anonymous"]],
-  [1368, ["ERROR_CANNOT_IMPERSONATE", "the client does not let itself be identified"]],
+  [1368, ["ERROR_CANNOT_IMPERSONATE", "the client does not allow identification"]],
   [1450, ["ERROR_NO_SYSTEM_RESOURCES", "there are not enough system resources"]],
   [1784, ["ERROR_INVALID_USER_BUFFER", "the buffer cannot be used"]],
   [1816, ["ERROR_NOT_ENOUGH_QUOTA", "the quota is used up"]],
 ]);
 
-/** What a {@linkcode WindowsError} is made of. */
+/** The details of a {@linkcode WindowsError}. */
 export interface WindowsErrorInit {
-  /** The code that `GetLastError` gave; 0 when Windows did not tell a reason. */
+  /** The code that `GetLastError` returned; 0 if Windows gave no reason. */
   code: number;
   /** The Windows function that failed, for example `CreateNamedPipeW`. */
   call: string;
@@ -46,13 +46,14 @@ export interface WindowsErrorInit {
 }
 
 /**
- * A call to Windows that failed.
+ * A failed call to Windows.
  *
- * It is the `cause` of the `Deno.errors` class that fits, and is thrown itself where none does.
+ * It is the `cause` of an error of the matching `Deno.errors` class, and is thrown itself if no
+ * class matches.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/debug/system-error-codes}
  *
- * @example What stands behind an error
+ * @example The Windows error behind an error
  * ```ts
  * import { call, WindowsError } from "@overlapped/named-pipe";
  *
@@ -66,9 +67,9 @@ export interface WindowsErrorInit {
  * ```
  */
 export class WindowsError extends Error {
-  /** The code that `GetLastError` gave; 0 when Windows did not tell a reason. */
+  /** The code that `GetLastError` returned; 0 if Windows gave no reason. */
   readonly code: number;
-  /** The code's name in Windows' headers, for example `ERROR_PIPE_BUSY`; `ERROR_n` if it is rare. */
+  /** The code's name in the Windows headers, such as `ERROR_PIPE_BUSY`; `ERROR_n` if rare. */
   readonly symbol: string;
   /** The Windows function that failed, for example `CreateNamedPipeW`. */
   readonly call: string;
@@ -76,11 +77,11 @@ export class WindowsError extends Error {
   readonly path: string;
 
   /**
-   * Describes a failed call.
+   * Creates the error of a failed call.
    *
-   * @param action What could not be done, for example `Cannot listen on`.
+   * @param action What failed, for example `Cannot listen on`.
    * @param init The code, the function and the pipe.
-   * @param reason Why, where the code alone does not say it.
+   * @param reason Why, if the code alone does not say it.
    */
   constructor(action: string, init: WindowsErrorInit, reason?: string) {
     super(describe(action, init, reason));
@@ -93,8 +94,8 @@ export class WindowsError extends Error {
 }
 
 /**
- * Whether a name cannot be had because a part of it is: with a pipe `app`, Windows takes
- * `app\control` for something inside of that pipe.
+ * Whether a name cannot be used because a part of it is a pipe: while a pipe `app` exists, Windows
+ * looks for `app\control` inside that pipe.
  */
 export function isBelowPipe(code: number, path: string): boolean {
   return code === 123 && /\\pipe\\.+\\/i.test(path);
@@ -124,7 +125,7 @@ function errorClass(code: number): (new (message: string, options: ErrorOptions)
   }
 }
 
-/** The error of a failed call: the `Deno.errors` class that fits, or the WindowsError itself. */
+/** The error of a failed call: of the matching `Deno.errors` class, or the WindowsError itself. */
 export function systemError(
   action: string,
   call: string,
@@ -138,7 +139,7 @@ export function systemError(
   return Class === null ? cause : new Class(cause.message, { cause });
 }
 
-/** The error of a name that somebody else has: the process, if that is known. */
+/** The error of a name that another server has. It names the process, if that is known. */
 export function nameTaken(
   call: string,
   path: string,
@@ -153,7 +154,7 @@ export function nameTaken(
   });
 }
 
-/** The error of time that ran out, with the reason for which it was waited. */
+/** The error of a wait that timed out, with what it waited for. */
 export function timedOut(action: string, call: string, path: string, status: number): Error {
   const cause = new WindowsError(action, { code: status, call, path });
   return new Deno.errors.TimedOut(`${cause.message}, and the time ran out`, { cause });

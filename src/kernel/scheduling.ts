@@ -1,6 +1,6 @@
 /**
  * The program's timers and its clock, as they were when this module was imported: a test that
- * replaces them with its own, to drive time by hand, must not stop the loop or bend its time.
+ * replaces them with its own, to drive time by hand, must not stop the loop or change its time.
  *
  * @module
  */

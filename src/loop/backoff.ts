@@ -1,6 +1,6 @@
 /**
- * Pauses between attempts: short at first, so that what passes at once costs little, and twice as
- * long each time, so that what does not pass costs little either.
+ * Pauses between attempts: short at first, so that a brief obstacle costs little time, and twice as
+ * long each time, so that a lasting one costs little work.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 /** The first pause, in milliseconds. */
 const FIRST = 1;
 
-/** The pauses of one kind of attempt. */
+/** The pauses between the attempts at one thing. */
 export class Backoff {
   readonly #longest: number;
   #pause = FIRST;
@@ -25,7 +25,7 @@ export class Backoff {
     return pause;
   }
 
-  /** An attempt has succeeded: pauses begin again with the first. */
+  /** An attempt has succeeded: the next pause is the shortest again. */
   reset(): void {
     this.#pause = FIRST;
   }

@@ -1,5 +1,5 @@
 /**
- * For what user code runs, across its awaits.
+ * The work that user code runs for, which is kept across its awaits.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 const WORK = new AsyncLocalStorage<object | undefined>();
 
-/** Runs user code, and whatever it starts, for some work. Costs about as much as a few awaits. */
+/** Runs user code, and all that it starts, for some work. Costs about as much as a few awaits. */
 export function runFor<T>(work: object, call: () => T): T {
   return WORK.run(work, call);
 }
 
-/** The work that the running code was started for, if it was. */
+/** The work that the running code was started for, if any. */
 export function currentWork(): object | undefined {
   return WORK.getStore();
 }
 
-/** Runs code for nobody: what a responder has queued may be everybody's. */
-export function runForNobody(call: () => void): void {
+/** Runs code for no work: the turn that a responder has queued serves all clients. */
+export function runWithoutWork(call: () => void): void {
   if (WORK.getStore() === undefined) call();
   else WORK.run(undefined, call);
 }

@@ -1,46 +1,46 @@
 /**
- * Time limits: any number of them over one timer, which runs only while something can expire.
+ * Time limits: any number of them over one timer, which runs only while a limit is set.
  *
  * @module
  */
 
 import type { Kernel, Timer } from "../kernel/kernel.ts";
 
-/** The longest time that a timer takes, in milliseconds; a longer limit takes several. */
+/** The longest time of one timer, in milliseconds; a longer limit needs several. */
 const LONGEST_TIMER = 0x7fff_ffff;
 
-/** A time limit that can be set and lifted again and again. */
+/** A time limit, which can be set and lifted repeatedly. */
 export class Deadline {
   /** @internal When it expires, on the kernel's clock. */
   at = 0;
 
-  /** @param expire What happens when the time runs out. */
+  /** @param expire Called when the time runs out. */
   constructor(readonly expire: () => void) {}
 }
 
-/** All time limits that run. */
+/** All time limits that are set. */
 export class Deadlines {
   readonly #kernel: Kernel;
   readonly #running = new Set<Deadline>();
   #timer: Timer | undefined = undefined;
-  /** When the timer fires: at the first deadline, or before it when that one was lifted. */
+  /** When the timer fires: at the first deadline, or earlier if that was lifted meanwhile. */
   #next = Infinity;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
   }
 
-  /** How many run: for tests and diagnosis. */
+  /** How many are set, for tests and diagnosis. */
   get size(): number {
     return this.#running.size;
   }
 
-  /** Whether a limit runs. */
+  /** Whether a limit is set. */
   has(deadline: Deadline): boolean {
     return this.#running.has(deadline);
   }
 
-  /** Sets a limit, so many milliseconds from now; Infinity is none. */
+  /** Sets a limit to this many milliseconds from now; Infinity lifts it. */
   set(deadline: Deadline, milliseconds: number): void {
     if (milliseconds === Infinity) return this.lift(deadline);
     deadline.at = this.#kernel.now() + milliseconds;
@@ -53,7 +53,7 @@ export class Deadlines {
     if (this.#running.delete(deadline) && this.#running.size === 0) this.#disarm();
   }
 
-  /** Lifts all limits: nothing expires any more. */
+  /** Lifts all limits. */
   clear(): void {
     this.#running.clear();
     this.#disarm();
@@ -78,7 +78,7 @@ export class Deadlines {
     const now = this.#kernel.now();
     const expired = [...this.#running].filter(({ at }) => at <= now);
     for (const deadline of expired) {
-      // One that expires may lift others, and set some.
+      // A deadline that expires may lift or set others.
       if (!this.#running.has(deadline) || deadline.at > now) continue;
       this.lift(deadline);
       deadline.expire();

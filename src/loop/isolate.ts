@@ -1,6 +1,6 @@
 /**
- * The one place where the parts meet Windows: the isolate's loop over the Windows kernel, made at the
- * first call and never at import.
+ * The isolate's loop over the Windows kernel, created by the first call and never at import.
+ * Nothing else in `src/` creates a kernel.
  *
  * @module
  */
@@ -11,20 +11,20 @@ import { systemError } from "../kernel/errors.ts";
 import { WaitLoop } from "./wait_loop.ts";
 
 /**
- * Gives the loop that servers and clients run on. The path is for errors, and `identifies` says
- * whether users and access rights will be asked about.
+ * Opens the loop that servers and clients run on. The path is for errors, and `identifies` says
+ * whether clients are identified or access rights read, which needs advapi32.
  */
 export type OpenLoop = (path: string, identifies: boolean) => WaitLoop;
 
 let isolate: { readonly kernel: WindowsKernel; readonly loop: WaitLoop } | undefined;
 
 /**
- * The isolate's loop, which goes away with its last user.
+ * Opens the isolate's loop, which lives until its last user has left.
  *
  * @throws {Deno.errors.NotSupported} If this is not Windows.
- * @throws {Deno.errors.NotCapable} If the permission to use kernel32 is missing, or advapi32, if
+ * @throws {Deno.errors.NotCapable} If the permission for kernel32 is missing, or for advapi32 if
  *   that is needed.
- * @throws {WindowsError} If Windows is short of what the loop needs.
+ * @throws {WindowsError} If Windows lacks the resources that the loop needs.
  */
 export function openLoop(path: string, identifies: boolean): WaitLoop {
   if (Deno.build.os !== "windows") {

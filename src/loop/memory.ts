@@ -1,10 +1,10 @@
 /**
- * Memory of this program.
+ * JavaScript memory for messages.
  *
  * @module
  */
 
-/** Memory for a message; undefined if the program can have no more of it. */
+/** Allocates memory for a message; undefined if there is not enough. */
 export function allocate(bytes: number): Uint8Array<ArrayBuffer> | undefined {
   try {
     return new Uint8Array(bytes);

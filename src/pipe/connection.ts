@@ -5,7 +5,8 @@
  */
 
 import { systemError } from "../kernel/errors.ts";
-import { type Handle, isEnd, Status } from "../kernel/kernel.ts";
+import { type Handle } from "../kernel/kernel.ts";
+import { isEnd, Status } from "../kernel/status.ts";
 import { abortSignal } from "../options/checks.ts";
 import type { ClientSettings } from "../options/client_settings.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
@@ -183,7 +184,7 @@ export class ClientConnection implements PipeConn, PipeEndOwner, LoopUser {
     if (head === undefined) return;
     const status = this.#outbox.submit(head);
     // In the next turn: a program that sends endlessly must not keep the thread.
-    if (status !== Status.PENDING) this.#loop.finish(this.#end.outbound, status);
+    if (status !== Status.PENDING) this.#loop.complete(this.#end.outbound, status);
   }
 
   #writeFailed(call: Call, status: number): void {

@@ -4,9 +4,11 @@
  * @module
  */
 
-import { isEnd, isShortage, type Kernel, Lane, Status } from "../kernel/kernel.ts";
+import { type Kernel, Lane } from "../kernel/kernel.ts";
+import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { allocate } from "../loop/memory.ts";
-import type { Operation, WaitLoop } from "../loop/wait_loop.ts";
+import type { Operation } from "../loop/operation.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 
 /** Bytes of a connection's first read, and of each read while its messages are short. */
 const FIRST_READ = 4096;
@@ -103,7 +105,7 @@ export class MessageReader {
   readRest(): void {
     const message = allocate(this.#piece + this.#rest);
     if (message === undefined) {
-      return this.#loop.finish(this.#operation, Status.OUT_OF_MEMORY);
+      return this.#loop.complete(this.#operation, Status.OUT_OF_MEMORY);
     }
     this.#message = message;
     this.#kernel.take(this.#operation.slot, this.#message.subarray(0, this.#piece));
@@ -113,7 +115,7 @@ export class MessageReader {
 
   /** Whether the read is pending in Windows, even if the loop has not looked since. */
   get pending(): boolean {
-    return this.#loop.pends(this.#operation);
+    return this.#loop.isPending(this.#operation);
   }
 
   /** Whether the read, or its result, waits for a shortage to pass. */
@@ -128,12 +130,12 @@ export class MessageReader {
 
   /** Completes a read that was not submitted, as cancelled. */
   completeCancelled(): void {
-    this.#loop.finish(this.#operation, Status.CANCELLED);
+    this.#loop.complete(this.#operation, Status.CANCELLED);
   }
 
   /** Lets the read complete once more, in the next turn. */
   redeliver(): void {
-    this.#loop.finish(this.#operation, this.#operation.status);
+    this.#loop.complete(this.#operation, this.#operation.status);
   }
 
   /** Lets the read complete once more, when a shortage may have passed. */

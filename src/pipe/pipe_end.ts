@@ -5,7 +5,8 @@
  */
 
 import { type Handle, Lane } from "../kernel/kernel.ts";
-import { type Completer, Operation, type WaitLoop } from "../loop/wait_loop.ts";
+import { type CompletionHandler, Operation } from "../loop/operation.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
 
 /** Is told when the operations of an end of a pipe complete. */
 export interface PipeEndOwner {
@@ -18,7 +19,7 @@ export interface PipeEndOwner {
 }
 
 /** See the module. At most one listen or read, and one write, is in flight. */
-export class PipeEnd implements Completer {
+export class PipeEnd implements CompletionHandler {
   /** Listens and reads. */
   readonly inbound: Operation;
   /** Writes. */
@@ -92,14 +93,14 @@ export class PipeEnd implements Completer {
     kernel.close(this.handle);
   }
 
-  /** See {@linkcode Completer}. */
+  /** See {@linkcode CompletionHandler}. */
   completed(operation: Operation): void {
     if (operation === this.outbound) this.#owner.outboundCompleted(operation.status);
     else this.#owner.inboundCompleted();
     if (this.#onQuiet !== undefined) this.#checkQuiet();
   }
 
-  /** See {@linkcode Completer}. */
+  /** See {@linkcode CompletionHandler}. */
   crashed(error: unknown): void {
     this.#owner.crashed(error);
     if (this.#onQuiet !== undefined) this.#checkQuiet();

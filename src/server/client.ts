@@ -6,7 +6,8 @@
 
 import { type IntegrityLevel, integrityLevel } from "../options/access.ts";
 import { systemError } from "../kernel/errors.ts";
-import { type Identified, Status } from "../kernel/kernel.ts";
+import type { Identified } from "../kernel/kernel.ts";
+import { Status } from "../kernel/status.ts";
 import { LazySignal } from "./lazy_signal.ts";
 import type { ServerConnection } from "./connection.ts";
 import { TOO_EARLY } from "./end_reasons.ts";

@@ -5,7 +5,7 @@
  */
 
 import { systemError } from "../kernel/errors.ts";
-import { isEnd, isShortage, Status } from "../kernel/kernel.ts";
+import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { ServerClient } from "./client.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Status } from "../kernel/kernel.ts";
+import { Status } from "../kernel/status.ts";
 import { PipeEnd, type PipeEndOwner } from "../pipe/pipe_end.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { Callbacks } from "./callbacks.ts";

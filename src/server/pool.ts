@@ -5,7 +5,8 @@
  */
 
 import { Backoff } from "../loop/backoff.ts";
-import { isShortage, type PipeSpec, Status, type Timer } from "../kernel/kernel.ts";
+import type { PipeSpec, Timer } from "../kernel/kernel.ts";
+import { isShortage, Status } from "../kernel/status.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerContext } from "./context.ts";
 import { PipeInstance } from "./instance.ts";

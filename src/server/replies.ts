@@ -6,7 +6,7 @@
  */
 
 import { Deadline } from "../loop/deadlines.ts";
-import { Status } from "../kernel/kernel.ts";
+import { Status } from "../kernel/status.ts";
 import { LAST_WRITE_TIMEOUT } from "../options/server_settings.ts";
 import { Outbox } from "../pipe/outbox.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
@@ -77,7 +77,7 @@ export class Replies {
   queued(most: number): number {
     const { outbound } = this.#end;
     const unseen = this.#queued > most && outbound.expected && !outbound.deferred &&
-      !this.#loop.pends(outbound);
+      !this.#loop.isPending(outbound);
     if (unseen && this.#outbox.head !== undefined) this.#unqueue(this.#outbox.head);
     return this.#queued;
   }
@@ -115,7 +115,7 @@ export class Replies {
     // Only the end of an exchange continues in the same turn: a responder that sends endlessly must
     // not keep the thread.
     if (head.last) this.completed(status);
-    else this.#loop.finish(this.#end.outbound, status);
+    else this.#loop.complete(this.#end.outbound, status);
   }
 
   /** The write completed. */
@@ -183,7 +183,7 @@ export class Replies {
   #expired(): void {
     const { outbound } = this.#end;
     if (outbound.deferred) this.#connection.stillShort(outbound.status);
-    else if (!this.#loop.pends(outbound)) this.#loop.deadlines.set(this.#unread, this.#limit);
+    else if (!this.#loop.isPending(outbound)) this.#loop.deadlines.set(this.#unread, this.#limit);
     else this.#stillUnread();
   }
 

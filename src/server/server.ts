@@ -7,7 +7,7 @@
 import type { PipeSecurity } from "../options/access.ts";
 import { Deadline } from "../loop/deadlines.ts";
 import { nameTaken, systemError } from "../kernel/errors.ts";
-import { Status } from "../kernel/kernel.ts";
+import { Status } from "../kernel/status.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type Peeked, Status } from "../../src/kernel/kernel.ts";
+import type { Peeked } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 
 /** Statuses of Windows that the seam has no name for. */
 export const Code = {

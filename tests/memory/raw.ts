@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Status } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 import { type ClientEnd, type End, Operation, type ServerEnd } from "./pipe.ts";
 
 /** How a write went, or goes: `"done"`, `"pending"`, or the status it failed with. */

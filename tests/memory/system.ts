@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Identity, Status } from "../../src/kernel/kernel.ts";
+import type { Identity } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 import { type ClientEnd, Name, ServerEnd, type Terms, type Tracking, type Ways } from "./pipe.ts";
 import { RawClient, RawServer } from "./raw.ts";
 

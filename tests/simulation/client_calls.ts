@@ -7,7 +7,8 @@
 
 import { setImmediate } from "node:timers";
 import { connectOn } from "../../src/client/connect.ts";
-import { type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
+import { type Handle, Lane } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 import type { PipeConn } from "../../src/pipe/pipe_conn.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemoryKernel, NOTHING_LEFT, type RawServer } from "../memory_kernel.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Failing, Submission } from "../memory_kernel.ts";
-import { isShortage, Status } from "../../src/kernel/kernel.ts";
+import { isShortage, Status } from "../../src/kernel/status.ts";
 import type { Random } from "./random.ts";
 
 /** A code of Windows that this module has no name for. */

@@ -6,7 +6,7 @@
 
 import { setImmediate } from "node:timers";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
-import { Status } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";

@@ -8,13 +8,12 @@
 import {
   type Handle,
   type Identified,
-  isEnd,
   Lane,
   type Opened,
   type Peeked,
   type PipeSpec,
-  Status,
 } from "../../src/kernel/kernel.ts";
+import { isEnd, Status } from "../../src/kernel/status.ts";
 import {
   type Failing,
   type InFlight,

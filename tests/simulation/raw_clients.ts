@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Status } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
 import { Kind, statusName } from "./faults.ts";
 import { describe } from "./messages.ts";

@@ -7,7 +7,8 @@
  */
 
 import { setImmediate } from "node:timers";
-import { type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
+import { type Handle, Lane } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { type InFlight, MemoryKernel } from "../memory_kernel.ts";

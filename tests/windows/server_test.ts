@@ -10,7 +10,8 @@ import {
 } from "@std/assert";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { exchanges, serve, WindowsError } from "../../mod.ts";
-import { Lane, Status } from "../../src/kernel/kernel.ts";
+import { Lane } from "../../src/kernel/kernel.ts";
+import { Status } from "../../src/kernel/status.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
 import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";

@@ -15,7 +15,8 @@ import { MAX_SLOTS } from "../../ffi/overlapped_table.ts";
 import { CHUNK_SIZE } from "../../ffi/slab.ts";
 import { INVALID_HANDLE_VALUE, OVERLAPPED } from "../../ffi/structs.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import { BELIEVED, type Handle, Lane, Status } from "../../src/kernel/kernel.ts";
+import { type Handle, Lane } from "../../src/kernel/kernel.ts";
+import { DEFINITE_STATUSES, Status } from "../../src/kernel/status.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { processHandleCount, waitFor } from "../win32/raw.ts";
 import { newPath } from "./support.ts";
@@ -486,7 +487,7 @@ windowsTest("WindowsKernel keeps the memory of a write in doubt until it is know
   const failed = kernel.write(BAD, CLIENT, bytes(10));
   lost = false;
   assertEquals(failed, Status.UNKNOWN);
-  assert(!BELIEVED.write.has(failed));
+  assert(!DEFINITE_STATUSES.write.has(failed));
   assertEquals(kernel.memory.inUse, before + PAGE_SIZE);
   assertEquals(kernel.cancel(pair.client, Lane.OUT, CLIENT), Status.NOTHING_TO_CANCEL);
   assertEquals(kernel.status(Lane.OUT, CLIENT), Status.PENDING);

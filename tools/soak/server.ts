@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import type { DisconnectReason } from "../../src/server/end_reasons.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
-import { BELIEVED, Status } from "../../src/kernel/kernel.ts";
+import { DEFINITE_STATUSES, Status } from "../../src/kernel/status.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
 import type { ShutdownReport } from "../../src/server/tally.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
@@ -55,12 +55,12 @@ function never({ signal }: Exchange): Promise<void> {
 function watchDoubts(kernel: WindowsKernel): Record<string, number> {
   const doubts: Record<string, number> = {};
   function watch<A extends unknown[]>(
-    call: keyof typeof BELIEVED,
+    call: keyof typeof DEFINITE_STATUSES,
     submit: (...args: A) => number,
   ): (...args: A) => number {
     return (...args) => {
       const status = submit.apply(kernel, args);
-      if (status !== Status.PENDING && !BELIEVED[call].has(status)) {
+      if (status !== Status.PENDING && !DEFINITE_STATUSES[call].has(status)) {
         doubts[`${call} ${status}`] = (doubts[`${call} ${status}`] ?? 0) + 1;
       }
       return status;
