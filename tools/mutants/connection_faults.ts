@@ -47,6 +47,11 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       text: 'if (this.instance.connection === this) this.instance.finish("responder");',
       replacement: 'this.instance.finish("responder");',
     },
+    {
+      name: "a shutdown does not report the messages that were given up",
+      text: "for (let i = 0; i < messages; i++) this.context.tally.dropped();",
+      replacement: "",
+    },
   ]),
   ...faultsOf("src/server/replies.ts", [
     {

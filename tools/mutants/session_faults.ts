@@ -97,6 +97,11 @@ export const SESSION_FAULTS: readonly Mutant[] = [
       text: 'return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;',
       replacement: 'return writes ? to(answering(ahead, "disconnected")) : undefined;',
     },
+    {
+      name: "a read that is cancelled for nobody counts as a request",
+      text: 'return to(OVER, "dropRequest");\n    case "ended":\n    case "cancelled":',
+      replacement: 'case "ended":\n    case "cancelled":\n      return to(OVER, "dropRequest");',
+    },
   ]),
   ...faultsOf("src/exchange/exchange_session.ts", [
     {
