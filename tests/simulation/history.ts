@@ -777,13 +777,8 @@ export class History implements World, Around {
   #checkPeace(): void {
     if (this.#rough || this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
     const { kernel } = this.#here;
-    if (this.#server === undefined || kernel === undefined || !this.#here.isAtPeace) return;
-    const { record, serving } = this.#server;
-    const endless = kernel.longestWrite > 0 && kernel.nextTimer === undefined;
-    if (record.stoppedAt !== undefined && endless) {
-      this.violate("I8: a server that was stopped waits for a client without any time limit");
-    }
-    if (!serving) return;
+    if (!this.#server?.serving || kernel === undefined || !this.#here.isAtPeace) return;
+    const { record } = this.#server;
     // What nobody has asked for yet takes room too.
     if (!record.queues) this.model.atPeaceWithRoom(record);
     if (this.#plan.limits.maxBuffered !== undefined) return;
