@@ -484,7 +484,9 @@ export class Model {
   ending(server: ServerRecord): void {
     for (const session of this.#sessionsOf(server)) {
       session.overBefore = Math.max(0, session.requests - 1);
-      for (const answer of session.answers) answer.due = answer.state === "open";
+      // Of one that is over, what was given up is not known at once.
+      const over = session.open?.exchange.client.signal.aborted;
+      for (const answer of session.answers) answer.due = !over && answer.state === "open";
     }
   }
 
@@ -494,11 +496,15 @@ export class Model {
     const sessions = this.#sessionsOf(server);
     const asked = sum(sessions.map(({ requests, overBefore }) => requests - overBefore));
     const given = sum(sessions.map(({ dropped }) => dropped));
-    const unanswered =
-      sessions.flatMap(({ answers }) => answers.filter(({ state }) => state !== "resolved")).length;
+    const unanswered = sum(
+      sessions.map(({ answers, taken }) =>
+        answers.slice(taken).filter(({ state }) => state !== "resolved").length
+      ),
+    );
+    // Of each client one may be read ahead, while the one before waits for a responder.
     const unserved = sum(
       this.links.filter(({ session }) => session === undefined || session.server === server)
-        .map(({ sent, next }) => sent.length - next),
+        .map(({ sent, next }) => Math.min(2, sent.length - next)),
     );
     const { exchanges, evicted, dropped } = report;
     const counts = exchanges >= 0 && exchanges <= asked && evicted >= 0 && dropped >= given &&
