@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Handle, type Told } from "../src/kernel/kernel.ts";
+import type { Handle, Told } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { Advapi32 } from "./advapi32.ts";
 import type { Kernel32 } from "./kernel32.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Handle, type Opened, type Peeked, type PipeSpec } from "../src/kernel/kernel.ts";
+import type { Handle, Opened, Peeked, PipeSpec } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { Counters } from "./counters.ts";
 import type { Kernel32 } from "./kernel32.ts";

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Handle, type Identified, type Told } from "../src/kernel/kernel.ts";
+import type { Handle, Identified, Told } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { Advapi32 } from "./advapi32.ts";
 import type { Kernel32 } from "./kernel32.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Handle } from "../src/kernel/kernel.ts";
+import type { Handle } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import { now } from "../src/kernel/scheduling.ts";
 import type { Counters } from "./counters.ts";

@@ -4,18 +4,18 @@
  * @module
  */
 
-import {
-  type Handle,
-  type Identified,
-  type Kernel,
-  type Lane,
-  type Opened,
-  type Peeked,
-  type PipeSpec,
-  type Timer,
-  type Told,
+import type {
+  Handle,
+  Identified,
+  Kernel,
+  Lane,
+  Opened,
+  Peeked,
+  PipeSpec,
+  Timer,
+  Told,
 } from "../src/kernel/kernel.ts";
-import { DEFINITE_STATUSES, Status } from "../src/kernel/status.ts";
+import { type DEFINITE_STATUSES, Status } from "../src/kernel/status.ts";
 import { nextTask, now, startTimer, stopTimer } from "../src/kernel/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Counters, newCounters } from "./counters.ts";

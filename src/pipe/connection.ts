@@ -5,7 +5,7 @@
  */
 
 import { systemError } from "../kernel/errors.ts";
-import { type Handle } from "../kernel/kernel.ts";
+import type { Handle } from "../kernel/kernel.ts";
 import { isEnd, Status } from "../kernel/status.ts";
 import { abortSignal } from "../options/checks.ts";
 import type { ClientSettings } from "../options/client_settings.ts";

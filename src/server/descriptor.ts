@@ -6,7 +6,7 @@
 
 import { descriptor } from "../options/access.ts";
 import { systemError, WindowsError } from "../kernel/errors.ts";
-import { type Kernel } from "../kernel/kernel.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import { isShortage, Status } from "../kernel/status.ts";
 import type { ServerSettings } from "../options/server_settings.ts";
 

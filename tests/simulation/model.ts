@@ -14,6 +14,7 @@ import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
 import { isShortage, Status } from "../../src/kernel/status.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/options/server_settings.ts";
+import type { ShutdownReport } from "../../src/server/tally.ts";
 import { describe, IDENTITY, replyTo, requestOf, sameBytes, senderOf } from "./messages.ts";
 
 /** Bytes of a long message that a server reads at least before it asks for the rest. */
@@ -52,6 +53,8 @@ export interface Answer {
   readonly at: number;
   readonly bytes: Uint8Array;
   state: AnswerState;
+  /** It was on its way when its server began to end. */
+  due: boolean;
 }
 
 /** A connection, as its client knows it. */
@@ -143,6 +146,10 @@ export class Session {
   /** What its server's user said to whether it is let in, and when that was asked. */
   verdict: "unasked" | "asked" | "admitted" | "refused" = "unasked";
   askedAt = 0;
+  /** Exchanges that were over for sure when its server began to end. */
+  overBefore = 0;
+  /** Answers that its server has given up since then, though their client was there. */
+  dropped = 0;
 
   /**
    * @param id Its number, which the server gave.
@@ -309,7 +316,12 @@ export class Model {
 
   /** The server's user is about to give a message: its client may have it before the call ends. */
   answers(session: Session, bytes: Uint8Array): Answer {
-    const answer: Answer = { bytes, at: this.#surroundings.now, state: "returned" };
+    const answer: Answer = {
+      bytes,
+      at: this.#surroundings.now,
+      state: "returned",
+      due: false,
+    };
     session.answers.push(answer);
     session.full ||= mayWait(session) > session.server.limits.maxQueued;
     return answer;
@@ -324,6 +336,7 @@ export class Model {
       this.#over(session, answer.bytes);
     }, (error) => {
       answer.state = "rejected";
+      if (answer.due && !(error instanceof Deno.errors.BrokenPipe)) session.dropped++;
       this.#over(session, answer.bytes);
       this.#rejected(session, error);
     });
@@ -465,6 +478,42 @@ export class Model {
     if (isAnswering(session)) return true;
     const given = answers.filter(({ state }) => state !== "rejected").length;
     return given > (link?.received ?? 0);
+  }
+
+  /** A server begins to end, and is to report what comes of it. */
+  ending(server: ServerRecord): void {
+    for (const session of this.#sessionsOf(server)) {
+      session.overBefore = Math.max(0, session.requests - 1);
+      // Of one that is over, what was given up is not known at once.
+      const over = session.open?.exchange.client.signal.aborted;
+      for (const answer of session.answers) answer.due = !over && answer.state === "open";
+    }
+  }
+
+  /** What a server reports of its end. */
+  reported(server: ServerRecord, report: ShutdownReport): void {
+    if (server.failed) return;
+    const sessions = this.#sessionsOf(server);
+    const asked = sum(sessions.map(({ requests, overBefore }) => requests - overBefore));
+    const given = sum(sessions.map(({ dropped }) => dropped));
+    const unanswered = sum(
+      sessions.map(({ answers, taken }) =>
+        answers.slice(taken).filter(({ state }) => state !== "resolved").length
+      ),
+    );
+    // Of each client one may be read ahead, while the one before waits for a responder.
+    const unserved = sum(
+      this.links.filter(({ session }) => session === undefined || session.server === server)
+        .map(({ sent, next }) => Math.min(2, sent.length - next)),
+    );
+    const { exchanges, evicted, dropped } = report;
+    const counts = exchanges >= 0 && exchanges <= asked && evicted >= 0 && dropped >= given &&
+      dropped <= unanswered + unserved;
+    if (counts) return;
+    this.#violate(
+      `a shutdown reports ${JSON.stringify(report)}, but ${asked} were asked, ${given} to ` +
+        `${unanswered} answers and at most ${unserved} requests were given up`,
+    );
   }
 
   /** A server has ended. */
@@ -832,7 +881,11 @@ function isOpen({ closedAt, limited, ends }: Session): boolean {
 }
 
 function sizeOf(answers: readonly Answer[]): number {
-  return answers.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  return sum(answers.map(({ bytes }) => bytes.length));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, number) => all + number, 0);
 }
 
 /** The most bytes that may wait for a client, besides the last message. */

@@ -668,14 +668,16 @@ export class Serving implements UserServer {
   }
 
   end(how: Ending): void {
-    this.#ending = true;
     const { record } = this;
+    if (!this.#ending) this.#world.model.ending(record);
+    this.#ending = true;
     switch (how) {
       case "shutdown":
       case "break": {
         const timeout = this.#world.random.pick([0, 0, 5, 500, 20_000]);
         this.#shutDown(timeout);
-        this.#server.shutdown({ timeout }).then((report) => this.#check(report), () => {});
+        this.#server.shutdown({ timeout })
+          .then((report) => this.#world.model.reported(record, report), () => {});
         // It may be called while the server tells one after the other.
         Promise.resolve().then(() => this.#checkDraining());
         break;
@@ -703,12 +705,6 @@ export class Serving implements UserServer {
       const { draining, signal } = open.exchange;
       if (draining.aborted || signal.aborted || server.failed) continue;
       this.#world.violate("an exchange is not told that its server shuts down");
-    }
-  }
-
-  #check(report: { exchanges: number; evicted: number; dropped: number }): void {
-    if (report.exchanges < 0 || report.evicted < 0 || report.dropped < 0) {
-      this.#world.violate(`a report without sense: ${JSON.stringify(report)}`);
     }
   }
 }

@@ -1,7 +1,5 @@
 /**
- * A write that pends on after its client has left, until it is cancelled: whether closing ends such
- * a write is unknown, so nobody may rely on it. The instance must take its next client without
- * any time limit (I7).
+ * Writes that pend on although nobody reads any more, and what they keep waiting.
  *
  * @module
  */
@@ -11,6 +9,7 @@ import { type Handle, Lane } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
+import { LAST_WRITE_TIMEOUT } from "../../src/options/server_settings.ts";
 import { type InFlight, MemoryKernel } from "../memory_kernel.ts";
 
 const PATH = "\\\\.\\pipe\\stranded";
@@ -37,7 +36,11 @@ class StrandingKernel extends MemoryKernel {
   }
 }
 
-/** Says what should not have happened, if anything did. */
+/**
+ * A write pends on after its client has left, until it is cancelled: whether closing ends such a
+ * write is unknown, so nobody may rely on it. The instance must take its next client without any
+ * time limit (I7). Says what should not have happened, if anything did.
+ */
 export async function stranded(): Promise<string | undefined> {
   const kernel = new StrandingKernel();
   const loop = new WaitLoop(kernel);
@@ -62,6 +65,32 @@ export async function stranded(): Promise<string | undefined> {
   return await comes(() => kernel.system.names.length === 0)
     ? undefined
     : "I8: the server of a stranded write never ends";
+}
+
+/**
+ * A server ends while its client never reads the last message, which may take as long as it likes
+ * otherwise. Says what should not have happened, if anything did.
+ */
+export async function unread(): Promise<string | undefined> {
+  const kernel = new MemoryKernel();
+  const loop = new WaitLoop(kernel);
+  const abort = new AbortController();
+  serveOn(() => loop, {
+    path: PATH,
+    replyTimeout: Infinity,
+    writeBufferSize: 1,
+    signal: abort.signal,
+  }, () => "more than fits");
+  const client = kernel.system.connect(PATH);
+  client.write("a question");
+  const pends = () => kernel.inFlight().some(({ lane }) => lane === Lane.OUT);
+  if (!await comes(pends)) return "the server does not answer";
+  abort.abort();
+  await comes(() => kernel.system.count(PATH).listening === 0);
+  await kernel.advance(LAST_WRITE_TIMEOUT);
+  return await comes(() => kernel.system.names.length === 0)
+    ? undefined
+    : "I8: a server that ends waits for a client that never reads";
 }
 
 /** Whether something comes about, without any time passing. */

@@ -1,5 +1,5 @@
 /**
- * Faults of the client.
+ * Faults of a client, and of the ends of a pipe, a server's or a client's.
  *
  * @module
  */
@@ -8,13 +8,6 @@ import { faultsOf, type Mutant } from "./mutant.ts";
 
 /** See the module. */
 export const CLIENT_FAULTS: readonly Mutant[] = [
-  ...faultsOf("src/client/connect.ts", [
-    {
-      name: "a client that could not connect keeps the loop",
-      text: "await loop.leave(opener);",
-      replacement: "",
-    },
-  ]),
   ...faultsOf("src/client/pipe_opener.ts", [
     {
       name: "a client that gives up keeps its timer",
@@ -27,11 +20,45 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       replacement: "return opened;",
     },
   ]),
+  ...faultsOf("src/client/connect.ts", [
+    {
+      name: "a client that could not connect keeps the loop",
+      text: "await loop.leave(opener);",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/pipe/message.ts", [
+    {
+      name: "what an array says of itself is believed",
+      text: "new Uint8Array(buffer, byteOffsetOf(message), byteLengthOf(message))",
+      replacement: "(message as Uint8Array<ArrayBuffer>)",
+    },
+  ]),
   ...faultsOf("src/pipe/pipe_end.ts", [
     {
       name: "an end of a pipe is closed with an operation in flight",
       text: "if (!this.#open || this.inbound.expected || this.outbound.expected) return;",
       replacement: "if (!this.#open) return;",
+    },
+    {
+      name: "an end of a pipe is quiet although a write is in flight",
+      text: "if (!this.#open || this.inbound.expected || this.outbound.expected) return;",
+      replacement: "if (!this.#open || this.inbound.expected) return;",
+    },
+    {
+      name: "an end of a pipe that is quiet already waits for a completion",
+      text: "this.#onQuiet = callback;\n    this.#checkQuiet();",
+      replacement: "this.#onQuiet = callback;",
+    },
+    {
+      name: "a slot leaks with each instance",
+      text: "this.#loop.freeSlot(this.#slot);",
+      replacement: "",
+    },
+    {
+      name: "a handle leaks with each instance",
+      text: "this.#loop.kernel.close(this.handle);",
+      replacement: "",
     },
     {
       name: "an end of a pipe that is closed waits for what its server or client may never do",

@@ -4,20 +4,24 @@
  * @module
  */
 
-import { ADMISSION_FAULTS } from "./admission_faults.ts";
 import { CLIENT_FAULTS } from "./client_faults.ts";
-import { INSTANCE_FAULTS } from "./instance_faults.ts";
+import { CONNECTION_FAULTS } from "./connection_faults.ts";
+import { EXCHANGE_FAULTS } from "./exchange_faults.ts";
+import { LIFECYCLE_FAULTS } from "./lifecycle_faults.ts";
 import { LOOP_FAULTS } from "./loop_faults.ts";
 import { MESSAGE_FAULTS } from "./message_faults.ts";
 import type { Mutant } from "./mutant.ts";
 import { SERVER_FAULTS } from "./server_faults.ts";
+import { SESSION_FAULTS } from "./session_faults.ts";
 
 /** See the module. */
 export const FAULTS: readonly Mutant[] = [
   ...LOOP_FAULTS,
   ...MESSAGE_FAULTS,
-  ...INSTANCE_FAULTS,
+  ...LIFECYCLE_FAULTS,
+  ...CONNECTION_FAULTS,
+  ...SESSION_FAULTS,
+  ...EXCHANGE_FAULTS,
   ...SERVER_FAULTS,
   ...CLIENT_FAULTS,
-  ...ADMISSION_FAULTS,
 ];

@@ -9,7 +9,7 @@ import { clientCalls } from "../../tests/simulation/client_calls.ts";
 import { contest } from "../../tests/simulation/contest.ts";
 import { crowd } from "../../tests/simulation/crowd.ts";
 import { History } from "../../tests/simulation/history.ts";
-import { stranded } from "../../tests/simulation/stranded.ts";
+import { stranded, unread } from "../../tests/simulation/stranded.ts";
 
 // deno-lint-ignore no-console
 const say = console.log;
@@ -34,6 +34,8 @@ say("at the contest");
 judge(await contest(from));
 say("at the stranded write");
 judge(await stranded());
+say("at the unread message");
+judge(await unread());
 for (let seed = from; seed < from + CROWDS; seed++) {
   say(`at crowd ${seed}`);
   judge(crowd(seed));

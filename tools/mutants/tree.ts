@@ -29,11 +29,16 @@ export const PROGRAM = "tools/mutants/histories.ts";
  * @throws {Unusable} If the fault cannot be planted.
  */
 export async function copyTree(folder: string, mutant?: Mutant): Promise<void> {
-  for (const part of PARTS) await copy(new URL(part, HERE), `${folder}/${part}`);
+  for (const part of PARTS) await copyPart(part, `${folder}/${part}`);
   if (mutant === undefined) return;
   const file = `${folder}/${mutant.file}`;
   const source = await Deno.readTextFile(new URL(mutant.file, HERE));
   await Deno.writeTextFile(file, mutate(source, mutant));
+}
+
+/** Copies one part of the module, a file or a folder. */
+export async function copyPart(part: string, to: string): Promise<void> {
+  await copy(new URL(part, HERE), to);
 }
 
 async function copy(from: URL, to: string): Promise<void> {

@@ -5,12 +5,12 @@
  */
 
 import { type Mutant, mutate, Unusable } from "./mutant.ts";
-import { copyTree } from "./tree.ts";
+import { copyPart, copyTree } from "./tree.ts";
 import { CHILD } from "./trial.ts";
 
 /**
- * Checks the types of all mutants, side by side in one copy of the module, which takes hardly
- * longer than to check one.
+ * Checks the types of all mutants, side by side in one copy of the module, which takes far less
+ * time than to check one after the other.
  *
  * @returns Why a mutant cannot be tried, for those that cannot.
  */
@@ -22,12 +22,8 @@ export async function findUnusable(
   const unusable = new Map<Mutant, string>();
   const files = new Map<string, Mutant>();
   for (const [number, mutant] of mutants.entries()) {
-    const source = await Deno.readTextFile(`${folder}/${mutant.file}`);
-    // Where its imports find what they ask for.
-    const file = mutant.file.replace(/[^/]*$/, `mutant_${number}.ts`);
     try {
-      await Deno.writeTextFile(`${folder}/${file}`, mutate(source, mutant));
-      files.set(file, mutant);
+      files.set(await plant(folder, mutant, number), mutant);
     } catch (error) {
       if (!(error instanceof Unusable)) throw error;
       unusable.set(mutant, error.message);
@@ -35,6 +31,19 @@ export async function findUnusable(
   }
   await check(folder, files, unusable);
   return unusable;
+}
+
+/**
+ * Each mutant gets its folder for itself, since files that import each other must be of one kind.
+ * Other folders are never in such a circle.
+ */
+async function plant(folder: string, mutant: Mutant, number: number): Promise<string> {
+  const source = mutate(await Deno.readTextFile(`${folder}/${mutant.file}`), mutant);
+  const [, layer = "", name = ""] = /^(.*)\/(.*)$/.exec(mutant.file) ?? [];
+  const file = `${layer}_mutant_${number}/${name}`;
+  await copyPart(layer, `${folder}/${layer}_mutant_${number}`);
+  await Deno.writeTextFile(`${folder}/${file}`, source);
+  return file;
 }
 
 async function check(
@@ -55,7 +64,7 @@ async function check(
   // Each complaint begins with its text and ends with its place.
   for (const complaint of complaints.split(/\n\n/)) {
     for (const [file, mutant] of files) {
-      if (!complaint.includes(`/${file}:`)) continue;
+      if (!complaint.includes(file.replace(/[^/]*$/, ""))) continue;
       unusable.set(mutant, complaint.trim().split("\n")[0] ?? complaint);
       found = true;
     }

@@ -1,0 +1,136 @@
+/**
+ * Faults of a server's connection: who its client is, why it ends, and the messages on their way.
+ *
+ * @module
+ */
+
+import { faultsOf, type Mutant } from "./mutant.ts";
+
+const PUSH = "this.#outbox.push(reply);";
+
+/** See the module. */
+export const CONNECTION_FAULTS: readonly Mutant[] = [
+  ...faultsOf("src/server/connection.ts", [
+    {
+      name: "a client is asked for after the next read",
+      text: "this.client.identify(identified);",
+      replacement: "this.loop.atNextTurn(() =>\n" +
+        "      this.client.identify(this.loop.kernel.identify(this.instance.end.handle))\n    );",
+    },
+    {
+      name: "a client that came before the listen is not told to try again",
+      text: "this.early = early;",
+      replacement: "this.early = false;",
+    },
+    {
+      name: "a shortage costs a client its identity",
+      text: "if (isShortage(identified.status)) return false;",
+      replacement: "",
+    },
+    {
+      name: "the connections of a process are never counted down",
+      text: "if (this.#process !== undefined) context.processes.release(this.#process);",
+      replacement: "",
+    },
+    {
+      name: "the end of a connection is not told",
+      text: "this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));",
+      replacement: "",
+    },
+    {
+      name: "the last reason for an end is the one that counts",
+      text: "if (this.#reason !== undefined) return;",
+      replacement: "",
+    },
+    {
+      name: "to close a client that has left ends the next one",
+      text: 'if (this.instance.connection === this) this.instance.finish("responder");',
+      replacement: 'this.instance.finish("responder");',
+    },
+    {
+      name: "a shutdown does not report the messages that were given up",
+      text: "for (let i = 0; i < messages; i++) this.context.tally.dropped();",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/server/replies.ts", [
+    {
+      name: "a reply is sent twice",
+      text: PUSH,
+      replacement: `${PUSH}\n    this.#outbox.push(new Reply(reply.bytes, last));`,
+    },
+    {
+      name: "the order of replies is lost",
+      text: PUSH,
+      replacement: `const later = this.#outbox.takeUnsent();\n    ${PUSH}\n` +
+        "    for (const other of later) this.#outbox.push(other);",
+    },
+    {
+      name: "a reply that waits for another is the user's memory",
+      text: "this.empty || own ? message : message.slice()",
+      replacement: "message",
+    },
+    {
+      name: "a promise settles while its message is being written",
+      text: "if (status === Status.PENDING) {",
+      replacement: "if (status === Status.PENDING) {\n      head.end();",
+    },
+    {
+      name: "messages that wait are forgotten",
+      text: "if (this.empty) this.#connection.written();\n    else this.write();",
+      replacement: "this.#connection.written();",
+    },
+    {
+      name: "what was written still counts as waiting",
+      text: "this.#unqueue(head);\n    head.end();",
+      replacement: "head.end();",
+    },
+    {
+      name: "what Windows has taken counts as waiting for the client",
+      text: "if (status === Status.SUCCESS) this.#unqueue(head);",
+      replacement: "",
+    },
+    {
+      name: "a client has half the time to read",
+      text: "this.#timeout = timeout;",
+      replacement: "this.#timeout = timeout / 2;",
+    },
+    {
+      name: "a message may stay unread for ever",
+      text: "else this.#connection.stillUnread();",
+      replacement: "",
+    },
+    {
+      name: "the time limit of a message outlives its connection",
+      text: "close(error: Error): number {\n    this.#loop.deadlines.lift(this.#unread);",
+      replacement: "close(error: Error): number {",
+    },
+  ]),
+  ...faultsOf("src/server/budget.ts", [
+    {
+      name: "what fits waits behind what does not",
+      text: "if (this.#fits(bytes) && (this.#first === undefined || this.#passes(bytes))) {",
+      replacement: "if (this.#first === undefined && this.#fits(bytes)) {",
+    },
+    {
+      name: "those who need little pass one who needs much for ever",
+      text: "return !this.#due || this.#heldSince + bytes <= this.#limit / 4;",
+      replacement: "return true;",
+    },
+    {
+      name: "nobody passes one who is due",
+      text: "return !this.#due || this.#heldSince + bytes <= this.#limit / 4;",
+      replacement: "return !this.#due;",
+    },
+    {
+      name: "what was held before counts as what has passed",
+      text: "if (era === this.#era) this.#heldSince -= bytes;",
+      replacement: "this.#heldSince -= bytes;",
+    },
+    {
+      name: "who waits for bytes waits for ever",
+      text: "if (bytes > 0) this.#resume();",
+      replacement: "",
+    },
+  ]),
+];

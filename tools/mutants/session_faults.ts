@@ -1,0 +1,184 @@
+/**
+ * Faults of a session: who its client is, whether it is let in, and how its requests are answered.
+ *
+ * @module
+ */
+
+import { faultsOf, type Mutant } from "./mutant.ts";
+
+const PARTIAL = 'if (who === "known") return readRest(disconnected, last);';
+const LEAVES = "instance.raise(event);";
+
+/** See the module. */
+export const SESSION_FAULTS: readonly Mutant[] = [
+  ...faultsOf("src/exchange/exchange_states.ts", [
+    {
+      name: "a client that was refused is served",
+      text: 'case "refused":\n      return to(OVER, "sessionFinished");',
+      replacement: 'case "refused":\n      return deliver(state.disconnected);',
+    },
+    {
+      name: "the first piece of a request passes for all of it",
+      text: "return state.rest ? readRest(state.disconnected, last) : deliver(state.disconnected);",
+      replacement: "return deliver(state.disconnected);",
+    },
+    {
+      name: "nobody is asked about a client whose first request is long",
+      text: 'if (asks) return to(authorizing(rest, disconnected), "authorize");',
+      replacement: 'if (asks && !rest) return to(authorizing(rest, disconnected), "authorize");',
+    },
+    {
+      name: "a long request is read before its client is admitted",
+      text: PARTIAL,
+      replacement: "return readRest(disconnected, last);",
+    },
+    {
+      name: "a shutdown does not wait for a decision",
+      text: 'case "drain":\n      return to(state);\n    case "finish":\n' +
+        '      return to(OVER, "dropRequest", "sessionFinished");',
+      replacement: 'case "drain":\n    case "finish":\n' +
+        '      return to(OVER, "dropRequest", "sessionFinished");',
+    },
+    {
+      name: "every request is an introduction",
+      text: 'const state = reading("known", false, disconnected);',
+      replacement: 'const state = reading("unadmitted", false, disconnected);',
+    },
+    {
+      name: "a read-ahead request is read over",
+      text: 'return to(state, ...commands, "redeliver");',
+      replacement: 'return to(state, ...commands, "read");',
+    },
+    {
+      name: "what a client wrote that came and left is thrown away",
+      text: "return to(reading(who, false, disconnected), ...commands);",
+      replacement: 'if (disconnected) return to(OVER, "abort", "clientDisconnected");\n' +
+        "  return to(reading(who, false, disconnected), ...commands);",
+    },
+    {
+      name: "an exchange of a client that has left is open",
+      text: '? to(answering("none", "disconnected"), "deliver", "abort")',
+      replacement: '? to(answering("none", "disconnected"), "deliver")',
+    },
+    {
+      name: "a shutdown forgets the reply that is being worked on",
+      text: "return to(answering(ahead, out), ...(reads ? CANCEL_READ : []));",
+      replacement: 'return abandon(ahead, "sessionFinished");',
+    },
+    {
+      name: "a shutdown waits for who says nothing",
+      text: 'return to(state, "cancelRead");',
+      replacement: "return to(state);",
+    },
+    {
+      name: "the first piece of a long message is forgotten",
+      text: 'return to(reading("known", true, disconnected), "readRest", ' +
+        "...(last ? CANCEL_READ : []));",
+      replacement: 'return to(reading("known", false, disconnected), "read");',
+    },
+    {
+      name: "a client that leaves while it is answered is not noticed",
+      text: 'return last ? to(answering("none", out)) : to(answering("reading", out), "read");',
+      replacement: 'return to(answering("none", out));',
+    },
+    {
+      name: "the request of a client that left is not served",
+      text:
+        'return writes ? to(OVER, "abort", "withdraw", "clientDisconnected") : to(ABORTED, "abort");',
+      replacement: 'return to(OVER, "abort", "withdraw", "clientDisconnected");',
+    },
+    {
+      name: "two writes at once",
+      text: 'return writes ? to(answering(ahead, out)) : to(answering(ahead, "busy"), "write");',
+      replacement: 'return to(answering(ahead, "busy"), "write");',
+    },
+    {
+      name: "nobody is told that the client cannot be answered any more",
+      text: 'return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;',
+      replacement: 'return writes ? to(answering(ahead, "disconnected")) : undefined;',
+    },
+    {
+      name: "a read that is cancelled for nobody counts as a request",
+      text: 'return to(OVER, "dropRequest");\n    case "ended":\n    case "cancelled":',
+      replacement: 'case "ended":\n    case "cancelled":\n      return to(OVER, "dropRequest");',
+    },
+  ]),
+  ...faultsOf("src/exchange/exchange_session.ts", [
+    {
+      name: "nobody is asked about a client",
+      text: 'hooks.authorizes ? "unadmitted" :',
+      replacement: "",
+    },
+    {
+      name: "the next client passes for the one that was admitted",
+      text: 'hooks.authorizes ? "unadmitted" :',
+      replacement: 'hooks.authorizes && this.#connection.client.id === 1 ? "unadmitted" :',
+    },
+    {
+      name: "a decision that comes late is taken all the same",
+      text: 'if (this.#state.name !== "authorizing") return;',
+      replacement: "",
+    },
+    {
+      name: "the end of a session is told twice",
+      text: LEAVES,
+      replacement: `${LEAVES}\n    ${LEAVES}`,
+    },
+    {
+      name: "the end of a session is not told",
+      text: LEAVES,
+      replacement: "",
+    },
+    {
+      name: "a session goes on after its end",
+      text: "this.#state = FINAL;\n    this.#abort();",
+      replacement: "this.#abort();",
+    },
+    {
+      name: "a lost exchange never makes way",
+      text: 'if (exchange.finished) this.#raise("finished");\n' +
+        '    else if (exchange.taken) this.#raise("taken");',
+      replacement: "",
+    },
+    {
+      name: "a reply takes up what requests share",
+      text: "return reply.promise();",
+      replacement: "const { length } = message;\n    const era = this.#context.budget.hold(length);\n" +
+        "    const promise = reply.promise();\n" +
+        "    const free = () => this.#context.budget.free(length, era);\n" +
+        "    promise.then(free, free);\n    return promise;",
+    },
+    {
+      name: "what waits for a client has no bound",
+      text: "if (waiting > maxQueued) {",
+      replacement: "if (waiting > Infinity) {",
+    },
+    {
+      name: "the idle time does not begin anew with a request",
+      text: "const idling = awaitsRequest(this.#state) && !this.#requests.waits;",
+      replacement: 'const idling = awaitsRequest(this.#state) || this.#state.name === "answering";',
+    },
+    {
+      name: "the idle time of a client outlives it",
+      text: "this.#requests.close();\n    this.#watchTime();",
+      replacement: "this.#requests.close();",
+    },
+  ]),
+  ...faultsOf("src/exchange/request_reader.ts", [
+    {
+      name: "what is read when a session is over is looked at all the same",
+      text: "this.#reader.discard();",
+      replacement: "",
+    },
+    {
+      name: "a shutdown waits for a client that waits for room",
+      text: "this.#reader.completeCancelled();",
+      replacement: "",
+    },
+    {
+      name: "the bytes of a request are never given back to the budget",
+      text: "this.#context.budget.free(this.#bytes, this.#era);",
+      replacement: "",
+    },
+  ]),
+];
