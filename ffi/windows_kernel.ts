@@ -15,7 +15,7 @@ import type {
   Timer,
   Told,
 } from "../src/kernel/kernel.ts";
-import { type DEFINITE_STATUSES, Status } from "../src/kernel/status.ts";
+import { Status } from "../src/kernel/status.ts";
 import { nextTask, now, startTimer, stopTimer } from "../src/kernel/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Counters, newCounters } from "./counters.ts";
