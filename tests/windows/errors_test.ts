@@ -168,7 +168,7 @@ windowsTest("errors: a limit of the server is TimedOut or Busy, and names itself
   assertInstanceOf(late, Deno.errors.TimedOut);
   assertEquals(
     late.message,
-    `Cannot go on with a client of "${path}": it sent no request within 1000 ms (idleTimeout)`,
+    `Closed the connection of a client of "${path}": it sent no request within 1000 ms (idleTimeout)`,
   );
 });
 
