@@ -17,7 +17,7 @@ import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
 import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
 import { Random } from "./simulation/random.ts";
 import { simulate } from "./simulation/run.ts";
-import { stranded, unread } from "./simulation/stranded.ts";
+import { stranded, uncancelled, unread } from "./simulation/stranded.ts";
 
 Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
   const lines: string[] = [];
@@ -61,6 +61,10 @@ Deno.test("an instance takes its next client though a write to the last one pend
 
 Deno.test("a server ends though a client never reads its last message", async () => {
   assertEquals(await unread(), undefined);
+});
+
+Deno.test("a shutdown whose time has run out ends though a cancelled read goes on", async () => {
+  assertEquals(await uncancelled(), undefined);
 });
 
 Deno.test("who needs more than is left stops nobody who fits, and is not passed for ever", () => {

@@ -1,5 +1,5 @@
 /**
- * Writes that pend on although nobody reads any more, and what they keep waiting.
+ * Operations that pend on, and must not keep others waiting for ever.
  *
  * @module
  */
@@ -91,6 +91,27 @@ export async function unread(): Promise<string | undefined> {
   return await comes(() => kernel.system.names.length === 0)
     ? undefined
     : "I8: a server that ends waits for a client that never reads";
+}
+
+/**
+ * A shutdown's time runs out while a read goes on that was cancelled: a disconnect ends it. Says what
+ * should not have happened, if anything did.
+ */
+export async function uncancelled(): Promise<string | undefined> {
+  const kernel = new MemoryKernel();
+  kernel.decisions.cancels = ({ call }) => call !== "read";
+  const loop = new WaitLoop(kernel);
+  const server = serveOn(() => loop, { path: PATH }, () => {});
+  kernel.system.connect(PATH);
+  const reads = () => kernel.inFlight().some(({ call }) => call === "read");
+  if (!await comes(reads)) return "the server does not read";
+  server.shutdown({ timeout: 5 });
+  await kernel.advance(5);
+  await comes(() => kernel.system.count(PATH).listening === 0);
+  await kernel.advance(LAST_WRITE_TIMEOUT);
+  return await comes(() => kernel.system.names.length === 0)
+    ? undefined
+    : "I8: a shutdown whose time has run out waits for a read";
 }
 
 /** Whether something comes about, without any time passing. */

@@ -100,11 +100,6 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       text: "else this.#connection.stillUnread();",
       replacement: "",
     },
-    {
-      name: "the time limit of a message outlives its connection",
-      text: "close(error: Error): number {\n    this.#loop.deadlines.lift(this.#unread);",
-      replacement: "close(error: Error): number {",
-    },
   ]),
   ...faultsOf("src/server/budget.ts", [
     {

@@ -156,9 +156,9 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
       replacement: 'this.#loop.atNextTurn(() => instance.raise("listen"));',
     },
     {
-      name: "a listen that failed is not tried again",
-      text: "if (!came) return this.#retryLater();",
-      replacement: "if (!came) return;",
+      name: "an instance that could not be created is not tried again",
+      text: "else this.#retryLater();",
+      replacement: "",
     },
     {
       name: "a server that ends tries on to create instances",
