@@ -157,8 +157,8 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a listen that failed is not tried again",
-      text: "if (!came) return this.#retryLater();",
-      replacement: "if (!came) return;",
+      text: "if (!connected) return this.#retryLater();",
+      replacement: "if (!connected) return;",
     },
     {
       name: "a server that ends tries on to create instances",
