@@ -462,11 +462,11 @@ Deno.test(
     answer("TEST\\nobody asks any more");
 
     const messages = failures.map((error) => error instanceof Error && error.message);
-    const about = `Cannot tell the account of a client of "${PATH}"`;
+    const about = `Cannot look up the account of a client of "${PATH}"`;
     assertEquals(messages, [
-      `${about}: the system knows no name of ${USER.sid}`,
-      `${about}: the system did not tell the name of ${USER.sid} within 5000 ms`,
-      `${about}: the system did not tell the name of ${USER.sid} within 5000 ms`,
+      `${about}: Windows has no name for ${USER.sid}`,
+      `${about}: Windows did not find the name of ${USER.sid} within 5000 ms`,
+      `${about}: Windows did not find the name of ${USER.sid} within 5000 ms`,
       `${about}: the server has ended`,
     ]);
     assert(failures[0] instanceof Deno.errors.NotFound);
@@ -545,11 +545,11 @@ Deno.test(
       await world.visit("let me in");
       if (i === 1) assertEquals(world.reports.splice(0), [planted, "no error"]);
     }
-    const told = (kind: string, count: number) =>
-      `${kind} has been thrown ${count} times by now, at last:`;
+    const reported = (kind: string, count: number) =>
+      `${kind} has been thrown ${count} times so far, most recently:`;
     const kinds = ['"authorize": Error: the directory is down', '"onDisconnect": an error'];
     const errors = [planted, "no error"];
-    const by = (count: number) => kinds.flatMap((kind, i) => [told(kind, count), errors[i]]);
+    const by = (count: number) => kinds.flatMap((kind, i) => [reported(kind, count), errors[i]]);
     assertEquals(world.reports.splice(0), by(10));
     await server.shutdown();
     assertEquals(world.reports.splice(0), by(25));

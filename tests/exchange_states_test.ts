@@ -68,10 +68,10 @@ answering A busy + replied, settled      -> writing A
 answering A busy + written               -> answering A free
 answering A busy + unwritten             -> answering A disconnected: abort
 
-answering none disconnected + finished         -> reading known - disconnected: forget read
-answering none disconnected + finished (last)  -> over: forget sessionFinished
-answering reading disconnected + finished      -> reading known - disconnected: forget
-answering kept disconnected + finished         -> reading known - disconnected: forget redeliver
+answering none disconnected + done       -> reading known - disconnected: forget read
+answering none disconnected + done (last) -> over: forget sessionFinished
+answering reading disconnected + done    -> reading known - disconnected: forget
+answering kept disconnected + done       -> reading known - disconnected: forget redeliver
 
 answering A disconnected + taken         -> same
 answering none O + turnBegan             -> answering reading O: read
@@ -117,12 +117,12 @@ writing kept + drain                     -> same
 writing kept + finish                    -> over: abort withdraw dropRequest sessionFinished
 writing kept + evict                     -> over: abort withdraw dropRequest sessionEvicted
 
-aborted + taken, finished                -> over: forget clientDisconnected
+aborted + taken, done                    -> over: forget clientDisconnected
 aborted + drain                          -> same
 aborted + finish, evict                  -> over: withdraw sessionFinished
 
 over + message, partial                  -> same: dropRequest
-over + ended, cancelled, taken, finished, written, unwritten, turnBegan -> same
+over + ended, cancelled, taken, done, written, unwritten, turnBegan -> same
 `;
 
 const STEPS = stepsOf(STATES, EVENTS, transition);

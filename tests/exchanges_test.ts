@@ -156,9 +156,9 @@ Deno.test(
     }
     assertThrows(() => exchange.send(Object.assign({}).nothing), TypeError);
     exchange.reply("answer");
-    assertThrows(() => exchange.reply("again"), TypeError, "answered already");
-    assertThrows(() => exchange.reply(), TypeError, "answered already");
-    assertThrows(() => exchange.send("more"), TypeError, "answered already");
+    assertThrows(() => exchange.reply("again"), TypeError, "already answered");
+    assertThrows(() => exchange.reply(), TypeError, "already answered");
+    assertThrows(() => exchange.send("more"), TypeError, "already answered");
     assertEquals(client.readText(), "answer");
     assertEquals(client.readText(), undefined);
     client.close();

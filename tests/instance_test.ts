@@ -69,7 +69,7 @@ class World {
   exchange: "none" | "open" | "aborted" = "none";
   /** What the program has done about it, and whether the next turn is still to begin. */
   taken = false;
-  finished = false;
+  done = false;
   turn = false;
   /** A question that is answered before anything else happens. */
   asked: "nothing" | "identity" | "use" = "use";
@@ -192,7 +192,7 @@ class World {
   }
 }
 
-const NO_EXCHANGE = { exchange: "none", taken: false, finished: false, turn: false } as const;
+const NO_EXCHANGE = { exchange: "none", taken: false, done: false, turn: false } as const;
 
 /** Carries the commands out, and watches that it may be done; the others change nothing here. */
 const COMMANDS: Readonly<Record<string, (world: World) => void>> = {
@@ -241,7 +241,7 @@ const COMMANDS: Readonly<Record<string, (world: World) => void>> = {
   abort(w) {
     if (w.exchange === "none") return;
     w.exchange = "aborted";
-    if (w.taken) w.raise(w.finished ? "finished" : "taken");
+    if (w.taken) w.raise(w.done ? "done" : "taken");
   },
   withdraw: (w) => void (w.exchange = w.taken ? w.exchange : "none"),
   forget: (w) => void (w.exchange = "none"),
@@ -323,8 +323,8 @@ const WISHES: readonly Happening[] = [
   ["taken", (w) => aborted(w) && !w.taken, { taken: true }, "taken"],
   ["replied", answers, { exchange: "none" }, "replied"],
   ["settled", answers, { exchange: "none" }, "settled"],
-  ["finish open", (w) => answers(w) && !w.finished, { finished: true }],
-  ["finished", (w) => aborted(w) && w.taken && !w.finished, { finished: true }, "finished"],
+  ["done while open", (w) => answers(w) && !w.done, { done: true }],
+  ["done", (w) => aborted(w) && w.taken && !w.done, { done: true }, "done"],
 ];
 
 const EVENTS: readonly Happening[] = [

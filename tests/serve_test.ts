@@ -216,7 +216,7 @@ const FAILURES: [string, Responder, string, string[]][] = [
       reply("mine");
       return "again";
     },
-    "answered already",
+    "already answered",
     ["mine"],
   ],
   [
@@ -225,7 +225,7 @@ const FAILURES: [string, Responder, string, string[]][] = [
       reply("mine");
       yield "again";
     },
-    "answered already",
+    "already answered",
     ["mine"],
   ],
   ["gives a number", () => mistyped(7), "type number", []],

@@ -1,5 +1,5 @@
 /**
- * One request of a client, with the way to answer it.
+ * One request of a client, and the means to answer it.
  *
  * @module
  */
@@ -13,34 +13,34 @@ import type { ExchangeSession } from "./exchange_session.ts";
 /**
  * One request of a client and the means to answer it.
  *
- * All members work when taken off the object, as in `const { request, reply } = exchange`.
+ * All members work when destructured, as in `const { request, reply } = exchange`.
  *
- * An exchange is open until it is settled: by {@linkcode Exchange.reply}, by the loss of the client,
- * or by the end of the server. A client has at most one open exchange: its next request is yielded
- * after that. Misuse throws at the call (a second `reply`, a `send` after it, a message of a wrong
- * type); the promises reject only because the client or the server is gone, and dropping them is
- * safe.
+ * An exchange is open until it is settled: by {@linkcode Exchange.reply}, because the client
+ * disconnected, or because the server ended. A client has at most one open exchange: its next request
+ * is delivered after that. Misuse throws at the call (a second `reply`, a `send` after it, a message
+ * of a wrong type). The promises reject only because the client disconnected or the server ended, and
+ * never become unhandled rejections.
  */
 export interface Exchange {
-  /** The reusable pipe instance that the client came by, numbered from 0: for logs only. */
+  /** The reusable pipe instance that the client is connected to, numbered from 0: for logs only. */
   readonly instance: { readonly id: number };
-  /** The connection that the request came by. */
+  /** The connection that the request was read from. */
   readonly client: PipeClient;
-  /** The request: the message as it was sent, and memory of your own. May be empty. */
+  /** The request: the message as it was sent, in memory that is yours. May be empty. */
   readonly request: Uint8Array<ArrayBuffer>;
   /**
-   * Aborts when the client is gone or the server stops while the exchange is open.
+   * Aborts when the client disconnects or the server stops while the exchange is open.
    *
-   * While a responder is at work, one more message of the client is read ahead. Until it comes, a
-   * client that leaves is noticed at once; after it, only when this exchange is answered. The
-   * request of a client that has left already is yielded all the same: its signal is aborted if that
-   * is known by then, and aborts as soon as it is.
+   * While a responder is at work, one more message of the client is read ahead. Until that message
+   * arrives, a disconnect of the client is noticed at once; after it, only when this exchange is
+   * answered. The request of a client that has already disconnected is delivered all the same: its
+   * signal is aborted if the disconnect is known by then, and aborts as soon as it is.
    */
   readonly signal: AbortSignal;
   /**
    * Aborts when the server begins to shut down, or stops at once, while the exchange is open or its
-   * responder is at work; aborted beforehand if that has begun. So a generator that pushes for ever
-   * can end in time: without a look at it, nothing changes. The reason is a
+   * responder is at work; already aborted if that has begun. It lets a generator that sends messages
+   * endlessly finish in time; a responder that does not use it is not affected. The reason is a
    * `Deno.errors.Interrupted`.
    */
   readonly draining: AbortSignal;
@@ -49,7 +49,7 @@ export interface Exchange {
   /**
    * The request, parsed as JSON.
    *
-   * @throws {SyntaxError} If it is no JSON.
+   * @throws {SyntaxError} If it is not valid JSON.
    */
   json(): unknown;
   /**
@@ -60,28 +60,28 @@ export interface Exchange {
    * take exactly one message per request: do not use `send` for them, only `reply`.
    *
    * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
-   * @returns Resolves when Windows has taken the message, which does not mean that it was read.
-   *   Rejects with `Deno.errors.BrokenPipe` when the client is gone, with the error of the limit
-   *   when one ended the connection, with `Deno.errors.Interrupted` when the server did.
-   * @throws {TypeError} If the message has a wrong type, or the exchange is answered.
+   * @returns Resolves when Windows has accepted the message, which does not mean that the client has
+   *   read it. Rejects with `Deno.errors.BrokenPipe` if the client disconnected, with the limit's
+   *   error if a limit ended the connection, with `Deno.errors.Interrupted` if the server ended it.
+   * @throws {TypeError} If the message has a wrong type, or the exchange is already answered.
    * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
    */
   send(message: Message): Promise<void>;
   /**
    * Settles the exchange, with one last message or with none.
    *
-   * In a `for await` loop do not await it: a client that never reads would hold up the loop.
+   * Do not await it in a `for await` loop: a client that never reads would block the loop.
    *
    * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
    *   `undefined`: no message is sent.
    * @returns As for {@linkcode Exchange.send}.
-   * @throws {TypeError} If the message has a wrong type, or the exchange is answered.
+   * @throws {TypeError} If the message has a wrong type, or the exchange is already answered.
    * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
    */
   reply(message?: Message): Promise<void>;
 }
 
-/** An exchange, as the server keeps it. */
+/** The server's own {@linkcode Exchange}. */
 export class ServerExchange implements Exchange {
   readonly instance: { readonly id: number };
   readonly client: ServerClient;
@@ -90,9 +90,9 @@ export class ServerExchange implements Exchange {
   #signal: LazySignal | undefined = undefined;
   #draining: LazySignal | undefined = undefined;
   #answered = false;
-  #lost: Error | undefined = undefined;
+  #aborted: Error | undefined = undefined;
   #taken = false;
-  #finished = false;
+  #done = false;
 
   constructor(
     session: ExchangeSession,
@@ -106,9 +106,9 @@ export class ServerExchange implements Exchange {
     this.request = request;
   }
 
-  /** Whether it waits for an answer that can still reach the client. */
+  /** Whether the exchange is neither answered nor aborted. */
   get open(): boolean {
-    return !this.#answered && this.#lost === undefined;
+    return !this.#answered && this.#aborted === undefined;
   }
 
   /** Whether `reply` was called. */
@@ -116,25 +116,25 @@ export class ServerExchange implements Exchange {
     return this.#answered;
   }
 
-  /** Why no answer can reach the client, if that is so. */
-  get lost(): Error | undefined {
-    return this.#lost;
+  /** Why no answer can reach the client; undefined if the exchange is not aborted. */
+  get aborted(): Error | undefined {
+    return this.#aborted;
   }
 
-  /** Whether the user has it, so that nobody else needs to keep it. */
+  /** Whether the user has taken the exchange. */
   get taken(): boolean {
     return this.#taken;
   }
 
-  /** Whether the user is through with it, lost or not. */
-  get finished(): boolean {
-    return this.#finished;
+  /** Whether the user is done with the exchange, aborted or not. */
+  get done(): boolean {
+    return this.#done;
   }
 
   get signal(): AbortSignal {
     if (this.#signal === undefined) {
       this.#signal = new LazySignal();
-      if (this.#lost !== undefined) this.#signal.abort(this.#lost);
+      if (this.#aborted !== undefined) this.#signal.abort(this.#aborted);
     }
     return this.#signal.get();
   }
@@ -164,7 +164,7 @@ export class ServerExchange implements Exchange {
     return (message) => {
       if (message !== undefined) return this.answer(message, true);
       this.settle();
-      return this.#lost === undefined ? DONE : rejected(this.#lost);
+      return this.#aborted === undefined ? DONE : rejected(this.#aborted);
     };
   }
 
@@ -173,7 +173,7 @@ export class ServerExchange implements Exchange {
     const bytes = encodeMessage(message);
     this.#refuseTwice();
     if (last) this.#setAnswered();
-    if (this.#lost !== undefined) return rejected(this.#lost);
+    if (this.#aborted !== undefined) return rejected(this.#aborted);
     return this.#session.answer(this, bytes, last, typeof message === "string");
   }
 
@@ -181,29 +181,29 @@ export class ServerExchange implements Exchange {
   settle(): void {
     this.#refuseTwice();
     this.#setAnswered();
-    if (this.#lost === undefined) this.#session.settle(this);
+    if (this.#aborted === undefined) this.#session.settle(this);
   }
 
-  /** No answer can reach the client any more. Says so to nobody yet: see `abort`. */
-  lose(reason: Error): void {
-    if (this.open) this.#lost = reason;
+  /** No answer can reach the client any more. Runs no user code: see `signalAbort`. */
+  abort(reason: Error): void {
+    if (this.open) this.#aborted = reason;
     this.#forgetDraining();
   }
 
-  /** Runs the user's abort listeners, if the exchange was lost. */
-  abort(): void {
-    if (this.#lost !== undefined) this.#signal?.abort(this.#lost);
+  /** Runs the user's abort listeners, if the exchange is aborted. */
+  signalAbort(): void {
+    if (this.#aborted !== undefined) this.#signal?.abort(this.#aborted);
   }
 
-  /** The user has it. */
+  /** The user takes the exchange. */
   take(): void {
     this.#taken = true;
     this.#session.progressed(this);
   }
 
-  /** The user is through with it. */
-  finish(): void {
-    this.#finished = true;
+  /** The user is done with the exchange. */
+  markDone(): void {
+    this.#done = true;
     this.#forgetDraining();
     this.#session.progressed(this);
   }
@@ -213,20 +213,20 @@ export class ServerExchange implements Exchange {
     this.#forgetDraining();
   }
 
-  /** Nobody is left who could end in time. */
+  /** Stops following the shutdown once nothing is left that it could end in time. */
   #forgetDraining(): void {
-    if (this.#draining === undefined || this.open || !this.#finished) return;
+    if (this.#draining === undefined || this.open || !this.#done) return;
     this.#session.draining.forget(this.#draining);
   }
 
   #refuseTwice(): void {
     if (!this.#answered) return;
-    throw new TypeError("Cannot answer the exchange: it is answered already");
+    throw new TypeError("Cannot answer the exchange: it is already answered");
   }
 
   /** @internal */
   [Symbol.for("Deno.customInspect")](): string {
-    const state = this.#lost !== undefined ? "lost" : this.#answered ? "settled" : "open";
+    const state = this.#aborted !== undefined ? "aborted" : this.#answered ? "settled" : "open";
     return `Exchange { client: ${this.client.id}, request: ${this.request.length} bytes, ${state} }`;
   }
 }

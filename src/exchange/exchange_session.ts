@@ -1,6 +1,6 @@
 /**
- * One client whose requests are answered: turns completions and calls into events of the session,
- * and its commands into calls.
+ * Answers the requests of one client: turns completions and calls into events of the session, and
+ * the session's commands into calls.
  *
  * @module
  */
@@ -29,17 +29,17 @@ import { RequestReader } from "./request_reader.ts";
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
-  /** How many exchanges somebody works on, or will; a shutdown waits for them. */
+  /** How many exchanges are being answered or wait for that; a shutdown waits for them. */
   readonly atWork: number;
-  /** Whether exchanges wait only because the turn was too short for them. */
+  /** Whether exchanges wait only for the next turn. */
   readonly resuming: boolean;
-  /** A request: to be taken, answered and finished. */
+  /** A request to take, to answer and to mark as done. */
   deliver(exchange: ServerExchange): void;
-  /** A request that is not to be taken any more. */
+  /** A request that must not be taken any more. */
   withdraw(exchange: ServerExchange): void;
 }
 
-/** The sessions of a server whose requests somebody answers. */
+/** The sessions of a server that answers requests. */
 export function exchangeSessions(handler: ExchangeHandler): Sessions {
   return {
     get atWork() {
@@ -49,7 +49,7 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
   };
 }
 
-/** What ends a session, as its instance is told. */
+/** The events with which a session ends, raised in its instance. */
 type SessionEnd = "clientDisconnected" | "sessionFinished" | "sessionEvicted";
 
 /** See the module. */
@@ -127,7 +127,7 @@ export class ExchangeSession implements Session {
 
   /** See {@linkcode Session}. */
   end(): void {
-    // It may not be over: after a mistake, or when nothing completes any more.
+    // The session may not be over: after a bug, or when nothing completes any more.
     this.#state = FINAL;
     this.#abort();
     this.#withdraw();
@@ -136,7 +136,7 @@ export class ExchangeSession implements Session {
     this.#watchTime();
   }
 
-  /** Tells when the server begins to end. */
+  /** Notifies of the beginning of a shutdown. */
   get draining(): Draining {
     return this.#context.drain;
   }
@@ -163,19 +163,19 @@ export class ExchangeSession implements Session {
     if (this.#settles(exchange)) this.#raise("settled");
   }
 
-  /** The program has taken the exchange, or is done with it. */
+  /** The program took the exchange, or is done with it. */
   progressed(exchange: ServerExchange): void {
     if (exchange !== this.#exchange) return;
-    if (!exchange.finished) {
+    if (!exchange.done) {
       this.#loop.deadlines.set(this.#answer, this.#context.settings.responderTimeout);
     }
     this.#advance(exchange);
   }
 
-  /** An aborted exchange makes way for the next, or the next client, when its user lets go of it. */
+  /** An aborted exchange makes way for the next one, or the next client, once it is taken or done. */
   #advance(exchange: ServerExchange): void {
-    if (exchange.lost === undefined) return;
-    if (exchange.finished) this.#raise("finished");
+    if (exchange.aborted === undefined) return;
+    if (exchange.done) this.#raise("done");
     else if (exchange.taken) this.#raise("taken");
   }
 
@@ -190,7 +190,7 @@ export class ExchangeSession implements Session {
     const { draining } = this.#context;
     this.#loop.observer?.transition(this.#state, event, draining);
     const step = transition(this.#state, event, draining);
-    // A mistake of ours, which costs one connection: see the wait loop.
+    // A bug of ours, which costs one connection: see the wait loop.
     if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
     this.#take(step);
   }
@@ -232,27 +232,27 @@ export class ExchangeSession implements Session {
       case "dropRequest":
         return this.#connection.dropRequest();
       case "clientDisconnected":
-        return this.#leave("client", command);
+        return this.#finish("client", command);
       case "sessionFinished":
-        return this.#leave(this.#context.draining ? "shutdown" : "error", command);
+        return this.#finish(this.#context.draining ? "shutdown" : "error", command);
       case "sessionEvicted":
-        return this.#leave("error", command);
+        return this.#finish("error", command);
     }
   }
 
   /**
    * The session is over.
    *
-   * @param reason Why the connection ends, if nobody has said so.
+   * @param reason Why the connection ends, if no reason is set yet.
    */
-  #leave(reason: DisconnectReason, event: SessionEnd): void {
+  #finish(reason: DisconnectReason, event: SessionEnd): void {
     this.#connection.setEndReason(reason);
     this.#requests.close();
     this.#loop.deadlines.lift(this.#answer);
     this.#connection.instance.raise(event);
   }
 
-  /** What the first message tells besides itself: who sent it. */
+  /** Identifies the client from its first message, before anything else is read. */
   #identify(): void {
     if (this.#connection.identify()) this.#raise("identified");
     else this.#requests.repeat();
@@ -267,7 +267,7 @@ export class ExchangeSession implements Session {
   }
 
   #decided(admitted: boolean, cause: unknown): void {
-    // The decision may come late: then the client is gone, or the server.
+    // The decision may come late, when the session is already over.
     if (this.#state.name !== "authorizing") return;
     this.#loop.deadlines.lift(this.#answer);
     if (!admitted) {
@@ -288,28 +288,28 @@ export class ExchangeSession implements Session {
     });
   }
 
-  /** The responder is still at work when the next turn begins: read ahead. */
+  /** The responder is still at work when the next turn begins: reads ahead. */
   #turnBegan(exchange: ServerExchange): void {
     if (this.#exchange !== exchange) return;
     if (exchange.taken || !this.#handler.resuming) return this.#raise("turnBegan");
-    // Nobody is at work on it, and somebody will be in this turn or the next.
+    // The program has not taken it yet, and will in this turn or the next.
     this.#loop.atNextTurn(() => this.#turnBegan(exchange));
   }
 
   #abort(): void {
     const { client } = this.#connection;
     this.#connection.setEndReason("client");
-    const error = this.#connection.goneError();
+    const error = this.#connection.abortError();
     const exchange = this.#exchange;
-    exchange?.lose(error);
+    exchange?.abort(error);
     this.#callbacks.add(() => {
-      client.lose(error);
-      exchange?.abort();
+      client.abort(error);
+      exchange?.signalAbort();
     });
     if (exchange !== undefined) this.#advance(exchange);
   }
 
-  /** The instance is needed for another client, so nobody shall take this request any more. */
+  /** Withdraws a request that is not taken yet: the instance is needed for another client. */
   #withdraw(): void {
     const exchange = this.#exchange;
     if (exchange === undefined || exchange.taken) return;
@@ -318,23 +318,23 @@ export class ExchangeSession implements Session {
     this.#connection.dropRequest();
   }
 
-  /** The exchange is no longer the session's concern: its bytes are released too. */
+  /** Forgets the exchange, and releases its bytes too. */
   #forget(): void {
     this.#exchange = undefined;
     this.#loop.deadlines.lift(this.#answer);
     this.#requests.release();
   }
 
-  /** The time of a client that owes a request pauses while the server is not reading. */
+  /** The idle time of a client pauses while the server is not reading. */
   #watchTime(): void {
-    const idling = awaitsRequest(this.#state) && !this.#requests.waits;
+    const idling = awaitsRequest(this.#state) && !this.#requests.waiting;
     if (idling === this.#idling) return;
     this.#idling = idling;
     if (idling) this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
     else this.#loop.deadlines.lift(this.#idle);
   }
 
-  /** A client is not to blame when it was the program that had no time to look. */
+  /** A completed read that the program had no time to see is not the client's fault. */
   #idledOut(): void {
     if (this.#requests.pending) this.#stop("idleTimeout");
     else this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);

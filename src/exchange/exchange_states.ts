@@ -1,32 +1,32 @@
 /**
- * What happens between an instance and one client, where requests are answered: `(state, event) ->
- * next state and commands`, from the coming of the client to the end of its session.
+ * The session of one client whose requests are answered: `(state, event) -> next state and
+ * commands`, from the client's connect to the end of the session.
  *
  * | state       | Windows has                 | the client                                         |
  * | ----------- | --------------------------- | -------------------------------------------------- |
  * | reading     | a read                      | owes a request (`rest`: the rest of a long one)    |
- * | identifying | nothing                     | has sent its first request, and Windows is asked   |
- * | authorizing | nothing                     | is known, and may be refused                       |
+ * | identifying | nothing                     | has sent its first request, and is identified      |
+ * | authorizing | nothing                     | is identified, and may be refused                  |
  * | answering   | a read ahead, a write, none | waits for the responder                            |
  * | writing     | a write, perhaps a read     | gets the last message of an answer                 |
- * | aborted     | nothing                     | has disconnected, or sent what is unusable; its    |
- * |             |                             | last exchange is not taken yet                     |
- * | over        | what is still to complete   | is the instance's concern                          |
+ * | aborted     | nothing                     | has disconnected, or sent unusable data; its last  |
+ * |             |                             | exchange is not taken yet                          |
+ * | over        | what is still to complete   | is left to the instance                            |
  *
- * `who` says what is known of the client. One that is `"unknown"` is identified with its first
- * message, or the first piece of a long one; one that is `"unadmitted"` is then admitted or refused.
- * Nothing more of it is read before.
- * `ahead` says what became of a read that is submitted while an exchange is open: in flight
- * ("reading"), or completed, with its message kept where it is until the exchange is settled
- * ("kept"). `disconnected` marks a client that has left while requests of it may still be in the
- * pipe: they are served, and their answers go nowhere.
+ * `who` is what is known of the client. An `"unknown"` one is identified from its first message, or
+ * the first piece of a long one; an `"unadmitted"` one is then admitted or refused as well. Nothing
+ * more of it is read before that.
+ * `ahead` is the state of the read that is submitted while an exchange is open: in flight
+ * ("reading"), or completed, with its message kept in place until the exchange is settled ("kept").
+ * `disconnected` marks a client that has disconnected while its requests may still be in the pipe:
+ * they are delivered, and their answers are dropped.
  *
  * The invariants of a session:
  *
  * - No promise settles and no memory is reused or freed while its operation is in flight.
- * - A request reaches the responder whole, exactly once; an incomplete one never does.
- * - Messages of an exchange go only to the client that asked, in order, none after it is settled.
- * - Replies leave in the order of their requests.
+ * - A request is delivered whole, exactly once; an incomplete one never is.
+ * - The messages of an exchange go only to its client, in order, and none after it is settled.
+ * - Replies are sent in the order of their requests.
  *
  * @module
  */
@@ -36,13 +36,13 @@ import { type Step as StepOf, tabulate, to as toState } from "../server/state_ma
 /** What is known of the client. */
 export type Who = "known" | "unknown" | "unadmitted";
 
-/** What became of the read that runs ahead of the answer. */
+/** The state of the read ahead. */
 export type Ahead = "none" | "reading" | "kept";
 
-/** What the writing side of an open exchange does; "disconnected": nobody will read it. */
+/** The writing side of an open exchange; "disconnected": nothing can be written any more. */
 export type Out = "free" | "busy" | "disconnected";
 
-/** The states; there is one object of each, so that states can be compared. */
+/** The states. There is one object for each, so states can be compared by identity. */
 export type State =
   | {
     readonly name: "reading";
@@ -52,7 +52,7 @@ export type State =
   }
   | {
     readonly name: "identifying";
-    /** Whether the program is asked next. */
+    /** Whether `authorize` is called next. */
     readonly asks: boolean;
     readonly rest: boolean;
     readonly disconnected: boolean;
@@ -68,58 +68,58 @@ export type Event =
   /** The read completed: a whole message, or the first piece of a long one. */
   | "message"
   | "partial"
-  /** The read completed: the client has disconnected, we cancelled it, or what came is unusable. */
+  /** The read completed: the client disconnected, we cancelled it, or the data is unusable. */
   | "ended"
   | "cancelled"
   | "broken"
-  /** Windows was asked who the client is. */
+  /** Windows identified the client, or reported why it cannot. */
   | "identified"
-  /** The program lets the client in, or does not. */
+  /** The program admitted or refused the client. */
   | "admitted"
   | "refused"
-  /** The exchange was given a message, or its last one, or is settled without one. */
+  /** The program sent a message, or the last one, or settled the exchange without one. */
   | "sent"
   | "replied"
   | "settled"
-  /** The program has taken the aborted exchange, or is done with it. */
+  /** The program took the aborted exchange, or is done with it. */
   | "taken"
-  | "finished"
-  /** All that was to be written is written, or it cannot be. */
+  | "done"
+  /** All messages are written, or a write failed. */
   | "written"
   | "unwritten"
   /** A turn begins, and the responder is still at work. */
   | "turnBegan"
-  /** No further requests are wanted. */
+  /** Take no further requests. */
   | "drain"
-  /** End the session: once what is being written is written, or at once. */
+  /** End the session: once the queued messages are written, or at once. */
   | "finish"
   | "evict";
 
-/** What a session is to do. */
+/** The commands to a session. */
 export type Command =
-  /** Submit. */
+  /** Submit an operation. */
   | "read"
   | "readRest"
   | "write"
   /** Cancel the read. */
   | "cancelRead"
-  /** Ask Windows who the client is, or the program whether to let it in. */
+  /** Identify the client, or ask the program whether to admit it. */
   | "identify"
   | "authorize"
-  /** Give the request to the program. */
+  /** Deliver the request to the program. */
   | "deliver"
-  /** Keep the read's result, or let it come again in the next turn. */
+  /** Keep the result of the read, or deliver it again in the next turn. */
   | "keep"
   | "redeliver"
-  /** The client cannot be answered any more: abort the open exchange, and the signals. */
+  /** Nothing can be sent to the client any more: abort the open exchange, and the signals. */
   | "abort"
-  /** The instance is needed for another client: nobody shall take the open exchange any more. */
+  /** The instance is needed for another client: withdraw the exchange if it is not taken yet. */
   | "withdraw"
-  /** The aborted exchange is nothing of the session's any more. */
+  /** Forget the aborted exchange. */
   | "forget"
-  /** A request was read that nobody gets. */
+  /** Count a request that was read and is not delivered. */
   | "dropRequest"
-  /** The session is over; see the events of these names in the instance's life. */
+  /** The session is over; see the instance's events of the same names. */
   | "clientDisconnected"
   | "sessionFinished"
   | "sessionEvicted";
@@ -139,7 +139,7 @@ const OUT = ["free", "busy", "disconnected"] as const;
 const ABORTED: State = { name: "aborted" };
 const OVER: State = { name: "over" };
 
-/** The rest of a message is only read of a client that is known. */
+/** The rest of a message is read only once the client is known. */
 const READING = WHO.map((who) =>
   (who === "known" ? NO_YES : [false]).map((rest) =>
     NO_YES.map((disconnected): State => ({ name: "reading", who, rest, disconnected }))
@@ -158,10 +158,10 @@ const ANSWERING = AHEAD.map((ahead) =>
 );
 const WRITING = AHEAD.map((ahead): State => ({ name: "writing", ahead }));
 
-/** The state in which a session ends. */
+/** The final state. */
 export const FINAL: State = OVER;
 
-/** Every state that there is. */
+/** All states. */
 export const STATES: readonly State[] = [
   ...READING.flat(2),
   ...IDENTIFYING.flat(2),
@@ -172,7 +172,7 @@ export const STATES: readonly State[] = [
   OVER,
 ];
 
-/** Every event that there is. */
+/** All events. */
 export const EVENTS: readonly Event[] = [
   "message",
   "partial",
@@ -186,7 +186,7 @@ export const EVENTS: readonly Event[] = [
   "replied",
   "settled",
   "taken",
-  "finished",
+  "done",
   "written",
   "unwritten",
   "turnBegan",
@@ -219,20 +219,20 @@ function writing(ahead: Ahead): State | undefined {
   return WRITING[AHEAD.indexOf(ahead)];
 }
 
-/** How a session begins. */
+/** The first step of a session. */
 export function begin(who: Who, disconnected: boolean): Step {
   const commands: readonly Command[] = disconnected ? ["abort", "read"] : ["read"];
   return to(reading(who, false, disconnected), ...commands);
 }
 
-/** A request goes to the program, which may answer it. */
+/** Delivers a request; the answers to a client that has disconnected are dropped. */
 function deliver(disconnected: boolean): Step {
   return disconnected
     ? to(answering("none", "disconnected"), "deliver", "abort")
     : to(answering("none", "free"), "deliver");
 }
 
-/** What is there of the last request is read, and nothing of it waited for. */
+/** Reads the rest of a request; of the last one, only what is already in the pipe. */
 function readRest(disconnected: boolean, last: boolean): Step {
   return to(reading("known", true, disconnected), "readRest", ...(last ? CANCEL_READ : []));
 }
@@ -240,12 +240,12 @@ function readRest(disconnected: boolean, last: boolean): Step {
 const CANCEL_READ: readonly Command[] = ["cancelRead"];
 const DROP_REQUEST: readonly Command[] = ["dropRequest"];
 
-/** An exchange is open and the session ends by us: a request that was read ahead goes with it. */
+/** Ends the session with an exchange open: a request that was read ahead is dropped too. */
 function abandon(ahead: Ahead, end: "sessionFinished" | "sessionEvicted"): Step {
   return to(OVER, "abort", "withdraw", ...(ahead === "kept" ? DROP_REQUEST : []), end);
 }
 
-/** The exchange is settled and its messages are written: on to the next request. */
+/** The exchange is settled and its messages are written: continues with the next request. */
 function next(ahead: Ahead, disconnected: boolean, last: boolean, ...commands: Command[]): Step {
   const state = reading("known", false, disconnected);
   switch (ahead) {
@@ -299,7 +299,7 @@ function fromIdentifying(
       return rest ? readRest(disconnected, last) : deliver(disconnected);
     case "message":
     case "partial":
-      // It comes again after a shortage.
+      // It is read again after a shortage.
       return rest === (event === "partial") ? to(state, "identify") : undefined;
     case "drain":
       return to(state);
@@ -352,7 +352,7 @@ function fromAnswering(
       return writes ? to(writing(ahead)) : next(ahead, false, last);
     case "taken":
       return out === "disconnected" ? to(answering(ahead, out)) : undefined;
-    case "finished":
+    case "done":
       return out === "disconnected" ? next(ahead, true, last, "forget") : undefined;
     case "written":
       return writes ? to(answering(ahead, "free")) : undefined;
@@ -371,7 +371,7 @@ function fromAnswering(
       return reads ? to(answering("none", out)) : undefined;
     case "broken":
       if (!reads) return undefined;
-      // What it asked before may wait for the responder still, and the client with it.
+      // Its earlier request may still wait for the responder, and the connection waits with it.
       return writes ? abandon(ahead, "sessionEvicted") : to(ABORTED, "abort");
     case "drain":
       return to(answering(ahead, out), ...(reads ? CANCEL_READ : []));
@@ -418,7 +418,7 @@ function fromWriting(
 function fromAborted(event: Event): Step | undefined {
   switch (event) {
     case "taken":
-    case "finished":
+    case "done":
       return to(OVER, "forget", "clientDisconnected");
     case "drain":
       return to(ABORTED);
@@ -430,7 +430,7 @@ function fromAborted(event: Event): Step | undefined {
   }
 }
 
-/** What was in flight completes, for nobody. */
+/** What was still in flight completes and is discarded. */
 function fromOver(event: Event): Step | undefined {
   switch (event) {
     case "message":
@@ -439,7 +439,7 @@ function fromOver(event: Event): Step | undefined {
     case "ended":
     case "cancelled":
     case "taken":
-    case "finished":
+    case "done":
     case "written":
     case "unwritten":
     case "turnBegan":
@@ -472,9 +472,9 @@ const STEPS = tabulate(STATES, EVENTS, (state, event) => decide(state, event, fa
 const LAST_STEPS = tabulate(STATES, EVENTS, (state, event) => decide(state, event, true));
 
 /**
- * What an event leads to; undefined where it cannot happen in that state.
+ * The step for an event; undefined where it cannot happen in that state.
  *
- * @param last No request after this one is wanted: the server is shutting down.
+ * @param last Whether no further request is taken, because the server is shutting down.
  */
 export function transition(state: State, event: Event, last: boolean): Step | undefined {
   return (last ? LAST_STEPS : STEPS).get(state)?.get(event);

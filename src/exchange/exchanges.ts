@@ -16,37 +16,37 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
 /**
  * Listens on a named pipe and yields the requests of its clients, as exchanges to be answered.
  *
- * Each client has at most one open exchange; those of different clients are yielded side by side.
+ * Each client has at most one open exchange; different clients are served concurrently.
  * The pipe is a message pipe: a request is one message of a client, of any length up to
  * {@linkcode ExchangesOptions.maxRequest}, and empty messages are requests too. Clients of other
  * machines are refused, unless {@linkcode ExchangesOptions.remote} is set.
  *
  * A client that exceeds a limit is disconnected, which makes room for the next: `onDisconnect` gets
- * the reason, and an error that says more. `maxInstances` and `maxBuffered` disconnect no client:
+ * the reason and an error with the details. `maxInstances` and `maxBuffered` disconnect no client:
  * they make further clients, or further requests, wait.
  *
- * The instances are created at the first `next()`. Leaving the loop ends the server: exchanges that
+ * The instances are created by the first `next()`. Leaving the loop ends the server: exchanges that
  * are not settled are dropped, and a message that is being written may take `replyTimeout` more, or
  * 10,000 ms if that is `Infinity`. When `signal` aborts, the generator ends at once and without an
  * error; `await generator.return()` waits until everything is closed.
  *
  * All pipes of a JavaScript thread share one wait, on one thread of Deno's pool for blocking calls.
- * Blocking calls of your own that fill the pool delay that wait.
+ * If your own blocking calls fill the pool, they delay that wait.
  *
- * When a `Worker` is ended with `terminate()`, nothing can be closed: its instances stay until the
+ * When a `Worker` is ended with `terminate()`, nothing can be closed: its instances remain until the
  * process ends, and clients that connect to them are never answered. Shut the server down first.
  *
  * @param options The name of the pipe, and settings that have defaults.
- * @returns An async generator, which listens only once it is iterated.
+ * @returns An async generator, which begins to listen when it is first iterated.
  * @throws {TypeError} If the name cannot be used or an option has a wrong type; from `next()`, if
- *   `access.sddl` is no security descriptor.
- * @throws {RangeError} If a number is out of its range.
+ *   `access.sddl` is not a valid security descriptor.
+ * @throws {RangeError} If a number is out of range.
  * @throws {Deno.errors.NotSupported} From `next()`, if this is not Windows.
  * @throws {Deno.errors.NotCapable} From `next()`, without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
  *   second is not needed with `access: "system-default"` and no `authorize`.
- * @throws {Deno.errors.AddrInUse} From `next()`, if there is a pipe of this name; the message tells
- *   whose, if Windows tells it.
+ * @throws {Deno.errors.AddrInUse} From `next()`, if a pipe of this name exists; the message names
+ *   its process, if Windows reports it.
  * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed, or
  *   `access.sddl` keeps this user from creating more than one instance.
  * @throws {WindowsError} From `next()`, if something else prevents listening, now or later.
@@ -65,7 +65,7 @@ export function exchanges(options: ExchangesOptions): AsyncGenerator<Exchange, v
   return exchangesOn(openLoop, options);
 }
 
-/** {@linkcode exchanges} on any loop. */
+/** {@linkcode exchanges} on a given loop. */
 export function exchangesOn(
   open: OpenLoop,
   options: ExchangesOptions,
@@ -73,7 +73,7 @@ export function exchangesOn(
   return new Exchanges(open, serverSettings(options));
 }
 
-/** Calls back when a signal aborts, for as long as the server lives. */
+/** Calls `stop` when the signal aborts, until the server has ended. */
 export function onAbort(
   server: Server,
   signal: AbortSignal | undefined,
@@ -131,7 +131,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
 
   async return(): Promise<Result> {
     this.#stop();
-    // How the server ended does not matter to a program that has stopped it.
+    // An error of the server does not matter to a program that has stopped it.
     await this.#server?.finished.catch(() => {});
     return { done: true, value: undefined };
   }
@@ -178,7 +178,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
     }
     try {
       this.#loop = this.#open(this.#settings.path, this.#settings.identifies);
-      // Known before it listens: its hooks may use the generator.
+      // Set before the server listens: its hooks may use the generator.
       this.#server = new Server(this.#loop, this.#settings, exchangeSessions(this));
       this.#server.open();
     } catch (reason) {
@@ -197,7 +197,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
       if (exchange === undefined) return;
       this.#waiters.shift()?.resolve({ done: false, value: exchange });
       exchange.take();
-      exchange.finish();
+      exchange.markDone();
     }
   }
 

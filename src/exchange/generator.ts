@@ -1,6 +1,6 @@
 /**
- * Answers of several messages: an async generator is asked for the next one when Windows took the
- * last, and ended early when its client disconnects.
+ * Answers of several messages: an async generator is asked for its next message when Windows has
+ * accepted the last one, and ended early when its client disconnects.
  *
  * @module
  */
@@ -9,43 +9,43 @@ import type { Message } from "../pipe/message.ts";
 import { report } from "../server/user_code.ts";
 import type { ServerExchange } from "./exchange.ts";
 
-/** Sends what an async generator gives, one message after the other, while the client is there. */
+/** Sends what an async generator yields, message by message, until the exchange is aborted. */
 export async function sendAll(
   exchange: ServerExchange,
   messages: AsyncIterable<Message>,
-  tell: (error: unknown) => Promise<void>,
+  failed: (error: unknown) => Promise<void>,
 ): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
   let returned: Promise<void> | undefined;
-  let goOn = () => {};
-  const giveUp = () => {
-    goOn();
+  let stopWaiting = () => {};
+  const end = () => {
+    stopWaiting();
     return returned ??= endEarly(iterator);
   };
-  exchange.signal.addEventListener("abort", giveUp, { once: true });
+  exchange.signal.addEventListener("abort", end, { once: true });
   let exhausted = false;
   try {
     do {
-      // It is, too, when this throws.
+      // A throw ends the iterator too.
       exhausted = true;
       const { done, value } = await iterator.next();
       exhausted = Boolean(done);
       if (exhausted) break;
       await new Promise<void>((resolve, reject) => {
-        // What is being written may be so for long, and is no work of the generator's.
-        goOn = resolve;
-        sendWhileThere(exchange, value).then(resolve, reject);
+        // A write may pend for long; an abort does not wait for it.
+        stopWaiting = resolve;
+        sendUnlessAborted(exchange, value).then(resolve, reject);
       });
-      // The request of a client that had left beforehand is served up to its first message.
-    } while (exchange.lost === undefined);
-    await (exhausted ? returned : giveUp());
+      // If the client had already disconnected, the generator runs up to its first message.
+    } while (exchange.aborted === undefined);
+    await (exhausted ? returned : end());
   } catch (error) {
-    // Whoever is told of it may be what the generator waits for at its end.
-    const end = exhausted ? returned : giveUp();
-    await tell(error);
-    await end;
+    // The generator's cleanup may wait for what `failed` does: do not await it first.
+    const ended = exhausted ? returned : end();
+    await failed(error);
+    await ended;
   } finally {
-    exchange.signal.removeEventListener("abort", giveUp);
+    exchange.signal.removeEventListener("abort", end);
   }
 }
 
@@ -58,17 +58,17 @@ async function endEarly(iterator: AsyncIterator<Message>): Promise<void> {
   }
 }
 
-/** A client that leaves is no error of the responder. */
-async function sendWhileThere(exchange: ServerExchange, message: Message): Promise<void> {
+/** Sends a message. An abort is no error of the responder. */
+async function sendUnlessAborted(exchange: ServerExchange, message: Message): Promise<void> {
   const sent = exchange.answer(message, false);
   try {
     await sent;
   } catch (error) {
-    if (exchange.lost === undefined) throw error;
+    if (exchange.aborted === undefined) throw error;
   }
 }
 
-/** Whether a responder gave a generator, or something like it. */
+/** Whether a responder returned a generator, or another async iterable. */
 export function isAsyncIterable(value: unknown): value is AsyncIterable<Message> {
   return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }

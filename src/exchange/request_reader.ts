@@ -1,5 +1,5 @@
 /**
- * Reads the requests of one client, each when the budget has room for it.
+ * Reads the requests of one client, each once the budget has room for it.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import { readError } from "../server/end_reasons.ts";
 
-/** What a read brought; see {@linkcode Outcome}. */
+/** The outcome of a read; see {@linkcode Outcome}. */
 export type ReadOutcome = Exclude<Outcome, "later">;
 
 /** See the module. */
@@ -18,18 +18,18 @@ export class RequestReader {
   readonly #context: ServerContext;
   readonly #reader: MessageReader;
   readonly #resumed: () => void;
-  /** Kept, since one is needed for each request. */
+  /** Stored, because every request needs it. */
   readonly #submitFirst: () => void = () => this.#submit(0);
   #last: ReadOutcome = "message";
-  /** The outcome of a read that is kept, and comes again. */
+  /** The kept outcome of a read, which is delivered again. */
   #kept: ReadOutcome | undefined = undefined;
-  /** While it waits for room: how to give that up. */
+  /** Stops waiting for room; defined while it waits. */
   #stopWaiting: (() => void) | undefined = undefined;
-  /** Bytes of the budget that the request takes, and what the budget is to be told about them. */
+  /** Bytes of the budget that the request holds, and their era. */
   #bytes = 0;
   #era = 0;
 
-  /** @param resumed Called when a read is submitted that had to wait for room. */
+  /** @param resumed Called when a read that waited for room is submitted. */
   constructor(connection: ServerConnection, resumed: () => void) {
     this.#connection = connection;
     this.#context = connection.context;
@@ -38,11 +38,11 @@ export class RequestReader {
   }
 
   /** Whether it waits for room in the budget. */
-  get waits(): boolean {
+  get waiting(): boolean {
     return this.#stopWaiting !== undefined;
   }
 
-  /** Whether Windows has the read, and has not ended it by now, seen or not. */
+  /** Whether the read is in flight and has not completed, seen or not. */
   get pending(): boolean {
     return this.#reader.pending;
   }
@@ -60,67 +60,67 @@ export class RequestReader {
 
   /** Cancels the read, whose completion still follows. */
   cancel(): void {
-    // Of a request that has begun the rest is there, and only we are late.
-    const late = this.waits || this.#reader.deferred;
-    if (late && this.#reader.begun) return;
-    if (!this.waits) return this.#reader.cancel();
-    this.#giveUpRoom();
+    // The rest of a request that has begun is already in the pipe: only our read is delayed.
+    const delayed = this.waiting || this.#reader.deferred;
+    if (delayed && this.#reader.begun) return;
+    if (!this.waiting) return this.#reader.cancel();
+    this.#cancelWait();
     this.#reader.completeCancelled();
   }
 
-  /** What the read that completed brought; undefined: it completes once more, later. */
+  /** The outcome of the completed read; undefined: it completes once more, later. */
   outcome(): ReadOutcome | undefined {
     const kept = this.#kept;
     this.#kept = undefined;
     if (kept !== undefined) return kept;
     const outcome = this.#reader.outcome();
     if (outcome === "later") return undefined;
-    if (outcome === "broken") this.#blame();
+    if (outcome === "broken") this.#setEndReason();
     this.#last = outcome;
     return outcome;
   }
 
-  /** Keeps the outcome of the last read where it is. */
+  /** Keeps the outcome of the last read, with its message in place. */
   keep(): void {
     this.#kept = this.#last;
   }
 
-  /** Lets the kept outcome come again in the next turn. */
+  /** Delivers the kept outcome again in the next turn. */
   redeliver(): void {
     this.#reader.redeliver();
   }
 
-  /** Lets the outcome of the last read come again, when a shortage may have passed. */
+  /** Delivers the outcome of the last read again, when a shortage may have passed. */
   repeat(): void {
     this.#kept = this.#last;
     this.#reader.repeat();
   }
 
-  /** The whole request, after "message". */
+  /** Takes the whole request, after "message". */
   take(): Uint8Array<ArrayBuffer> {
     const request = this.#reader.takeMessage();
-    // The bytes of a long one are held since its rest was read.
+    // The bytes of a long request are held since the read of its rest.
     if (this.#bytes === 0) this.#hold(request.length);
     return request;
   }
 
-  /** The request is answered, or given up: its bytes are room for others. */
+  /** The request is answered or dropped: releases its bytes. */
   release(): void {
     this.#context.budget.free(this.#bytes, this.#era);
     this.#bytes = 0;
   }
 
-  /** Reads nothing more. What is in flight completes for nobody. */
+  /** Reads nothing more. The completion of a read in flight is discarded. */
   close(): void {
-    // What waits for room is no operation that would complete.
-    if (this.waits && this.#reader.begun) this.#connection.dropRequest();
-    this.#giveUpRoom();
+    // A read that waits for room never completes, so its request is counted here.
+    if (this.waiting && this.#reader.begun) this.#connection.dropRequest();
+    this.#cancelWait();
     this.#reader.discard();
   }
 
   /** There is room: reads the next request, or the rest of one of this length. */
   #submit(length: number): void {
-    const waited = this.waits;
+    const waited = this.waiting;
     this.#stopWaiting = undefined;
     if (length === 0) this.#reader.readFirst();
     else this.#submitRest(length);
@@ -130,11 +130,11 @@ export class RequestReader {
   #submitRest(length: number): void {
     this.#hold(length);
     this.#reader.readRest();
-    // Of the last request nothing is waited for: what is there of it is read.
+    // The last request is not waited for: only what is already in the pipe is read.
     if (this.#context.draining && !this.#reader.deferred) this.#reader.cancel();
   }
 
-  #giveUpRoom(): void {
+  #cancelWait(): void {
     this.#stopWaiting?.();
     this.#stopWaiting = undefined;
   }
@@ -144,7 +144,7 @@ export class RequestReader {
     this.#era = this.#context.budget.hold(bytes);
   }
 
-  #blame(): void {
+  #setEndReason(): void {
     const { fault } = this.#reader;
     if (fault === undefined) return;
     const error = readError(this.#context, fault);

@@ -1,5 +1,5 @@
 /**
- * Runs the responder, for as many exchanges at once as is allowed.
+ * Runs the responder, for up to `concurrency` exchanges at once.
  *
  * @module
  */
@@ -13,30 +13,30 @@ import type { Exchange, ServerExchange } from "./exchange.ts";
 import type { ExchangeHandler } from "./exchange_session.ts";
 import { isAsyncIterable, sendAll } from "./generator.ts";
 
-/** What a responder answers: one message, or nothing, and then no message is sent (one-way). */
+/** The result of a responder: one message, or nothing, for which no message is sent (one-way). */
 export type Reply = Message | undefined | void;
 
 /**
  * Answers one request: with a message, with a promise of one, with nothing, or, as an async
  * generator, with several messages.
  *
- * An async generator is asked for its next message when Windows has taken the one before, and is
- * returned early when the client leaves. Clients that use `TransactNamedPipe` or `CallNamedPipe`
- * take exactly one message per request. A responder may also use the exchange itself, and then
- * answers with nothing.
+ * An async generator is asked for its next message when Windows has accepted the one before, and
+ * ended early, with `return()`, when the client disconnects. Clients that use `TransactNamedPipe` or
+ * `CallNamedPipe` take exactly one message per request. A responder may also answer through the
+ * exchange itself, and then returns nothing.
  *
- * @param request The message of the client, memory of your own; the same as `exchange.request`.
- * @param exchange The request with all that belongs to it.
+ * @param request The message of the client, in memory that is yours; the same as `exchange.request`.
+ * @param exchange The request, its client, and the means to answer it.
  */
 export type Responder = (
   request: Uint8Array<ArrayBuffer>,
   exchange: Exchange,
 ) => Reply | Promise<Reply> | AsyncIterable<Message>;
 
-/** Gets what a responder threw, and may answer instead. */
+/** Receives what a responder threw, and may answer instead. */
 export type OnError = (error: unknown, exchange: Exchange) => Reply | Promise<Reply>;
 
-/** What a responder does for an exchange. */
+/** A responder's work on one exchange. */
 class Work {
   constructor(readonly responders: Responders, readonly exchange: ServerExchange) {}
 }
@@ -47,15 +47,15 @@ export class Responders implements ExchangeHandler {
   readonly #responder: Responder;
   readonly #onError: OnError | undefined;
   readonly #limit: number;
-  /** See {@linkcode ExchangeHandler}. What waits here waits for a responder, not for a turn. */
+  /** See {@linkcode ExchangeHandler}. Exchanges wait here for a responder, not for a turn. */
   readonly resuming = false;
   #working = 0;
-  /** The exchange whose responder was called, and has not returned yet. */
+  /** The exchange whose responder is running synchronously. */
   #current: ServerExchange | undefined = undefined;
-  /** Whether a responder has ever given anything but a reply. */
+  /** Whether a responder has ever returned a promise or a generator. */
   #asynchronous = false;
-  /** Whether responders are followed across their awaits. */
-  #follows = true;
+  /** Whether responders are tracked across their awaits. */
+  #tracks = true;
   /** At most one exchange per instance. */
   readonly #waiting: ServerExchange[] = [];
 
@@ -94,24 +94,24 @@ export class Responders implements ExchangeHandler {
   #start(exchange: ServerExchange): void {
     this.#working++;
     exchange.take();
-    this.#goOn(this.#respond(exchange), exchange);
+    this.#endWhenDone(this.#respond(exchange), exchange);
   }
 
-  /** Whose work the running code is; undefined: nobody's, or that of one who is done. */
+  /** The exchange that the running code works on; undefined: none, or one that is done. */
   get caller(): ServerExchange | undefined {
     const work = currentWork();
-    const followed = work instanceof Work && work.responders === this ? work.exchange : undefined;
-    const exchange = this.#current ?? followed;
-    return exchange?.finished === false ? exchange : undefined;
+    const tracked = work instanceof Work && work.responders === this ? work.exchange : undefined;
+    const exchange = this.#current ?? tracked;
+    return exchange?.done === false ? exchange : undefined;
   }
 
-  /** Calls the responder, which may ask for a shutdown at once or after an await. */
+  /** Calls the responder, which may call `shutdown` at once or after an await. */
   #respond(exchange: ServerExchange): Promise<void> | undefined {
     const before = this.#current;
     this.#current = exchange;
     try {
-      // To follow a call across its awaits is not free, and nothing awaits what comes at once.
-      return this.#follows
+      // Tracking a call across its awaits is not free, and a responder may never await anything.
+      return this.#tracks
         ? runFor(new Work(this, exchange), () => this.#call(exchange))
         : this.#call(exchange);
     } finally {
@@ -119,14 +119,14 @@ export class Responders implements ExchangeHandler {
     }
   }
 
-  /** What is to be awaited, if anything. A reply may be an object whose every look throws. */
+  /** Returns what must be awaited, if anything. Even inspecting a reply may throw. */
   #call(exchange: ServerExchange): Promise<void> | undefined {
     try {
-      // Called by itself, so that it does not get this object as its `this`.
+      // Not called as a member, so that this object is not its `this`.
       const responder = this.#responder;
       const reply = responder(exchange.request, exchange);
       this.#asynchronous ||= !isReply(reply);
-      this.#follows = this.#asynchronous;
+      this.#tracks = this.#asynchronous;
       if (!isReply(reply)) return this.#answerLater(exchange, reply);
       answer(exchange, reply);
       return undefined;
@@ -135,8 +135,8 @@ export class Responders implements ExchangeHandler {
     }
   }
 
-  /** Frees the responder's place when it is done; at once when nothing is to be awaited. */
-  #goOn(done: Promise<void> | undefined, exchange: ServerExchange): void {
+  /** Frees the responder's place when it is done; at once if there is nothing to await. */
+  #endWhenDone(done: Promise<void> | undefined, exchange: ServerExchange): void {
     if (done === undefined) return this.#end(exchange);
     done.then(() => this.#end(exchange), (error) => {
       report(error);
@@ -146,8 +146,8 @@ export class Responders implements ExchangeHandler {
 
   #end(exchange: ServerExchange): void {
     this.#working--;
-    exchange.finish();
-    // In a turn of its own: many waiting requests must not keep the thread.
+    exchange.markDone();
+    // In a turn of its own: many waiting requests must not block the thread.
     if (this.#waiting.length > 0) this.#loop.atNextTurn(() => this.#startNext());
     else this.onDone();
   }
@@ -163,8 +163,8 @@ export class Responders implements ExchangeHandler {
     result: Promise<Reply> | AsyncIterable<Message>,
   ): Promise<void> {
     try {
-      const tell = (error: unknown) => this.#failed(exchange, error);
-      const reply = await (isAsyncIterable(result) ? sendAll(exchange, result, tell) : result);
+      const failed = (error: unknown) => this.#failed(exchange, error);
+      const reply = await (isAsyncIterable(result) ? sendAll(exchange, result, failed) : result);
       if (!isReply(reply)) throw wrongReply(reply);
       answer(exchange, reply);
     } catch (error) {
@@ -189,7 +189,7 @@ export class Responders implements ExchangeHandler {
   }
 }
 
-/** Gives the reply, if the responder has not answered by itself. */
+/** Answers with the reply; without one, settles the exchange unless the responder has answered. */
 function answer(exchange: ServerExchange, reply: Reply): void {
   if (reply !== undefined) exchange.answer(reply, true);
   else if (!exchange.answered) exchange.settle();

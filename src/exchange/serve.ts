@@ -1,5 +1,5 @@
 /**
- * serve(): a responder function over exchanges, shaped like `Deno.serve`.
+ * serve(): answers exchanges with a responder function, in the shape of `Deno.serve`.
  *
  * @module
  */
@@ -19,17 +19,18 @@ import { type Reply, type Responder, Responders } from "./responders.ts";
 /** Options of {@linkcode serve}. */
 export interface ServeOptions extends ExchangesOptions {
   /**
-   * How many responders work at once, from 1. Further requests wait, in the order in which they
-   * came. A responder that goes on after its exchange's signal aborted keeps its place until it
-   * returns: let long work end with the signal.
+   * How many responders run at once, from 1. Further requests wait, in the order in which they
+   * arrived. A responder that continues after its exchange's signal aborted keeps its place until it
+   * returns: end long work when the signal aborts.
    *
    * @default {Infinity}
    */
   concurrency?: number | undefined;
   /**
-   * Gets what a responder threw, and may answer instead: what it gives is what the responder might
-   * have given, nothing (no message is sent) included. Without it, and when it throws itself, the
-   * error goes to `console.error`, before that of the hook, and the connection ends.
+   * Called with what a responder threw; may answer instead. Its result is used as a
+   * {@linkcode Reply} of the responder would be: for nothing, no message is sent. Without this hook,
+   * or if it throws too, the responder's error and then the hook's are logged with `console.error`,
+   * and the connection is closed.
    *
    * @param error What was thrown.
    * @param exchange The request that was being answered.
@@ -43,32 +44,33 @@ export interface PipeServer extends AsyncDisposable {
   readonly path: string;
   /**
    * Who may open the pipe: what is in force, read back from Windows when the server began to
-   * listen. Undefined if it never listened, because its signal was aborted beforehand.
+   * listen. Undefined if it never listened, because its signal was already aborted.
    */
   readonly security: PipeSecurity | undefined;
   /**
-   * Resolves when the server has ended and everything is closed. Rejects when it can listen no
-   * longer; that needs no handler.
+   * Resolves when the server has ended and everything is closed. Rejects if it cannot keep listening.
+   * Never becomes an unhandled rejection.
    */
   readonly finished: Promise<void>;
   /**
-   * Ends the server: no new clients, open exchanges finish, what is being written ends, then
-   * everything is closed. What clients have not read yet stays readable for them. Nothing is read
-   * ahead any more, so a client that leaves now is noticed when it is answered.
+   * Shuts the server down: it accepts no new clients, waits until open exchanges are settled and
+   * their messages are written, then closes everything. Data that clients have not read yet stays
+   * readable for them. The server no longer reads ahead, so a client that disconnects meanwhile is
+   * noticed when it is answered.
    *
-   * A responder may call and await this. What it gets then does not wait for its own exchange,
-   * which ends as ever, by what the responder returns: it settles when nothing is left but
-   * exchanges whose responders wait like that, with what came of the others. It is known who calls
-   * as long as the responder has not returned, and afterwards, in what it awaits or has started, if
-   * it has always given promises or generators. Elsewhere, as in `authorize`, do not await it.
-   * {@linkcode PipeServer.finished} always waits for everybody.
+   * A responder may call and await this. The promise it gets does not wait for its own exchange,
+   * which is settled as usual, by what the responder returns: it settles when only exchanges are left
+   * whose responders called this too, with the report of the others. A call is attributed to its
+   * responder until the responder returns, and later, in what it awaits or has started, if responders
+   * have always returned promises or generators. Elsewhere, as in `authorize`, do not await it.
+   * {@linkcode PipeServer.finished} always waits for all exchanges.
    *
-   * @param options `timeout`: milliseconds after which the rest is thrown out, an integer from 0,
-   *   or `Infinity`; 10,000 by default.
-   * @returns What it came to. A second call gets the same, and its timeout has no effect. Rejects
-   *   as {@linkcode PipeServer.finished} does; that needs no handler.
-   * @throws {TypeError} If the timeout is no number.
-   * @throws {RangeError} If the timeout is negative or no integer.
+   * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an
+   *   integer from 0, or `Infinity`; 10,000 by default.
+   * @returns The shutdown report. A second call gets the same report, and its timeout has no effect.
+   *   Rejects as {@linkcode PipeServer.finished} does. Never becomes an unhandled rejection.
+   * @throws {TypeError} If the timeout is not a number.
+   * @throws {RangeError} If the timeout is negative or not an integer.
    */
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport>;
 }
@@ -76,21 +78,22 @@ export interface PipeServer extends AsyncDisposable {
 /**
  * Listens on a named pipe and answers each request with a responder function.
  *
- * The server listens when this returns. All that holds for {@linkcode exchanges} holds here too.
+ * The server is listening when this returns. Everything that is said of {@linkcode exchanges} holds
+ * here too.
  *
- * @param options The name, and what may be changed.
+ * @param options The name of the pipe, and settings that have defaults.
  * @param responder Answers each request. Requests of one client are answered one after another,
- *   those of different clients side by side.
+ *   those of different clients concurrently.
  * @returns The server. It keeps the program running until it is shut down.
  * @throws {TypeError} If the name cannot be used, an option has a wrong type, or `access.sddl` is
- *   no security descriptor.
- * @throws {RangeError} If a number is out of its range.
+ *   not a valid security descriptor.
+ * @throws {RangeError} If a number is out of range.
  * @throws {Deno.errors.NotSupported} If this is not Windows.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
  *   second is not needed with `access: "system-default"` and no `authorize`.
- * @throws {Deno.errors.AddrInUse} If there is a pipe of this name; the message tells whose, where
- *   Windows does.
+ * @throws {Deno.errors.AddrInUse} If a pipe of this name exists; the message names its process, if
+ *   Windows reports it.
  * @throws {Deno.errors.PermissionDenied} If the name is not allowed, or `access.sddl` keeps this
  *   user from creating more than one instance.
  * @throws {WindowsError} If something else prevents listening.
@@ -118,7 +121,7 @@ export function serve(options: ServeOptions, responder: Responder): PipeServer {
   return serveOn(openLoop, options, responder);
 }
 
-/** {@linkcode serve} on any loop. */
+/** {@linkcode serve} on a given loop. */
 export function serveOn(open: OpenLoop, options: ServeOptions, responder: Responder): PipeServer {
   const settings = serverSettings(options);
   const onError = optionalFunction(options.onError, "onError");
@@ -162,7 +165,7 @@ class Serving implements PipeServer {
   }
 }
 
-/** The server of a signal that was aborted beforehand. */
+/** The server whose signal was already aborted. */
 class NeverServed implements PipeServer {
   readonly path: string;
   readonly security = undefined;

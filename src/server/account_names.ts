@@ -1,6 +1,6 @@
 /**
- * The names of accounts: asked one after the other, since each question holds a thread of Deno's
- * pool for as long as a network may take, and once per SID.
+ * Looks up the names of accounts: one at a time, because each lookup occupies a thread of Deno's
+ * pool for as long as the network takes, and once per SID.
  *
  * @module
  */
@@ -8,16 +8,16 @@
 import { Deadline, type Deadlines } from "../loop/deadlines.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 
-/** Milliseconds that a name may take. */
+/** Milliseconds that a lookup may take. */
 export const ACCOUNT_TIMEOUT = 5_000;
 
-/** Asks for the names of accounts, and remembers them. */
+/** Looks up the names of accounts, and caches them. */
 export class AccountNames {
   readonly #kernel: Kernel;
   readonly #deadlines: Deadlines;
   readonly #path: string;
   readonly #names = new Map<string, Promise<string>>();
-  /** What waits for an answer: how to end it. */
+  /** Rejects each pending lookup. */
   readonly #pending = new Set<(error: Error) => void>();
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -29,40 +29,40 @@ export class AccountNames {
     this.#path = path;
   }
 
-  /** The name of an account. May be dropped. A failure is not remembered. */
+  /** The name of an account. Failures are not cached. */
   of(sid: string): Promise<string> {
     const known = this.#names.get(sid);
     if (known !== undefined) return known;
-    const name = this.#ask(sid);
+    const name = this.#lookUp(sid);
     this.#names.set(sid, name);
     name.catch(() => this.#names.delete(sid));
     return name;
   }
 
-  /** Ends what waits for an answer. */
+  /** Rejects all pending lookups. */
   close(): void {
     this.#closed = true;
-    for (const giveUp of this.#pending) giveUp(this.#interrupted());
+    for (const fail of this.#pending) fail(this.#interrupted());
   }
 
-  #ask(sid: string): Promise<string> {
+  #lookUp(sid: string): Promise<string> {
     if (this.#closed) return Promise.reject(this.#interrupted());
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const deadline = new Deadline(() => giveUp(this.#late(sid)));
+    const deadline = new Deadline(() => fail(this.#timedOut(sid)));
     const settle = () => {
       this.#deadlines.lift(deadline);
-      return this.#pending.delete(giveUp);
+      return this.#pending.delete(fail);
     };
-    const giveUp = (error: Error) => {
+    const fail = (error: Error) => {
       if (settle()) reject(error);
     };
-    this.#pending.add(giveUp);
+    this.#pending.add(fail);
     this.#deadlines.set(deadline, ACCOUNT_TIMEOUT);
     this.#last = this.#last.then(async () => {
-      // Nobody waits for it any more.
-      if (!this.#pending.has(giveUp)) return;
+      // It has timed out meanwhile, or the server has ended.
+      if (!this.#pending.has(fail)) return;
       const name = await this.#kernel.accountName(sid);
-      if (name === undefined) giveUp(this.#unknown(sid));
+      if (name === undefined) fail(this.#notFound(sid));
       else if (settle()) resolve(name);
     });
     return promise;
@@ -70,20 +70,20 @@ export class AccountNames {
 
   #interrupted(): Error {
     return new Deno.errors.Interrupted(
-      `Cannot tell the account of a client of "${this.#path}": the server has ended`,
+      `Cannot look up the account of a client of "${this.#path}": the server has ended`,
     );
   }
 
-  #late(sid: string): Error {
+  #timedOut(sid: string): Error {
     return new Deno.errors.TimedOut(
-      `Cannot tell the account of a client of "${this.#path}": the system did not tell the name ` +
+      `Cannot look up the account of a client of "${this.#path}": Windows did not find the name ` +
         `of ${sid} within ${ACCOUNT_TIMEOUT} ms`,
     );
   }
 
-  #unknown(sid: string): Error {
+  #notFound(sid: string): Error {
     return new Deno.errors.NotFound(
-      `Cannot tell the account of a client of "${this.#path}": the system knows no name of ${sid}`,
+      `Cannot look up the account of a client of "${this.#path}": Windows has no name for ${sid}`,
     );
   }
 }

@@ -1,58 +1,59 @@
 /**
- * A bound on the bytes of requests that a server holds for all its clients together.
+ * Limits the bytes of requests that a server holds for all its clients together.
  *
  * @module
  */
 
-/** Who waits for bytes to become free. */
+/** A read that waits for bytes to become free. */
 interface Waiter {
   readonly bytes: number;
-  readonly go: () => void;
+  readonly proceed: () => void;
 }
 
 /**
- * Bytes of requests that a server holds. Whoever fits goes on, even past others who need more than
- * is left: what is held may be held for as long as a responder likes, and nobody who needs little
- * shall wait for that. Whoever needs more than half of all fits when half is left.
+ * Counts the bytes of requests that a server holds. A waiter that fits proceeds, even past waiters
+ * that need more than is left: bytes may be held for as long as a responder likes, and a small
+ * request must not wait for that. A waiter that needs more than half of the limit fits when half is
+ * left.
  *
- * Nobody is passed for ever. The first of those who wait is *due* once as many bytes as it needs
- * have passed it. From then on those who pass it hold no more than a quarter of all together, so
- * that it goes on at the latest when those who were there before have no more than a quarter left:
- * with the half that it needs at most, that is all there is.
+ * No waiter is passed forever. The first one becomes *due* once as many bytes as it needs have
+ * passed it. From then on, those that pass it hold no more than a quarter of the limit together. So
+ * it proceeds at the latest when no more than a quarter is held from before: with the half that it
+ * needs at most, that makes up the limit.
  */
 export class Budget {
   readonly #limit: number;
   #held = 0;
   readonly #waiters = new Set<Waiter>();
   #first: Waiter | undefined = undefined;
-  /** Bytes that have passed the first of those who wait. */
+  /** Bytes that have passed the first waiter. */
   #passed = 0;
   #due = false;
-  /** Counts how often somebody became due: tells what is held since then from what was before. */
+  /** How often a waiter became due: separates bytes held since then from those held before. */
   #era = 0;
-  /** Bytes that are held since the last time somebody became due. */
+  /** Bytes held since a waiter last became due. */
   #heldSince = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Bytes that are held now. */
+  /** Bytes held now. */
   get held(): number {
     return this.#held;
   }
 
   /**
-   * Goes on as soon as so many bytes are left, at once if they are.
+   * Calls `proceed` as soon as this many bytes are left, at once if they are.
    *
-   * @returns How to give up waiting; undefined if there was nothing to wait for.
+   * @returns Stops waiting; undefined if `proceed` was called at once.
    */
-  wait(bytes: number, go: () => void): (() => void) | undefined {
+  wait(bytes: number, proceed: () => void): (() => void) | undefined {
     if (this.#fits(bytes) && (this.#first === undefined || this.#passes(bytes))) {
-      go();
+      proceed();
       return undefined;
     }
-    const waiter = { bytes, go };
+    const waiter = { bytes, proceed };
     this.#waiters.add(waiter);
     this.#first ??= waiter;
     return () => {
@@ -60,16 +61,16 @@ export class Budget {
     };
   }
 
-  /** Nobody who waits will ever go on. */
+  /** Drops all waiters: none of them proceeds any more. */
   close(): void {
     this.#waiters.clear();
     this.#first = undefined;
   }
 
   /**
-   * Bytes are held from now on.
+   * Counts bytes as held.
    *
-   * @returns What {@linkcode free} is to be told.
+   * @returns The era, to be passed to {@linkcode free}.
    */
   hold(bytes: number): number {
     const era = this.#era;
@@ -79,7 +80,7 @@ export class Budget {
     return era;
   }
 
-  /** Bytes are not held any more. */
+  /** Counts bytes as free again. */
   free(bytes: number, era: number): void {
     this.#held -= bytes;
     if (era === this.#era) this.#heldSince -= bytes;
@@ -94,7 +95,7 @@ export class Budget {
     return Math.min(bytes, this.#limit / 2);
   }
 
-  /** Whether the first of those who wait lets others pass with so many bytes, if they fit. */
+  /** Whether this many bytes may pass the first waiter, if they fit. */
   #passes(bytes: number): boolean {
     return !this.#due || this.#heldSince + bytes <= this.#limit / 4;
   }
@@ -109,13 +110,13 @@ export class Budget {
 
   #resume(): void {
     for (const waiter of this.#waiters) {
-      const { bytes, go } = waiter;
+      const { bytes, proceed } = waiter;
       const first = waiter === this.#first;
-      // Thousands may wait, and most of the time nobody of them can go on.
+      // Thousands may wait, and most of the time none of them can proceed.
       if (!first && !(this.#fits(0) && this.#passes(0))) return;
       if (!this.#fits(bytes) || !first && !this.#passes(bytes)) continue;
       this.#remove(waiter);
-      go();
+      proceed();
     }
   }
 

@@ -1,21 +1,21 @@
 /**
- * When user code may run: when the state around it is settled, so that whatever it calls finds a
- * state that is true.
+ * Defers user code until the state around it is settled, so that everything it calls finds a
+ * consistent state.
  *
  * @module
  */
 
-/** Calls of user code that wait until an instance and its session have carried out all commands. */
+/** Callbacks that run once an instance and its session have carried out all commands. */
 export class Callbacks {
   #depth = 0;
   #waiting: (() => void)[] = [];
 
-  /** Commands are being carried out. Every `enter` has its {@linkcode leave}. */
+  /** Begins carrying out commands. Every `enter` has its {@linkcode leave}. */
   enter(): void {
     this.#depth++;
   }
 
-  /** They are carried out; with the outermost, what waits runs. */
+  /** The commands are carried out; the outermost call runs the waiting callbacks. */
   leave(): void {
     if (--this.#depth > 0) return;
     while (this.#waiting.length > 0) {
@@ -25,12 +25,12 @@ export class Callbacks {
     }
   }
 
-  /** Whoever was carrying out commands has given up. */
+  /** Carrying out commands was interrupted by an exception. */
   reset(): void {
     this.#depth = 0;
   }
 
-  /** Runs when the state is settled. To be called between `enter` and `leave`. */
+  /** Runs a callback when the state is settled. To be called between `enter` and `leave`. */
   add(callback: () => void): void {
     this.#waiting.push(callback);
   }

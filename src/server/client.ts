@@ -1,5 +1,5 @@
 /**
- * Who a client is, as users of the server hold it.
+ * A client of a server, and the user it runs as.
  *
  * @module
  */
@@ -12,24 +12,24 @@ import { LazySignal } from "./lazy_signal.ts";
 import type { ServerConnection } from "./connection.ts";
 import { TOO_EARLY } from "./end_reasons.ts";
 
-/** The user that a client runs as, by the token with which it sent its first request. */
+/** The user that a client runs as, according to the token with which it sent its first request. */
 export interface ClientUser {
-  /** The security identifier, `S-1-…`: what to decide by. Names can change hands, these cannot. */
+  /** The security identifier, `S-1-…`. Decide by it: a name can be reassigned, a SID cannot. */
   readonly sid: string;
   /**
-   * How much Windows trusts the client's process: `"low"` and below are sandboxes, such as that of
-   * a browser; `"medium"` is the usual one, `"high"` that of an elevated process.
+   * How much Windows trusts the client's process: `"low"` and below are sandboxes, such as a
+   * browser's; `"medium"` is the usual level, `"high"` that of an elevated process.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/secauthz/mandatory-integrity-control}
    */
   readonly integrity: IntegrityLevel;
-  /** Whether the client's process has the rights of an administrator. */
+  /** Whether the client's process has administrator rights. */
   readonly elevated: boolean;
 }
 
 /**
- * One connection of a client, from its coming to its leaving. The same object for all of its
- * exchanges, and never that of another connection: the key for what you keep per client.
+ * One connection of a client. All exchanges of a connection have the same object, and no other
+ * connection has it: use it as the key for what you store per client.
  *
  * @example State per client
  * ```ts
@@ -44,69 +44,69 @@ export interface ClientUser {
  * ```
  */
 export interface PipeClient {
-  /** The connection's number, counted from 1 per server. */
+  /** The number of the connection, counted from 1 per server. */
   readonly id: number;
   /**
-   * The process at the other end, by `GetNamedPipeClientProcessId`; undefined if Windows does not
-   * tell. For logs and statistics: a client can fool it, and Windows gives the number to another
-   * process once this one has ended. It says nothing about who the client is:
-   * {@linkcode PipeClient.user} does.
+   * The id of the client's process, from `GetNamedPipeClientProcessId`; undefined if Windows does
+   * not report it. For logs and statistics only: a client can forge it, and Windows reuses the id
+   * once the process has ended. It does not identify the client: {@linkcode PipeClient.user} does.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientprocessid}
    */
   readonly processId: number | undefined;
   /**
-   * The session of that process, by `GetNamedPipeClientSessionId`; undefined if not told.
+   * The session of that process, from `GetNamedPipeClientSessionId`; undefined if Windows does not
+   * report it.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientsessionid}
    */
   readonly sessionId: number | undefined;
   /**
    * Aborts when the connection has ended, or nothing can be sent to the client any more. The
-   * reason is a `Deno.errors.BrokenPipe` if the client left, the error that `onDisconnect` gets if
-   * there is one, else a `Deno.errors.Interrupted`.
+   * reason is a `Deno.errors.BrokenPipe` if the client disconnected, otherwise the error that
+   * `onDisconnect` gets if there is one, otherwise a `Deno.errors.Interrupted`.
    */
   readonly signal: AbortSignal;
   /**
-   * Ends the connection, for good. Messages that are already sent stay readable for the client; one
-   * that it does not take within {@linkcode ExchangesOptions.replyTimeout} is dropped. An open
-   * exchange is settled as lost. Harmless when the connection has ended already.
+   * Closes the connection. Messages already sent stay readable for the client; one that it does
+   * not read within {@linkcode ExchangesOptions.replyTimeout} is dropped. An open exchange is
+   * aborted. Does nothing if the connection has already ended.
    */
   close(): void;
   /**
-   * The user that the client runs as. Windows was asked once, when the first request had been read,
-   * so that the answer is the same ever after, also when the connection has ended.
+   * The user that the client runs as. The server determines it once, after reading the first
+   * request, so the result never changes, even after the connection has ended.
    *
-   * The server takes the client's identity for the moment in which it asks, and nothing else runs
-   * meanwhile. If it could not get back to its own, the process ends at once (exit code
-   * 0x40000015), rather than go on as somebody else.
+   * The server impersonates the client just long enough to read its token, and nothing else runs
+   * meanwhile. If it cannot revert to its own identity, the process ends at once (exit code
+   * 0x40000015) rather than continue as another user.
    *
-   * @throws {Deno.errors.NotFound} If the client has left without a request.
+   * @throws {Deno.errors.NotFound} If the client disconnected without sending a request.
    * @throws {Deno.errors.NotSupported} If the server was started with `access: "system-default"`
-   *   and without `authorize`, and so without what is needed to ask.
-   * @throws {WindowsError} If Windows does not tell, for example of a client that connected with
-   *   `SECURITY_ANONYMOUS`; `Deno.errors.PermissionDenied` or `Deno.errors.BrokenPipe` where these
-   *   fit. Code 1368 also if the client connected in the moment between the creation of an instance
-   *   and its listening, with an identity that is fixed at the opening (without
-   *   `SECURITY_CONTEXT_TRACKING`): Windows has forgotten it then, and the client may try again.
+   *   and without `authorize`, and so without the means to identify clients.
+   * @throws {WindowsError} If Windows does not identify the client, for example one that connected
+   *   with `SECURITY_ANONYMOUS`; `Deno.errors.PermissionDenied` or `Deno.errors.BrokenPipe` where
+   *   these fit. Code 1368 also if the client connected between the creation of an instance and its
+   *   listening, with an identity that is fixed when the pipe is opened (without
+   *   `SECURITY_CONTEXT_TRACKING`): Windows then loses that identity, and the client may try again.
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-impersonatenamedpipeclient}
    */
   user(): ClientUser;
   /**
-   * The name of the client's account, `DOMAIN\name`. For people to read: decide by the SID.
+   * The name of the client's account, `DOMAIN\name`. For display only: decide by the SID.
    *
-   * Windows may ask other machines for it, on a thread of Deno's pool, one name at a time and once
-   * per SID and server.
+   * Windows may have to ask other machines. The lookup runs on a thread of Deno's pool, one name at
+   * a time, and once per SID and server.
    *
-   * @returns Rejects with what {@linkcode PipeClient.user} throws, with `Deno.errors.NotFound` if
-   *   there is no name, with `Deno.errors.TimedOut` after 5,000 ms, and with
-   *   `Deno.errors.Interrupted` when the server has ended.
+   * @returns The name. Rejects with what {@linkcode PipeClient.user} throws, with
+   *   `Deno.errors.NotFound` if there is no name, with `Deno.errors.TimedOut` after 5,000 ms, and
+   *   with `Deno.errors.Interrupted` when the server has ended.
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupaccountsidw}
    */
   accountName(): Promise<string>;
 }
 
-/** A connection, as the server keeps it. */
+/** The server's own {@linkcode PipeClient}. */
 export class ServerClient implements PipeClient {
   readonly id: number;
   readonly processId: number | undefined;
@@ -144,14 +144,14 @@ export class ServerClient implements PipeClient {
     return async () => await this.#connection.context.accounts.of(this.user().sid);
   }
 
-  /** What was found out about it, once and for all. */
+  /** Stores what Windows reported about the client, once. */
   identify(identified: Identified): void {
     this.#identified = identified;
   }
 
   /**
-   * Whether it cannot be identified because it connected between the creation of its instance and
-   * the listen. Windows then forgets the identity that a client has from its opening alone.
+   * Whether the client cannot be identified because it connected between the creation of its
+   * instance and the listen. Windows then loses an identity that is fixed when the pipe is opened.
    */
   get tooEarly(): boolean {
     return this.#connection.early && this.#identified?.status === Status.CANNOT_IMPERSONATE;
@@ -176,8 +176,8 @@ export class ServerClient implements PipeClient {
     return Object.freeze({ sid, integrity: integrityLevel(integrity), elevated });
   }
 
-  /** The client cannot be answered any more. Runs the user's abort listeners. */
-  lose(reason: Error): void {
+  /** Nothing can be sent to the client any more. Runs the user's abort listeners. */
+  abort(reason: Error): void {
     this.#signal.abort(reason);
   }
 

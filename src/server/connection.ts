@@ -1,5 +1,5 @@
 /**
- * One client's connection to an instance: who it is, why it ends, and what is on its way to it.
+ * One client's connection to an instance: its identity, its end reason and its outgoing messages.
  *
  * @module
  */
@@ -22,11 +22,11 @@ export class ServerConnection {
   readonly instance: PipeInstance;
   readonly reader: MessageReader;
   readonly replies: Replies;
-  /** It was there before its instance listened. */
+  /** Whether the client connected before its instance listened. */
   readonly early: boolean;
   #reason: DisconnectReason | undefined = undefined;
   #error: Error | undefined = undefined;
-  /** Its process, if it counts. */
+  /** The client's process, if `maxPerProcess` counts it. */
   #process: number | undefined = undefined;
 
   constructor(context: ServerContext, loop: WaitLoop, instance: PipeInstance, early: boolean) {
@@ -51,26 +51,26 @@ export class ServerConnection {
     return this.#reason !== "client";
   }
 
-  /** Nobody else ended the connection, so it was the client. */
-  get clientLeft(): boolean {
+  /** Whether the client ended the connection: it did if there is no other reason. */
+  get clientDisconnected(): boolean {
     return this.#reason === undefined || this.#reason === "client";
   }
 
-  /** The first reason for which a connection ends is the one that counts. */
+  /** Sets why the connection ends. The first reason counts. */
   setEndReason(reason: DisconnectReason, error?: Error): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#error = error;
   }
 
-  /** Ends the connection by the program's wish. */
+  /** Ends the connection, called by the program. */
   close(): void {
     if (this.instance.connection === this) this.instance.finish("responder");
   }
 
   /**
-   * Asks Windows who the client is: that is whoever sent the message that was read last, so nothing
-   * may be read in between. False: the system is short of something, and can be asked again.
+   * Identifies the client. Windows reports the sender of the message that was read last, so nothing
+   * may be read in between. False: a shortage prevented it, so try again later.
    */
   identify(): boolean {
     if (!this.context.settings.identifies) return true;
@@ -81,21 +81,21 @@ export class ServerConnection {
   }
 
   /** Why nothing can be sent to the client any more. */
-  goneError(): Error {
+  abortError(): Error {
     const { path } = this.context;
-    return this.clientLeft
+    return this.clientDisconnected
       ? systemError("Cannot answer a client of", "WriteFile", path, Status.NO_DATA)
       : this.#error ?? new Deno.errors.Interrupted(
         `Cannot answer a client of "${path}": the server ended the connection`,
       );
   }
 
-  /** Gives up the messages that are not being written. */
+  /** Drops the messages that are not being written. */
   dropUnsent(): void {
-    this.#countDropped(this.replies.drop(this.goneError()));
+    this.#countDropped(this.replies.drop(this.abortError()));
   }
 
-  /** A request is given up. */
+  /** Counts a request as dropped. */
   dropRequest(): void {
     this.#countDropped(1);
   }
@@ -105,33 +105,33 @@ export class ServerConnection {
     this.instance.session?.written();
   }
 
-  /** A write failed: why its message, and those that wait, are given up. */
+  /** A write failed: the error for its message and for those that wait. */
   writeFailed(status: number): Error {
     if (!isEnd(status)) this.setEndReason("error", this.#writeError(status));
-    return this.goneError();
+    return this.abortError();
   }
 
-  /** So many messages were given up because a write failed. */
+  /** This many messages were dropped because a write failed. */
   unwritten(status: number, messages: number): void {
     this.#countDropped(messages);
     this.instance.session?.unwritten();
     if (!isEnd(status)) this.instance.raise("writeFailed");
   }
 
-  /** The client has not read a message in time. */
+  /** The client did not read a message in time. */
   stillUnread(): void {
     this.instance.evict("replyTimeout", timedOut(this.context, "replyTimeout"));
   }
 
-  /** A shortage that does not pass is not the client's fault, but must not keep memory for ever. */
+  /** A shortage that does not pass is not the client's fault, but must not hold memory forever. */
   stillShort(status: number): void {
     this.instance.evict("error", this.#writeError(status));
   }
 
-  /** The connection is over: tells whoever wants to know. */
+  /** The connection has ended: rejects what is left, and calls `onDisconnect`. */
   end(): void {
     const { client, context } = this;
-    this.#countDropped(this.replies.close(this.goneError()));
+    this.#countDropped(this.replies.close(this.abortError()));
     const [reason = "error", error] = [this.#reason, this.#error];
     this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));
     if (this.#process !== undefined) context.processes.release(this.#process);
@@ -149,7 +149,7 @@ export class ServerConnection {
   }
 
   #countDropped(messages: number): void {
-    if (this.clientLeft) return;
+    if (this.clientDisconnected) return;
     for (let i = 0; i < messages; i++) this.context.tally.dropped();
   }
 

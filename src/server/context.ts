@@ -1,5 +1,5 @@
 /**
- * What all instances and sessions of one server share.
+ * State that all instances and sessions of one server share.
  *
  * @module
  */
@@ -18,17 +18,17 @@ export interface ServerContext {
   readonly path: string;
   readonly settings: ServerSettings;
   readonly hooks: ServerHooks;
-  /** The bytes of requests that all clients together may hold. */
+  /** Limits the bytes of requests of all clients together. */
   readonly budget: Budget;
   readonly processes: ProcessLimit;
   readonly accounts: AccountNames;
-  /** What a shutdown reports. */
+  /** Counts for the shutdown report. */
   readonly tally: Tally;
   readonly sessions: Sessions;
-  /** No further requests are wanted. */
+  /** Whether the server takes no further requests. */
   draining: boolean;
-  /** Tells whoever looks when that begins. */
+  /** Aborts the `draining` signals when that begins. */
   readonly drain: Draining;
-  /** How many clients have come. */
+  /** How many clients have connected. */
   clients: number;
 }

@@ -13,10 +13,10 @@ import type { ServerSettings } from "../options/server_settings.ts";
 const CONVERT = "ConvertStringSecurityDescriptorToSecurityDescriptorW";
 
 /**
- * What the user's words mean, in SDDL; undefined: what Windows gives.
+ * The security descriptor for `access`, in SDDL; undefined: the default of Windows.
  *
- * @throws {TypeError} If Windows does not understand the user's own descriptor.
- * @throws {Error} If Windows does not tell who the user is.
+ * @throws {TypeError} If Windows does not accept the user's own descriptor.
+ * @throws {Error} If Windows does not report the current user.
  */
 export function securityDescriptor(
   kernel: Kernel,

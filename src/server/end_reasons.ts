@@ -1,5 +1,5 @@
 /**
- * Why connections end, in the words and errors that users see.
+ * Why connections end: the reasons and errors that users see.
  *
  * @module
  */
@@ -12,25 +12,25 @@ import type { ServerContext } from "./context.ts";
 /**
  * Why a connection ended.
  *
- * - `"client"`: the client left.
- * - `"responder"`: the program ended it, with {@linkcode PipeClient.close} or by an error that was
- *   thrown while answering.
- * - `"server"`: the server was stopped at once: its `signal` was aborted, or the loop over its
- *   exchanges was left.
+ * - `"client"`: the client disconnected.
+ * - `"responder"`: the program closed it, with {@linkcode PipeClient.close} or by throwing while
+ *   answering.
+ * - `"server"`: the server was stopped at once: its `signal` aborted, or the program left the loop
+ *   over its exchanges.
  * - `"shutdown"`: the server was shut down.
  * - `"maxRequest"`: a request was longer than {@linkcode ExchangesOptions.maxRequest}.
- * - `"maxPerProcess"`: its process had as many connections as
- *   {@linkcode ExchangesOptions.maxPerProcess} allows.
+ * - `"maxPerProcess"`: the client's process already had
+ *   {@linkcode ExchangesOptions.maxPerProcess} connections.
  * - `"idleTimeout"`: no request came within {@linkcode ExchangesOptions.idleTimeout}.
  * - `"replyTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.replyTimeout}.
- * - `"maxQueued"`: it was given a message while more than {@linkcode ExchangesOptions.maxQueued}
- *   bytes waited for it to read.
+ * - `"maxQueued"`: the client was sent a message while more than
+ *   {@linkcode ExchangesOptions.maxQueued} bytes waited for it to read.
  * - `"responderTimeout"`: an exchange was not settled within
  *   {@linkcode ExchangesOptions.responderTimeout}.
- * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} did not let it in.
+ * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} refused the client.
  * - `"error"`: a call to Windows failed, or what the client sent cannot be used.
  *
- * For `"error"`, `"unauthorized"` and all limits, the hook gets an error that says more.
+ * For `"error"`, `"unauthorized"` and all limits, the hook also gets an error with the details.
  */
 export type DisconnectReason =
   | "client"
@@ -46,7 +46,7 @@ export type DisconnectReason =
   | "unauthorized"
   | "error";
 
-/** Why a client that was there before its instance listened cannot be identified. */
+/** Why a client that connected before its instance listened cannot be identified. */
 export const TOO_EARLY = "it connected before this instance listened, and may try again";
 
 /** The error of a time limit. */
@@ -73,7 +73,7 @@ export function unread({ path }: ServerContext, queued: number): Error {
   );
 }
 
-/** The error of a client that the program does not let in. */
+/** The error of a client that the program refused. */
 export function refused({ path }: ServerContext, cause: unknown, early: boolean): Error {
   const reason = early ? `, and cannot be identified: ${TOO_EARLY}` : "";
   return new Deno.errors.PermissionDenied(
@@ -90,7 +90,7 @@ export function tooMany({ path, settings }: ServerContext, process: number): Err
   );
 }
 
-/** The error of what a client sent and cannot be used. */
+/** The error of a message that cannot be used, or of a failed read. */
 export function readError(
   { path }: ServerContext,
   { call, status, reason, tooLong }: Fault,
@@ -102,7 +102,7 @@ export function readError(
   return systemError("Cannot read from a client of", call, path, status);
 }
 
-/** The error of a mistake of this module. */
+/** The error of a bug in this module. */
 export function crash({ path }: ServerContext, cause: unknown): Error {
   return new Error(`Closed the connection of a client of "${path}": an internal error`, { cause });
 }

@@ -1,5 +1,5 @@
 /**
- * What a server asks and tells its user.
+ * Calls the hooks of a server's user.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { ServerClient } from "./client.ts";
 import type { DisconnectReason } from "./end_reasons.ts";
 import type { ServerOptions } from "./options.ts";
 
-/** The end of a connection. */
+/** The end of a connection, for `onDisconnect`. */
 interface End {
   readonly client: ServerClient;
   readonly reason: DisconnectReason;
@@ -21,16 +21,16 @@ interface End {
 export class ServerHooks {
   readonly #options: ServerOptions;
   readonly #loop: WaitLoop;
-  readonly #onTold: () => void;
+  readonly #onCalled: () => void;
   readonly #reports = new HookReports();
-  /** Ends that `onDisconnect` is still to be told of. */
-  readonly #untold: End[] = [];
+  /** Ends that `onDisconnect` has not been called for. */
+  readonly #pending: End[] = [];
 
-  /** @param onTold Called after each end that was told. */
-  constructor(options: ServerOptions, loop: WaitLoop, onTold: () => void) {
+  /** @param onCalled Called after each call of `onDisconnect`. */
+  constructor(options: ServerOptions, loop: WaitLoop, onCalled: () => void) {
     this.#options = options;
     this.#loop = loop;
-    this.#onTold = onTold;
+    this.#onCalled = onCalled;
   }
 
   /** Whether the program decides about each client. */
@@ -38,9 +38,9 @@ export class ServerHooks {
     return this.#options.authorize !== undefined;
   }
 
-  /** Whether an end is still to be told. */
+  /** Whether `onDisconnect` is still to be called. */
   get busy(): boolean {
-    return this.#untold.length > 0;
+    return this.#pending.length > 0;
   }
 
   /** Clients can connect. */
@@ -48,42 +48,42 @@ export class ServerHooks {
     callHook(this.#fail("onListen"), this.#options.onListen, { path });
   }
 
-  /** Asks the program whether to let a client in. */
+  /** Asks the program whether to admit a client. */
   authorize(client: ServerClient, answered: (yes: boolean, error?: unknown) => void): void {
     const { authorize = () => true } = this.#options;
     askHook("authorize", this.#fail("authorize"), authorize, answered, client);
   }
 
   /**
-   * A connection is over, which is told in a turn of its own: the last request of its client may be
-   * on its way to whoever answers it, and is there by then.
+   * A connection has ended. `onDisconnect` is called in a turn of its own: the last request of the
+   * client may still be on its way to the program, and is delivered by then.
    */
   disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void {
     if (this.#options.onDisconnect === undefined) return;
-    this.#untold.push({ client, reason, error });
-    this.#loop.atNextTurn(() => this.#tell());
+    this.#pending.push({ client, reason, error });
+    this.#loop.atNextTurn(() => this.#callNext());
   }
 
-  /** There are no further turns: tells what is still to be told. */
+  /** There are no further turns: makes all pending calls now. */
   flush(): void {
-    while (this.busy) this.#tell();
+    while (this.busy) this.#callNext();
   }
 
-  /** The server has ended: tells of errors that were not reported one by one. */
+  /** The server has ended: reports the errors that were only counted. */
   close(): void {
     this.#reports.close();
   }
 
-  /** What hooks throw is reported. */
+  /** Reports what a hook throws. */
   #fail(hook: string): (error: unknown) => void {
     return (error) => this.#reports.add(hook, error);
   }
 
-  #tell(): void {
-    const end = this.#untold.shift();
+  #callNext(): void {
+    const end = this.#pending.shift();
     if (end === undefined) return;
     const { client, reason, error } = end;
     callHook(this.#fail("onDisconnect"), this.#options.onDisconnect, client, reason, error);
-    this.#onTold();
+    this.#onCalled();
   }
 }

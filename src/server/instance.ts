@@ -1,6 +1,6 @@
 /**
- * One instance of a pipe: turns completions into events of its life, and that life's commands into
- * calls. While a client is there, its session decides.
+ * One instance of a pipe: turns completions into events of its lifecycle, and the lifecycle's
+ * commands into calls. While a client is connected, its session decides.
  *
  * @module
  */
@@ -16,11 +16,11 @@ import { type Command, type Event, FINAL, INITIAL, type State, transition } from
 import type { InstancePool } from "./pool.ts";
 import type { Session } from "./session.ts";
 
-/** How a client came. */
+/** How a client connected. */
 interface Arrival {
-  /** It was there before the instance listened. */
+  /** Whether it connected before the instance listened. */
   readonly early: boolean;
-  /** It has disconnected already. */
+  /** Whether it has already disconnected. */
   readonly disconnected: boolean;
 }
 
@@ -28,9 +28,9 @@ const IN_TIME: Arrival = { early: false, disconnected: false };
 
 /** See the module. */
 export class PipeInstance implements PipeEndOwner {
-  /** What users see of it. */
+  /** The part that users see. */
   readonly shown: { readonly id: number };
-  /** User code that waits for a settled state. */
+  /** User callbacks that wait for a settled state. */
   readonly callbacks: Callbacks = new Callbacks();
   readonly end: PipeEnd;
   readonly #pool: InstancePool;
@@ -64,12 +64,12 @@ export class PipeInstance implements PipeEndOwner {
     return this.#connection;
   }
 
-  /** Whether a request is being looked at or answered, or something is being written. */
+  /** Whether a request is being authorized or answered, or a message is being written. */
   get busy(): boolean {
     return this.#session?.busy === true || this.#connection?.replies.empty === false;
   }
 
-  /** Waits for a client. */
+  /** Listens for a client. */
   listen(): void {
     this.raise("listen");
   }
@@ -79,25 +79,25 @@ export class PipeInstance implements PipeEndOwner {
     this.raise("drain");
   }
 
-  /** Ends when what is queued is written. */
+  /** Ends once the queued messages are written. */
   finish(reason: DisconnectReason, error?: Error): void {
     this.#connection?.setEndReason(reason, error);
     this.raise("finish");
   }
 
-  /** Ends when what is being written is written. */
+  /** Ends once the write in flight has completed; drops the other messages. */
   stop(reason: DisconnectReason, error?: Error): void {
     this.#connection?.setEndReason(reason, error);
     this.raise("stop");
   }
 
-  /** Ends now. */
+  /** Disconnects the client and ends now. */
   evict(reason: DisconnectReason, error?: Error): void {
     this.#connection?.setEndReason(reason, error);
     this.raise("evict");
   }
 
-  /** Nothing completes any more: closes the handle, and keeps the memory, which Windows may use. */
+  /** Nothing completes any more: closes the handle, but keeps memory that Windows may still use. */
   abandon(error?: Error): void {
     if (this.#state === FINAL) return;
     this.#state = FINAL;
@@ -114,7 +114,7 @@ export class PipeInstance implements PipeEndOwner {
     else this.#session.readCompleted();
   }
 
-  /** See {@linkcode PipeEndOwner}. Whatever was left half done, the connection ends. */
+  /** See {@linkcode PipeEndOwner}. Ends the connection, whatever was interrupted. */
   crashed(error: unknown): void {
     this.callbacks.reset();
     this.#connection?.setEndReason("error", crash(this.#context, error));
@@ -130,22 +130,22 @@ export class PipeInstance implements PipeEndOwner {
   }
 
   /**
-   * Something happens to the instance, by its session's word or its server's.
+   * Handles an event that a completion, the session or the server raises.
    *
-   * @param came How the client came, if one did.
+   * @param arrival How the client connected, for "connected".
    */
-  raise(event: Event, came: Arrival = IN_TIME): void {
+  raise(event: Event, arrival: Arrival = IN_TIME): void {
     this.#loop.observer?.transition(this.#state, event, this.#context.draining);
     const step = transition(this.#state, event);
-    // A mistake of ours, which costs one connection: see the wait loop.
+    // A bug of ours, which costs one connection: see the wait loop.
     if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
     this.#state = step.state;
     this.callbacks.enter();
-    for (const command of step.commands) this.#execute(command, came);
+    for (const command of step.commands) this.#execute(command, arrival);
     this.callbacks.leave();
   }
 
-  #execute(command: Command, came: Arrival): void {
+  #execute(command: Command, arrival: Arrival): void {
     switch (command) {
       case "listen":
         return this.end.listen();
@@ -154,7 +154,7 @@ export class PipeInstance implements PipeEndOwner {
       case "cancelOut":
         return this.end.cancel(this.end.outbound);
       case "beginSession":
-        return this.#beginSession(came);
+        return this.#beginSession(arrival);
       case "drainSession":
         return this.#session?.drain();
       case "finishSession":
@@ -199,7 +199,7 @@ export class PipeInstance implements PipeEndOwner {
 
   #recycle(): void {
     this.#endConnection("client");
-    // Else what is left of this client would be taken for that of the next.
+    // Otherwise data that this client left would pass for the next client's.
     const usable = this.#loop.kernel.disconnect(this.end.handle) === Status.SUCCESS &&
       this.#pool.takesBack();
     this.raise(usable ? "listen" : "finish");
@@ -207,13 +207,13 @@ export class PipeInstance implements PipeEndOwner {
 
   #close(): void {
     this.#endConnection(this.#context.draining ? "shutdown" : "error");
-    // Now is the time for another to take its place: the name must not vanish.
+    // Another instance takes its place before the handle closes: the name must not vanish.
     this.#pool.closing();
     this.end.release();
     this.callbacks.add(() => this.#pool.closed(this));
   }
 
-  /** @param reason Why it ended, if nobody has said so. */
+  /** @param reason Why it ended, if no reason is set yet. */
   #endConnection(reason: DisconnectReason): void {
     this.#connection?.setEndReason(reason);
     this.#session?.end();

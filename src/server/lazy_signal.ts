@@ -1,6 +1,6 @@
 /**
- * An abort signal that is made when somebody asks for it: most connections and exchanges end
- * without anybody having looked at theirs.
+ * An abort signal that is created on first use: most connections and exchanges end without the
+ * program ever reading theirs.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export class LazySignal {
     return this.#controller.signal;
   }
 
-  /** Aborts it, once. Runs the listeners of users. */
+  /** Aborts the signal, once. Runs the user's abort listeners. */
   abort(reason: Error): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;

@@ -1,25 +1,25 @@
 /**
- * The life of a pipe instance, whatever is done with its clients: `(state, event) -> next state and
- * commands`. What happens while a client is there is a session, which is begun here and has a
- * machine of its own.
+ * The lifecycle of a pipe instance, whatever its clients are used for: `(state, event) -> next
+ * state and commands`. While a client is connected, a session with a state machine of its own
+ * decides; it begins here.
  *
  * | state      | Windows has               | the client                               |
  * | ---------- | ------------------------- | ---------------------------------------- |
  * | idle       | nothing                   | there is none                            |
- * | connecting | a listen                  | has not come yet                         |
- * | open       | what the session submits  | is there, or has left data to be read    |
- * | closing    | what is still to complete | has disconnected, or is being sent away  |
+ * | connecting | a listen                  | has not connected yet                    |
+ * | open       | what the session submits  | is connected, or has left data to read   |
+ * | closing    | what is still to complete | has disconnected, or is being closed     |
  * | closed     | nothing                   | there is none, and no handle             |
  *
- * With `reuse`, the client disconnected by itself, and the instance may listen again. Otherwise its
+ * With `reuse`, the client disconnected by itself, and the instance may listen again. Otherwise the
  * handle is closed, so that the client can still read what was written: disconnecting would destroy
- * it.
+ * that data.
  *
  * The invariants of an instance:
  *
  * - At most one listen or read, and at most one write, is in flight.
  * - A handle is closed exactly once, and only when nothing is in flight on it.
- * - Whatever a client does, the instance serves the next one, or makes room for another.
+ * - Whatever a client does, the instance serves the next one, or makes room for another instance.
  * - After "closed" nothing is in flight, and no handle is open.
  *
  * @module
@@ -27,7 +27,7 @@
 
 import { type Step, tabulate, to } from "./state_machine.ts";
 
-/** The states; there is one object of each, so that states can be compared. */
+/** The states. There is one object for each, so states can be compared by identity. */
 export type State =
   | { readonly name: "idle" }
   | { readonly name: "connecting" }
@@ -37,18 +37,18 @@ export type State =
 
 /** What can happen to an instance. */
 export type Event =
-  /** The server wants it to listen. */
+  /** The server asks it to listen. */
   | "listen"
-  /** The listen completed: a client is there, or came and has left, or it failed. */
+  /** The listen completed: a client connected (and may have disconnected), or it failed. */
   | "connected"
   | "listenFailed"
   /** The server takes no further requests. */
   | "drain"
-  /** Its end is wanted: once what is queued is written, or what is being written, or at once. */
+  /** End: once the queued messages are written, once the write in flight is, or at once. */
   | "finish"
   | "stop"
   | "evict"
-  /** The session is over: its client disconnected; or it is to be closed, or disconnected now. */
+  /** The session is over: the client disconnected, or is to be closed, or disconnected now. */
   | "clientDisconnected"
   | "sessionFinished"
   | "sessionEvicted"
@@ -56,33 +56,33 @@ export type Event =
   | "writeFailed"
   /** Nothing is in flight any more. */
   | "quiet"
-  /** A mistake of ours was found out while it was handled. */
+  /** A bug of ours threw while a completion was handled. */
   | "crashed";
 
-/** What an instance is to do. */
+/** The commands to an instance. */
 export type Command =
   /** Submit a listen. */
   | "listen"
   /** Cancel the listen or read, or the write. */
   | "cancelIn"
   | "cancelOut"
-  /** Begin a session with the client that has come. */
+  /** Begin a session with the client that connected. */
   | "beginSession"
-  /** Tell the session what the server wants of it. */
+  /** Pass the server's request on to the session. */
   | "drainSession"
   | "finishSession"
   | "evictSession"
-  /** Give up the messages that are not being written. */
+  /** Drop the messages that are not being written. */
   | "dropUnsent"
-  /** What is being written may not take for ever: evict, again if need be, when it takes too long. */
+  /** Limit the time of the write in flight: evict, again if need be, when it takes too long. */
   | "limitWrite"
-  /** Disconnect the client, now: what it has not read is destroyed. */
+  /** Disconnect the client now: data that it has not read is destroyed. */
   | "disconnect"
   /** Raise "quiet" as soon as nothing is in flight. */
   | "awaitQuiet"
-  /** The connection is over. Listen again if the server wants that. */
+  /** The connection has ended. Listen again if the pool needs the instance. */
   | "recycle"
-  /** The connection is over. Close the handle, and give everything back. */
+  /** The connection has ended. Close the handle, and release everything. */
   | "close";
 
 const IDLE: State = { name: "idle" };
@@ -92,16 +92,16 @@ const REUSING: State = { name: "closing", reuse: true };
 const CLOSING: State = { name: "closing", reuse: false };
 const CLOSED: State = { name: "closed" };
 
-/** The state in which an instance begins: created, and not listening yet. */
+/** The initial state: created, and not listening yet. */
 export const INITIAL: State = IDLE;
 
-/** The state in which an instance ends. */
+/** The final state. */
 export const FINAL: State = CLOSED;
 
-/** Every state that there is. */
+/** All states. */
 export const STATES: readonly State[] = [IDLE, CONNECTING, OPEN, REUSING, CLOSING, CLOSED];
 
-/** Every event that there is. */
+/** All events. */
 export const EVENTS: readonly Event[] = [
   "listen",
   "connected",
@@ -175,7 +175,7 @@ function fromOpen(event: Event): Step<State, Command> | undefined {
 
 function fromClosing(state: State, event: Event, reuse: boolean): Step<State, Command> | undefined {
   switch (event) {
-    // A client that came although the listen was cancelled is closed with its instance.
+    // A client that connected although the listen was cancelled is closed with its instance.
     case "connected":
     case "listenFailed":
       return reuse ? undefined : to(state);
@@ -196,8 +196,8 @@ function fromClosing(state: State, event: Event, reuse: boolean): Step<State, Co
 }
 
 /**
- * The write is cancelled before the client is disconnected: the other way round, a write that pends
- * may succeed although nobody has read it.
+ * The write is cancelled before the client is disconnected: the other way round, a pending write
+ * may succeed although its message was never read.
  */
 function evict(): Step<State, Command> {
   return to(
@@ -242,7 +242,7 @@ function decide(state: State, event: Event): Step<State, Command> | undefined {
 
 const STEPS = tabulate(STATES, EVENTS, decide);
 
-/** What an event leads to; undefined where it cannot happen in that state. */
+/** The step for an event; undefined where it cannot happen in that state. */
 export function transition(state: State, event: Event): Step<State, Command> | undefined {
   return STEPS.get(state)?.get(event);
 }

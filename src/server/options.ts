@@ -32,7 +32,7 @@ export interface ExchangesOptions {
   /**
    * How many instances listen at any time, 1 to 65,000. As clients connect, more are created; as
    * they disconnect, the number falls back. Clients of a larger burst get `ERROR_PIPE_BUSY` and have
-   * to try again, as {@linkcode connect} and `WaitNamedPipe` do.
+   * to retry, as {@linkcode connect} and `WaitNamedPipe` do.
    *
    * @default {4}
    */
@@ -89,7 +89,7 @@ export interface ExchangesOptions {
    * bytes, or the length of its recent messages, but no more than `readBufferSize`. Replies are
    * limited by `maxQueued`.
    *
-   * A request that fits does not wait for one that does not, and none waits for ever because others
+   * A request that fits does not wait for one that does not, and none waits forever because others
    * fit: once as many bytes have passed the request that has waited longest as it needs, those that
    * still pass it hold no more than a quarter of this together. It is then read at the latest when
    * what was held before has come down to a quarter.
@@ -149,7 +149,7 @@ export interface ExchangesOptions {
   responderTimeout?: number | undefined;
   /**
    * Who may open the pipe, see {@linkcode PipeAccess}: `lpSecurityAttributes` of
-   * `CreateNamedPipeW`. {@linkcode PipeServer.security} tells what is in force.
+   * `CreateNamedPipeW`. {@linkcode PipeServer.security} shows what is in force.
    *
    * @default {"current-user"}
    */

@@ -1,5 +1,5 @@
 /**
- * The instances of one pipe: as many as clients come, and some that always listen.
+ * The instances of one pipe: one for each client, and some that always listen.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerContext } from "./context.ts";
 import { PipeInstance } from "./instance.ts";
 
-/** The longest pause before a further instance is tried again, in milliseconds. */
+/** The longest pause before retrying to create an instance, in milliseconds. */
 const LONGEST_PAUSE = 1_000;
 
-/** What a pool tells its server. */
+/** The events that a pool reports to its server. */
 export interface PoolEvents {
   /** An instance is closed. */
   readonly closed: () => void;
-  /** The name is lost: the first instance of a new beginning could not be created. */
-  readonly lost: (status: number) => void;
+  /** The name is lost: no instance was left, and the first new one could not be created. */
+  readonly nameLost: (status: number) => void;
 }
 
 /** See the module. */
@@ -30,11 +30,11 @@ export class InstancePool {
   readonly #instances = new Set<PipeInstance>();
   readonly #ids: boolean[] = [];
   #spec: PipeSpec | undefined = undefined;
-  /** Whether instances are created and listen. */
+  /** Whether the pool creates instances and lets them listen again. */
   #replenishes = false;
   /** Instances that listen. */
   #listening = 0;
-  /** Instances that are not about to give their handle up. */
+  /** Instances that are not closing their handle. */
   #count = 0;
   #retry: Timer | undefined = undefined;
   readonly #backoff = new Backoff(LONGEST_PAUSE);
@@ -45,21 +45,21 @@ export class InstancePool {
     this.#events = events;
   }
 
-  /** The instances there are, as they are now. */
+  /** A snapshot of the instances. */
   get instances(): PipeInstance[] {
     return [...this.#instances];
   }
 
-  /** Whether there is none. */
+  /** Whether there are no instances. */
   get empty(): boolean {
     return this.#instances.size === 0;
   }
 
   /**
-   * Creates the first instances, each of which listens at once: a client that comes before an
-   * instance listens may never be identifiable. Whoever calls ends what there is when one fails.
+   * Creates the first instances, each of which listens at once: a client that connects before its
+   * instance listens may not be identifiable. If one fails, the caller ends those created so far.
    *
-   * @returns What failed, if anything did.
+   * @returns The failure, if there was one.
    */
   open(spec: PipeSpec): { readonly status: number; readonly first: boolean } | undefined {
     this.#spec = spec;
@@ -72,7 +72,7 @@ export class InstancePool {
     return undefined;
   }
 
-  /** The security descriptor that is in force, in SDDL; undefined if Windows does not tell. */
+  /** The security descriptor in force, in SDDL; undefined if Windows does not report it. */
   security(): string | undefined {
     const [instance] = this.#instances;
     if (instance === undefined) return undefined;
@@ -87,32 +87,32 @@ export class InstancePool {
     this.#retry = undefined;
   }
 
-  /** Nothing completes any more: every handle is closed now. */
+  /** Nothing completes any more: closes every handle now. */
   abandon(error?: Error): void {
     this.close();
     for (const instance of this.#instances) instance.abandon(error);
     this.#instances.clear();
   }
 
-  /** An instance listens no longer: a client has come, or the listen was cancelled, or failed. */
+  /** A listen completed: a client connected, or the listen was cancelled, or it failed. */
   listened(status: number): void {
     this.#listening--;
-    const came = status === Status.SUCCESS || status === Status.ALREADY_CONNECTED ||
+    const connected = status === Status.SUCCESS || status === Status.ALREADY_CONNECTED ||
       status === Status.NO_DATA;
-    if (!came) return this.#retryLater();
+    if (!connected) return this.#retryLater();
     // Only a client that arrived proves that listening works again.
     this.#backoff.reset();
     this.#replenish();
   }
 
-  /** Whether an instance whose client has left shall listen again, which then counts. */
+  /** Whether an instance whose client has disconnected should listen again; counts it if so. */
   takesBack(): boolean {
     const wanted = this.#replenishes && this.#listening < this.#context.settings.instances;
     if (wanted) this.#listening++;
     return wanted;
   }
 
-  /** An instance gives its handle up: now is the time for another to take its place. */
+  /** An instance is about to close its handle: creates another in its place. */
   closing(): void {
     this.#count--;
     this.#replenish();
@@ -142,7 +142,7 @@ export class InstancePool {
     instance.raise("listen");
   }
 
-  /** Creates what is missing for the wanted number of instances to listen. */
+  /** Creates instances until the configured number listens. */
   #replenish(): void {
     const { instances, maxInstances } = this.#context.settings;
     while (
@@ -155,9 +155,9 @@ export class InstancePool {
     }
   }
 
-  /** One instance less is no reason to end, but a name that is lost is. */
+  /** A missing instance is no reason to end; a lost name is. */
   #creationFailed(status: number, first: boolean): void {
-    if (first && !isShortage(status)) this.#events.lost(status);
+    if (first && !isShortage(status)) this.#events.nameLost(status);
     else this.#retryLater();
   }
 

@@ -1,13 +1,13 @@
 /**
- * Promises that may be dropped.
+ * Settled promises that never become unhandled rejections.
  *
  * @module
  */
 
-/** One that is resolved. */
+/** A resolved promise. */
 export const DONE: Promise<void> = Promise.resolve();
 
-/** A rejected one that never becomes an unhandled rejection. */
+/** A rejected promise that never becomes an unhandled rejection. */
 export function rejected(reason: Error): Promise<never> {
   const promise = Promise.reject(reason);
   promise.catch(() => {});

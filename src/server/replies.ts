@@ -18,9 +18,9 @@ import type { ServerConnection } from "./connection.ts";
 class Reply {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly last: boolean;
-  /** Its bytes, until Windows has accepted it, even if the program has detached the memory. */
+  /** Its length until Windows has accepted it, even if the program has detached the memory. */
   waiting: number;
-  #over = false;
+  #ended = false;
   #error: Error | undefined = undefined;
   #settle: ((error: Error | undefined) => void) | undefined = undefined;
 
@@ -30,16 +30,16 @@ class Reply {
     this.waiting = bytes.length;
   }
 
-  /** Windows has accepted it; or, with an error, never will. */
+  /** Windows has accepted the message or, with an error, never will. */
   end(error?: Error): void {
-    this.#over = true;
+    this.#ended = true;
     this.#error = error;
     this.#settle?.(error);
   }
 
-  /** Settles when it has ended. To be called once. Never becomes an unhandled rejection. */
+  /** Settles when the message has ended. To be called once. Never an unhandled rejection. */
   promise(): Promise<void> {
-    if (this.#over) return this.#error === undefined ? DONE : rejected(this.#error);
+    if (this.#ended) return this.#error === undefined ? DONE : rejected(this.#error);
     const promise = new Promise<void>((resolve, reject) => {
       this.#settle = (error) => error === undefined ? resolve() : reject(error);
     });
@@ -94,7 +94,7 @@ export class Replies {
    * @param own Whether the program cannot write to its memory.
    */
   add(message: Uint8Array<ArrayBuffer>, last: boolean, own: boolean): Reply {
-    // A message that waits must not be in memory that the program can change.
+    // A waiting message must not be in memory that the program can change.
     const reply = new Reply(this.empty || own ? message : message.slice(), last);
     this.#outbox.push(reply);
     this.#queued += reply.waiting;
@@ -133,13 +133,13 @@ export class Replies {
   /**
    * Drops the messages that are not being written.
    *
-   * @returns How many they were.
+   * @returns How many were dropped.
    */
   drop(error: Error): number {
     return this.#drop(this.#outbox.takeUnsent(), error);
   }
 
-  /** The connection is to end: its last messages get a time limit, if they have none. */
+  /** The connection is ending: its last messages get a time limit, if they have none. */
   limitLast(): void {
     this.#ending = true;
     const { deadlines } = this.#loop;
@@ -151,7 +151,7 @@ export class Replies {
   /**
    * The connection has ended, and nothing completes any more: drops all messages.
    *
-   * @returns How many they were.
+   * @returns How many were dropped.
    */
   close(error: Error): number {
     this.#loop.deadlines.lift(this.#unread);
@@ -187,7 +187,7 @@ export class Replies {
     else this.#stillUnread();
   }
 
-  /** The time begins when Windows has the message, except on a connection that is to end. */
+  /** The time begins when Windows has the message, except on a connection that is ending. */
   #stillUnread(): void {
     const since = this.#ending ? -Infinity : this.#end.outbound.deferredUntil;
     const left = since + this.#limit - this.#loop.kernel.now();

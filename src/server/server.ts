@@ -22,13 +22,13 @@ import type { Sessions } from "./session.ts";
 import { ShutdownReports, type Work } from "./shutdown_reports.ts";
 import { type ShutdownReport, Tally } from "./tally.ts";
 
-/** How long cancelled listens and reads may still take when the time has run out, in milliseconds. */
+/** How long cancelled listens and reads may still take after the timeout, in milliseconds. */
 const GRACE = 1_000;
 
 /** See the module. */
 export class Server implements LoopUser {
   readonly path: string;
-  /** Resolves when the server has ended; rejects when it could not go on. May be dropped. */
+  /** Resolves when the server has ended; rejects if it failed. Never an unhandled rejection. */
   readonly finished: Promise<void>;
   readonly #loop: WaitLoop;
   readonly #settings: ServerOptions;
@@ -40,11 +40,11 @@ export class Server implements LoopUser {
   #sddl: string | undefined = undefined;
   readonly #ended = Promise.withResolvers<void>();
   readonly #deadline = new Deadline(() => this.#timeOut());
-  #late = false;
+  #timedOut = false;
   readonly #reports: ShutdownReports;
-  #reported = false;
+  #shuttingDown = false;
   #error: Error | undefined = undefined;
-  #leaving = false;
+  #ending = false;
 
   constructor(loop: WaitLoop, settings: ServerOptions, sessions: Sessions) {
     this.path = settings.path;
@@ -67,7 +67,7 @@ export class Server implements LoopUser {
     };
     this.#pool = new InstancePool(loop, this.#context, {
       closed: () => this.endIfDone(),
-      lost: (status) => this.#giveUp(this.#creationError(status, true)),
+      nameLost: (status) => this.#fail(this.#creationError(status, true)),
     });
     this.finished = this.#ended.promise;
     this.finished.catch(() => {});
@@ -75,10 +75,10 @@ export class Server implements LoopUser {
   }
 
   /**
-   * Creates the instances, which listen at once: all of them or none. After a failure those that
-   * listen already are closed, each when its listen has ended.
+   * Creates the instances, which listen at once: all of them or none. After a failure, those that
+   * already listen are closed, each once its listen has ended.
    *
-   * @throws {Error} If an instance cannot be created, or nobody may have one.
+   * @throws {Error} If an instance cannot be created, or the security descriptor is refused.
    */
   open(): void {
     this.#loop.enter(this);
@@ -94,7 +94,7 @@ export class Server implements LoopUser {
     this.#hooks.listening(this.path);
   }
 
-  /** What is in force, as the first instance told when it was created. */
+  /** What is in force, read back from the first instance. */
   get security(): PipeSecurity {
     return Object.freeze({
       sddl: this.#sddl,
@@ -104,52 +104,53 @@ export class Server implements LoopUser {
   }
 
   /**
-   * Takes no new clients, lets open exchanges finish, and ends; evicts the rest at the timeout.
+   * Accepts no new clients, waits for open exchanges, and ends; evicts the remaining clients at the
+   * timeout.
    *
-   * @param caller The work that calls, and may wait: it is not waited for.
+   * @param caller The work that calls this and may await it: its report does not wait for that work.
    */
   shutdown(timeout: number, caller?: Work): Promise<ShutdownReport> {
     if (this.#phase === "listening") {
       this.#enter("draining");
       this.#loop.deadlines.set(this.#deadline, timeout);
       for (const instance of this.#pool.instances) instance.drain();
-      this.#tellDraining();
+      this.#abortDraining();
       this.endIfDone();
-    } else if (!this.#reported && !this.#pool.empty) {
-      // It was stopped, and what is being written may take longer than this.
+    } else if (!this.#shuttingDown && !this.#pool.empty) {
+      // The server was stopped, and its last writes may take longer than this.
       this.#loop.deadlines.set(this.#deadline, timeout);
     }
-    this.#reported = true;
+    this.#shuttingDown = true;
     const report = this.#reports.for(caller);
     if (caller !== undefined) this.endIfDone();
     return report;
   }
 
-  /** Ends now: waits only for what is being written. */
+  /** Ends now: waits only for writes in flight. */
   stop(): void {
     if (this.#phase === "stopped") return;
     this.#enter("stopped");
     for (const instance of this.#pool.instances) instance.stop("server");
-    this.#tellDraining();
+    this.#abortDraining();
     this.endIfDone();
   }
 
-  /** Ends when that is wanted and nothing is left: no instance, and no responder at work. */
+  /** Ends if it is draining and nothing is left: no instance, and no responder at work. */
   endIfDone(): void {
     if (!this.#context.draining || this.#hooks.busy) return;
     const { atWork } = this.#sessions;
     if (this.#pool.empty && (this.#phase === "stopped" || atWork === 0)) return this.#end();
-    this.#reports.look(this.#pool.instances.map(({ session }) => session?.work), atWork);
+    this.#reports.resolveCallers(this.#pool.instances.map(({ session }) => session?.work), atWork);
   }
 
   /** See {@linkcode LoopUser}. */
   failed({ call, status }: WaitFailure): void {
-    this.#giveUp(systemError("Cannot keep listening on", call, this.path, status));
+    this.#fail(systemError("Cannot keep listening on", call, this.path, status));
   }
 
   /** See {@linkcode LoopUser}. */
   abandoned(): void {
-    this.#giveUp();
+    this.#fail();
   }
 
   #enter(phase: "draining" | "stopped"): void {
@@ -159,8 +160,8 @@ export class Server implements LoopUser {
     this.#pool.close();
   }
 
-  /** Runs the user's abort listeners. */
-  #tellDraining(): void {
+  /** Aborts the `draining` signals, which runs the user's abort listeners. */
+  #abortDraining(): void {
     this.#context.drain.begin(
       new Deno.errors.Interrupted(`Cannot keep serving "${this.path}": it is being shut down`),
     );
@@ -176,26 +177,26 @@ export class Server implements LoopUser {
   }
 
   /**
-   * Who is only waiting for the end of a read ends by itself, and keeps what it has not read yet,
-   * which a disconnect would destroy.
+   * An instance that only waits for a cancelled read ends by itself; disconnecting would destroy
+   * what its client has not read.
    */
   #timeOut(): void {
-    const late = this.#late;
+    const again = this.#timedOut;
     this.#enter("stopped");
-    this.#late = true;
-    if (!late) this.#loop.deadlines.set(this.#deadline, GRACE);
+    this.#timedOut = true;
+    if (!again) this.#loop.deadlines.set(this.#deadline, GRACE);
     for (const instance of this.#pool.instances) {
       const { connection, busy } = instance;
       const connected = connection?.connected === true;
-      if (connected && (busy || late)) this.#context.tally.evicted(instance);
-      if (connected && !busy && !late) instance.finish("shutdown");
+      if (connected && (busy || again)) this.#context.tally.evicted(instance);
+      if (connected && !busy && !again) instance.finish("shutdown");
       else instance.evict("shutdown");
     }
     this.endIfDone();
   }
 
-  /** Nothing completes any more: closes everything, and ends, with the reason if there is one. */
-  #giveUp(error?: Error): void {
+  /** Nothing completes any more: closes everything, and ends, with the error if there is one. */
+  #fail(error?: Error): void {
     this.#error ??= error;
     this.#enter("stopped");
     this.#context.budget.close();
@@ -205,8 +206,8 @@ export class Server implements LoopUser {
   }
 
   #end(): void {
-    if (this.#leaving) return;
-    this.#leaving = true;
+    if (this.#ending) return;
+    this.#ending = true;
     this.#loop.deadlines.lift(this.#deadline);
     this.#context.accounts.close();
     this.#hooks.close();

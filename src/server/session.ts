@@ -1,6 +1,6 @@
 /**
- * What is done with one client while it is there. A session begins with its client and is dropped
- * whole at its end.
+ * The use of one client while it is connected. Each client gets a new session, which is dropped as
+ * a whole at its end.
  *
  * @module
  */
@@ -10,30 +10,30 @@ import type { Work } from "./shutdown_reports.ts";
 
 /** See the module. */
 export interface Session {
-  /** Whether a request of the client is being looked at or answered. */
+  /** Whether a request of the client is being authorized or answered. */
   readonly busy: boolean;
   /** The work that a shutdown waits for, if there is any. */
   readonly work: Work | undefined;
-  /** The client is there; or it came, perhaps sent something, and has disconnected. */
+  /** The client connected; it may have disconnected since, and left requests to read. */
   begin(disconnected: boolean): void;
   /** The read completed. */
   readCompleted(): void;
-  /** All that was to be written is written; or it never is, for the client cannot be written to. */
+  /** All messages are written; or they were dropped, because a write failed. */
   written(): void;
   unwritten(): void;
-  /** No further requests are wanted. */
+  /** Take no further requests. */
   drain(): void;
-  /** End: once what is queued is written, or at once. */
+  /** End: once the queued messages are written, or at once. */
   finish(): void;
   evict(): void;
-  /** The connection is over, and nothing is in flight. */
+  /** The connection has ended, and nothing is in flight. */
   end(): void;
 }
 
 /** The sessions of a server, all of one kind. */
 export interface Sessions {
-  /** How much work there is, that of sessions that are over included; a shutdown waits for it. */
+  /** How many requests are at work, those of ended sessions included; a shutdown waits for them. */
   readonly atWork: number;
-  /** Makes the session of a client that has come. */
+  /** Creates the session of a client that connected. */
   create(connection: ServerConnection): Session;
 }

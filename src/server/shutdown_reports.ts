@@ -1,6 +1,6 @@
 /**
- * Who is told of a shutdown, and when: everybody at its end; but whoever asks while its own work is
- * waited for, when nobody else is left.
+ * Reports a shutdown to its callers: at its end; but to a caller whose own work the shutdown waits
+ * for, as soon as only such callers are left.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import type { ShutdownReport, Tally } from "./tally.ts";
 
 /** Work that a shutdown waits for, and that may wait for the shutdown in turn. */
 export interface Work {
-  /** Whether it is done. */
-  readonly finished: boolean;
+  /** Whether the work is done. */
+  readonly done: boolean;
 }
 
 /** See the module. None of its promises ever becomes an unhandled rejection. */
@@ -27,7 +27,7 @@ export class ShutdownReports {
     this.#ended.catch(() => {});
   }
 
-  /** The report, for everybody or for one whose own work is waited for. */
+  /** The report, for a caller whose own work the shutdown waits for, or for any other. */
   for(caller: Work | undefined): Promise<ShutdownReport> {
     if (caller === undefined) return this.#ended;
     this.#callers.add(caller);
@@ -40,15 +40,15 @@ export class ShutdownReports {
   }
 
   /**
-   * Tells the callers if all that is left is their work.
+   * Resolves the reports of the callers if only their work is left.
    *
-   * @param left The work of each instance that is left.
+   * @param left The work of each remaining instance.
    * @param atWork How much work there is in all.
    */
-  look(left: readonly (Work | undefined)[], atWork: number): void {
+  resolveCallers(left: readonly (Work | undefined)[], atWork: number): void {
     const callers = this.#callers;
     if (left.some((work) => work === undefined || !callers.has(work))) return;
-    const working = [...callers].filter(({ finished }) => !finished).length;
+    const working = [...callers].filter(({ done }) => !done).length;
     if (working === atWork) this.#othersEnded?.resolve(this.#tally.report());
   }
 }

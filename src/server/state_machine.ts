@@ -1,13 +1,13 @@
 /**
- * State machines as tables: every state times every event, computed once.
+ * State machines as tables: a step for each state and event, computed once.
  *
- * A machine decides and does nothing: no I/O, no time, no memory. Whoever runs it carries out the
- * commands that come with each step.
+ * A machine only decides: it does no I/O and has no clock and no memory of its own. Its owner carries
+ * out the commands of each step.
  *
  * @module
  */
 
-/** What an event leads to. */
+/** The next state, and the commands on the way. */
 export interface Step<S, C> {
   readonly state: S;
   readonly commands: readonly C[];
@@ -16,12 +16,12 @@ export interface Step<S, C> {
 /** The steps of a machine; undefined where the event cannot happen in that state. */
 export type Table<S, E, C> = ReadonlyMap<S, ReadonlyMap<E, Step<S, C>>>;
 
-/** A step to a state, and what is to be done on the way. */
+/** A step to a state, with commands. */
 export function to<S, C>(state: S, ...commands: C[]): Step<S, C> {
   return { state, commands };
 }
 
-/** Asks a machine about every pair of a state and an event. */
+/** Computes the step for every pair of a state and an event. */
 export function tabulate<S, E, C>(
   states: readonly S[],
   events: readonly E[],

@@ -1,16 +1,16 @@
 /**
- * What a shutdown reports, counted where it happens.
+ * Counts what a shutdown reports.
  *
  * @module
  */
 
 /** The shutdown report. */
 export interface ShutdownReport {
-  /** Exchanges that were answered after the shutdown began. */
+  /** Exchanges that were settled by the program after the shutdown began. */
   readonly exchanges: number;
-  /** Clients that were disconnected because the time ran out. */
+  /** Clients that were disconnected at the timeout. */
   readonly evicted: number;
-  /** Messages, either way, that were given up although their client was there. */
+  /** Messages, in either direction, that were dropped although their client was connected. */
   readonly dropped: number;
 }
 
@@ -20,23 +20,23 @@ export class Tally {
   #dropped = 0;
   readonly #evicted = new Set<unknown>();
 
-  /** The shutdown begins: nothing that was before counts. */
+  /** The shutdown begins: nothing before it counts. */
   begin(): void {
     this.#exchanges = 0;
     this.#dropped = 0;
   }
 
-  /** An exchange was settled by its user. */
+  /** The program settled an exchange. */
   settled(): void {
     this.#exchanges++;
   }
 
-  /** A message was given up although its client was there. */
+  /** A message was dropped although its client was connected. */
   dropped(): void {
     this.#dropped++;
   }
 
-  /** A client was disconnected; once for each. */
+  /** A client was disconnected at the timeout. Counts each client once. */
   evicted(client: unknown): void {
     this.#evicted.add(client);
   }

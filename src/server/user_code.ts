@@ -1,60 +1,60 @@
 /**
- * Calls what a user handed over, so that whatever it does harms nobody.
+ * Runs user callbacks; an exception in one never disturbs the server.
  *
  * @module
  */
 
 import { show } from "../options/checks.ts";
 
-/** Says on the console what nobody else can be told, if that can be written and shown. */
+/** Logs an error that has no caller to receive it. Never throws. */
 export function report(...what: unknown[]): void {
   try {
     console.error(...what);
   } catch {
-    // Nobody is left to be told, and whoever reports has to go on.
+    // The error cannot be shown, and the server must continue.
   }
 }
 
-/** Kinds of errors that are told apart at most: a message may be another for each client. */
-const MOST_KINDS = 16;
+/** How many kinds of errors are distinguished: a message may differ for each client. */
+const MAX_KINDS = 16;
 
 /**
- * Reports what hooks throw, which they may do at every connection: the first error of a kind at
- * once, then the latest whenever there are ten times as many, and at the end how many there were.
- * A kind is a hook with the name and the message of the error.
+ * Reports what hooks throw, which may happen for every connection: the first error of a kind at
+ * once, then the latest whenever there are ten times as many, and the total at the end. A kind is a
+ * hook with the name and the message of the error.
  */
 export class HookReports {
-  readonly #kinds = new Map<string, { count: number; told: number; last: unknown }>();
+  readonly #kinds = new Map<string, { count: number; reported: number; last: unknown }>();
 
   add(hook: string, error: unknown): void {
     const kind = this.#kind(hook, error);
-    const { count, told } = this.#kinds.get(kind) ?? { count: 0, told: 0 };
+    const { count, reported } = this.#kinds.get(kind) ?? { count: 0, reported: 0 };
     if (count === 0) report(error);
-    const errors = { count: count + 1, told: count === 0 ? 1 : told, last: error };
+    const errors = { count: count + 1, reported: count === 0 ? 1 : reported, last: error };
     this.#kinds.set(kind, errors);
-    if (errors.count === errors.told * 10) this.#tell(kind, errors);
+    if (errors.count === errors.reported * 10) this.#reportCount(kind, errors);
   }
 
-  /** Tells of the rest. */
+  /** Reports the errors that were only counted. */
   close(): void {
     for (const [kind, errors] of this.#kinds) {
-      if (errors.count > errors.told) this.#tell(kind, errors);
+      if (errors.count > errors.reported) this.#reportCount(kind, errors);
     }
     this.#kinds.clear();
   }
 
-  #tell(kind: string, errors: { count: number; told: number; last: unknown }): void {
-    errors.told = errors.count;
-    report(`${kind} has been thrown ${errors.count} times by now, at last:`, errors.last);
+  #reportCount(kind: string, errors: { count: number; reported: number; last: unknown }): void {
+    errors.reported = errors.count;
+    report(`${kind} has been thrown ${errors.count} times so far, most recently:`, errors.last);
   }
 
   #kind(hook: string, error: unknown): string {
     const kind = `"${hook}": ${titleOf(error)}`;
-    return this.#kinds.has(kind) || this.#kinds.size < MOST_KINDS ? kind : `"${hook}": an error`;
+    return this.#kinds.has(kind) || this.#kinds.size < MAX_KINDS ? kind : `"${hook}": an error`;
   }
 }
 
-/** What an error is called, whatever it does when it is looked at. */
+/** The name and message of an error, even if reading them throws. */
 function titleOf(error: unknown): string {
   try {
     return error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 256) : "an error";
@@ -63,7 +63,7 @@ function titleOf(error: unknown): string {
   }
 }
 
-/** Calls a hook. What it throws, now or later, is handed to `fail`. */
+/** Calls a hook. Passes what it throws, now or later, to `fail`. */
 export function callHook<A extends unknown[]>(
   fail: (error: unknown) => void,
   hook: ((...args: A) => unknown) | undefined,
@@ -79,12 +79,13 @@ export function callHook<A extends unknown[]>(
 }
 
 /**
- * Asks a hook for a yes or a no, and tells the answer at once if the hook gives it at once. What it
- * throws is handed to `told` and counts as a no, and so does whatever is neither.
+ * Calls a hook that decides. `answered` gets the decision, at once if the hook returns it at once.
+ * What the hook throws is passed to `failed` and counts as a no, and so does a result that is no
+ * boolean.
  */
 export function askHook<A extends unknown[]>(
   name: string,
-  told: (error: unknown) => void,
+  failed: (error: unknown) => void,
   hook: (...args: A) => unknown,
   answered: (yes: boolean, error?: unknown) => void,
   ...args: A
@@ -96,7 +97,7 @@ export function askHook<A extends unknown[]>(
     );
   };
   const fail = (error: unknown) => {
-    told(error);
+    failed(error);
     answered(false, error);
   };
   let result: unknown;
@@ -111,12 +112,12 @@ export function askHook<A extends unknown[]>(
   else settle(result);
 }
 
-/** What is no promise of JavaScript's own may answer twice, or throw instead. */
+/** A foreign promise may settle twice, or throw when its `then` is called. */
 function settled(result: unknown): Promise<unknown> {
   return new Promise((resolve) => resolve(result));
 }
 
-/** Whether a value is to be awaited. */
+/** Whether a value must be awaited. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value &&
     typeof value.then === "function";

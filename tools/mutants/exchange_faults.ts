@@ -11,13 +11,13 @@ export const EXCHANGE_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/exchange/exchange.ts", [
     {
       name: "a late reply goes to a session that has ended",
-      text: "if (this.#lost !== undefined) return rejected(this.#lost);",
+      text: "if (this.#aborted !== undefined) return rejected(this.#aborted);",
       replacement: "",
     },
     {
       name: "an answered exchange takes another answer",
       text: "if (!this.#answered) return;",
-      replacement: "if (!this.#answered || this.#lost === undefined) return;",
+      replacement: "if (!this.#answered || this.#aborted === undefined) return;",
     },
   ]),
   ...faultsOf("src/exchange/exchanges.ts", [

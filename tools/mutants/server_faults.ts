@@ -44,15 +44,15 @@ export const SERVER_FAULTS: readonly Mutant[] = [
     },
     {
       name: "what a shutdown's time has run out for may take for ever",
-      text: "if (!late) this.#loop.deadlines.set(this.#deadline, GRACE);",
+      text: "if (!again) this.#loop.deadlines.set(this.#deadline, GRACE);",
       replacement: "",
     },
   ]),
   ...faultsOf("src/server/hooks.ts", [
     {
       name: "the end of a client is told before its last request is handed out",
-      text: "this.#loop.atNextTurn(() => this.#tell());",
-      replacement: "this.#tell();",
+      text: "this.#loop.atNextTurn(() => this.#callNext());",
+      replacement: "this.#callNext();",
     },
   ]),
   ...faultsOf("src/server/draining.ts", [

@@ -136,14 +136,15 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a lost exchange never makes way",
-      text: 'if (exchange.finished) this.#raise("finished");\n' +
+      text: 'if (exchange.done) this.#raise("done");\n' +
         '    else if (exchange.taken) this.#raise("taken");',
       replacement: "",
     },
     {
       name: "a reply takes up what requests share",
       text: "return reply.promise();",
-      replacement: "const { length } = message;\n    const era = this.#context.budget.hold(length);\n" +
+      replacement:
+        "const { length } = message;\n    const era = this.#context.budget.hold(length);\n" +
         "    const promise = reply.promise();\n" +
         "    const free = () => this.#context.budget.free(length, era);\n" +
         "    promise.then(free, free);\n    return promise;",
@@ -155,7 +156,7 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the idle time does not begin anew with a request",
-      text: "const idling = awaitsRequest(this.#state) && !this.#requests.waits;",
+      text: "const idling = awaitsRequest(this.#state) && !this.#requests.waiting;",
       replacement: 'const idling = awaitsRequest(this.#state) || this.#state.name === "answering";',
     },
     {
