@@ -1011,6 +1011,21 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "a pipe is closed that was opened just before the program goes away",
+  inWorld(async (world) => {
+    const server = world.system.serve(PATH);
+    const opening = open(world);
+    world.kernel.unload();
+    assertEquals(server.state, "closing");
+    await assertRejects(
+      async () => await (await opening).request("hello"),
+      Deno.errors.Interrupted,
+    );
+    server.close();
+  }),
+);
+
 // Closing
 
 for (const how of ["close()", "using", "await using"] as const) {

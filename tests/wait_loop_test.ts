@@ -1248,3 +1248,32 @@ Deno.test("WaitLoop tells its users when the program exits, and submits nothing 
   assertEquals(side.got, []);
   assertEquals(kernel.leftovers().timers, 0);
 });
+
+for (const who of ["a callback", "a handler"]) {
+  Deno.test(`WaitLoop does nothing more when ${who} makes the program go away`, async () => {
+    const bench = new Bench();
+    const { kernel, loop } = bench;
+    const sides = [bench.pair(), bench.pair(), bench.pair()] as const;
+    const [[first, client], [second, other], [third]] = sides;
+    loop.read(first.in, 10);
+    loop.read(second.in, 10);
+    await bench.idle();
+    const unload = () => {
+      loop.atNextTurn(() => third.got.push(Status.UNKNOWN));
+      kernel.unload();
+    };
+    // Two reads are over, and the third is to be submitted.
+    client.write("x");
+    other.write("x");
+    loop.read(third.in, 10);
+    if (who === "a handler") first.then = second.then = unload;
+    else for (let i = 0; i < 2; i++) loop.atNextTurn(unload);
+    await bench.idle();
+    assertEquals(bench.abandonments, 1);
+    assertEquals(
+      [first, second, third].flatMap(({ got }) => got).length,
+      who === "a handler" ? 1 : 0,
+    );
+    assertEquals(kernel.breach, undefined);
+  });
+}

@@ -6,7 +6,7 @@
 
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import { type ClientSettings, clientSettings } from "../options/client_settings.ts";
-import { ClientConnection } from "../pipe/connection.ts";
+import type { ClientConnection } from "../pipe/connection.ts";
 import type { PipeConn } from "../pipe/pipe_conn.ts";
 import { PipeOpener } from "./pipe_opener.ts";
 
@@ -120,7 +120,7 @@ export async function connectWith(
   const opener = new PipeOpener(loop, settings);
   loop.enter(opener);
   try {
-    return new ClientConnection(loop, settings, await opener.open(signal));
+    return await opener.open(signal);
   } finally {
     // The connection has entered the loop by now; without one, this waits until the loop has ended.
     await loop.leave(opener);

@@ -10,7 +10,7 @@ import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { Backoff } from "../loop/backoff.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import type { ClientSettings } from "../options/client_settings.ts";
-import type { OpenPipe } from "../pipe/connection.ts";
+import { ClientConnection, type OpenPipe } from "../pipe/connection.ts";
 
 /** The longest pause between two attempts to open a pipe, in milliseconds. */
 const LONGEST_PAUSE = 50;
@@ -33,8 +33,13 @@ export class PipeOpener implements LoopUser {
     this.#settings = settings;
   }
 
-  /** Opens the pipe. To be called once. */
-  async open(signal: AbortSignal | undefined): Promise<OpenPipe> {
+  /**
+   * Opens the pipe. To be called once.
+   *
+   * @returns The connection, which has joined the loop: before this resolves, the program may go
+   *   away, and then the pipe has to be closed.
+   */
+  async open(signal: AbortSignal | undefined): Promise<ClientConnection> {
     const { kernel } = this.#loop;
     const owner = this.#expectedOwner();
     const deadline = kernel.now() + this.#settings.timeout;
@@ -42,7 +47,9 @@ export class PipeOpener implements LoopUser {
       signal?.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
       const { status, call, handle, type } = this.#openOnce(owner);
-      if (status === Status.SUCCESS) return { handle, type };
+      if (status === Status.SUCCESS) {
+        return new ClientConnection(this.#loop, this.#settings, { handle, type });
+      }
       const left = deadline - kernel.now();
       if (!this.#isTemporary(status) || left <= 0) throw this.#error(call, status);
       await this.#pause(Math.min(backoff.next(), left), signal);

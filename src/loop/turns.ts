@@ -122,6 +122,7 @@ export class Turns {
     if (this.#stopped) return;
     this.#started = this.#kernel.now();
     const called = this.#callBack();
+    if (this.#stopped) return;
     const looks = this.#position === this.#round.length;
     if (looks) this.#beginRound();
     const completions = this.#handOut();
@@ -144,7 +145,7 @@ export class Turns {
     for (const callback of callbacks) {
       called++;
       callback();
-      if (this.spent) break;
+      if (this.#stopped || this.spent) break;
     }
     this.#callbacks = callbacks.slice(called).concat(this.#callbacks);
     return true;
@@ -163,7 +164,8 @@ export class Turns {
   /** Continues the round, and returns how many operations were over. */
   #handOut(): number {
     let completions = 0;
-    while (this.#position < this.#round.length) {
+    // User code may end everything, and then every handle is closed.
+    while (!this.#stopped && this.#position < this.#round.length) {
       const operation = this.#round[this.#position++];
       if (operation === undefined) continue;
       if (operation.phase === "requested") this.#owner.submit(operation);
