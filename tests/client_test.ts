@@ -19,8 +19,10 @@ import type { RawServer } from "./memory_kernel.ts";
 /** A failure that no call is known for. */
 const STRANGE = 1117;
 
-function open(world: World, options: Partial<ConnectOptions> = {}): Promise<PipeConn> {
-  return connectOn(world.open, { path: NAME, ...options });
+async function open(world: World, options: Partial<ConnectOptions> = {}): Promise<PipeConn> {
+  const conn = await connectOn(world.open, { path: NAME, ...options });
+  world.conns.push(conn);
+  return conn;
 }
 
 /** A connection, and the server's end of it. */
@@ -81,7 +83,6 @@ Deno.test(
     await world.idle();
     assertEquals(server.state, "closing");
     assertFalse(world.running);
-    server.close();
   }),
 );
 
@@ -95,11 +96,9 @@ Deno.test(
     const pauses = times.slice(1).map((time, i) => time - (times[i] ?? 0));
     assertEquals(pauses.slice(0, 7), [1, 2, 4, 8, 16, 32, 50]);
     assert(pauses.slice(7).every((pause) => pause === 50));
-    const server = world.system.serve(PATH);
+    world.system.serve(PATH);
     await world.pass(50);
     assertEquals(conn.state, "resolved");
-    conn.value?.close();
-    server.close();
   }),
 );
 
@@ -150,11 +149,9 @@ Deno.test(
     await world.pass(500);
     assertEquals(conn.state, "pending");
     app.close();
-    const control = world.system.serve("\\\\.\\pipe\\app\\control");
+    world.system.serve("\\\\.\\pipe\\app\\control");
     await world.pass(50);
     assertEquals(conn.state, "resolved");
-    conn.value?.close();
-    control.close();
   }),
 );
 
@@ -162,8 +159,8 @@ for (const missing of ["wait", "fail"] as const) {
   Deno.test(
     `connect() waits while all instances are busy, until the time runs out (missing: "${missing}")`,
     inWorld(async (world) => {
-      const server = world.system.serve(PATH);
-      const other = world.connect();
+      world.system.serve(PATH);
+      world.connect();
       const conn = fate(open(world, { timeout: 300, missing }));
       await world.pass(299);
       assertEquals(conn.state, "pending");
@@ -173,13 +170,9 @@ for (const missing of ["wait", "fail"] as const) {
       assertEquals(conn.error.cause.code, 231);
       const again = fate(open(world, { missing }));
       await world.pass(100);
-      const second = world.system.serve(PATH);
+      world.system.serve(PATH);
       await world.pass(50);
       assertEquals(again.state, "resolved");
-      again.value?.close();
-      other.close();
-      server.close();
-      second.close();
     }),
   );
 }
@@ -190,13 +183,11 @@ Deno.test(
     const missing = attempts(world);
     await assertRejects(() => open(world, { timeout: 0 }), Deno.errors.NotFound);
     assertEquals(missing, [0]);
-    const server = world.system.serve(PATH);
-    const conn = await open(world, { timeout: 0 });
+    world.system.serve(PATH);
+    await open(world, { timeout: 0 });
     const busy = attempts(world);
     await assertRejects(() => open(world, { timeout: 0 }), Deno.errors.TimedOut);
     assertEquals(busy, [0]);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -245,15 +236,14 @@ Deno.test(
     assertStrictEquals(answer.error, reason);
     assertEquals(world.loops, 0);
     assertEquals(server.state, "listening");
-    server.close();
   }),
 );
 
 Deno.test(
   "connect() does not care about its signal once it is connected, and forgets it",
   inWorld(async (world) => {
-    const server = world.system.serve(PATH);
-    const busy = world.connect();
+    world.system.serve(PATH);
+    world.connect();
     const controller = new AbortController();
     const add = mock.method(controller.signal, "addEventListener");
     const remove = mock.method(controller.signal, "removeEventListener");
@@ -270,17 +260,13 @@ Deno.test(
     free.write("y");
     await world.idle();
     assertEquals(decoded(answer), "y");
-    conn.close();
-    busy.close();
-    server.close();
-    free.close();
   }),
 );
 
 Deno.test(
   "connect() takes clients at once to a server of the same loop",
   inWorld(async (world) => {
-    const server = world.serve((request) => `${text(request)}!`, { instances: 2 });
+    world.serve((request) => `${text(request)}!`, { instances: 2 });
     const conns = await Promise.all([open(world), open(world)]);
     assertEquals(world.loops, 1);
     const answers = await Promise.all(conns.map((conn, i) => conn.request(`hello ${i}`)));
@@ -288,7 +274,6 @@ Deno.test(
     for (const conn of conns) conn.close();
     await world.idle();
     assertEquals(world.reasons, ["client", "client"]);
-    await server.shutdown();
   }),
 );
 
@@ -309,8 +294,6 @@ Deno.test(
       server.write(received ?? "");
       assertEquals<Uint8Array | undefined>(await answer, received);
     }
-    conn.close();
-    server.close();
   }),
 );
 
@@ -328,8 +311,6 @@ Deno.test(
       assertEquals(answers.filter(({ state }) => state === "resolved").length, i + 1);
     }
     assertEquals(answers.map(decoded), ["answer to a", "answer to b", "answer to c"]);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -350,8 +331,6 @@ Deno.test(
     assertEquals(server.readText(), "x");
     server.write("y");
     assertEquals(text(await answer), "y");
-    conn.close();
-    server.close();
   }),
 );
 
@@ -372,7 +351,6 @@ Deno.test(
     assertEquals(server.readText(), undefined);
     assertEquals(server.state, "closing");
     await assertRejects(() => conn.request("z"), Deno.errors.Interrupted);
-    server.close();
   }),
 );
 
@@ -397,8 +375,6 @@ Deno.test(
     assertEquals([decoded(first), decoded(third)], ["one", "three"]);
     assertEquals([server.readText(), server.readText()], ["first", "third"]);
     assertEquals(server.readText(), undefined);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -414,8 +390,6 @@ Deno.test(
     assertStrictEquals(sent.error, reason);
     assertEquals(server.readText(), undefined);
     assertEquals(server.state, "connected");
-    conn.close();
-    server.close();
   }),
 );
 
@@ -437,8 +411,6 @@ Deno.test(
     await world.idle();
     server.write("still open");
     assertEquals(text(await next), "still open");
-    conn.close();
-    server.close();
   }),
 );
 
@@ -471,7 +443,6 @@ Deno.test(
     server.close();
     assertEquals(text(await answer), "the last");
     assertEquals(await conn.receive(), null);
-    conn.close();
   }),
 );
 
@@ -489,8 +460,6 @@ Deno.test(
     await world.idle();
     assertEquals([server.readText(), server.readText()], ["three", "four"]);
     assertEquals(calls.map(({ state }) => state), ["resolved", "resolved", "pending", "resolved"]);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -507,8 +476,6 @@ Deno.test(
     }
     await world.idle();
     assertEquals(taken.map(decoded), ["answer to one", "answer to two", "unasked"]);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -523,8 +490,6 @@ Deno.test(
       await waiting;
     }
     assertEquals(server.readText(), undefined);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -545,8 +510,6 @@ Deno.test(
     await world.idle();
     assertEquals([server.readText(), server.readText()], ["9abc", "defg"]);
     assertEquals(states(), Array(4).fill("resolved"));
-    conn.close();
-    server.close();
   }),
 );
 
@@ -564,8 +527,6 @@ Deno.test(
     await world.idle();
     assertEquals(server.read(), new Uint8Array([1, 2, 3]));
     await world.idle();
-    conn.close();
-    server.close();
   }),
 );
 
@@ -583,7 +544,6 @@ Deno.test(
     assertEquals(server.readText(), undefined);
     assertEquals(server.state, "closing");
     await assertRejects(() => conn.send("x"), Deno.errors.Interrupted);
-    server.close();
   }),
 );
 
@@ -602,8 +562,6 @@ Deno.test(
       "at once",
       "connected",
     ]);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -618,8 +576,6 @@ Deno.test(
     controller.abort();
     await world.idle();
     assertEquals([sent.state, server.state], ["resolved", "connected"]);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -640,8 +596,6 @@ Deno.test(
     assertEquals(server.readText(), "third");
     await world.idle();
     assertEquals([first.state, third.state], ["resolved", "resolved"]);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -658,7 +612,6 @@ Deno.test(
     assertEquals((await conn.receive())?.length, 50_000);
     assertEquals(await conn.receive(), null);
     assertEquals(await conn.receive(), null);
-    conn.close();
   }),
 );
 
@@ -676,7 +629,6 @@ Deno.test(
     server.close();
     await world.idle();
     assertEquals(more.map(({ value }) => value), [null, null]);
-    conn.close();
   }),
 );
 
@@ -700,8 +652,6 @@ Deno.test(
     assertStrictEquals(late.error, reason);
     assertEquals(text(await conn.receive() ?? new Uint8Array()), "one");
     assertEquals(text(await conn.receive() ?? new Uint8Array()), "two");
-    conn.close();
-    server.close();
   }),
 );
 
@@ -718,8 +668,6 @@ Deno.test(
     await world.idle();
     assertEquals(first.state, "rejected");
     assertEquals(decoded(second), "one");
-    conn.close();
-    server.close();
   }),
 );
 
@@ -740,14 +688,13 @@ Deno.test(
     server.close();
     await world.idle();
     assertEquals(over.state, "resolved");
-    conn.close();
   }),
 );
 
 Deno.test(
   "a loop over a connection ends quietly when its own program closes it",
   inWorld(async (world) => {
-    const [conn, server] = await connected(world);
+    const [conn] = await connected(world);
     const over = fate((async () => {
       for await (const message of conn) fail(`there was a message: ${text(message)}`);
     })());
@@ -755,7 +702,6 @@ Deno.test(
     conn.close();
     await world.idle();
     assertEquals([over.state, world.running], ["resolved", false]);
-    server.close();
   }),
 );
 
@@ -768,8 +714,6 @@ Deno.test(
     server.write("xx");
     await world.idle();
     assertInstanceOf(over.error, Deno.errors.InvalidData);
-    conn.close();
-    server.close();
   }),
 );
 
@@ -828,8 +772,6 @@ Deno.test(
     controller.abort();
     await rests();
     assertEquals(forgotten.state, "rejected");
-    conn.close();
-    server.close();
   }),
 );
 
@@ -846,8 +788,6 @@ Deno.test(
     assertEquals(text(await conn.receive() ?? new Uint8Array()), "b");
     await conn.send("c");
     assertEquals(server.readText(), "c");
-    conn.close();
-    server.close();
   }),
 );
 
@@ -871,7 +811,6 @@ Deno.test(
     await assertRejects(() => callOn(world.open, NAME, "x"), TypeError, "it is a byte pipe");
     await world.idle();
     assertEquals([other.readText(), other.state, world.running], [undefined, "closing", false]);
-    other.close();
   }),
 );
 
@@ -914,7 +853,6 @@ Deno.test(
     assertInstanceOf(answer.error, Deno.errors.InvalidData);
     await world.idle();
     assertFalse(world.running);
-    server.close();
   }),
 );
 
@@ -927,7 +865,6 @@ Deno.test(
     await assertRejects(() => conn.receive(), Deno.errors.Interrupted);
     await world.idle();
     assertEquals(server.state, "closing");
-    server.close();
   }),
 );
 
@@ -960,8 +897,6 @@ Deno.test(
     server.write("y");
     await world.idle();
     assertEquals(decoded(answer), "y");
-    conn.close();
-    server.close();
   }),
 );
 
@@ -984,7 +919,6 @@ Deno.test(
     conn.close();
     await conn[Symbol.asyncDispose]();
     world.abandonMemory();
-    server.close();
   }),
 );
 
@@ -1005,9 +939,7 @@ Deno.test(
     for (const { error } of pending) assertInstanceOf(error, Deno.errors.Interrupted);
     world.abandonMemory();
     server.close();
-    const [again, other] = await connected(world);
-    again.close();
-    other.close();
+    await connected(world);
   }),
 );
 
@@ -1051,7 +983,6 @@ for (const how of ["close()", "using", "await using"] as const) {
       assertEquals(server.readText(), undefined);
       assertEquals(server.state, "closing");
       assertFalse(world.running);
-      server.close();
     }),
   );
 }
@@ -1065,7 +996,6 @@ Deno.test(
     conn.close();
     await world.idle();
     assertEquals([server.readText(), server.readText()], ["one", "two"]);
-    server.close();
   }),
 );
 
@@ -1086,7 +1016,6 @@ Deno.test(
     await assertRejects(() => conn.receive(), Deno.errors.Interrupted);
     // A loop has nothing to complain about.
     for await (const message of conn) fail(`there was a message: ${text(message)}`);
-    server.close();
   }),
 );
 
@@ -1107,7 +1036,6 @@ Deno.test(
     await world.idle();
     assertEquals(disposed.state, "resolved");
     assertEquals(server.state, "closing");
-    server.close();
   }),
 );
 
@@ -1116,14 +1044,13 @@ Deno.test(
 Deno.test(
   "call() connects, asks one thing, and closes",
   inWorld(async (world) => {
-    const server = world.serve((request) => `${text(request)}!`, { instances: 1 });
+    world.serve((request) => `${text(request)}!`, { instances: 1 });
     for (const message of ["one", new TextEncoder().encode("two")]) {
       const answer = await callOn(world.open, NAME, message);
       assertEquals(text(answer), typeof message === "string" ? "one!" : "two!");
     }
     await world.idle();
     assertEquals(world.reasons, ["client", "client"]);
-    await server.shutdown();
   }),
 );
 
@@ -1137,7 +1064,6 @@ Deno.test(
     assertEquals(text(await answer), "y");
     assertFalse(world.running);
     assertEquals(server.state, "closing");
-    server.close();
   }),
 );
 
@@ -1146,10 +1072,9 @@ Deno.test(
   inWorld(async (world) => {
     const calls = Array.from({ length: 10 }, (_, i) => fate(callOn(world.open, NAME, `${i}`)));
     await world.pass(100);
-    const server = world.serve((request) => request, { instances: 1, maxInstances: 2 });
+    world.serve((request) => request, { instances: 1, maxInstances: 2 });
     await world.pass(2_000);
     assertEquals(calls.map(decoded), calls.map((_, i) => `${i}`));
-    await server.shutdown();
   }),
 );
 
@@ -1160,9 +1085,8 @@ Deno.test(
       () => callOn(world.open, NAME, "x", { missing: "fail" }),
       Deno.errors.NotFound,
     );
-    const server = world.serve((_request, { client }) => client.close());
+    world.serve((_request, { client }) => client.close());
     await assertRejects(() => callOn(world.open, NAME, "x"), Deno.errors.BrokenPipe);
-    await server.shutdown();
   }),
 );
 
@@ -1189,11 +1113,10 @@ Deno.test(
 Deno.test(
   "call() refuses a message of a wrong type, and leaves nothing behind",
   inWorld(async (world) => {
-    const server = world.serve((request) => request);
+    world.serve((request) => request);
     const { wrong } = Object.assign({ wrong: "" }, { wrong: {} });
     await assertRejects(() => callOn(world.open, NAME, wrong), TypeError);
     await world.idle();
-    await server.shutdown();
   }),
 );
 
@@ -1215,19 +1138,17 @@ Deno.test(
     await conn.send("hello");
     assertEquals(server.readText(), "hello");
     await conn[Symbol.asyncDispose]();
-    server.close();
   }),
 );
 
 Deno.test(
   "connect() fails when the pipe cannot be made to keep messages apart",
   inWorld(async (world) => {
-    const server = world.system.serve(PATH);
+    world.system.serve(PATH);
     world.kernel.failNext("keepMessages", STRANGE);
     const error = await assertRejects(() => open(world), WindowsError);
     assertEquals(error.call, "SetNamedPipeHandleState");
     assertEquals(error.code, STRANGE);
-    server.close();
   }),
 );
 
@@ -1243,6 +1164,5 @@ Deno.test(
     await world.pass(10);
     assertEquals((await receiving)?.length, 10_000);
     await conn[Symbol.asyncDispose]();
-    server.close();
   }),
 );

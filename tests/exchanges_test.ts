@@ -61,12 +61,11 @@ Deno.test(
 Deno.test(
   "exchanges() gives what prevents listening from next(), and then it has ended",
   inWorld(async (world) => {
-    const other = world.system.serve(PATH);
+    world.system.serve(PATH);
     const generator = world.exchanges();
     await assertRejects(() => generator.next(), Deno.errors.AddrInUse);
     assertEquals(await generator.next(), { done: true, value: undefined });
     await generator.return();
-    other.close();
   }),
 );
 
@@ -75,7 +74,7 @@ Deno.test(
 Deno.test(
   "an exchange has members that work when they are taken off it",
   inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked('{"answer":42}');
+    const { client, exchange } = await world.asked('{"answer":42}');
     const { instance, client: pipeClient, request, signal, text, json, send, reply } = exchange;
     assertEquals(typeof instance.id, "number");
     assertEquals(typeof pipeClient.id, "number");
@@ -90,20 +89,16 @@ Deno.test(
     close();
     await world.idle();
     assertEquals(client.ended, Status.BROKEN);
-    client.close();
-    await questions.end();
   }),
 );
 
 Deno.test(
   "text() decodes UTF-8, and json() throws at what is no JSON",
   inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked("héllo wörld ✓");
+    const { exchange } = await world.asked("héllo wörld ✓");
     assertEquals(exchange.text(), "héllo wörld ✓");
     assertThrows(() => exchange.json(), SyntaxError);
     exchange.reply();
-    client.close();
-    await questions.end();
   }),
 );
 
@@ -116,19 +111,16 @@ Deno.test(
     assertEquals(client.read(), new Uint8Array(3));
     const kept = exchange.request;
     structuredClone(kept.buffer, { transfer: [kept.buffer] });
-    client.write("two");
-    await world.idle();
+    await world.write(client, "two");
     assertEquals(questions.at().text(), "two");
     questions.at().reply();
-    client.close();
-    await questions.end();
   }),
 );
 
 Deno.test(
   "an exchange takes messages of any kind of memory",
   inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked();
+    const { client, exchange } = await world.asked();
     const shared = new Uint8Array(new SharedArrayBuffer(4)).fill(1);
     const resizable = new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 })).fill(2);
     const view = new Uint8Array([0, 3, 3, 0]).subarray(1, 3);
@@ -140,15 +132,13 @@ Deno.test(
     assertEquals(client.readText(), "ü");
     assertEquals(client.read(), new Uint8Array(0));
     assertEquals(client.readText(), undefined);
-    client.close();
-    await questions.end();
   }),
 );
 
 Deno.test(
   "misuse of an exchange throws at the call, and does not settle it",
   inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked();
+    const { client, exchange } = await world.asked();
     for (const wrong of [null, 7, {}, [], new ArrayBuffer(1), new Uint16Array(1)]) {
       const message = Object.assign({ wrong }).wrong;
       assertThrows(() => exchange.send(message), TypeError, "must be a string or a Uint8Array");
@@ -161,36 +151,31 @@ Deno.test(
     assertThrows(() => exchange.send("more"), TypeError, "answered already");
     assertEquals(client.readText(), "answer");
     assertEquals(client.readText(), undefined);
-    client.close();
-    await questions.end();
   }),
 );
 
 Deno.test(
   "an exchange that is settled without a message is answered too",
   inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked();
+    const { client, exchange } = await world.asked();
     await exchange.reply();
     assertThrows(() => exchange.reply("again"), TypeError);
     assertThrows(() => exchange.send("more"), TypeError);
     await world.idle();
     assertEquals(client.readText(), undefined);
-    client.close();
-    await questions.end();
   }),
 );
 
 Deno.test(
   "misuse of an exchange throws after its client is lost, too",
   inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked();
+    const { client, exchange } = await world.asked();
     client.close();
     await world.idle();
     await assertRejects(() => exchange.send("still open"), Deno.errors.BrokenPipe);
     await assertRejects(() => exchange.reply("late"), Deno.errors.BrokenPipe);
     assertThrows(() => exchange.reply("again"), TypeError);
     assertThrows(() => exchange.send("more"), TypeError);
-    await questions.end();
   }),
 );
 
@@ -229,23 +214,18 @@ Deno.test(
     client.write("a2");
     client.write("a3");
     const other = world.connect();
-    other.write("b1");
-    await world.idle();
+    await world.write(other, "b1");
     assertEquals(questions.texts, ["a1", "b1"]);
     // send() does not settle.
     await exchange.send("part");
     await world.idle();
     assertEquals(questions.texts, ["a1", "b1"]);
     questions.at().reply();
-    other.write("b2");
-    await world.idle();
+    await world.write(other, "b2");
     assertEquals(questions.texts, ["a1", "b1", "b2"]);
     exchange.reply();
     await world.idle();
     assertEquals(questions.texts, ["a1", "b1", "b2", "a2"]);
-    client.close();
-    other.close();
-    await questions.end();
   }),
 );
 
@@ -263,8 +243,6 @@ Deno.test(
     for (let i = 0; i < 20; i++) assertEquals(await client.receiveText(), `message ${i}`);
     assertEquals(await client.receiveText(), "last");
     await Promise.all(sent);
-    client.close();
-    await generator.return();
   }),
 );
 
@@ -280,8 +258,7 @@ Deno.test(
     for (let connection = 0; connection < 3; connection++) {
       const client = world.connect();
       for (let i = 1; i <= 3; i++) {
-        client.write("x");
-        await world.idle();
+        await world.write(client, "x");
         const { client: key, reply } = questions.at();
         seen.push(key);
         counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -295,14 +272,13 @@ Deno.test(
     assertEquals(new Set(seen).size, 3);
     assertEquals(new Set(seen.map(({ id }) => id)).size, 3);
     assertEquals(world.ends.map(({ client }) => client), [...new Set(seen)]);
-    await questions.end();
   }),
 );
 
 Deno.test(
   "client.signal aborts at the end of the connection, exchange.signal only of an open exchange",
   inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked();
+    const { client, exchange } = await world.asked();
     const { signal, client: { signal: clientSignal }, reply } = exchange;
     const aborted = mock.fn();
     clientSignal.addEventListener("abort", aborted);
@@ -315,7 +291,6 @@ Deno.test(
     assert(clientSignal.aborted);
     assertEquals(aborted.mock.callCount(), 1);
     assertFalse(signal.aborted);
-    await questions.end();
   }),
 );
 
@@ -350,13 +325,12 @@ Deno.test(
 Deno.test(
   "exchange.signal is aborted when it is first read after the client has left",
   inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked();
+    const { client, exchange } = await world.asked();
     client.close();
     await world.idle();
     assert(exchange.signal.aborted);
     assertInstanceOf(exchange.signal.reason, Deno.errors.BrokenPipe);
     assert(exchange.client.signal.aborted);
-    await questions.end();
   }),
 );
 
@@ -379,7 +353,6 @@ Deno.test(
     }
     assertEquals(questions.texts.length, 6);
     assertEquals(world.reasons, ["client", "client", "client"]);
-    await questions.end();
   }),
 );
 
@@ -397,13 +370,10 @@ Deno.test(
     exchange.client.close();
     client.close();
     const next = world.connect();
-    next.write("next");
-    await world.idle();
+    await world.write(next, "next");
     exchange.client.close();
     questions.at().reply("served");
     assertEquals(next.readText(), "served");
-    next.close();
-    await questions.end();
   }),
 );
 
@@ -419,11 +389,9 @@ Deno.test(
     const neighbour = world.serve((request) => request, { path: "neighbour" });
     await world.idle();
     const lazy = world.connect();
-    lazy.write("lazy");
-    await world.idle();
+    await world.write(lazy, "lazy");
     const waiting = world.connect();
-    waiting.write("waiting");
-    await world.idle();
+    await world.write(waiting, "waiting");
     assertEquals(waiting.readText(), undefined);
     const other = world.system.connect("\\\\.\\pipe\\neighbour");
     other.write("hello");
@@ -442,7 +410,7 @@ Deno.test(
   inWorld(async (world) => {
     const generator = world.exchanges({ instances: 1, readBufferSize: 1 });
     const first = generator.next();
-    const neighbour = world.serve((request) => request, { path: "neighbour" });
+    world.serve((request) => request, { path: "neighbour" });
     const clients: RawClient[] = [];
     for (let i = 0; i < 10; i++) {
       const client = world.connect();
@@ -468,9 +436,6 @@ Deno.test(
     const waiting = fate(generator.next());
     await world.idle();
     assertEquals(waiting.state, "pending");
-    for (const client of [...clients, other]) client.close();
-    await generator.return();
-    await neighbour.shutdown();
   }),
 );
 
@@ -510,12 +475,10 @@ Deno.test(
   "a server that is stopped has told the end of every client when it has ended",
   inWorld(async (world) => {
     // The loop lives on.
-    const other = world.serve((request) => request, { path: "other" });
-    const { questions, client } = await world.asked();
+    world.serve((request) => request, { path: "other" });
+    const { questions } = await world.asked();
     await questions.end();
     assertEquals(world.reasons, ["server"]);
-    client.close();
-    await other.shutdown();
   }),
 );
 
@@ -528,8 +491,7 @@ Deno.test(
     const client = world.connect();
     client.write("first");
     (await first).value?.reply("answer");
-    client.write("second");
-    await world.idle();
+    await world.write(client, "second");
     client.close();
     await world.idle();
     const { value } = await generator.next();
@@ -540,8 +502,6 @@ Deno.test(
     const next = world.connect();
     next.write("third");
     assertEquals((await third).value?.text(), "third");
-    next.close();
-    await generator.return();
   }),
 );
 
@@ -553,8 +513,7 @@ Deno.test(
     await world.idle();
     for (let i = 0; i < 3; i++) {
       const client = world.connect();
-      client.write(`${i}`);
-      await world.idle();
+      await world.write(client, `${i}`);
       client.close();
       await world.idle();
     }
@@ -567,8 +526,6 @@ Deno.test(
     next.write("3");
     assertEquals((await generator.next()).value?.text(), "2");
     assertEquals((await generator.next()).value?.text(), "3");
-    next.close();
-    await generator.return();
   }),
 );
 
@@ -577,11 +534,7 @@ Deno.test(
   inWorld(async (world) => {
     const generator = world.exchanges();
     const pending = [generator.next(), generator.next(), generator.next()];
-    const clients = ["a", "b", "c"].map((request) => {
-      const client = world.connect();
-      client.write(request);
-      return client;
-    });
+    for (const request of ["a", "b", "c"]) world.connect().write(request);
     await world.idle();
     const texts = new Set<string | undefined>();
     for (const next of pending) texts.add((await next).value?.text());
@@ -593,7 +546,6 @@ Deno.test(
       assertEquals(state, "resolved");
       assertEquals(value, { done: true, value: undefined });
     }
-    for (const client of clients) client.close();
   }),
 );
 
@@ -622,8 +574,6 @@ Deno.test(
     counting = false;
     await count;
     assert(tasks >= 10, `only ${tasks} tasks ran in between`);
-    for (const client of clients) client.close();
-    await generator.return();
   }),
 );
 
@@ -659,8 +609,6 @@ Deno.test(
     await world.idle();
     assertEquals(answered.size, 20);
     assertEquals(early, []);
-    for (const client of clients) client.close();
-    await generator.return();
   }),
 );
 
@@ -734,7 +682,6 @@ Deno.test(
     assertEquals(sent.state, "resolved");
     assertEquals(reading.readText(), undefined);
     assertEquals(world.reasons, ["server", "server", "server"]);
-    for (const client of [reading, open, queued]) client.close();
   }),
 );
 
@@ -753,7 +700,6 @@ Deno.test(
     assertEquals(left.state, "resolved");
     assertEquals(replied.state, "rejected");
     assertEquals(client.ended, Status.DISCONNECTED);
-    client.close();
   }),
 );
 
@@ -791,8 +737,7 @@ Deno.test(
     const client = world.connect();
     client.write("x");
     const answered = world.connect();
-    answered.write("y");
-    await world.idle();
+    await world.write(answered, "y");
     const [open, replied] = questions.all.toSorted((a, b) => a.text() < b.text() ? -1 : 1);
     replied?.reply("done");
     controller.abort();
@@ -802,8 +747,6 @@ Deno.test(
     assertFalse(world.running);
     assertEquals(answered.readText(), "done");
     assertEquals(world.reasons, ["server", "server"]);
-    client.close();
-    answered.close();
   }),
 );
 
@@ -913,8 +856,7 @@ Deno.test(
     await world.idle();
     for (let i = 0; i < 2; i++) {
       const client = world.connect();
-      client.write("x");
-      await world.idle();
+      await world.write(client, "x");
       questions.at().reply("y");
       assertEquals(client.readText(), "y");
       client.close();
@@ -922,7 +864,6 @@ Deno.test(
     }
     assertEquals(world.reports.splice(0), errors);
     assertEquals(ends, 2);
-    await questions.end();
   }),
 );
 
@@ -933,8 +874,7 @@ Deno.test(
     await world.idle();
     for (const way of ["client", "responder", "error", "server"] as const) {
       const client = world.connect();
-      client.write(way);
-      await world.idle();
+      await world.write(client, way);
       const { reply, client: pipeClient } = questions.at();
       if (way === "error") world.kernel.failNext("write", 1117);
       if (way === "client") client.close();
@@ -969,14 +909,12 @@ Deno.test(
     });
     await world.idle();
     const client = world.connect();
-    client.write("x");
-    await world.idle();
+    await world.write(client, "x");
     open.push(questions.at());
     client.close();
     await world.idle();
     assertEquals(late.length, 1);
     await assertRejects(() => late[0] ?? Promise.resolve(), Deno.errors.BrokenPipe);
-    await questions.end();
   }),
 );
 

@@ -57,7 +57,7 @@ function watchName(world: World): () => void {
 Deno.test(
   "Server has `instances` that listen, more as clients come, and falls back as they leave",
   inWorld(async (world) => {
-    const server = world.serve(echo, { instances: 2 });
+    world.serve(echo, { instances: 2 });
     await world.idle();
     assertEquals(world.kernel.leftovers().open, 2);
     const clients: RawClient[] = [];
@@ -73,14 +73,13 @@ Deno.test(
       assertEquals(world.kernel.leftovers().open, clients.length + 2);
       assertEquals(world.kernel.leftovers().slots, clients.length + 2);
     }
-    await server.shutdown();
   }),
 );
 
 Deno.test(
   "Server serves 80 clients that come at once, with one wait",
   inWorld(async (world) => {
-    const server = world.serve(echo, { instances: 4 });
+    world.serve(echo, { instances: 4 });
     const clients: RawClient[] = [];
     while (clients.length < 80) {
       const { status } = world.system.open(PATH + "-other");
@@ -95,7 +94,6 @@ Deno.test(
     for (const client of clients) client.close();
     await world.idle();
     assertEquals(world.kernel.leftovers().open, 4);
-    await server.shutdown();
   }),
 );
 
@@ -104,7 +102,7 @@ for (const maxInstances of [1, 2, undefined]) {
     `Server keeps its name, whatever happens (maxInstances: ${maxInstances})`,
     inWorld(async (world) => {
       let end: "return" | "close" | "throw" = "return";
-      const server = world.serve((request, { client }) => {
+      world.serve((request, { client }) => {
         if (end === "close") client.close();
         if (end === "throw") throw new Error("test");
         return request;
@@ -112,23 +110,19 @@ for (const maxInstances of [1, 2, undefined]) {
       const stopWatching = watchName(world);
       await world.idle();
       for (end of ["return", "close", "throw", "return"] as const) {
-        const client = await world.arrived();
-        client.write("request");
-        await world.idle();
+        const client = await world.asking("request");
         client.close();
         await world.idle();
         world.connect().close();
         await world.idle();
         const vandal = world.connect();
-        vandal.write(new Uint8Array(16 * MIB + 1));
-        await world.idle();
+        await world.write(vandal, new Uint8Array(16 * MIB + 1));
         vandal.close();
         await world.idle();
       }
       stopWatching();
       assertEquals(world.reports.splice(0).length, 1);
       await world.assertServed();
-      await server.shutdown();
     }),
   );
 }
@@ -141,8 +135,7 @@ Deno.test(
     for (let i = 0; i < 3; i++) {
       await world.idle();
       const client = world.connect();
-      client.write("x");
-      await world.idle();
+      await world.write(client, "x");
       const { instance, client: { id }, reply } = questions.at();
       numbers.push([instance.id, id]);
       reply();
@@ -151,7 +144,6 @@ Deno.test(
     await world.idle();
     assertEquals(numbers.map(([, client]) => client), [1, 2, 3]);
     assert(numbers.every(([instance]) => instance === 0 || instance === 1));
-    await questions.end();
   }),
 );
 
@@ -188,9 +180,6 @@ Deno.test(
     }
     world.kernel.holdWaits = false;
     world.kernel.enterWait();
-    slow.close();
-    quick.close();
-    await questions.end();
   }),
 );
 
@@ -199,7 +188,7 @@ Deno.test(
   inWorld(async (world) => {
     const served = new Map<number, number>();
     let widest = 0;
-    const server = world.serve((_request, { client: { id } }) => {
+    world.serve((_request, { client: { id } }) => {
       served.set(id, (served.get(id) ?? 0) + 1);
       const counts = [...served.values()];
       if (counts.length === 8 && Math.max(...counts) < 100) {
@@ -213,8 +202,6 @@ Deno.test(
     await world.idle();
     assertEquals([...served.values()], Array(8).fill(100));
     assertLess(widest, 3);
-    for (const client of clients) client.close();
-    await server.shutdown();
   }),
 );
 
@@ -225,13 +212,12 @@ Deno.test(
   inWorld(async (world) => {
     let client: RawClient | undefined;
     afterCreation(world.kernel, () => client = world.connect());
-    const server = world.serve(echo, { instances: 1 });
+    world.serve(echo, { instances: 1 });
     client?.write("early");
     assertEquals(await client?.receiveText(), "early");
     client?.close();
     await world.assertServed();
     assertEquals(world.reasons, ["client", "client"]);
-    await server.shutdown();
   }),
 );
 
@@ -255,12 +241,9 @@ Deno.test(
     await world.idle();
     assertEquals(world.reasons, ["client"]);
     const next = world.connect();
-    next.write("three");
-    await world.idle();
+    await world.write(next, "three");
     questions.at().reply("answer");
     assertEquals(next.readText(), "answer");
-    next.close();
-    await questions.end();
   }),
 );
 
@@ -275,7 +258,7 @@ Deno.test(
       client.write("two");
       client.close();
     });
-    const server = world.serve((_request, exchange) => {
+    world.serve((_request, exchange) => {
       asked.push(exchange.text());
       return new Promise<void>((resolve) => gates.push(resolve));
     }, { instances: 1 });
@@ -287,7 +270,6 @@ Deno.test(
     gates[1]?.();
     await world.idle();
     assertEquals(world.reasons, ["client"]);
-    await server.shutdown();
   }),
 );
 
@@ -295,7 +277,7 @@ Deno.test(
   "Server takes the next client after one that came and left without a word",
   inWorld(async (world) => {
     afterCreation(world.kernel, () => world.connect().close());
-    const server = world.serve(echo, { instances: 1, maxInstances: 1 });
+    world.serve(echo, { instances: 1, maxInstances: 1 });
     await world.idle();
     for (let i = 0; i < 5; i++) {
       world.connect().close();
@@ -303,7 +285,6 @@ Deno.test(
     }
     await world.assertServed();
     assertEquals(world.reasons, Array(7).fill("client"));
-    await server.shutdown();
   }),
 );
 
@@ -325,9 +306,8 @@ Deno.test(
     early.close();
     assertFalse(world.running);
     world.kernel.decisions.fails = () => undefined;
-    const server = world.serve(echo);
+    world.serve(echo);
     await world.assertServed();
-    await server.shutdown();
   }),
 );
 
@@ -344,11 +324,10 @@ Deno.test(
         },
       });
     }
-    const server = world.serve(echo, { instances: 2 });
+    world.serve(echo, { instances: 2 });
     assertEquals(calls, ["create", "listen", "create", "listen", "security"]);
     await world.assertServed();
     assertEquals(calls.slice(5), ["create", "listen"]);
-    await server.shutdown();
   }),
 );
 
@@ -362,9 +341,8 @@ for (const [most, code] of [[255, 5], [1, 231]] as const) {
       assertEquals(error.cause.code, code);
       await assertRejects(() => world.exchanges().next(), Deno.errors.AddrInUse);
       other.close();
-      const server = world.serve(echo);
+      world.serve(echo);
       await world.assertServed();
-      await server.shutdown();
     }),
   );
 }
@@ -385,7 +363,7 @@ for (const status of [Status.NO_SYSTEM_RESOURCES, Status.ACCESS_DENIED, Status.B
   Deno.test(
     `Server tries again to create what it could not (${status})`,
     inWorld(async (world) => {
-      const server = world.serve(echo, { instances: 1 });
+      world.serve(echo, { instances: 1 });
       await world.idle();
       const creation = failing(world.kernel, "create", status);
       const client = world.connect();
@@ -402,7 +380,7 @@ for (const status of [Status.NO_SYSTEM_RESOURCES, Status.ACCESS_DENIED, Status.B
       assertEquals(world.kernel.leftovers().timers, 0);
       // It has passed: the next time it is tried as soon as the first time.
       const next = failing(world.kernel, "create", status);
-      const other = world.connect();
+      world.connect();
       await world.pass(100);
       assertEquals(next.times.slice(0, 5).map((time) => time - (next.times[0] ?? 0)), [
         0,
@@ -413,9 +391,6 @@ for (const status of [Status.NO_SYSTEM_RESOURCES, Status.ACCESS_DENIED, Status.B
       ]);
       next.on = false;
       await world.pass(1_000);
-      other.close();
-      client.close();
-      await server.shutdown();
     }),
   );
 }
@@ -426,10 +401,9 @@ Deno.test(
     const server = world.serve(echo, { instances: 1 });
     await world.idle();
     failing(world.kernel, "create", Status.NO_SYSTEM_RESOURCES);
-    const client = await world.arrived();
+    await world.arrived();
     assertEquals(world.kernel.leftovers().timers, 1);
     await server.shutdown();
-    client.close();
   }),
 );
 
@@ -438,12 +412,11 @@ for (const status of [Status.UNKNOWN, STRANGE, Status.ACCESS_DENIED, Status.INVA
     `Server replaces an instance that cannot listen (${status})`,
     inWorld(async (world) => {
       world.kernel.failNext("listen", status);
-      const server = world.serve(echo, { instances: 2 });
+      world.serve(echo, { instances: 2 });
       await world.pass(1_000);
       assertEquals(world.kernel.leftovers().open, 2);
       assertEquals(world.kernel.leftovers().inFlight, 2);
       await world.assertServed();
-      await server.shutdown();
     }),
   );
 }
@@ -451,7 +424,7 @@ for (const status of [Status.UNKNOWN, STRANGE, Status.ACCESS_DENIED, Status.INVA
 Deno.test(
   "Server tries ever more rarely while no instance can listen, and gets its name back",
   inWorld(async (world) => {
-    const server = world.serve(echo, { instances: 1 });
+    world.serve(echo, { instances: 1 });
     const listening = failing(world.kernel, "listen", STRANGE);
     world.connect().close();
     await world.pass(20_000);
@@ -459,7 +432,6 @@ Deno.test(
     listening.on = false;
     await world.pass(1_000);
     await world.assertServed();
-    await server.shutdown();
   }),
 );
 
@@ -481,24 +453,23 @@ Deno.test(
     short = false;
     await world.pass(1_000);
     await world.assertServed();
-    await server.shutdown();
   }),
 );
 
 Deno.test(
   "Server gives up when it has lost its name to another",
   inWorld(async (world) => {
-    const server = world.serve(echo, { instances: 1 });
+    const { over } = world.ask({ instances: 1 });
     const listening = failing(world.kernel, "listen", STRANGE);
     world.connect().close();
     await world.idle();
     await world.idle();
     assertFalse(world.system.exists(PATH));
-    const thief = world.system.serve(PATH);
+    world.system.serve(PATH);
     listening.on = false;
     await world.pass(1_000);
-    await assertRejects(() => server.finished, Deno.errors.AddrInUse, PATH);
-    thief.close();
+    assertInstanceOf(over.error, Deno.errors.AddrInUse);
+    assertStringIncludes(over.error.message, PATH);
   }),
 );
 
@@ -512,10 +483,9 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
         once = false;
         return status;
       };
-      const server = world.serve(echo, { instances: 1 });
+      world.serve(echo, { instances: 1 });
       await world.pass(1_000);
       await world.assertServed();
-      await server.shutdown();
     }),
   );
 }
@@ -523,14 +493,13 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
 Deno.test(
   "Server goes on when a disconnect fails",
   inWorld(async (world) => {
-    const server = world.serve(echo, { instances: 1, maxInstances: 1 });
+    world.serve(echo, { instances: 1, maxInstances: 1 });
     await world.idle();
     const client = world.connect();
     world.kernel.failNext("disconnect", STRANGE);
     client.close();
     await world.idle();
     await world.assertServed();
-    await server.shutdown();
   }),
 );
 
@@ -556,48 +525,37 @@ const MOMENTS: Record<string, (world: World, client: RawClient) => Promise<void>
     client.write(new Uint8Array(20_000));
   },
   "while it is answered": async (world, client) => {
-    client.write("work");
-    await world.idle();
+    await world.write(client, "work");
   },
   "while it is answered, with a request that was read ahead": async (world, client) => {
-    client.write("work");
-    await world.idle();
-    client.write("request");
-    await world.idle();
+    await world.write(client, "work");
+    await world.write(client, "request");
   },
   "while it is answered, with the first piece of a request that was read ahead": async (
     world,
     client,
   ) => {
-    client.write("work");
-    await world.idle();
-    client.write(new Uint8Array(20_000));
-    await world.idle();
+    await world.write(client, "work");
+    await world.write(client, new Uint8Array(20_000));
   },
   "while it is answered, with many requests": async (world, client) => {
-    client.write("work");
-    await world.idle();
+    await world.write(client, "work");
     for (let i = 0; i < 50; i++) client.write("request");
     await world.idle();
   },
   "with an answer that it has not read": async (world, client) => {
-    client.write("request");
-    await world.idle();
+    await world.write(client, "request");
   },
   "with an answer that is partly written": async (world, client) => {
-    client.write("long");
-    await world.idle();
+    await world.write(client, "long");
     assertEquals(client.read(10)?.length, 10);
   },
   "with an answer that is partly written, and another request": async (world, client) => {
-    client.write("long");
-    await world.idle();
-    client.write("long");
-    await world.idle();
+    await world.write(client, "long");
+    await world.write(client, "long");
   },
   "between the messages of an answer": async (world, client) => {
-    client.write("several");
-    await world.idle();
+    await world.write(client, "several");
     client.read();
   },
   "when it has read its answer": async (_world, client) => {
@@ -658,7 +616,6 @@ Deno.test(
     assertInstanceOf(signal.reason, Deno.errors.BrokenPipe);
     assert(clientSignal.aborted);
     await assertRejects(() => reply("late"), Deno.errors.BrokenPipe);
-    await questions.end();
   }),
 );
 
@@ -673,8 +630,7 @@ Deno.test(
     first.close();
     await world.idle();
     const second = world.connect();
-    second.write("second");
-    await world.idle();
+    await world.write(second, "second");
     const current = questions.at();
     assertStrictEquals(current.instance.id, late.instance.id);
     await assertRejects(() => late.send("secret"), Deno.errors.BrokenPipe);
@@ -686,8 +642,6 @@ Deno.test(
     assertEquals(second.readText(), "yours");
     assertEquals(second.readText(), undefined);
     assertEquals(second.ended, undefined);
-    second.close();
-    await questions.end();
   }),
 );
 
@@ -697,7 +651,7 @@ Deno.test(
   "Server gets requests of any size whole, up to 16 MiB, and empty ones",
   inWorld(async (world) => {
     const sizes: number[] = [];
-    const server = world.serve((request) => {
+    world.serve((request) => {
       sizes.push(request.length);
       return `${request.at(0)} ${request.at(-1)}`;
     });
@@ -709,8 +663,6 @@ Deno.test(
       assertEquals(await client.receiveText(), `${message.at(0)} ${message.at(-1)}`);
       assertEquals(sizes.at(-1), size);
     }
-    client.close();
-    await server.shutdown();
   }),
 );
 
@@ -729,7 +681,7 @@ for (
       `Server ends a connection where ${what} takes the place of a withdrawn rest, ${when} the peek`,
       inWorld(async (world) => {
         const asked: number[] = [];
-        const server = world.serve((request) => {
+        world.serve((request) => {
           asked.push(request.length);
           return request;
         }, { readBufferSize: 10 });
@@ -745,14 +697,12 @@ for (
           if (when === "after") exchange();
           return peeked;
         });
-        client.write(new Uint8Array(20_000));
-        await world.idle();
+        await world.write(client, new Uint8Array(20_000));
         assertEquals(asked, []);
         assertEquals(world.reasons, ["error"]);
         assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
         client.close();
         await world.assertServed();
-        await server.shutdown();
       }),
     );
   }
@@ -777,8 +727,6 @@ Deno.test(
     assertEquals(questions.texts, ["1", "2", "3", "4", "5"]);
     for (let i = 1; i <= 5; i++) assertEquals(client.readText(), `answer ${i}`);
     assertEquals(client.readText(), undefined);
-    client.close();
-    await questions.end();
   }),
 );
 
@@ -787,8 +735,7 @@ Deno.test(
   inWorld(async (world) => {
     const { questions, client } = await world.asked("first", { readBufferSize: 10 });
     const long = new Uint8Array(100_000).map((_, i) => i);
-    client.write(long);
-    await world.idle();
+    await world.write(client, long);
     await world.idle();
     assertEquals(client.written, "pending");
     assertEquals(questions.all.length, 1);
@@ -799,8 +746,6 @@ Deno.test(
     assertEquals(questions.at().request, long);
     questions.at().reply("2");
     assertEquals([client.readText(), client.readText()], ["1", "2"]);
-    client.close();
-    await questions.end();
   }),
 );
 
@@ -808,8 +753,7 @@ Deno.test(
   "Server keeps an early request apart from the one that is being answered",
   inWorld(async (world) => {
     const { questions, client } = await world.asked("first");
-    client.write("second");
-    await world.idle();
+    await world.write(client, "second");
     assertEquals(questions.texts, ["first"]);
     questions.at().reply();
     await world.idle();
@@ -819,7 +763,6 @@ Deno.test(
     client.close();
     await world.idle();
     assertEquals(world.reasons, ["client"]);
-    await questions.end();
   }),
 );
 
@@ -832,8 +775,7 @@ Deno.test(
     await world.idle();
     const client = world.connect();
     for (const size of [0, 1, 4096, 65_536, 65_537, 20 * MIB]) {
-      client.write("x");
-      await world.idle();
+      await world.write(client, "x");
       const reply = fate(questions.at().reply(new Uint8Array(size).fill(7)));
       await world.idle();
       assertEquals(reply.state, size > 65_536 ? "pending" : "resolved");
@@ -843,13 +785,10 @@ Deno.test(
       await world.idle();
       assertEquals(reply.state, "resolved");
     }
-    client.write("x");
-    await world.idle();
+    await world.write(client, "x");
     await questions.at().reply();
     await world.idle();
     assertEquals(client.readText(), undefined);
-    client.close();
-    await questions.end();
   }),
 );
 
@@ -870,31 +809,26 @@ Deno.test(
     assertEquals(client.read(), new Uint8Array(5).fill(8));
     await world.idle();
     assertEquals(client.read(), new Uint8Array(5).fill(9));
-    client.close();
-    await questions.end();
   }),
 );
 
 Deno.test(
   "Server lets nobody wait for a client that does not read its reply",
   inWorld(async (world) => {
-    const server = world.serve(
+    world.serve(
       (request) => request.length === 0 ? new Uint8Array(1000) : request,
       { writeBufferSize: 100, instances: 1, replyTimeout: Infinity },
     );
     await world.idle();
     const lazy = world.connect();
     lazy.write("");
-    lazy.write("next");
-    await world.idle();
+    await world.write(lazy, "next");
     for (let i = 0; i < 3; i++) await world.assertServed();
     // However long it takes.
     await world.pass(3_600_000);
     assertEquals(lazy.ended, undefined);
     assertEquals(lazy.read()?.length, 1000);
     assertEquals(await lazy.receiveText(), "next");
-    lazy.close();
-    await server.shutdown();
   }),
 );
 
@@ -910,11 +844,8 @@ Deno.test(
     assert(signal.aborted);
     assertEquals(world.reasons, ["client"]);
     const next = world.connect();
-    next.write("next");
-    await world.idle();
+    await world.write(next, "next");
     assertEquals(questions.texts, ["x", "next"]);
-    next.close();
-    await questions.end();
   }),
 );
 
@@ -940,11 +871,8 @@ for (
       assert(client.ended !== undefined);
       client.close();
       const next = world.connect();
-      next.write("next");
-      await world.idle();
+      await world.write(next, "next");
       assertEquals(questions.texts, ["x", "next"]);
-      next.close();
-      await questions.end();
     }),
   );
 }
@@ -952,7 +880,7 @@ for (
 Deno.test(
   "Server sends a reply that a shortage held up",
   inWorld(async (world) => {
-    const server = world.serve(echo);
+    world.serve(echo);
     const client = await world.arrived();
     const writing = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
@@ -961,8 +889,6 @@ Deno.test(
     writing.on = false;
     await world.pass(1_000);
     assertEquals(client.readText(), "x");
-    client.close();
-    await server.shutdown();
   }),
 );
 
@@ -978,7 +904,6 @@ for (const kind of ["read", "write"] as const) {
       const shutdown = server.shutdown({ timeout: 100 });
       await world.pass(100);
       await shutdown;
-      client.close();
     }),
   );
 }
@@ -989,7 +914,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
   Deno.test(
     `Server ends a connection whose read fails with ${status}, and serves the next client`,
     inWorld(async (world) => {
-      const server = world.serve(echo, { instances: 1, maxInstances: 1 });
+      world.serve(echo, { instances: 1, maxInstances: 1 });
       await world.idle();
       world.kernel.failNext("read", status);
       const client = await world.arrived();
@@ -998,26 +923,23 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       assert(client.ended !== undefined);
       client.close();
       await world.assertServed();
-      await server.shutdown();
     }),
   );
 
   Deno.test(
     `Server ends a connection where the length of a rest cannot be told (${status})`,
     inWorld(async (world) => {
-      const server = world.serve(echo, { instances: 1, maxInstances: 1 });
+      world.serve(echo, { instances: 1, maxInstances: 1 });
       await world.idle();
       world.kernel.failNext("peek", status);
       const client = world.connect();
-      client.write(new Uint8Array(10_000));
-      await world.idle();
+      await world.write(client, new Uint8Array(10_000));
       assertEquals(world.reasons, ["error"]);
       const { error } = world.ends[0] ?? {};
       assertInstanceOf(error, WindowsError);
       assertEquals(error.call, "PeekNamedPipe");
       client.close();
       await world.assertServed();
-      await server.shutdown();
     }),
   );
 
@@ -1026,7 +948,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       `Server survives ${status} for a ${call} that is in flight`,
       inWorld(async (world) => {
         let once = true;
-        const server = world.serve(
+        world.serve(
           (request) => request.length === 1 ? new Uint8Array(1000) : request,
           { instances: 1, maxInstances: 1, writeBufferSize: 100 },
         );
@@ -1044,7 +966,6 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
         assert(client.ended !== undefined);
         client.close();
         await world.assertServed();
-        await server.shutdown();
       }),
     );
   }
@@ -1055,15 +976,13 @@ Deno.test(
   inWorld(async (world) => {
     world.kernel.decisions.answers = (_submission, truth) =>
       truth === Status.SUCCESS || truth === Status.MORE_DATA ? Status.PENDING : truth;
-    const server = world.serve((request) => `${request.length}`);
+    world.serve((request) => `${request.length}`);
     await world.idle();
     const client = world.connect();
     for (const size of [10, 10_000, 100_000]) {
       client.write(new Uint8Array(size));
       assertEquals(await client.receiveText(), `${size}`);
     }
-    client.close();
-    await server.shutdown();
   }),
 );
 
@@ -1091,8 +1010,6 @@ Deno.test(
     assertInstanceOf(signal.reason, Deno.errors.Interrupted);
     assertEquals(world.reasons, ["responder"]);
     assertEquals(world.kernel.leftovers().timers, 0);
-    client.close();
-    await questions.end();
   }),
 );
 
@@ -1117,11 +1034,8 @@ Deno.test(
     assertEquals(world.reasons, ["responder"]);
     client.close();
     const next = world.connect();
-    next.write("next");
-    await world.idle();
+    await world.write(next, "next");
     assertEquals(questions.texts, ["x", "next"]);
-    next.close();
-    await questions.end();
   }),
 );
 
@@ -1136,8 +1050,6 @@ Deno.test(
     await assertRejects(() => reply("late"), Deno.errors.Interrupted);
     await world.idle();
     assertEquals(client.ended, Status.BROKEN);
-    client.close();
-    await questions.end();
   }),
 );
 
@@ -1148,8 +1060,7 @@ Deno.test(
     const reply = fate(questions.at().reply("a long message"));
     await world.idle();
     world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    client.write("y");
-    await world.idle();
+    await world.write(client, "y");
     assertEquals(questions.over.state, "rejected");
     assertInstanceOf(questions.over.error, WindowsError);
     assertEquals(questions.over.error.call, "WaitForMultipleObjects");
@@ -1158,10 +1069,9 @@ Deno.test(
     assertEquals(world.system.names, []);
     world.abandonMemory();
     client.close();
-    const again = world.ask();
+    world.ask();
     await world.idle();
     assertEquals(world.loops, 2);
-    await again.end();
   }),
 );
 
@@ -1179,8 +1089,7 @@ Deno.test(
     clients[1]?.write("");
     clients[2]?.write("long");
     clients[3]?.write("");
-    clients[3]?.write("early");
-    await world.idle();
+    await world.write(clients[3], "early");
     world.kernel.unload();
     assertEquals(world.system.names, []);
     for (const client of clients) {
@@ -1218,8 +1127,7 @@ Deno.test(
     });
     await world.idle();
     const client = world.connect();
-    client.write("x");
-    await world.idle();
+    await world.write(client, "x");
     client.readText();
     await world.idle();
     assertEquals(mistakes, [mistake]);
@@ -1227,8 +1135,7 @@ Deno.test(
     client.close();
     await world.idle();
     const other = world.connect();
-    other.write("");
-    await world.idle();
+    await world.write(other, "");
     assertEquals(other.readText(), "answer");
     other.close();
     await server.shutdown();
