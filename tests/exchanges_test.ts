@@ -118,24 +118,6 @@ Deno.test(
 );
 
 Deno.test(
-  "an exchange takes messages of any kind of memory",
-  inWorld(async (world) => {
-    const { client, exchange } = await world.asked();
-    const shared = new Uint8Array(new SharedArrayBuffer(4)).fill(1);
-    const resizable = new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 })).fill(2);
-    const view = new Uint8Array([0, 3, 3, 0]).subarray(1, 3);
-    for (const message of [shared, resizable, view, "ü", ""]) await exchange.send(message);
-    await exchange.reply();
-    assertEquals(client.read(), new Uint8Array(4).fill(1));
-    assertEquals(client.read(), new Uint8Array(4).fill(2));
-    assertEquals(client.read(), new Uint8Array(2).fill(3));
-    assertEquals(client.readText(), "ü");
-    assertEquals(client.read(), new Uint8Array(0));
-    assertEquals(client.readText(), undefined);
-  }),
-);
-
-Deno.test(
   "misuse of an exchange throws at the call, and does not settle it",
   inWorld(async (world) => {
     const { client, exchange } = await world.asked();
@@ -191,8 +173,7 @@ Deno.test(
     value?.send("long");
     value?.reply("long");
     client.close();
-    await world.idle();
-    const second = world.connect();
+    const second = await world.arrived();
     second.write("y");
     const { value: lost } = await generator.next();
     second.close();
@@ -213,8 +194,7 @@ Deno.test(
     const { questions, client, exchange } = await world.asked("a1");
     client.write("a2");
     client.write("a3");
-    const other = world.connect();
-    await world.write(other, "b1");
+    const other = await world.asking("b1");
     assertEquals(questions.texts, ["a1", "b1"]);
     // send() does not settle.
     await exchange.send("part");
@@ -369,8 +349,7 @@ Deno.test(
     assertEquals(world.reasons, ["responder"]);
     exchange.client.close();
     client.close();
-    const next = world.connect();
-    await world.write(next, "next");
+    const next = await world.asking("next");
     exchange.client.close();
     questions.at().reply("served");
     assertEquals(next.readText(), "served");
@@ -387,11 +366,8 @@ Deno.test(
       for await (const { request, reply } of generator) await reply(request);
     })());
     const neighbour = world.serve((request) => request, { path: "neighbour" });
-    await world.idle();
-    const lazy = world.connect();
-    await world.write(lazy, "lazy");
-    const waiting = world.connect();
-    await world.write(waiting, "waiting");
+    const lazy = await world.asking("lazy");
+    const waiting = await world.asking("waiting");
     assertEquals(waiting.readText(), undefined);
     const other = world.system.connect("\\\\.\\pipe\\neighbour");
     other.write("hello");
@@ -487,8 +463,7 @@ Deno.test(
   inWorld(async (world) => {
     const generator = world.exchanges({ instances: 1, maxInstances: 1 });
     const first = generator.next();
-    await world.idle();
-    const client = world.connect();
+    const client = await world.arrived();
     client.write("first");
     (await first).value?.reply("answer");
     await world.write(client, "second");
@@ -498,8 +473,7 @@ Deno.test(
     assertEquals(value?.text(), "second");
     assert(value?.signal.aborted);
     const third = generator.next();
-    await world.idle();
-    const next = world.connect();
+    const next = await world.arrived();
     next.write("third");
     assertEquals((await third).value?.text(), "third");
   }),
@@ -512,8 +486,7 @@ Deno.test(
     const first = generator.next();
     await world.idle();
     for (let i = 0; i < 3; i++) {
-      const client = world.connect();
-      await world.write(client, `${i}`);
+      const client = await world.asking(`${i}`);
       client.close();
       await world.idle();
     }
@@ -521,8 +494,7 @@ Deno.test(
     // Both instances have something in the queue, and wait for somebody to take it.
     assertEquals(world.system.open(PATH).status, Status.BUSY);
     assertEquals((await generator.next()).value?.text(), "1");
-    await world.idle();
-    const next = world.connect();
+    const next = await world.arrived();
     next.write("3");
     assertEquals((await generator.next()).value?.text(), "2");
     assertEquals((await generator.next()).value?.text(), "3");
@@ -686,58 +658,13 @@ Deno.test(
 );
 
 Deno.test(
-  "leaving the loop throws out a client that does not read for as long as a reply may wait",
-  inWorld(async (world) => {
-    const generator = world.exchanges({ writeBufferSize: 4, replyTimeout: 10_000 });
-    const next = generator.next();
-    const client = world.connect();
-    client.write("x");
-    const replied = fate((await next).value?.reply("a long answer") ?? Promise.resolve());
-    const left = fate(generator.return());
-    await world.pass(9_999);
-    assertEquals(left.state, "pending");
-    await world.pass(1);
-    assertEquals(left.state, "resolved");
-    assertEquals(replied.state, "rejected");
-    assertEquals(client.ended, Status.DISCONNECTED);
-  }),
-);
-
-Deno.test(
-  "leaving the loop keeps readable what Windows has taken",
-  inWorld(async (world) => {
-    const generator = world.exchanges();
-    const clients: RawClient[] = [];
-    const consumer = (async () => {
-      for await (const { reply } of generator) {
-        reply("answer");
-        if (clients.length === 3) break;
-      }
-    })();
-    for (let i = 0; i < 3; i++) {
-      clients.push(world.connect());
-      clients.at(-1)?.write("x");
-      await world.idle();
-    }
-    await consumer;
-    for (const client of clients) {
-      assertEquals(client.readText(), "answer");
-      assertEquals(client.ended, Status.BROKEN);
-      client.close();
-    }
-  }),
-);
-
-Deno.test(
   "a signal ends the generator without an error, and aborts exchange signals",
   inWorld(async (world) => {
     const controller = new AbortController();
     const questions = world.ask({ signal: controller.signal, writeBufferSize: 4 });
-    await world.idle();
-    const client = world.connect();
+    const client = await world.arrived();
     client.write("x");
-    const answered = world.connect();
-    await world.write(answered, "y");
+    const answered = await world.asking("y");
     const [open, replied] = questions.all.toSorted((a, b) => a.text() < b.text() ? -1 : 1);
     replied?.reply("done");
     controller.abort();
@@ -855,8 +782,7 @@ Deno.test(
     });
     await world.idle();
     for (let i = 0; i < 2; i++) {
-      const client = world.connect();
-      await world.write(client, "x");
+      const client = await world.asking("x");
       questions.at().reply("y");
       assertEquals(client.readText(), "y");
       client.close();
@@ -873,8 +799,7 @@ Deno.test(
     const questions = world.ask({ instances: 1 });
     await world.idle();
     for (const way of ["client", "responder", "error", "server"] as const) {
-      const client = world.connect();
-      await world.write(client, way);
+      const client = await world.asking(way);
       const { reply, client: pipeClient } = questions.at();
       if (way === "error") world.kernel.failNext("write", 1117);
       if (way === "client") client.close();
@@ -907,9 +832,7 @@ Deno.test(
         client.close();
       },
     });
-    await world.idle();
-    const client = world.connect();
-    await world.write(client, "x");
+    const client = await world.asking("x");
     open.push(questions.at());
     client.close();
     await world.idle();

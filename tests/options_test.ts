@@ -851,8 +851,7 @@ function serverOptions(told: string[]): ExchangesOptions {
 
 /** A client comes, is answered, and leaves. */
 async function oneExchange(world: World): Promise<void> {
-  const raw = world.connect();
-  await world.write(raw, "hello");
+  const raw = await world.asking("hello");
   raw.close();
   await world.idle();
 }

@@ -2,7 +2,6 @@ import { mock } from "node:test";
 import {
   assert,
   assertEquals,
-  assertFalse,
   assertInstanceOf,
   assertStrictEquals,
   assertThrows,
@@ -80,16 +79,6 @@ Deno.test(
     const client = world.connect();
     client.write("hello");
     assertEquals(await client.receiveText(), "hello");
-  }),
-);
-
-Deno.test(
-  "serve() throws what prevents listening",
-  inWorld(async (world) => {
-    world.system.serve(PATH);
-    assertThrows(() => world.serve(echo), Deno.errors.AddrInUse, PATH);
-    await world.idle();
-    assertFalse(world.running);
   }),
 );
 
@@ -612,23 +601,6 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "serve() returns an async generator early when its message cannot be sent",
-  inWorld(async (world) => {
-    let ended = 0;
-    world.serve(async function* () {
-      try {
-        for (;;) yield mistyped(7);
-      } finally {
-        ended++;
-      }
-    }, { onError: () => "sorry" });
-    const client = await world.arrived();
-    assertEquals(await answers(world, client), ["sorry"]);
-    assertEquals(ended, 1);
-  }),
-);
-
 // Concurrency
 
 for (const concurrency of [1, 2, 3]) {
@@ -708,8 +680,7 @@ Deno.test(
       await new Promise<void>((resolve) => gates.push(resolve));
     }, { concurrency: 1 });
     await world.asking("x");
-    const second = world.connect();
-    await world.write(second, "y");
+    const second = await world.asking("y");
     second.close();
     await world.idle();
     gates[0]?.();

@@ -76,27 +76,6 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "Server serves 80 clients that come at once, with one wait",
-  inWorld(async (world) => {
-    world.serve(echo, { instances: 4 });
-    const clients: RawClient[] = [];
-    while (clients.length < 80) {
-      const { status } = world.system.open(PATH + "-other");
-      assertEquals(status, Status.NOT_FOUND);
-      for (let i = 0; i < 4; i++) clients.push(world.connect());
-      await world.idle();
-    }
-    clients.forEach((client, i) => client.write(`I am ${i}`));
-    await world.idle();
-    clients.forEach((client, i) => assertEquals(client.readText(), `I am ${i}`));
-    assertEquals(world.kernel.leftovers().waiting, 1);
-    for (const client of clients) client.close();
-    await world.idle();
-    assertEquals(world.kernel.leftovers().open, 4);
-  }),
-);
-
 for (const maxInstances of [1, 2, undefined]) {
   Deno.test(
     `Server keeps its name, whatever happens (maxInstances: ${maxInstances})`,
@@ -114,9 +93,7 @@ for (const maxInstances of [1, 2, undefined]) {
         client.close();
         await world.idle();
         world.connect().close();
-        await world.idle();
-        const vandal = world.connect();
-        await world.write(vandal, new Uint8Array(16 * MIB + 1));
+        const vandal = await world.asking(new Uint8Array(16 * MIB + 1));
         vandal.close();
         await world.idle();
       }
@@ -133,9 +110,7 @@ Deno.test(
     const questions = world.ask({ instances: 1 });
     const numbers: [number, number][] = [];
     for (let i = 0; i < 3; i++) {
-      await world.idle();
-      const client = world.connect();
-      await world.write(client, "x");
+      const client = await world.asking("x");
       const { instance, client: { id }, reply } = questions.at();
       numbers.push([instance.id, id]);
       reply();
@@ -148,40 +123,6 @@ Deno.test(
 );
 
 // Nobody is forgotten, and nobody is preferred
-
-Deno.test(
-  "Server forgets nobody when late replies come between a request and a late wait",
-  inWorld(async (world) => {
-    const questions = world.ask({ instances: 2 });
-    await world.idle();
-    const slow = world.connect();
-    const quick = world.connect();
-    await world.idle();
-    world.kernel.holdWaits = true;
-    for (let round = 0; round < 100; round++) {
-      slow.write("slow");
-      while (questions.all.length === 2 * round) {
-        world.kernel.enterWait();
-        await world.kernelRests();
-      }
-      const late = questions.at();
-      assertEquals(late.text(), "slow");
-      if (world.kernel.waitState === "entered") world.kernel.wake();
-      await world.kernelRests();
-      assertEquals(world.kernel.waitState, "dispatched");
-      quick.write("quick");
-      late.reply("late");
-      world.kernel.enterWait();
-      await world.kernelRests();
-      assertEquals(questions.at().text(), "quick");
-      questions.at().reply("at once");
-      await world.kernelRests();
-      assertEquals([slow.readText(), quick.readText()], ["late", "at once"]);
-    }
-    world.kernel.holdWaits = false;
-    world.kernel.enterWait();
-  }),
-);
 
 Deno.test(
   "Server serves all clients alike during a flood",
@@ -240,51 +181,9 @@ Deno.test(
     await assertRejects(() => exchange.reply("x"), Deno.errors.BrokenPipe);
     await world.idle();
     assertEquals(world.reasons, ["client"]);
-    const next = world.connect();
-    await world.write(next, "three");
+    const next = await world.asking("three");
     questions.at().reply("answer");
     assertEquals(next.readText(), "answer");
-  }),
-);
-
-Deno.test(
-  "Server waits for the responder before the next request of a client that has left",
-  inWorld(async (world) => {
-    const gates: (() => void)[] = [];
-    const asked: string[] = [];
-    afterCreation(world.kernel, () => {
-      const client = world.connect();
-      client.write("one");
-      client.write("two");
-      client.close();
-    });
-    world.serve((_request, exchange) => {
-      asked.push(exchange.text());
-      return new Promise<void>((resolve) => gates.push(resolve));
-    }, { instances: 1 });
-    await world.idle();
-    assertEquals(asked, ["one"]);
-    gates[0]?.();
-    await world.idle();
-    assertEquals(asked, ["one", "two"]);
-    gates[1]?.();
-    await world.idle();
-    assertEquals(world.reasons, ["client"]);
-  }),
-);
-
-Deno.test(
-  "Server takes the next client after one that came and left without a word",
-  inWorld(async (world) => {
-    afterCreation(world.kernel, () => world.connect().close());
-    world.serve(echo, { instances: 1, maxInstances: 1 });
-    await world.idle();
-    for (let i = 0; i < 5; i++) {
-      world.connect().close();
-      await world.idle();
-    }
-    await world.assertServed();
-    assertEquals(world.reasons, Array(7).fill("client"));
   }),
 );
 
@@ -346,16 +245,6 @@ for (const [most, code] of [[255, 5], [1, 231]] as const) {
     }),
   );
 }
-
-Deno.test(
-  "Server is not permitted a name that nobody has, but that is refused",
-  inWorld(async (world) => {
-    world.kernel.failNext("create", Status.ACCESS_DENIED);
-    const error = assertThrows(() => world.serve(echo), Deno.errors.PermissionDenied, PATH);
-    assertStringIncludes(error.message, "CreateNamedPipeW, error 5");
-    await world.idle();
-  }),
-);
 
 // What goes wrong with instances
 
@@ -494,8 +383,7 @@ Deno.test(
   "Server goes on when a disconnect fails",
   inWorld(async (world) => {
     world.serve(echo, { instances: 1, maxInstances: 1 });
-    await world.idle();
-    const client = world.connect();
+    const client = await world.arrived();
     world.kernel.failNext("disconnect", STRANGE);
     client.close();
     await world.idle();
@@ -605,21 +493,6 @@ for (const [moment, lead] of Object.entries(MOMENTS)) {
 }
 
 Deno.test(
-  "Server aborts an exchange's signal when the client leaves, from the turn after the request",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("work");
-    const { signal, client: { signal: clientSignal }, reply } = questions.at();
-    assertFalse(signal.aborted);
-    client.close();
-    await world.idle();
-    assert(signal.aborted);
-    assertInstanceOf(signal.reason, Deno.errors.BrokenPipe);
-    assert(clientSignal.aborted);
-    await assertRejects(() => reply("late"), Deno.errors.BrokenPipe);
-  }),
-);
-
-Deno.test(
   "Server never writes a late reply to the next client of the instance (I5)",
   inWorld(async (world) => {
     const { questions, client: first } = await world.asked("first", {
@@ -628,9 +501,7 @@ Deno.test(
     });
     const late = questions.at();
     first.close();
-    await world.idle();
-    const second = world.connect();
-    await world.write(second, "second");
+    const second = await world.asking("second");
     const current = questions.at();
     assertStrictEquals(current.instance.id, late.instance.id);
     await assertRejects(() => late.send("secret"), Deno.errors.BrokenPipe);
@@ -648,72 +519,29 @@ Deno.test(
 // Requests
 
 Deno.test(
-  "Server gets requests of any size whole, up to 16 MiB, and empty ones",
+  "Server ends a connection where another message takes the place of a withdrawn rest",
   inWorld(async (world) => {
-    const sizes: number[] = [];
-    world.serve((request) => {
-      sizes.push(request.length);
-      return `${request.at(0)} ${request.at(-1)}`;
+    const asked: number[] = [];
+    world.serve((request) => void asked.push(request.length), { readBufferSize: 10 });
+    const client = await world.arrived();
+    const peek = mock.method(world.kernel, "peek", (handle: bigint) => {
+      peek.mock.restore();
+      const peeked = world.kernel.peek(handle);
+      assert(client.cancelWrite());
+      client.write(new Uint8Array(3));
+      return peeked;
     });
-    await world.idle();
-    const client = world.connect();
-    for (const size of [0, 1, 4095, 4096, 4097, 65_536, 65_537, 16 * MIB]) {
-      const message = new Uint8Array(size).fill(1, 0, 1).fill(2, -1);
-      client.write(message);
-      assertEquals(await client.receiveText(), `${message.at(0)} ${message.at(-1)}`);
-      assertEquals(sizes.at(-1), size);
-    }
+    await world.write(client, new Uint8Array(20_000));
+    assertEquals([asked, world.reasons], [[], ["error"]]);
+    assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
   }),
 );
-
-for (
-  const [what, other] of [
-    ["a shorter message", new Uint8Array(3)],
-    ["an empty message", new Uint8Array(0)],
-    ["a longer message", new Uint8Array(50_000)],
-  ] as const
-) {
-  for (const when of ["before", "after"] as const) {
-    // A message that takes the place of the rest before anybody asks how long that is cannot be
-    // told from it: the client that does that glues its own messages.
-    if (when === "before" && other.length > 0) continue;
-    Deno.test(
-      `Server ends a connection where ${what} takes the place of a withdrawn rest, ${when} the peek`,
-      inWorld(async (world) => {
-        const asked: number[] = [];
-        world.serve((request) => {
-          asked.push(request.length);
-          return request;
-        }, { readBufferSize: 10 });
-        const client = await world.arrived();
-        const peek = mock.method(world.kernel, "peek", (handle: bigint) => {
-          peek.mock.restore();
-          const exchange = () => {
-            assert(client.cancelWrite());
-            client.write(other);
-          };
-          if (when === "before") exchange();
-          const peeked = world.kernel.peek(handle);
-          if (when === "after") exchange();
-          return peeked;
-        });
-        await world.write(client, new Uint8Array(20_000));
-        assertEquals(asked, []);
-        assertEquals(world.reasons, ["error"]);
-        assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
-        client.close();
-        await world.assertServed();
-      }),
-    );
-  }
-}
 
 Deno.test(
   "Server answers pipelined requests in order, and reads one ahead at most",
   inWorld(async (world) => {
     const questions = world.ask({ readBufferSize: 1, instances: 1 });
-    await world.idle();
-    const client = world.connect();
+    const client = await world.arrived();
     for (const request of ["1", "2", "3", "4", "5"]) client.write(request);
     await world.idle();
     assertEquals(questions.texts, ["1"]);
@@ -749,31 +577,13 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "Server keeps an early request apart from the one that is being answered",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("first");
-    await world.write(client, "second");
-    assertEquals(questions.texts, ["first"]);
-    questions.at().reply();
-    await world.idle();
-    assertEquals(questions.texts, ["first", "second"]);
-    questions.at().reply();
-    await world.idle();
-    client.close();
-    await world.idle();
-    assertEquals(world.reasons, ["client"]);
-  }),
-);
-
 // Replies
 
 Deno.test(
   "Server sends replies of any size, and none for none",
   inWorld(async (world) => {
     const questions = world.ask();
-    await world.idle();
-    const client = world.connect();
+    const client = await world.arrived();
     for (const size of [0, 1, 4096, 65_536, 65_537, 20 * MIB]) {
       await world.write(client, "x");
       const reply = fate(questions.at().reply(new Uint8Array(size).fill(7)));
@@ -813,26 +623,6 @@ Deno.test(
 );
 
 Deno.test(
-  "Server lets nobody wait for a client that does not read its reply",
-  inWorld(async (world) => {
-    world.serve(
-      (request) => request.length === 0 ? new Uint8Array(1000) : request,
-      { writeBufferSize: 100, instances: 1, replyTimeout: Infinity },
-    );
-    await world.idle();
-    const lazy = world.connect();
-    lazy.write("");
-    await world.write(lazy, "next");
-    for (let i = 0; i < 3; i++) await world.assertServed();
-    // However long it takes.
-    await world.pass(3_600_000);
-    assertEquals(lazy.ended, undefined);
-    assertEquals(lazy.read()?.length, 1000);
-    assertEquals(await lazy.receiveText(), "next");
-  }),
-);
-
-Deno.test(
   "Server takes a write that fails since the client has left as its leaving",
   inWorld(async (world) => {
     const { questions, client } = await world.asked("x", { instances: 1, maxInstances: 1 });
@@ -843,8 +633,7 @@ Deno.test(
     await world.idle();
     assert(signal.aborted);
     assertEquals(world.reasons, ["client"]);
-    const next = world.connect();
-    await world.write(next, "next");
+    await world.asking("next");
     assertEquals(questions.texts, ["x", "next"]);
   }),
 );
@@ -870,27 +659,11 @@ for (
       assertStrictEquals(world.ends[0]?.error, error);
       assert(client.ended !== undefined);
       client.close();
-      const next = world.connect();
-      await world.write(next, "next");
+      await world.asking("next");
       assertEquals(questions.texts, ["x", "next"]);
     }),
   );
 }
-
-Deno.test(
-  "Server sends a reply that a shortage held up",
-  inWorld(async (world) => {
-    world.serve(echo);
-    const client = await world.arrived();
-    const writing = failing(world.kernel, "write", Status.NOT_SUBMITTED);
-    client.write("x");
-    await world.pass(5_000);
-    assertEquals(client.readText(), undefined);
-    writing.on = false;
-    await world.pass(1_000);
-    assertEquals(client.readText(), "x");
-  }),
-);
 
 for (const kind of ["read", "write"] as const) {
   Deno.test(
@@ -932,8 +705,7 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       world.serve(echo, { instances: 1, maxInstances: 1 });
       await world.idle();
       world.kernel.failNext("peek", status);
-      const client = world.connect();
-      await world.write(client, new Uint8Array(10_000));
+      const client = await world.asking(new Uint8Array(10_000));
       assertEquals(world.reasons, ["error"]);
       const { error } = world.ends[0] ?? {};
       assertInstanceOf(error, WindowsError);
@@ -971,21 +743,6 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
   }
 }
 
-Deno.test(
-  "Server takes a partial read that comes with PENDING",
-  inWorld(async (world) => {
-    world.kernel.decisions.answers = (_submission, truth) =>
-      truth === Status.SUCCESS || truth === Status.MORE_DATA ? Status.PENDING : truth;
-    world.serve((request) => `${request.length}`);
-    await world.idle();
-    const client = world.connect();
-    for (const size of [10, 10_000, 100_000]) {
-      client.write(new Uint8Array(size));
-      assertEquals(await client.receiveText(), `${size}`);
-    }
-  }),
-);
-
 // Ends that the server makes
 
 Deno.test(
@@ -1010,32 +767,6 @@ Deno.test(
     assertInstanceOf(signal.reason, Deno.errors.Interrupted);
     assertEquals(world.reasons, ["responder"]);
     assertEquals(world.kernel.leftovers().timers, 0);
-  }),
-);
-
-Deno.test(
-  "Server drops what a client does not read for 10 s after its end, if it may without end before",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("x", {
-      instances: 1,
-      maxInstances: 1,
-      writeBufferSize: 4,
-      replyTimeout: Infinity,
-    });
-    const exchange = questions.at();
-    const replied = fate(exchange.reply("a long message"));
-    exchange.client.close();
-    await world.pass(9_999);
-    assertEquals(replied.state, "pending");
-    assertEquals(client.ended, undefined);
-    await world.pass(1);
-    assertEquals(client.ended, Status.DISCONNECTED);
-    assertEquals(replied.state, "rejected");
-    assertEquals(world.reasons, ["responder"]);
-    client.close();
-    const next = world.connect();
-    await world.write(next, "next");
-    assertEquals(questions.texts, ["x", "next"]);
   }),
 );
 
@@ -1125,17 +856,13 @@ Deno.test(
         exchange.signal.addEventListener("abort", () => resolve());
       });
     });
-    await world.idle();
-    const client = world.connect();
-    await world.write(client, "x");
+    const client = await world.asking("x");
     client.readText();
     await world.idle();
     assertEquals(mistakes, [mistake]);
     assertEquals(client.ended, Status.DISCONNECTED);
     client.close();
-    await world.idle();
-    const other = world.connect();
-    await world.write(other, "");
+    const other = await world.asking("");
     assertEquals(other.readText(), "answer");
     other.close();
     await server.shutdown();

@@ -335,39 +335,6 @@ Deno.test(
 );
 
 Deno.test(
-  "shutdown() serves a long request whose length a shortage keeps secret at first",
-  inWorld(async (world) => {
-    const server = world.serve((request) => `${request.length}`);
-    const client = await world.arrived();
-    world.kernel.failNext("peek", Status.NO_SYSTEM_RESOURCES);
-    client.write(new Uint8Array(10_000));
-    await nextTask();
-    await nextTask();
-    const shutdown = fate(server.shutdown());
-    await world.pass(10);
-    assertEquals(client.readText(), "10000");
-    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-  }),
-);
-
-Deno.test(
-  "shutdown() ends a client whose request a shortage that does not pass keeps back",
-  inWorld(async (world) => {
-    const server = world.serve((request) => `${request.length}`);
-    const client = await world.arrived();
-    failing(world.kernel, "peek", Status.OUT_OF_MEMORY);
-    client.write(new Uint8Array(10_000));
-    await world.pass(5_000);
-    const shutdown = fate(server.shutdown({ timeout: 2_000 }));
-    await world.pass(1_999);
-    assertEquals(shutdown.state, "pending");
-    await world.pass(1);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
-    assertEquals(world.reasons, ["shutdown"]);
-  }),
-);
-
-Deno.test(
   "shutdown() counts a reply that would fit when what is unread before it is destroyed",
   inWorld(async (world) => {
     const server = world.serve((_request, exchange) => {
