@@ -53,7 +53,7 @@ Deno.test("integrityLevel() names each level, and what lies between two by the l
 
 Deno.test(
   "serve() creates the first instance with the descriptor, and says what is in force",
-  inWorld(async (world) => {
+  inWorld((world) => {
     const created: (string | undefined)[] = [];
     const { create } = world.kernel;
     world.kernel.create = (pipe, first) => {
@@ -66,7 +66,6 @@ Deno.test(
     assertEquals(created, [own, undefined]);
     assertEquals(server.security, { sddl: own, firstInstance: true, remote: true });
     assert(Object.isFrozen(server.security));
-    await server.shutdown();
   }),
 );
 
@@ -95,7 +94,6 @@ Deno.test(
     assertEquals(server.security, { sddl: undefined, firstInstance: true, remote: false });
     assertEquals(await world.visit("?"), "yes");
     assert(asked);
-    await server.shutdown();
   }),
 );
 
@@ -122,9 +120,9 @@ Deno.test(
 
 Deno.test(
   "serve() fails when the system does not tell who its user is, or is short of something",
-  inWorld(async (world) => {
+  inWorld((world) => {
     // Keeps the kernel, which goes away with its last user.
-    const other = world.serve(() => {}, { path: "other" });
+    world.serve(() => {}, { path: "other" });
     world.kernel.failNext("ownUser", Status.ACCESS_DENIED);
     assertThrows(
       () => world.serve(() => {}),
@@ -137,15 +135,13 @@ Deno.test(
     world.kernel.failNext("security", Status.ACCESS_DENIED);
     const server = world.serve(() => {});
     assertEquals(server.security?.sddl, undefined);
-    await other.shutdown();
-    await server.shutdown();
   }),
 );
 
 Deno.test(
   "AddrInUse names the process that has the name, where the system tells it",
   inWorld(async (world) => {
-    const other = world.system.serve(PATH, { process: 4711 });
+    world.system.serve(PATH, { process: 4711 });
     const message = (holder: string) =>
       `Cannot listen on "${PATH}": ${holder} has the name (CreateNamedPipeW, error 5)`;
     assertEquals(
@@ -158,8 +154,6 @@ Deno.test(
       assertThrows(() => world.serve(() => {}), Deno.errors.AddrInUse).message,
       message("another server"),
     );
-    other.close();
-    await world.idle();
   }),
 );
 
@@ -178,7 +172,7 @@ Deno.test(
   "a client's process, session and user are known, and stay known when it has left",
   inWorld(async (world) => {
     let client: PipeClient | undefined;
-    const server = world.serve((request, exchange) => {
+    world.serve((request, exchange) => {
       client = exchange.client;
       return request;
     });
@@ -193,7 +187,6 @@ Deno.test(
     assert(Object.isFrozen(known));
     assert(user?.() === known);
     assertEquals(world.reasons, ["client"]);
-    await server.shutdown();
   }),
 );
 
@@ -211,7 +204,7 @@ Deno.test(
       order.push("read");
       return read.apply(kernel, args);
     };
-    const server = world.serve((request) => `${request.length}`, { readBufferSize: 100_000 });
+    world.serve((request) => `${request.length}`, { readBufferSize: 100_000 });
     const client = await world.arrived();
     client.write(new Uint8Array(20_000));
     assertEquals(await client.receiveText(), "20000");
@@ -225,14 +218,13 @@ Deno.test(
     // The next client of the same instance is another one.
     assertEquals(await world.visit("hello"), "5");
     assertEquals(order.filter((what) => what === "identify").length, 2);
-    await server.shutdown();
   }),
 );
 
 Deno.test(
   "a client that cannot be identified is served, and user() says why",
   inWorld(async (world) => {
-    const server = world.serve((_request, { client }) => {
+    world.serve((_request, { client }) => {
       const error = assertThrows(() => client.user(), WindowsError);
       return `${error.call} ${error.code}: ${error.message}`;
     });
@@ -242,7 +234,6 @@ Deno.test(
       'ImpersonateNamedPipeClient 1368: Cannot identify a client of "\\\\.\\pipe\\test": the ' +
         "client does not allow identification (ImpersonateNamedPipeClient, error 1368)",
     );
-    await server.shutdown();
   }),
 );
 
@@ -264,7 +255,7 @@ Deno.test(
   "user() of a client that came before the listen says that it may try again",
   inWorld(async (world) => {
     const found = early(world);
-    const server = world.serve((_request, { client }) => {
+    world.serve((_request, { client }) => {
       try {
         return client.user().sid;
       } catch (error) {
@@ -280,7 +271,6 @@ Deno.test(
     // On its next try.
     const next = world.system.connect(PATH, { tracking: "static", identity: STRANGER });
     assertEquals(await world.visit("?", next), STRANGER.sid);
-    await server.shutdown();
   }),
 );
 
@@ -289,7 +279,7 @@ for (const how of ["user() throws", "it is a no"]) {
     `authorize() that refuses a client that came before the listen: ${how}, and it may try again`,
     inWorld(async (world) => {
       const found = early(world);
-      const server = world.serve(() => "served", {
+      world.serve(() => "served", {
         authorize: (client) => how === "it is a no" ? false : client.user().elevated,
       });
       await world.visit("?", found.client);
@@ -302,7 +292,6 @@ for (const how of ["user() throws", "it is a no"]) {
           TOO_EARLY,
       );
       assertEquals(world.reports.splice(0).length, how === "it is a no" ? 0 : 1);
-      await server.shutdown();
     }),
   );
 }
@@ -310,7 +299,7 @@ for (const how of ["user() throws", "it is a no"]) {
 Deno.test(
   "identifying waits for a shortage to pass, and nothing is read meanwhile",
   inWorld(async (world) => {
-    const server = world.serve((_request, { client }) => client.user().sid);
+    world.serve((_request, { client }) => client.user().sid);
     world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
     const client = await world.arrived();
     client.write("?");
@@ -319,8 +308,6 @@ Deno.test(
     assertEquals(answer.state, "pending");
     await world.pass(1);
     assertEquals(answer.value, USER.sid);
-    client.close();
-    await server.shutdown();
   }),
 );
 
@@ -331,9 +318,7 @@ Deno.test(
       const served: string[] = [];
       const server = world.serve((_request, exchange) => void served.push(exchange.text()));
       world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
-      const client = await world.arrived();
-      client.write(how);
-      await world.idle();
+      const client = await world.asking(how);
       if (how === "leaves") client.close();
       const ended = server.shutdown({ timeout: 1_000 });
       await world.pass(1);
@@ -351,7 +336,7 @@ Deno.test(
   "user() of a client that sent nothing says so",
   inWorld(async (world) => {
     let problem: unknown;
-    const server = world.serve(() => {}, {
+    world.serve(() => {}, {
       onDisconnect: (client) => {
         problem = assertThrows(() => client.user(), Deno.errors.NotFound, "it sent no request");
         assertEquals(typeof client.processId, "number");
@@ -361,18 +346,16 @@ Deno.test(
     client.close();
     await world.idle();
     assert(problem instanceof Deno.errors.NotFound);
-    await server.shutdown();
   }),
 );
 
 Deno.test(
   "what the system does not tell of a process is undefined",
   inWorld(async (world) => {
-    const server = world.serve((_request, { client }) => `${client.processId} ${client.sessionId}`);
+    world.serve((_request, { client }) => `${client.processId} ${client.sessionId}`);
     world.kernel.failNext("clientProcess", 1);
     world.kernel.failNext("clientSession", 1);
     assertEquals(await world.visit("?"), "undefined undefined");
-    await server.shutdown();
   }),
 );
 
@@ -387,7 +370,7 @@ Deno.test(
       asked.push(sid);
       return new Promise((resolve) => answers.push(resolve));
     };
-    const server = world.serve((_request, { client: { accountName } }) => accountName());
+    world.serve((_request, { client: { accountName } }) => accountName());
     const first = world.visit("?");
     const again = world.visit("?");
     const other = world.visit("?", world.system.connect(PATH, { identity: STRANGER }));
@@ -401,7 +384,6 @@ Deno.test(
     assertEquals(await other, "TEST\\stranger");
     assertEquals(await world.visit("?"), "TEST\\user");
     assertEquals(asked.length, 2);
-    await server.shutdown();
   }),
 );
 
@@ -452,8 +434,7 @@ Deno.test(
 
     const stranger = world.system.connect(PATH, { identity: STRANGER });
     await world.idle();
-    stranger.write("?");
-    await world.idle();
+    await world.write(stranger, "?");
     const ended = server.shutdown({ timeout: 0 });
     await world.pass(0);
     await ended;
@@ -481,14 +462,10 @@ Deno.test(
     let client: PipeClient | undefined;
     const server = world.serve((_request, exchange) => void (client = exchange.client));
     world.kernel.failNext("identify", 1347);
-    const raw = await world.arrived();
-    raw.write("?");
-    await world.idle();
+    const raw = await world.asking("?");
     await assertRejects(async () => await client?.accountName(), WindowsError, "is anonymous");
     raw.close();
-    const other = await world.arrived();
-    other.write("?");
-    await world.idle();
+    const other = await world.asking("?");
     other.close();
     await server.shutdown();
     await assertRejects(async () => await client?.accountName(), Deno.errors.Interrupted);
@@ -501,7 +478,7 @@ Deno.test(
   "authorize() decides once per client, with its identity, before anything is handed out",
   inWorld(async (world) => {
     const order: string[] = [];
-    const server = world.serve((_request, exchange) => {
+    world.serve((_request, exchange) => {
       order.push(`served ${exchange.text()}`);
       return "yes";
     }, {
@@ -527,7 +504,6 @@ Deno.test(
     ]);
     assertEquals(world.reasons, ["client", "unauthorized"]);
     assertEquals(await world.visit("four"), "yes");
-    await server.shutdown();
   }),
 );
 
@@ -599,14 +575,13 @@ Deno.test(
     verdict = () => true;
     assertEquals(await world.visit("let me in"), "yes");
     assertEquals(server.security?.firstInstance, true);
-    await server.shutdown();
   }),
 );
 
 Deno.test(
   "a decision counts once, even if what gives it answers twice",
   inWorld(async (world) => {
-    const server = world.serve((request) => request, {
+    world.serve((request) => request, {
       authorize: () => ({
         then(settle: (yes: boolean) => void) {
           settle(true);
@@ -616,7 +591,6 @@ Deno.test(
     });
     assertEquals(await world.visit("hello"), "hello");
     assertEquals(world.reasons, ["client"]);
-    await server.shutdown();
   }),
 );
 
@@ -625,7 +599,7 @@ Deno.test(
   inWorld(async (world) => {
     const decide = Promise.withResolvers<boolean>();
     let first = true;
-    const server = world.serve((request) => request, {
+    world.serve((request) => request, {
       authorize: () => {
         if (!first) return true;
         first = false;
@@ -641,9 +615,6 @@ Deno.test(
     decide.resolve(true);
     await world.idle();
     assertEquals(answer.value, "slow");
-    slow.close();
-    await world.idle();
-    await server.shutdown();
   }),
 );
 
@@ -652,7 +623,7 @@ Deno.test(
   inWorld(async (world) => {
     const decisions: PromiseWithResolvers<boolean>[] = [];
     const served: string[] = [];
-    const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
+    world.serve((_request, exchange) => void served.push(exchange.text()), {
       instances: 1,
       maxInstances: 1,
       responderTimeout: 100,
@@ -663,9 +634,7 @@ Deno.test(
       },
     });
     for (const name of ["first", "second"]) {
-      const client = await world.arrived();
-      client.write(name);
-      await world.idle();
+      await world.asking(name);
       if (name === "first") await world.pass(100);
     }
     // The time of a responder is that of the decision too.
@@ -676,7 +645,6 @@ Deno.test(
     decisions[1]?.resolve(true);
     await world.idle();
     assertEquals(served, ["second"]);
-    await server.shutdown();
   }),
 );
 
@@ -685,12 +653,10 @@ Deno.test(
   inWorld(async (world) => {
     const decision = Promise.withResolvers<boolean>();
     const served: string[] = [];
-    const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
+    world.serve((_request, exchange) => void served.push(exchange.text()), {
       authorize: () => decision.promise,
     });
-    const client = await world.arrived();
-    client.write("one way");
-    await world.idle();
+    const client = await world.asking("one way");
     client.close();
     await world.idle();
     assertEquals(world.reasons, []);
@@ -698,7 +664,6 @@ Deno.test(
     await world.idle();
     assertEquals(served, ["one way"]);
     assertEquals(world.reasons, ["client"]);
-    await server.shutdown();
   }),
 );
 
@@ -709,7 +674,7 @@ for (const admitted of [true, false]) {
     }`,
     inWorld(async (world) => {
       const decision = Promise.withResolvers<boolean>();
-      const server = world.serve((request) => `${request.length}`, {
+      world.serve((request) => `${request.length}`, {
         maxBuffered: 10_000,
         authorize: () => decision.promise,
       });
@@ -730,7 +695,6 @@ for (const admitted of [true, false]) {
       await world.idle();
       const reason = admitted ? "client" : "unauthorized";
       assertEquals(world.reasons, [reason, reason]);
-      await server.shutdown();
     }),
   );
 }
@@ -743,13 +707,11 @@ for (const what of ["leaves", "withdraws it", "withdraws it and sends another"])
       world.system.ways.keepsPending = false;
       const decision = Promise.withResolvers<boolean>();
       const served: number[] = [];
-      const server = world.serve((request) => void served.push(request.length), {
+      world.serve((request) => void served.push(request.length), {
         readBufferSize: 0,
         authorize: () => decision.promise,
       });
-      const client = await world.arrived();
-      client.write(new Uint8Array(10_000));
-      await world.idle();
+      const client = await world.asking(new Uint8Array(10_000));
       if (what === "leaves") client.close();
       else assert(client.cancelWrite());
       if (what === "withdraws it and sends another") client.write(new Uint8Array(9_999));
@@ -763,7 +725,6 @@ for (const what of ["leaves", "withdraws it", "withdraws it and sends another"])
       assertEquals(world.reasons, [glued ? "error" : "client"]);
       assertEquals(world.held, 0);
       if (glued) client.close();
-      await server.shutdown();
     }),
   );
 }
@@ -773,9 +734,7 @@ Deno.test(
   inWorld(async (world) => {
     const decision = Promise.withResolvers<boolean>();
     const server = world.serve((request) => request, { authorize: () => decision.promise });
-    const client = await world.arrived();
-    client.write("last");
-    await world.idle();
+    const client = await world.asking("last");
     const report = fate(server.shutdown());
     await world.idle();
     assertEquals(report.state, "pending");
@@ -783,7 +742,6 @@ Deno.test(
     await world.idle();
     assertEquals(report.value, { exchanges: 1, evicted: 0, dropped: 0 });
     assertEquals(client.readText(), "last");
-    client.close();
   }),
 );
 
@@ -798,9 +756,7 @@ Deno.test(
         authorize: () => decision.promise,
         signal: abort.signal,
       });
-      const client = await world.arrived();
-      client.write("too late");
-      await world.idle();
+      const client = await world.asking("too late");
       if (stops) abort.abort();
       const report = fate(server.shutdown({ timeout: 50 }));
       await world.pass(50);
@@ -825,14 +781,12 @@ Deno.test(
     });
     const client = world.connect();
     await world.idle();
-    client.write("too late");
-    await world.idle();
+    await world.write(client, "too late");
     world.kernel.unload();
     world.abandonMemory();
     decision.resolve(true);
     await world.idle();
     assertEquals(served, []);
-    client.close();
   }),
 );
 
@@ -864,14 +818,10 @@ Deno.test(
     questions.generator.next();
     await world.idle();
     assertEquals(await world.visit("one"), undefined);
-    const client = await world.arrived();
-    client.write("two");
-    await world.idle();
+    const client = await world.asking("two");
     assertEquals(questions.texts, ["two"]);
     questions.at().reply("yes");
     assertEquals(await client.receiveText(), "yes");
-    client.close();
-    await questions.end();
   }),
 );
 
@@ -880,7 +830,7 @@ Deno.test(
 Deno.test(
   "connect() goes on only with a server that its owner is asked for",
   inWorld(async (world) => {
-    const server = world.serve((request) => request);
+    world.serve((request) => request);
     for (const who of ["current-user", { sid: USER.sid }] as const) {
       const conn = await connectOn(world.open, { path: NAME, server: who });
       assertEquals(text(await conn.request("hello")), "hello");
@@ -892,7 +842,6 @@ Deno.test(
       `Cannot connect to "${PATH}": it is owned by ${USER.sid}, and not by ${STRANGER.sid}`,
     );
     await world.idle();
-    await server.shutdown();
   }),
 );
 
@@ -908,15 +857,13 @@ Deno.test(
     );
     assertEquals(squatter.state, "closing");
     assertEquals(squatter.read(), undefined);
-    squatter.close();
-    await world.idle();
   }),
 );
 
 Deno.test(
   "connect() tells why it could not find out, and waits for a shortage to pass",
   inWorld(async (world) => {
-    const server = world.serve((request) => request);
+    world.serve((request) => request);
     world.kernel.failNext("ownUser", Status.ACCESS_DENIED);
     await assertRejects(
       () => connectOn(world.open, { path: NAME, server: "current-user" }),
@@ -934,6 +881,5 @@ Deno.test(
     await world.pass(1);
     await (await connecting).closed();
     await world.idle();
-    await server.shutdown();
   }),
 );

@@ -14,6 +14,7 @@ import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
 import { exchangesOn } from "../src/exchange/exchanges.ts";
 import type { ExchangesOptions } from "../src/server/options.ts";
+import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { type PipeServer, serveOn, type ServeOptions } from "../src/exchange/serve.ts";
 import type { Responder } from "../src/exchange/responders.ts";
 import { WaitLoop } from "../src/loop/wait_loop.ts";
@@ -23,6 +24,7 @@ import {
   MemorySystem,
   NOTHING_LEFT,
   type RawClient,
+  type RawEnd,
 } from "./memory_kernel.ts";
 
 /** The pipe of tests that need no other. */
@@ -127,6 +129,10 @@ export class World {
   /** Kernels whose memory stays with the system. */
   readonly #abandoned = new Set<MemoryKernel>();
   readonly #kernels: MemoryKernel[] = [new MemoryKernel(this.system)];
+  /** Connections of the module's clients. */
+  readonly conns: PipeConn[] = [];
+  readonly #servers: PipeServer[] = [];
+  readonly #generators: AsyncGenerator<Exchange, void, void>[] = [];
   #used = false;
   #loop: WaitLoop | undefined = undefined;
 
@@ -155,14 +161,18 @@ export class World {
     return this.#loop !== undefined;
   }
 
-  /** A server. */
+  /** A server, which is shut down in the end, when all clients have left. */
   serve(responder: Responder, options: Partial<ServeOptions> = {}): PipeServer {
-    return serveOn(this.open, { path: NAME, ...this.#recording(options) }, responder);
+    const server = serveOn(this.open, { path: NAME, ...this.#recording(options) }, responder);
+    this.#servers.push(server);
+    return server;
   }
 
-  /** Exchanges. */
+  /** Exchanges, whose loop is left in the end, when all clients have left. */
   exchanges(options: Partial<ExchangesOptions> = {}): AsyncGenerator<Exchange, void, void> {
-    return exchangesOn(this.open, { path: NAME, ...this.#recording(options) });
+    const generator = exchangesOn(this.open, { path: NAME, ...this.#recording(options) });
+    this.#generators.push(generator);
+    return generator;
   }
 
   /** Exchanges that are all taken, and left to the test to answer. */
@@ -181,6 +191,19 @@ export class World {
     const client = this.system.connect(PATH, process === undefined ? {} : { process });
     await this.idle();
     return client;
+  }
+
+  /** A client that has come and sent a request. */
+  async asking(request: string | Uint8Array, process?: number): Promise<RawClient> {
+    const client = await this.arrived(process);
+    await this.write(client, request);
+    return client;
+  }
+
+  /** A client writes, and what comes of it happens. */
+  async write(client: RawEnd | undefined, message: string | Uint8Array): Promise<void> {
+    client?.write(message);
+    await this.idle();
   }
 
   /** What a client is answered that comes, or has come, asks, and leaves. */
@@ -252,6 +275,20 @@ export class World {
     return this.ends.map(({ reason }) => reason);
   }
 
+  /** Closes what the test has left open: raw ends first, then servers. */
+  async close(): Promise<void> {
+    for (const conn of this.conns) conn.close();
+    this.system.closeRawEnds();
+    await this.idle();
+    for (const server of this.#servers) {
+      await server.shutdown().catch((error) => {
+        // The loop of this server, or of another one, has failed, as the test wants it.
+        if (this.#abandoned.size === 0) throw error;
+      });
+    }
+    for (const generator of this.#generators) await generator.return();
+  }
+
   /**
    * Nothing in flight, no handle, no memory, no timer, no name (I8), no byte that is accounted for;
    * and no surprise reported.
@@ -283,7 +320,7 @@ export class World {
 }
 
 /** A test in a world of its own, after which nothing may be left. */
-export function inWorld(body: (world: World) => Promise<void>): () => Promise<void> {
+export function inWorld(body: (world: World) => Promise<void> | void): () => Promise<void> {
   return async () => {
     const world = new World();
     const spy = mock.method(console, "error", (...args: unknown[]) => {
@@ -296,6 +333,7 @@ export function inWorld(body: (world: World) => Promise<void>): () => Promise<vo
     });
     try {
       await body(world);
+      await world.close();
       await world.check();
     } finally {
       spy.mock.restore();

@@ -26,7 +26,7 @@ import { Signals, type WaitState } from "./memory/signals.ts";
 import { MemorySystem } from "./memory/system.ts";
 
 export type { Decisions, Failing, Submission } from "./memory/decisions.ts";
-export type { Outcome, RawClient, RawServer } from "./memory/raw.ts";
+export type { Outcome, RawClient, RawEnd, RawServer } from "./memory/raw.ts";
 export type { WaitState } from "./memory/signals.ts";
 export { MemorySystem } from "./memory/system.ts";
 

@@ -851,9 +851,7 @@ function serverOptions(told: string[]): ExchangesOptions {
 
 /** A client comes, is answered, and leaves. */
 async function oneExchange(world: World): Promise<void> {
-  const raw = world.connect();
-  raw.write("hello");
-  await world.idle();
+  const raw = await world.asking("hello");
   raw.close();
   await world.idle();
 }
@@ -897,7 +895,7 @@ Deno.test(
 Deno.test(
   "connect() and call() read each option once, at the call",
   inWorld(async (world) => {
-    const server = world.serve((request) => request);
+    world.serve((request) => request);
     const { signal } = new AbortController();
     const owner = { sid: world.kernel.ownUser().text };
     const counted = new Counted<ConnectOptions>({ path: "test", server: owner, signal });
@@ -921,7 +919,6 @@ Deno.test(
     options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "server.sid"]);
     assertEquals(await answer, Uint8Array.of(0x63));
     connection.close();
-    await server.shutdown();
   }),
 );
 

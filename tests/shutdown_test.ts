@@ -32,9 +32,7 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     const server = world.serve((request) => responder().then(() => request), { instances: 2 });
-    const before = await world.arrived();
-    before.write("before");
-    await world.idle();
+    const before = await world.asking("before");
     works[0]?.("");
     const idle = await world.arrived();
     const clients = [await world.arrived(), await world.arrived()];
@@ -59,7 +57,6 @@ Deno.test(
       assertEquals([client.readText(), client.ended], [`request ${i}`, Status.BROKEN]);
     }
     assertEquals(world.reasons, Array(4).fill("shutdown"));
-    for (const client of [before, idle, ...clients]) client.close();
   }),
 );
 
@@ -80,7 +77,6 @@ Deno.test(
     await nextTask();
     await server.shutdown();
     assertEquals(clients.map((client) => client.readText()), ["a", "b", "c"]);
-    for (const client of clients) client.close();
   }),
 );
 
@@ -89,9 +85,7 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     const server = world.serve((request) => responder().then(() => request));
-    const early = await world.arrived();
-    early.write("first");
-    await world.idle();
+    const early = await world.asking("first");
     early.write("second");
     const late = await world.arrived();
     late.write("just in time");
@@ -104,8 +98,6 @@ Deno.test(
     assertEquals([early.readText(), early.readText()], ["first", "second"]);
     assertEquals(late.readText(), "just in time");
     assertEquals(shutdown.value, { exchanges: 3, evicted: 0, dropped: 0 });
-    early.close();
-    late.close();
   }),
 );
 
@@ -117,9 +109,7 @@ Deno.test(
     });
     const taken = await world.arrived();
     taken.write("x");
-    const pending = await world.arrived();
-    pending.write("long");
-    await world.idle();
+    const pending = await world.asking("long");
     const shutdown = fate(server.shutdown());
     await world.pass(5_000);
     assertEquals(shutdown.state, "pending");
@@ -128,8 +118,6 @@ Deno.test(
     assertEquals(pending.read()?.length, 100);
     await world.idle();
     assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
-    taken.close();
-    pending.close();
   }),
 );
 
@@ -149,15 +137,11 @@ Deno.test(
   "shutdown() counts a request that it cannot serve any more",
   inWorld(async (world) => {
     const server = world.serve(() => new Promise<void>(() => {}));
-    const client = await world.arrived();
-    client.write("first");
-    await world.idle();
-    client.write("second");
-    await world.idle();
+    const client = await world.asking("first");
+    await world.write(client, "second");
     const shutdown = fate(server.shutdown({ timeout: 10 }));
     await world.pass(10);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-    client.close();
   }),
 );
 
@@ -170,11 +154,8 @@ Deno.test(
       await new Promise<void>((resolve) => works.push(resolve));
       return "a reply that is not read";
     }, { writeBufferSize: 5, signal: controller.signal });
-    const client = await world.arrived();
-    client.write("answered");
-    await world.idle();
-    client.write("read ahead");
-    await world.idle();
+    const client = await world.asking("answered");
+    await world.write(client, "read ahead");
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     works[0]?.();
     await world.idle();
@@ -182,7 +163,6 @@ Deno.test(
     await world.pass(100);
     // The reply, and the request.
     assertEquals(shutdown.value, { exchanges: 1, evicted: 1, dropped: 2 });
-    client.close();
   }),
 );
 
@@ -194,16 +174,13 @@ for (const first of ["who holds the bytes", "who waits for them"]) {
       const server = world.serve(responder, { maxBuffered: 10_000 });
       const clients = [await world.arrived(), await world.arrived()];
       const [holder, waiter] = first === "who holds the bytes" ? clients : clients.toReversed();
-      holder?.write(new Uint8Array(9_000));
-      await world.idle();
-      waiter?.write(new Uint8Array(6_000));
-      await world.idle();
+      await world.write(holder, new Uint8Array(9_000));
+      await world.write(waiter, new Uint8Array(6_000));
       const shutdown = fate(server.shutdown({ timeout: 100 }));
       await world.pass(100);
       works[0]?.("too late");
       await world.pass(1_000);
       assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-      for (const client of clients) client.close();
     }),
   );
 }
@@ -214,12 +191,10 @@ Deno.test(
     const server = world.serve(() => "ok");
     const client = await world.arrived();
     failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
-    client.write(new Uint8Array(9_000));
-    await world.idle();
+    await world.write(client, new Uint8Array(9_000));
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     await world.pass(2_000);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
-    client.close();
   }),
 );
 
@@ -229,15 +204,13 @@ Deno.test(
     const server = world.serve((request) => `${request.length}`);
     const client = await world.arrived();
     const shortage = failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
-    client.write(new Uint8Array(9_000));
-    await world.idle();
+    await world.write(client, new Uint8Array(9_000));
     const shutdown = fate(server.shutdown());
     await world.pass(10);
     shortage.on = false;
     await world.pass(10);
     assertEquals(client.readText(), "9000");
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-    client.close();
   }),
 );
 
@@ -252,15 +225,12 @@ Deno.test(
       assertFalse(signal.aborted);
       yield "last";
     });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const client = await world.asking("x");
     assertEquals([client.readText(), waiting], ["first", 1]);
     const shutdown = fate(server.shutdown());
     await world.idle();
     assertEquals(client.readText(), "last");
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-    client.close();
   }),
 );
 
@@ -277,8 +247,7 @@ Deno.test(
     });
     const clients = [await world.arrived(), await world.arrived(), await world.arrived()];
     for (const client of clients) {
-      client.write("x");
-      await world.idle();
+      await world.write(client, "x");
     }
     works[0]?.("done");
     await world.idle();
@@ -289,7 +258,6 @@ Deno.test(
     works[2]?.("done");
     await world.idle();
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-    for (const client of clients) client.close();
   }),
 );
 
@@ -297,10 +265,9 @@ Deno.test(
   "exchange.draining is aborted when it is first read after the server was stopped",
   inWorld(async (world) => {
     const controller = new AbortController();
-    const { questions, client } = await world.asked("x", { signal: controller.signal });
+    const { questions } = await world.asked("x", { signal: controller.signal });
     controller.abort();
     assert(questions.at().draining.aborted);
-    client.close();
   }),
 );
 
@@ -312,14 +279,12 @@ Deno.test(
     const server = world.serve(responder, { maxBuffered: 5_000, signal: controller.signal });
     const client = await world.arrived();
     // The next read waits for what this takes.
-    client.write(new Uint8Array(6_000));
-    await world.idle();
+    await world.write(client, new Uint8Array(6_000));
     controller.abort();
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     await world.pass(200);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
     works[0]?.("too late");
-    client.close();
   }),
 );
 
@@ -335,8 +300,7 @@ Deno.test(
     const finished = fate(server.finished);
     const client = await world.arrived();
     const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
-    client.write("x");
-    await world.idle();
+    await world.write(client, "x");
     controller.abort();
     await world.pass(3_900);
     shortage.on = false;
@@ -344,7 +308,6 @@ Deno.test(
     assertEquals(finished.state, "pending");
     await world.pass(100);
     assertEquals(finished.state, "resolved");
-    client.close();
   }),
 );
 
@@ -357,11 +320,8 @@ Deno.test(
       exchange.send("to nobody");
       await works.promise;
     });
-    const client = await world.arrived();
-    client.write("one");
-    await world.idle();
-    client.write("read ahead");
-    await world.idle();
+    const client = await world.asking("one");
+    await world.write(client, "read ahead");
     client.close();
     sends.resolve();
     await world.idle();
@@ -375,54 +335,16 @@ Deno.test(
 );
 
 Deno.test(
-  "shutdown() serves a long request whose length a shortage keeps secret at first",
-  inWorld(async (world) => {
-    const server = world.serve((request) => `${request.length}`);
-    const client = await world.arrived();
-    world.kernel.failNext("peek", Status.NO_SYSTEM_RESOURCES);
-    client.write(new Uint8Array(10_000));
-    await nextTask();
-    await nextTask();
-    const shutdown = fate(server.shutdown());
-    await world.pass(10);
-    assertEquals(client.readText(), "10000");
-    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-    client.close();
-  }),
-);
-
-Deno.test(
-  "shutdown() ends a client whose request a shortage that does not pass keeps back",
-  inWorld(async (world) => {
-    const server = world.serve((request) => `${request.length}`);
-    const client = await world.arrived();
-    failing(world.kernel, "peek", Status.OUT_OF_MEMORY);
-    client.write(new Uint8Array(10_000));
-    await world.pass(5_000);
-    const shutdown = fate(server.shutdown({ timeout: 2_000 }));
-    await world.pass(1_999);
-    assertEquals(shutdown.state, "pending");
-    await world.pass(1);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
-    assertEquals(world.reasons, ["shutdown"]);
-    client.close();
-  }),
-);
-
-Deno.test(
   "shutdown() counts a reply that would fit when what is unread before it is destroyed",
   inWorld(async (world) => {
     const server = world.serve((_request, exchange) => {
       exchange.send(new Uint8Array(500));
       return new Uint8Array(500);
     }, { writeBufferSize: 512 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    await world.asking("x");
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     await world.pass(100);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-    client.close();
   }),
 );
 
@@ -434,9 +356,7 @@ Deno.test(
       writeBufferSize: 5,
       signal: controller.signal,
     });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    await world.asking("x");
     controller.abort();
     await world.pass(1_000);
     const shutdown = fate(server.shutdown({ timeout: 100 }));
@@ -445,7 +365,6 @@ Deno.test(
     await world.pass(1);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
     assertEquals(world.reasons, ["server"]);
-    client.close();
   }),
 );
 
@@ -458,8 +377,7 @@ Deno.test(
     const server = world.serve(responder);
     const clients = [await world.arrived(), await world.arrived()];
     for (const client of clients) {
-      client.write("x");
-      await world.idle();
+      await world.write(client, "x");
     }
     clients[0]?.close();
     await world.idle();
@@ -482,9 +400,7 @@ Deno.test(
   inWorld(async (world) => {
     const { works, responder } = workshop();
     const server = world.serve(responder);
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const client = await world.asking("x");
     client.close();
     await world.idle();
     const shutdown = fate(server.shutdown({ timeout: 500 }));
@@ -503,9 +419,7 @@ Deno.test(
     const { works, responder } = workshop();
     const server = world.serve(responder, { concurrency: 1 });
     for (let i = 0; i < 3; i++) {
-      const client = await world.arrived();
-      client.write("x");
-      await world.idle();
+      const client = await world.asking("x");
       client.close();
     }
     const shutdown = fate(server.shutdown());
@@ -528,15 +442,10 @@ Deno.test(
       closers.push(client.close);
       return responder();
     }, { concurrency: 1 });
-    const second = await world.arrived();
-    second.write("makes itself known");
-    await world.idle();
+    const second = await world.asking("makes itself known");
     works[0]?.("hello");
-    const first = await world.arrived();
-    first.write("first");
-    await world.idle();
-    second.write("second");
-    await world.idle();
+    const first = await world.asking("first");
+    await world.write(second, "second");
     const shutdown = fate(server.shutdown());
     closers[0]?.();
     await world.idle();
@@ -547,8 +456,6 @@ Deno.test(
     // The request that has waited.
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 1 });
     assertEquals(first.readText(), "answer");
-    first.close();
-    second.close();
   }),
 );
 
@@ -565,9 +472,7 @@ Deno.test(
         tidied = true;
       }
     }, { writeBufferSize: 4 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    await world.asking("x");
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     await world.pass(50);
     assertEquals(shutdown.state, "pending");
@@ -576,7 +481,6 @@ Deno.test(
     gate.resolve();
     await world.idle();
     assert(tidied);
-    client.close();
   }),
 );
 
@@ -616,7 +520,6 @@ for (const timeout of [0, 1, 500, undefined]) {
       const ended = clients.map((client) => client.ended);
       assertEquals(ended, [DISCONNECTED, DISCONNECTED, BROKEN, BROKEN]);
       assertEquals(world.reasons, Array(4).fill("shutdown"));
-      for (const client of clients) client.close();
     }),
   );
 }
@@ -649,7 +552,6 @@ Deno.test(
     assertEquals(client.ended, Status.BROKEN);
     await world.pass(1);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
-    client.close();
   }),
 );
 
@@ -657,9 +559,7 @@ Deno.test(
   "shutdown() throws out nobody at its timeout whose read is only being cancelled",
   inWorld(async (world) => {
     const server = world.serve(echo);
-    const client = await world.arrived();
-    client.write("read this at leisure");
-    await world.idle();
+    const client = await world.asking("read this at leisure");
     world.kernel.holdCompletions = true;
     const shutdown = fate(server.shutdown({ timeout: 0 }));
     await world.pass(999);
@@ -672,7 +572,6 @@ Deno.test(
     assertEquals(world.reasons, ["shutdown"]);
     assertEquals(client.readText(), "read this at leisure");
     assertEquals(client.ended, Status.BROKEN);
-    client.close();
   }),
 );
 
@@ -680,9 +579,7 @@ Deno.test(
   "shutdown() throws out whose read cannot be cancelled, a second after its timeout",
   inWorld(async (world) => {
     const server = world.serve(echo);
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const client = await world.asking("x");
     world.kernel.decisions.cancels = () => false;
     const shutdown = fate(server.shutdown({ timeout: 500 }));
     await world.pass(1_499);
@@ -690,7 +587,6 @@ Deno.test(
     await world.pass(1);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
     assertEquals(client.ended, Status.DISCONNECTED);
-    client.close();
   }),
 );
 
@@ -698,9 +594,7 @@ Deno.test(
   "shutdown() counts whom it throws out once, however long that takes",
   inWorld(async (world) => {
     const server = world.serve(echo, { writeBufferSize: 0 });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const client = await world.asking("x");
     world.kernel.decisions.cancels = () => false;
     const shutdown = fate(server.shutdown({ timeout: 500 }));
     await world.pass(1_500);
@@ -718,9 +612,7 @@ Deno.test(
       send = exchange.send;
       return workshop().responder();
     });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    const client = await world.asking("x");
     const shutdown = fate(server.shutdown({ timeout: 500 }));
     client.close();
     await world.idle();
@@ -737,16 +629,13 @@ Deno.test(
     const { responder } = workshop();
     const controller = new AbortController();
     const server = world.serve(responder, { signal: controller.signal });
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    await world.asking("x");
     const reports = [server.shutdown({ timeout: Infinity }), server.shutdown({ timeout: 0 })];
     await world.pass(3_600_000);
     assertEquals(world.ends, []);
     controller.abort();
     assertEquals(await Promise.all(reports), [NOTHING, NOTHING]);
     assertEquals(world.reasons, ["server"]);
-    client.close();
   }),
 );
 
@@ -761,13 +650,11 @@ Deno.test(
       await using server = world.serve(() => gate.promise);
       assertEquals(server.path, PATH);
       client = await world.arrived();
-      client.write("x");
-      await world.idle();
+      await world.write(client, "x");
       setTimeout(() => gate.resolve("answer"), 0);
     }
     assertFalse(world.running);
     assertEquals(client.readText(), "answer");
-    client.close();
   }),
 );
 
@@ -782,9 +669,7 @@ Deno.test(
     }, { signal: controller.signal });
     const open = await world.arrived();
     open.write("x");
-    const answered = await world.arrived();
-    answered.write("answered");
-    await world.idle();
+    const answered = await world.asking("answered");
     controller.abort();
     assert(signals[0]?.aborted);
     assertInstanceOf(signals[0]?.reason, Deno.errors.Interrupted);
@@ -793,8 +678,6 @@ Deno.test(
     assertEquals(answered.readText(), "answered");
     assertEquals(world.reasons, ["server", "server"]);
     assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-    open.close();
-    answered.close();
   }),
 );
 
@@ -838,14 +721,13 @@ Deno.test(
     await world.idle();
     world.abandonMemory();
     world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    const client = world.connect();
+    world.connect();
     await world.idle();
     void server.shutdown();
     // An unhandled rejection would have ended this test run by now.
     await nextTask();
     const error = await assertRejects(() => server.finished, Error, "WaitForMultipleObjects");
     assertStrictEquals(await assertRejects(() => server.shutdown()), error);
-    client.close();
   }),
 );
 
@@ -855,15 +737,12 @@ Deno.test(
   "shutdown() gives the same report to all who ask, also afterwards",
   inWorld(async (world) => {
     const server = world.serve(() => new Promise<void>(() => {}));
-    const client = await world.arrived();
-    client.write("x");
-    await world.idle();
+    await world.asking("x");
     const reports = [server.shutdown({ timeout: 100 }), server.shutdown({ timeout: 5_000 })];
     await world.pass(100);
     reports.push(server.shutdown());
     const expected = { exchanges: 0, evicted: 1, dropped: 0 };
     assertEquals(await Promise.all(reports), [expected, expected, expected]);
-    client.close();
   }),
 );
 
@@ -881,12 +760,10 @@ Deno.test(
     lazy.close();
     const client = await world.arrived();
     for (let i = 0; i < 3; i++) {
-      client.write("x");
-      await world.idle();
+      await world.write(client, "x");
       client.read();
     }
     assertEquals(await server.shutdown(), NOTHING);
-    client.close();
   }),
 );
 
@@ -897,16 +774,13 @@ Deno.test(
       writeBufferSize: 100,
       replyTimeout: 1_000,
     });
-    const lazy = await world.arrived();
-    lazy.write("x");
-    await world.idle();
+    await world.asking("x");
     const shutdown = fate(server.shutdown());
     await world.pass(999);
     assertEquals(shutdown.state, "pending");
     await world.pass(1);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
     assertEquals(world.reasons, ["replyTimeout"]);
-    lazy.close();
   }),
 );
 
@@ -921,7 +795,6 @@ Deno.test(
     controller.abort();
     assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 1 });
     assertEquals(asked, 0);
-    client.close();
   }),
 );
 
@@ -1002,16 +875,13 @@ for (const [caller, begin] of Object.entries(CALLERS)) {
         world.serve = (responder, options) =>
           serve(responder, { ...options, signal: controller.signal });
         servers.push(begin(world, ended));
-        const other = await world.arrived();
-        const client = await world.arrived();
-        client.write("x");
-        await world.idle();
+        await world.arrived();
+        const client = await world.asking("x");
         client.close();
         await world.pass(0);
         assert(ended.mock.callCount() > 0);
         assertFalse(world.running);
         for (const server of servers) await server.finished;
-        other.close();
       }),
     );
   }
@@ -1026,12 +896,12 @@ Deno.test(
       onDisconnect: () => void servers[0]?.shutdown().then((report) => reports.push(report)),
     });
     servers.push(server);
-    const clients = [await world.arrived(), await world.arrived()];
+    await world.arrived();
+    await world.arrived();
     reports.push(await server.shutdown());
     await nextTask();
     assertEquals(reports.length, 3);
     for (const report of reports) assertEquals(report, NOTHING);
-    for (const client of clients) client.close();
   }),
 );
 
@@ -1042,8 +912,7 @@ type Lead = (world: World, client: RawClient) => Promise<void> | void;
 function asks(...requests: string[]): Lead {
   return async (world, client) => {
     for (const request of requests) {
-      client.write(request);
-      await world.idle();
+      await world.write(client, request);
     }
   };
 }
@@ -1068,8 +937,7 @@ const STATES: Record<string, Lead> = {
   "does not read its answer, and has asked again": asks("long", "long"),
   "does not read its last answer": asks("close"),
   "has read a reply that was pending": async (world, client) => {
-    client.write("long");
-    await world.idle();
+    await world.write(client, "long");
     client.read();
   },
   "is being evicted by responderTimeout, with a message unread": async (world, client) => {
@@ -1077,8 +945,7 @@ const STATES: Record<string, Lead> = {
     await world.pass(2_000);
   },
   "is being evicted by replyTimeout, and cancelling takes time": async (world, client) => {
-    client.write("long");
-    await world.idle();
+    await world.write(client, "long");
     world.kernel.holdCompletions = true;
     await world.kernel.advance(3_000);
   },
@@ -1181,9 +1048,7 @@ Deno.test(
     const readers: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
       const server = world.serve(() => `answer of ${i}`, { instances: 1 });
-      const client = await world.arrived();
-      client.write("x");
-      await world.idle();
+      const client = await world.asking("x");
       readers.push(client);
       assertEquals(await server.shutdown(), NOTHING);
     }
@@ -1201,13 +1066,11 @@ Deno.test(
     const first = world.serve(() => "first", { path: "first" });
     await world.idle();
     const ended = first.shutdown();
-    const second = world.serve(() => "second");
+    world.serve(() => "second");
     await ended;
     const client = world.connect();
     client.write("x");
     assertEquals(await client.receiveText(), "second");
-    client.close();
-    await second.shutdown();
   }),
 );
 
@@ -1234,8 +1097,6 @@ Deno.test(
     await b.shutdown();
     assertFalse(world.running);
     assertEquals(world.loops, 1);
-    atA?.close();
-    atB?.close();
   }),
 );
 
@@ -1244,7 +1105,7 @@ Deno.test(
   inWorld(async (world) => {
     const { responder } = workshop();
     const dying = world.serve(responder, { path: "dying" });
-    const living = world.serve(echo, { idleTimeout: 1_000 });
+    world.serve(echo, { idleTimeout: 1_000 });
     await world.idle();
     const one = world.system.connect("\\\\.\\pipe\\dying");
     one.write("x");
@@ -1262,7 +1123,6 @@ Deno.test(
     one.close();
     other.close();
     assertStrictEquals(world.loops, 1);
-    await living.shutdown();
   }),
 );
 
@@ -1345,10 +1205,8 @@ for (const [how, quit] of QUITS) {
         return exchange.text() === "work" ? work() : responder(request, exchange);
       }, onError === undefined ? {} : { onError });
       const [worker, quitter] = [await world.arrived(), await world.arrived()];
-      worker.write("work");
-      await world.idle();
-      quitter.write("quit");
-      await world.idle();
+      await world.write(worker, "work");
+      await world.write(quitter, "quit");
       assertEquals(ended, 0);
       const outside = fate(server.shutdown());
       works[0]?.("done");
@@ -1356,8 +1214,6 @@ for (const [how, quit] of QUITS) {
       assertEquals([worker.readText(), quitter.readText(), ended], ["done", "bye", 1]);
       assertEquals(outside.state, "resolved");
       await server.finished;
-      worker.close();
-      quitter.close();
     }),
   );
 }
@@ -1395,24 +1251,19 @@ Deno.test(
     const { works, responder } = workshop();
     let report: unknown;
     const server = world.serve(responder, { path: "other" });
-    const quitting = world.serve(async () => {
+    world.serve(async () => {
       await nextTask();
       report = await server.shutdown();
       return "bye";
     });
     const quitter = await world.arrived();
     const worker = world.system.connect("\\\\.\\pipe\\other");
-    worker.write("work");
-    await world.idle();
-    quitter.write("quit");
-    await world.idle();
+    await world.write(worker, "work");
+    await world.write(quitter, "quit");
     assertEquals(report, undefined);
     works[0]?.("done");
     await world.idle();
     assertEquals([report, quitter.readText()], [{ ...NOTHING, exchanges: 1 }, "bye"]);
-    quitter.close();
-    worker.close();
-    await quitting.shutdown();
   }),
 );
 
@@ -1428,18 +1279,14 @@ Deno.test(
       return Promise.resolve("started");
     });
     const [starter, worker] = [await world.arrived(), await world.arrived()];
-    starter.write("start");
-    await world.idle();
-    worker.write("work");
-    await world.idle();
+    await world.write(starter, "start");
+    await world.write(worker, "work");
     timer.resolve();
     await world.idle();
     assertEquals(report, undefined);
     works[0]?.("done");
     await world.idle();
     assertEquals(report, { ...NOTHING, exchanges: 1 });
-    starter.close();
-    worker.close();
   }),
 );
 
@@ -1456,8 +1303,7 @@ Deno.test(
       onDisconnect: async () => void (report ??= await server.shutdown()),
     });
     const [worker, other] = [await world.arrived(), await world.arrived()];
-    worker.write("work");
-    await world.idle();
+    await world.write(worker, "work");
     works[0]?.("");
     other.close();
     await world.idle();
@@ -1465,7 +1311,6 @@ Deno.test(
     works[1]?.("done");
     await world.idle();
     assertEquals(report, { ...NOTHING, exchanges: 1 });
-    worker.close();
   }),
 );
 
@@ -1486,6 +1331,5 @@ Deno.test(
     client.write("quit");
     await loop;
     assertEquals([client.readText(), seen], ["bye", [NOTHING]]);
-    client.close();
   }),
 );

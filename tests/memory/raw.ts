@@ -21,7 +21,8 @@ function outcome(operation: Operation): Outcome {
   return operation.status === Status.SUCCESS ? "done" : operation.status;
 }
 
-class RawEnd {
+/** One end of a connection in a test. */
+export abstract class RawEnd {
   readonly #end: End;
   readonly #writes: Operation[] = [];
   #reading: Operation | undefined;
@@ -108,6 +109,11 @@ class RawEnd {
   /** Switches between message and byte read mode. */
   keepMessages(on: boolean): number {
     return this.#end.keepMessages(on);
+  }
+
+  /** Whether its handle is closed. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Closes the handle. What becomes of writes that pend is up to the system. */

@@ -7,7 +7,7 @@
 import type { Identity } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import { type ClientEnd, Name, ServerEnd, type Terms, type Tracking, type Ways } from "./pipe.ts";
-import { RawClient, RawServer } from "./raw.ts";
+import { RawClient, type RawEnd, RawServer } from "./raw.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
 
@@ -52,6 +52,7 @@ function isName(path: string): boolean {
 export class MemorySystem {
   readonly #names = new Map<string, Name>();
   readonly #identities = new Map<number, Identity>();
+  readonly #rawEnds: RawEnd[] = [];
   #lastProcess = 0;
   #connections = 0;
   /** What this system does where others do something else. */
@@ -145,6 +146,7 @@ export class MemorySystem {
     const { status, end } = this.open(path, process, options.tracking);
     if (end === undefined) throw new Error(`cannot connect to "${path}": status ${status}`);
     const client = new RawClient(end);
+    this.#rawEnds.push(client);
     if (options.mode !== "byte") client.keepMessages(true);
     return client;
   }
@@ -160,6 +162,13 @@ export class MemorySystem {
     };
     const { status, end } = this.create(path, terms, options.first ?? false);
     if (end === undefined) throw new Error(`cannot serve "${path}": status ${status}`);
-    return new RawServer(end);
+    const server = new RawServer(end);
+    this.#rawEnds.push(server);
+    return server;
+  }
+
+  /** Closes the ends that tests have left open. */
+  closeRawEnds(): void {
+    for (const end of this.#rawEnds) if (!end.closed) end.close();
   }
 }
