@@ -15,33 +15,32 @@ import type { ExchangeSession } from "./exchange_session.ts";
  *
  * All members work when taken off the object, as in `const { request, reply } = exchange`.
  *
- * An exchange is open until it is settled: by {@linkcode Exchange.reply}, by the loss of the client,
- * or by the end of the server. A client has at most one open exchange: its next request is yielded
- * after that. Misuse throws at the call (a second `reply`, a `send` after it, a message of a wrong
- * type); the promises reject only because the client or the server is gone, and dropping them is
- * safe.
+ * An exchange is open until it is settled: by {@linkcode Exchange.reply}, or because its connection
+ * or the server ends. A client has at most one open exchange: its next request is delivered after
+ * that. Misuse throws at the call (a second `reply`, a `send` after it, a message of a wrong type).
+ * The promises reject only because the connection or the server has ended, which never becomes an
+ * unhandled rejection.
  */
 export interface Exchange {
-  /** The reusable pipe instance that the client came by, numbered from 0: for logs only. */
+  /** The instance of the pipe that the client is connected to, numbered from 0: for logs only. */
   readonly instance: { readonly id: number };
-  /** The connection that the request came by. */
+  /** The connection that the request arrived on. */
   readonly client: PipeClient;
-  /** The request: the message as it was sent, and memory of your own. May be empty. */
+  /** The request: the message as it was sent, in memory of its own. May be empty. */
   readonly request: Uint8Array<ArrayBuffer>;
   /**
-   * Aborts when the client is gone or the server stops while the exchange is open.
+   * Aborts when the connection ends or the server stops while the exchange is open.
    *
-   * While a responder is at work, one more message of the client is read ahead. Until it comes, a
-   * client that leaves is noticed at once; after it, only when this exchange is answered. The
-   * request of a client that has left already is yielded all the same: its signal is aborted if that
-   * is known by then, and aborts as soon as it is.
+   * While a responder runs, one more message of the client is read ahead. Until it arrives, a
+   * disconnect is noticed at once; after that, only when this exchange is answered. A request is
+   * delivered even if its client has disconnected already: the signal is aborted then, or aborts as
+   * soon as the disconnect is noticed.
    */
   readonly signal: AbortSignal;
   /**
    * Aborts when the server begins to shut down, or stops at once, while the exchange is open or its
-   * responder is at work; aborted beforehand if that has begun. So a generator that pushes for ever
-   * can end in time: without a look at it, nothing changes. The reason is a
-   * `Deno.errors.Interrupted`.
+   * responder runs; already aborted if a shutdown has begun before. A generator that sends for ever
+   * can use it to end in time. The reason is a `Deno.errors.Interrupted`.
    */
   readonly draining: AbortSignal;
   /** The request, decoded as UTF-8. */
@@ -49,7 +48,7 @@ export interface Exchange {
   /**
    * The request, parsed as JSON.
    *
-   * @throws {SyntaxError} If it is no JSON.
+   * @throws {SyntaxError} If it is not JSON.
    */
   json(): unknown;
   /**
@@ -60,9 +59,9 @@ export interface Exchange {
    * take exactly one message per request: do not use `send` for them, only `reply`.
    *
    * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
-   * @returns Resolves when Windows has taken the message, which does not mean that it was read.
-   *   Rejects with `Deno.errors.BrokenPipe` when the client is gone, with the error of the limit
-   *   when one ended the connection, with `Deno.errors.Interrupted` when the server did.
+   * @returns Resolves when Windows has accepted the message, which does not mean that it was read.
+   *   Rejects with `Deno.errors.BrokenPipe` if the client has disconnected, with the error of the
+   *   limit if one ended the connection, and with `Deno.errors.Interrupted` if the server did.
    * @throws {TypeError} If the message has a wrong type, or the exchange is answered.
    * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
    */
@@ -70,7 +69,7 @@ export interface Exchange {
   /**
    * Settles the exchange, with one last message or with none.
    *
-   * In a `for await` loop do not await it: a client that never reads would hold up the loop.
+   * Do not await it in a `for await` loop: a client that never reads would block the others.
    *
    * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
    *   `undefined`: no message is sent.

@@ -22,7 +22,7 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  * machines are refused, unless {@linkcode ExchangesOptions.remote} is set.
  *
  * A client that exceeds a limit is disconnected, which makes room for the next: `onDisconnect` gets
- * the reason, and an error that says more. `maxInstances` and `maxBuffered` disconnect no client:
+ * the reason, and an error with the details. `maxInstances` and `maxBuffered` disconnect no client:
  * they make further clients, or further requests, wait.
  *
  * The instances are created at the first `next()`. Leaving the loop ends the server: exchanges that
@@ -39,14 +39,14 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  * @param options The name of the pipe, and settings that have defaults.
  * @returns An async generator, which listens only once it is iterated.
  * @throws {TypeError} If the name cannot be used or an option has a wrong type; from `next()`, if
- *   `access.sddl` is no security descriptor.
+ *   `access.sddl` is not a security descriptor.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.NotSupported} From `next()`, if this is not Windows.
  * @throws {Deno.errors.NotCapable} From `next()`, without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
  *   second is not needed with `access: "system-default"` and no `authorize`.
- * @throws {Deno.errors.AddrInUse} From `next()`, if there is a pipe of this name; the message tells
- *   whose, if Windows tells it.
+ * @throws {Deno.errors.AddrInUse} From `next()`, if a pipe of this name exists; the message names
+ *   its process, if Windows tells it.
  * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed, or
  *   `access.sddl` keeps this user from creating more than one instance.
  * @throws {WindowsError} From `next()`, if something else prevents listening, now or later.

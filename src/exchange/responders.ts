@@ -13,20 +13,20 @@ import type { Exchange, ServerExchange } from "./exchange.ts";
 import type { ExchangeHandler } from "./exchange_session.ts";
 import { isAsyncIterable, sendAll } from "./generator.ts";
 
-/** What a responder answers: one message, or nothing, and then no message is sent (one-way). */
+/** What a responder answers: one message, or nothing, and then no message is sent. */
 export type Reply = Message | undefined | void;
 
 /**
  * Answers one request: with a message, with a promise of one, with nothing, or, as an async
  * generator, with several messages.
  *
- * An async generator is asked for its next message when Windows has taken the one before, and is
- * returned early when the client leaves. Clients that use `TransactNamedPipe` or `CallNamedPipe`
- * take exactly one message per request. A responder may also use the exchange itself, and then
- * answers with nothing.
+ * An async generator is asked for its next message when Windows has accepted the one before, and is
+ * ended early, with its `return()`, when the client disconnects. Clients that use
+ * `TransactNamedPipe` or `CallNamedPipe` expect exactly one message per request. A responder may also
+ * call `send` and `reply` of the exchange itself, and then return nothing.
  *
- * @param request The message of the client, memory of your own; the same as `exchange.request`.
- * @param exchange The request with all that belongs to it.
+ * @param request The client's message, in memory of its own; the same as `exchange.request`.
+ * @param exchange The request, its client, and the means to answer it.
  */
 export type Responder = (
   request: Uint8Array<ArrayBuffer>,

@@ -19,17 +19,18 @@ import { type Reply, type Responder, Responders } from "./responders.ts";
 /** Options of {@linkcode serve}. */
 export interface ServeOptions extends ExchangesOptions {
   /**
-   * How many responders work at once, from 1. Further requests wait, in the order in which they
-   * came. A responder that goes on after its exchange's signal aborted keeps its place until it
-   * returns: let long work end with the signal.
+   * How many responders run at the same time, from 1. Further requests wait, in the order in which
+   * they arrived. A responder that keeps running after its exchange's signal has aborted counts until
+   * it returns: let long work end with the signal.
    *
    * @default {Infinity}
    */
   concurrency?: number | undefined;
   /**
-   * Gets what a responder threw, and may answer instead: what it gives is what the responder might
-   * have given, nothing (no message is sent) included. Without it, and when it throws itself, the
-   * error goes to `console.error`, before that of the hook, and the connection ends.
+   * Called with what a responder threw. It may answer instead: with a message, a promise of one, or
+   * nothing, and then no message is sent. Without it, the error is logged with `console.error` and
+   * the connection ends. If it throws itself, both errors are logged, the responder's first, and the
+   * connection ends.
    *
    * @param error What was thrown.
    * @param exchange The request that was being answered.
@@ -42,33 +43,46 @@ export interface PipeServer extends AsyncDisposable {
   /** The full name of the pipe, `\\.\pipe\…`. */
   readonly path: string;
   /**
-   * Who may open the pipe: what is in force, read back from Windows when the server began to
-   * listen. Undefined if it never listened, because its signal was aborted beforehand.
+   * The security in force, read back from Windows when the server began to listen. Undefined if it
+   * never listened, because its signal was aborted beforehand.
    */
   readonly security: PipeSecurity | undefined;
   /**
-   * Resolves when the server has ended and everything is closed. Rejects when it can listen no
-   * longer; that needs no handler.
+   * Resolves when the server has ended and everything is closed. Rejects when the server cannot keep
+   * listening, which never becomes an unhandled rejection.
    */
   readonly finished: Promise<void>;
   /**
-   * Ends the server: no new clients, open exchanges finish, what is being written ends, then
-   * everything is closed. What clients have not read yet stays readable for them. Nothing is read
-   * ahead any more, so a client that leaves now is noticed when it is answered.
+   * Ends the server: it accepts no new clients, finishes open exchanges, writes pending replies, and
+   * then closes everything. Clients can still read what Windows has accepted. Nothing is read ahead
+   * any more, so a client that disconnects now is noticed when it is answered.
    *
-   * A responder may call and await this. What it gets then does not wait for its own exchange,
-   * which ends as ever, by what the responder returns: it settles when nothing is left but
-   * exchanges whose responders wait like that, with what came of the others. It is known who calls
-   * as long as the responder has not returned, and afterwards, in what it awaits or has started, if
-   * it has always given promises or generators. Elsewhere, as in `authorize`, do not await it.
-   * {@linkcode PipeServer.finished} always waits for everybody.
+   * A responder may call and await this. The promise that it gets does not wait for its own
+   * exchange, nor for others whose responders wait in the same way, and its report does not count
+   * them. The exchange is then answered as usual, with what the responder returns. A responder that
+   * is an `async` function or a generator may call this at any time. One that returns some replies
+   * without a promise has to call it before it awaits anything: after that, the call counts as one
+   * from outside, and waits for the exchange until the timeout. Do not await it in `authorize`.
+   * {@linkcode PipeServer.finished} always waits for all exchanges.
    *
-   * @param options `timeout`: milliseconds after which the rest is thrown out, an integer from 0,
-   *   or `Infinity`; 10,000 by default.
-   * @returns What it came to. A second call gets the same, and its timeout has no effect. Rejects
-   *   as {@linkcode PipeServer.finished} does; that needs no handler.
-   * @throws {TypeError} If the timeout is no number.
-   * @throws {RangeError} If the timeout is negative or no integer.
+   * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an
+   *   integer from 0, or `Infinity`; 10,000 by default.
+   * @returns The shutdown report. A second call gets the same one, and its timeout has no effect.
+   *   Rejects as {@linkcode PipeServer.finished} does, which never becomes an unhandled rejection.
+   * @throws {TypeError} If the timeout is not a number.
+   * @throws {RangeError} If the timeout is negative or not an integer.
+   *
+   * @example A request that stops the server
+   * ```ts
+   * import { serve } from "@overlapped/named-pipe";
+   *
+   * const server = serve({ path: "stoppable" }, async (_request, exchange) => {
+   *   if (exchange.text() !== "stop") return "unknown";
+   *   await server.shutdown();
+   *   return "stopped";
+   * });
+   * await server.finished;
+   * ```
    */
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport>;
 }
@@ -76,21 +90,22 @@ export interface PipeServer extends AsyncDisposable {
 /**
  * Listens on a named pipe and answers each request with a responder function.
  *
- * The server listens when this returns. All that holds for {@linkcode exchanges} holds here too.
+ * The server is listening when this returns. What {@linkcode exchanges} says about requests, limits
+ * and threads applies here too.
  *
- * @param options The name, and what may be changed.
+ * @param options The name of the pipe, and settings that have defaults.
  * @param responder Answers each request. Requests of one client are answered one after another,
  *   those of different clients side by side.
  * @returns The server. It keeps the program running until it is shut down.
  * @throws {TypeError} If the name cannot be used, an option has a wrong type, or `access.sddl` is
- *   no security descriptor.
+ *   not a security descriptor.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.NotSupported} If this is not Windows.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
  *   second is not needed with `access: "system-default"` and no `authorize`.
- * @throws {Deno.errors.AddrInUse} If there is a pipe of this name; the message tells whose, where
- *   Windows does.
+ * @throws {Deno.errors.AddrInUse} If a pipe of this name exists; the message names its process, if
+ *   Windows tells it.
  * @throws {Deno.errors.PermissionDenied} If the name is not allowed, or `access.sddl` keeps this
  *   user from creating more than one instance.
  * @throws {WindowsError} If something else prevents listening.

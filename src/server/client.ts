@@ -14,11 +14,11 @@ import { TOO_EARLY } from "./end_reasons.ts";
 
 /** The user that a client runs as, by the token with which it sent its first request. */
 export interface ClientUser {
-  /** The security identifier, `S-1-…`: what to decide by. Names can change hands, these cannot. */
+  /** The security identifier, `S-1-…`. Decide by this: a name can pass to another user. */
   readonly sid: string;
   /**
    * How much Windows trusts the client's process: `"low"` and below are sandboxes, such as that of
-   * a browser; `"medium"` is the usual one, `"high"` that of an elevated process.
+   * a browser; `"medium"` is the usual level, `"high"` that of an elevated process.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/secauthz/mandatory-integrity-control}
    */
@@ -28,8 +28,8 @@ export interface ClientUser {
 }
 
 /**
- * One connection of a client, from its coming to its leaving. The same object for all of its
- * exchanges, and never that of another connection: the key for what you keep per client.
+ * One connection of a client, from when it connects until it ends. All exchanges of the connection
+ * have this same object, and no other connection ever has it: use it as the key for state per client.
  *
  * @example State per client
  * ```ts
@@ -48,55 +48,55 @@ export interface PipeClient {
   readonly id: number;
   /**
    * The process at the other end, by `GetNamedPipeClientProcessId`; undefined if Windows does not
-   * tell. For logs and statistics: a client can fool it, and Windows gives the number to another
-   * process once this one has ended. It says nothing about who the client is:
-   * {@linkcode PipeClient.user} does.
+   * tell. For logs and statistics only: a client can fake it, and Windows reuses the number once the
+   * process has ended. {@linkcode PipeClient.user} identifies the client.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientprocessid}
    */
   readonly processId: number | undefined;
   /**
-   * The session of that process, by `GetNamedPipeClientSessionId`; undefined if not told.
+   * The session of that process, by `GetNamedPipeClientSessionId`; undefined if Windows
+   * does not tell.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientsessionid}
    */
   readonly sessionId: number | undefined;
   /**
-   * Aborts when the connection has ended, or nothing can be sent to the client any more. The
-   * reason is a `Deno.errors.BrokenPipe` if the client left, the error that `onDisconnect` gets if
-   * there is one, else a `Deno.errors.Interrupted`.
+   * Aborts when the connection has ended, or nothing can be sent to the client any more. The reason
+   * is a `Deno.errors.BrokenPipe` if the client disconnected, otherwise the error that
+   * `onDisconnect` gets, or a `Deno.errors.Interrupted` if there is none.
    */
   readonly signal: AbortSignal;
   /**
-   * Ends the connection, for good. Messages that are already sent stay readable for the client; one
-   * that it does not take within {@linkcode ExchangesOptions.replyTimeout} is dropped. An open
-   * exchange is settled as lost. Harmless when the connection has ended already.
+   * Ends the connection. The client can still read messages that are already sent; one that it does
+   * not read within {@linkcode ExchangesOptions.replyTimeout} is dropped. An open exchange is
+   * aborted. Does nothing if the connection has ended already.
    */
   close(): void;
   /**
-   * The user that the client runs as. Windows was asked once, when the first request had been read,
-   * so that the answer is the same ever after, also when the connection has ended.
+   * The user that the client runs as. The server asks Windows once, when the first request has been
+   * read, so the answer never changes, and is available even after the connection has ended.
    *
-   * The server takes the client's identity for the moment in which it asks, and nothing else runs
-   * meanwhile. If it could not get back to its own, the process ends at once (exit code
-   * 0x40000015), rather than go on as somebody else.
+   * To ask, the server impersonates the client for a moment, in which nothing else runs. If it
+   * cannot return to its own identity, the process ends at once (exit code 0x40000015) instead of
+   * continuing with the rights of the client.
    *
-   * @throws {Deno.errors.NotFound} If the client has left without a request.
+   * @throws {Deno.errors.NotFound} If the client disconnected without a request.
    * @throws {Deno.errors.NotSupported} If the server was started with `access: "system-default"`
-   *   and without `authorize`, and so without what is needed to ask.
-   * @throws {WindowsError} If Windows does not tell, for example of a client that connected with
-   *   `SECURITY_ANONYMOUS`; `Deno.errors.PermissionDenied` or `Deno.errors.BrokenPipe` where these
-   *   fit. Code 1368 also if the client connected in the moment between the creation of an instance
-   *   and its listening, with an identity that is fixed at the opening (without
-   *   `SECURITY_CONTEXT_TRACKING`): Windows has forgotten it then, and the client may try again.
+   *   and without `authorize`: it does not open the library that is needed to ask.
+   * @throws {WindowsError} If Windows cannot identify the client, for example because it connected
+   *   with `SECURITY_ANONYMOUS`; `Deno.errors.PermissionDenied` or `Deno.errors.BrokenPipe` where
+   *   these fit. Code 1368 also if a client whose identity is fixed when it connects (without
+   *   `SECURITY_CONTEXT_TRACKING`) connected in the moment between the creation of an instance and
+   *   its listening: Windows has forgotten the identity then, and the client may try again.
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-impersonatenamedpipeclient}
    */
   user(): ClientUser;
   /**
-   * The name of the client's account, `DOMAIN\name`. For people to read: decide by the SID.
+   * The name of the client's account, `DOMAIN\name`, for display. Decide by the SID instead.
    *
-   * Windows may ask other machines for it, on a thread of Deno's pool, one name at a time and once
-   * per SID and server.
+   * Windows may ask other machines for it. That happens on a thread of Deno's pool, for one name at
+   * a time, and once per SID and server.
    *
    * @returns Rejects with what {@linkcode PipeClient.user} throws, with `Deno.errors.NotFound` if
    *   there is no name, with `Deno.errors.TimedOut` after 5,000 ms, and with

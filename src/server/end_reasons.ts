@@ -12,7 +12,7 @@ import type { ServerContext } from "./context.ts";
 /**
  * Why a connection ended.
  *
- * - `"client"`: the client left.
+ * - `"client"`: the client disconnected.
  * - `"responder"`: the program ended it, with {@linkcode PipeClient.close} or by an error that was
  *   thrown while answering.
  * - `"server"`: the server was stopped at once: its `signal` was aborted, or the loop over its
@@ -23,14 +23,14 @@ import type { ServerContext } from "./context.ts";
  *   {@linkcode ExchangesOptions.maxPerProcess} allows.
  * - `"idleTimeout"`: no request came within {@linkcode ExchangesOptions.idleTimeout}.
  * - `"replyTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.replyTimeout}.
- * - `"maxQueued"`: it was given a message while more than {@linkcode ExchangesOptions.maxQueued}
- *   bytes waited for it to read.
+ * - `"maxQueued"`: the client was sent a message while more than
+ *   {@linkcode ExchangesOptions.maxQueued} bytes waited for it to read.
  * - `"responderTimeout"`: an exchange was not settled within
  *   {@linkcode ExchangesOptions.responderTimeout}.
- * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} did not let it in.
+ * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} refused the client.
  * - `"error"`: a call to Windows failed, or what the client sent cannot be used.
  *
- * For `"error"`, `"unauthorized"` and all limits, the hook gets an error that says more.
+ * For `"error"`, `"unauthorized"` and all limits, `onDisconnect` also gets an error with the details.
  */
 export type DisconnectReason =
   | "client"

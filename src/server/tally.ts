@@ -10,7 +10,7 @@ export interface ShutdownReport {
   readonly exchanges: number;
   /** Clients that were disconnected because the time ran out. */
   readonly evicted: number;
-  /** Messages, either way, that were given up although their client was there. */
+  /** Requests and replies that were dropped although their client was still connected. */
   readonly dropped: number;
 }
 
