@@ -1,9 +1,9 @@
 /**
- * Named pipe servers and clients for Deno on Windows, over Windows' own functions and nothing else.
+ * Named pipe servers and clients for Deno on Windows.
  *
- * A server is one thread with overlapped I/O: any number of clients, one wait for all of them, and
- * no thread per client. Pipes are message pipes, so a request arrives whole and a reply leaves
- * whole, up to a limit on their lengths; clients may be written in any language.
+ * A server runs on one thread with overlapped I/O: any number of clients, one wait for all of them,
+ * and no thread per client. Its pipes are message pipes, so each request arrives whole, up to a limit
+ * on its length. Clients may be written in any language.
  *
  * - {@linkcode serve} answers each request with a function.
  * - {@linkcode exchanges} yields requests to a `for await` loop.
@@ -12,8 +12,8 @@
  * **Permissions:** `--allow-ffi`, or scoped to the libraries that are opened:
  * `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`. The second is for
  * users and access rights: a client, unless it checks the owner of its server, and a server with
- * `access: "system-default"` and no `authorize`, need only the first. On other systems importing
- * works, and calling throws `Deno.errors.NotSupported`.
+ * `access: "system-default"` and no `authorize`, need only the first. The module can be imported on
+ * every system; on other systems, its functions throw `Deno.errors.NotSupported`.
  *
  * @example A server
  * ```ts

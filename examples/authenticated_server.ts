@@ -2,8 +2,8 @@
 //
 // deno run --allow-ffi examples/authenticated_server.ts [--allow SID]... PATH
 //
-// Answers each caller with what it knows about it. Without --allow only the user that it runs as can
-// connect; with it, everybody who is logged on here can, and is refused unless it is one of these.
+// Answers each client with its identity. Without --allow, only the user running the server can
+// connect. With it, all users of this machine can, but only those with one of the SIDs are answered.
 
 import { parseArgs } from "node:util";
 import { type PipeClient, serve } from "@overlapped/named-pipe";
@@ -26,7 +26,7 @@ function parse() {
 
 async function describe(client: PipeClient): Promise<string> {
   const { processId, sessionId } = client;
-  // A name is for people, and may not be there: nothing is decided by it.
+  // The name is for display only, and may be unavailable.
   const account = await client.accountName().catch(() => "unknown");
   return JSON.stringify({ account, ...client.user(), processId, sessionId });
 }

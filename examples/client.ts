@@ -2,7 +2,7 @@
 //
 // deno run --allow-ffi examples/client.ts PATH MESSAGE...
 //
-// Sends each message to the server and prints what it answers, a line each.
+// Sends each message to the server and prints the answer to each on a line of its own.
 
 import { parseArgs } from "node:util";
 import { connect } from "@overlapped/named-pipe";

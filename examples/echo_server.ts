@@ -2,7 +2,7 @@
 //
 // deno run --allow-ffi examples/echo_server.ts [options] PATH
 //
-// Sends every message back to the client that it came from, within limits. Ctrl-C shuts it down.
+// Sends every message back to its client, within limits. Ctrl-C shuts the server down.
 
 import { parseArgs } from "node:util";
 import { type PipeServer, serve } from "@overlapped/named-pipe";
@@ -62,7 +62,7 @@ function start(): PipeServer {
       },
     }, (request) => request);
   } catch (error) {
-    // A number that is out of its range.
+    // A number is out of its range.
     if (error instanceof RangeError) refuse();
     throw error;
   }

@@ -21,7 +21,8 @@ import { type CallOptions, connectWith } from "./connect.ts";
  * @returns The answer.
  * @throws {TypeError} If the name cannot be used, an option or the message has a wrong type, or the
  *   pipe is a byte pipe, which has no messages.
- * @throws {Deno.errors.BrokenPipe} If the server ended the connection without an answer.
+ * @throws {Deno.errors.BrokenPipe} If the server ended the connection without an answer, for example
+ *   because its `authorize` refused this client.
  * @throws {Error} As for {@linkcode connect} and {@linkcode PipeConn.request}.
  *
  * @example One question

@@ -46,15 +46,15 @@ export interface CallOptions {
    * @default {undefined}
    */
   server?: "current-user" | { readonly sid: string } | undefined;
-  /** Aborting it gives up, and the promise rejects with its reason. */
+  /** Aborting it cancels the call, which rejects with the reason of the signal. */
   signal?: AbortSignal | undefined;
 }
 
 /** Options of {@linkcode connect}. */
 export interface ConnectOptions extends CallOptions {
   /**
-   * The name of the pipe, as for a server; `\\host\pipe\…` is a pipe of another machine. Opening
-   * one of those holds the thread for as long as the network takes.
+   * The name of the pipe, as for a server; `\\host\pipe\…` is a pipe on another machine. Opening
+   * one of those blocks the thread for as long as the network takes.
    */
   path: string;
 }
@@ -75,8 +75,9 @@ export interface ConnectOptions extends CallOptions {
  *   otherwise when the time has run out.
  * @throws {Deno.errors.TimedOut} If all instances are busy until the time has run out.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection while it was being set up.
- * @throws {Deno.errors.PermissionDenied} If the server does not admit this user, or is not the one
- *   that `server` asks for.
+ * @throws {Deno.errors.PermissionDenied} If the access rights of the pipe do not admit this user, or
+ *   the owner of the pipe is not the one that `server` asks for. A client that the server's
+ *   `authorize` refuses gets `Deno.errors.BrokenPipe` instead, from its first request.
  * @throws {Deno.errors.NotSupported} If this is not Windows.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll`, to which `server` adds

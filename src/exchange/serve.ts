@@ -58,11 +58,12 @@ export interface PipeServer extends AsyncDisposable {
    * readable for them. The server no longer reads ahead, so a client that disconnects meanwhile is
    * noticed when it is answered.
    *
-   * A responder may call and await this. The promise it gets does not wait for its own exchange,
-   * which is settled as usual, by what the responder returns: it settles when only exchanges are left
-   * whose responders called this too, with the report of the others. A call is attributed to its
-   * responder until the responder returns, and later, in what it awaits or has started, if responders
-   * have always returned promises or generators. Elsewhere, as in `authorize`, do not await it.
+   * A responder may call and await this. The promise that it gets does not wait for its own
+   * exchange, nor for others whose responders wait in the same way, and its report does not count
+   * them. The exchange is then answered as usual, with what the responder returns. A responder that
+   * is an `async` function or a generator may call this at any time. One that returns some replies
+   * without a promise has to call it before it awaits anything: after that, the call counts as one
+   * from outside, and waits for the exchange until the timeout. Do not await it in `authorize`.
    * {@linkcode PipeServer.finished} always waits for all exchanges.
    *
    * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an
@@ -71,6 +72,18 @@ export interface PipeServer extends AsyncDisposable {
    *   Rejects as {@linkcode PipeServer.finished} does. Never becomes an unhandled rejection.
    * @throws {TypeError} If the timeout is not a number.
    * @throws {RangeError} If the timeout is negative or not an integer.
+   *
+   * @example A request that stops the server
+   * ```ts
+   * import { serve } from "@overlapped/named-pipe";
+   *
+   * const server = serve({ path: "stoppable" }, async (_request, exchange) => {
+   *   if (exchange.text() !== "stop") return "unknown";
+   *   await server.shutdown();
+   *   return "stopped";
+   * });
+   * await server.finished;
+   * ```
    */
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport>;
 }

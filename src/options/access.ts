@@ -15,7 +15,7 @@
  * - `"local-users"`: also every user logged on to this machine, to read and write, but not to serve
  *   the pipe. Users logged on over the network are refused.
  * - `"system-default"`: the rights that Windows gives a pipe by default. Administrators and the user
- *   have all rights; everybody, anonymous users included, can read, and so occupy instances.
+ *   have all rights; everyone, anonymous users included, can read, and can thus occupy instances.
  * - `{ sddl }`: a security descriptor of your own. It must give the server's own user all rights
  *   (`FA`), since every further instance is checked against it. Give clients `0x12019b`, and never
  *   `GW`, `FW`, `GA` or `FA`: these include the right to create instances, with which a client could
@@ -41,7 +41,7 @@ export interface PipeSecurity {
   readonly sddl: string | undefined;
   /** Whether the server created the first instance, rather than joining another program's pipe. */
   readonly firstInstance: boolean;
-  /** Whether clients of other machines are accepted. */
+  /** Whether clients on other machines are accepted. */
   readonly remote: boolean;
 }
 

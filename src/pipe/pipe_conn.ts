@@ -37,13 +37,16 @@ export interface PipeConn
    * sends unasked.
    *
    * **Cancellation:** aborting `signal` closes the connection, since an answer that arrives later
-   * would be taken for that of the next request. A request that was not sent yet is only dropped.
+   * would be taken for that of the next request. A request that was not sent yet is only dropped, and
+   * the connection stays open.
    *
    * @throws {TypeError} If the message has a wrong type, while a `receive()` or a loop over the
    *   connection waits for a message, or on a byte pipe.
    * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
-   * @throws {Deno.errors.BrokenPipe} If the server ended the connection.
-   * @throws {Deno.errors.Interrupted} If the connection is closed, now or beforehand.
+   * @throws {Deno.errors.BrokenPipe} If the server ended the connection. It may have handled the
+   *   request already. All later requests get this too: connect again.
+   * @throws {Deno.errors.Interrupted} If this end closed the connection, before or during the call:
+   *   with `close()`, or because an earlier call was aborted or failed.
    * @throws {Deno.errors.InvalidData} If the answer is longer than `maxMessage`.
    * @throws {WindowsError} If something else went wrong. The connection is closed then.
    * @throws {unknown} `signal.reason`, when `signal` aborts before the answer arrived.
@@ -55,8 +58,8 @@ export interface PipeConn
   /**
    * Sends one message, after everything that was sent before. The bytes are copied at the call.
    *
-   * It does not wait for the answer to a request that was sent, but for requests that were made
-   * before and wait for others.
+   * It does not wait for the answer to a request that has been sent, but it does wait for earlier
+   * requests that have not been sent yet.
    *
    * **Cancellation:** aborting `signal` closes the connection if the message is partly sent, since
    * the server could not tell where the next one begins. A message that was not sent yet is only
@@ -66,7 +69,7 @@ export interface PipeConn
    * @throws {TypeError} If the message has a wrong type, or on a byte pipe.
    * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
    * @throws {Deno.errors.BrokenPipe} If the server ended the connection.
-   * @throws {Deno.errors.Interrupted} If the connection is closed, now or beforehand.
+   * @throws {Deno.errors.Interrupted} As for {@linkcode PipeConn.request}.
    * @throws {WindowsError} If something else went wrong. The connection is closed then.
    * @throws {unknown} `signal.reason`, when `signal` aborts before the message was accepted.
    */
@@ -78,7 +81,7 @@ export interface PipeConn
    *
    * @returns The message, or null when the server has ended the connection.
    * @throws {TypeError} On a byte pipe.
-   * @throws {Deno.errors.Interrupted} If the connection is closed, now or beforehand.
+   * @throws {Deno.errors.Interrupted} As for {@linkcode PipeConn.request}.
    * @throws {Deno.errors.InvalidData} If the message is longer than `maxMessage`.
    * @throws {WindowsError} If something else went wrong. The connection is closed then.
    * @throws {unknown} `signal.reason`, when `signal` aborts before a message arrived.
@@ -87,9 +90,9 @@ export interface PipeConn
     options?: { signal?: AbortSignal | undefined },
   ): Promise<Uint8Array<ArrayBuffer> | null>;
   /**
-   * Closes the connection. What was sent stays readable for the server; a message that Windows has
-   * not accepted yet is withdrawn. A loop over the connection ends, and all other pending calls
-   * reject with `Deno.errors.Interrupted`.
+   * Closes the connection. The server can still read what was sent; a message that Windows has not
+   * accepted yet is withdrawn. A loop over the connection ends, and all other pending calls reject
+   * with `Deno.errors.Interrupted`.
    */
   close(): void;
 }

@@ -112,7 +112,7 @@ export interface ExchangesOptions {
   maxQueued?: number | undefined;
   /**
    * How many connections one process may have, from 1. Further ones are closed at once. Processes are
-   * told apart by `GetNamedPipeClientProcessId`, which a malicious client can deceive: this guards
+   * told apart by `GetNamedPipeClientProcessId`, which a malicious client can fake: this guards
    * against mistakes, not against attacks.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientprocessid}
@@ -141,7 +141,7 @@ export interface ExchangesOptions {
   /**
    * Milliseconds, from 1, that the program has to settle an exchange, from when it is delivered.
    * After that the exchange's signal aborts and the connection is closed. A responder that continues
-   * all the same still counts towards {@linkcode ServeOptions.concurrency}. The same limit holds for
+   * nevertheless still counts towards {@linkcode ServeOptions.concurrency}. The same limit applies to
    * `authorize`.
    *
    * @default {Infinity}
@@ -155,7 +155,7 @@ export interface ExchangesOptions {
    */
   access?: PipeAccess | undefined;
   /**
-   * Whether clients of other machines are accepted, within what `access` allows; otherwise all
+   * Whether clients on other machines are accepted, within what `access` allows; otherwise all
    * instances are created with `PIPE_REJECT_REMOTE_CLIENTS`. Cannot be combined with
    * `access: "local-users"`.
    *
@@ -167,9 +167,9 @@ export interface ExchangesOptions {
    * Called once per client, before its first request is delivered: when that has been read, or the
    * first 4,096 bytes of a longer one. The rest is not read, and no memory is allocated for it,
    * before the client is admitted. Decide by {@linkcode PipeClient.user}, for example. Returning
-   * `false`, throwing and rejecting close the connection, and drop the request. Errors are reported
-   * on the console: the first of a kind at once, then whenever there are ten times as many, and
-   * their number when the server has ended. The same holds for `onDisconnect`.
+   * `false`, throwing and rejecting close the connection, and drop the request. Errors are logged
+   * with `console.error`: the first one, then each time that there are ten times as many, and their
+   * number when the server has ended. The same applies to `onDisconnect`.
    *
    * Nothing is read meanwhile, so a client that disconnects is noticed when the decision is made.
    * {@linkcode ExchangesOptions.responderTimeout} limits the decision too.
@@ -186,14 +186,14 @@ export interface ExchangesOptions {
    */
   signal?: AbortSignal | undefined;
   /**
-   * Called once, when clients can connect. Errors it throws are reported on the console.
+   * Called once, when clients can connect. Errors that it throws are logged with `console.error`.
    *
    * @param address The full name of the pipe.
    */
   onListen?: ((address: { path: string }) => void) | undefined;
   /**
-   * Called once at the end of every connection, after its last request was delivered. Errors it
-   * throws are reported on the console.
+   * Called once at the end of every connection, after its last request was delivered; a responder
+   * may still be working on that request. Errors that it throws are logged with `console.error`.
    *
    * @param client The client whose connection has ended.
    * @param reason Why it ended.
