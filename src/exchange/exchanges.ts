@@ -155,6 +155,11 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
   }
 
   /** See {@linkcode ExchangeHandler}. */
+  get blocked(): number {
+    return 0;
+  }
+
+  /** See {@linkcode ExchangeHandler}. */
   get resuming(): boolean {
     return this.#resuming;
   }

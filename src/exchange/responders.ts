@@ -80,6 +80,11 @@ export class Responders implements ExchangeHandler {
   }
 
   /** See {@linkcode ExchangeHandler}. */
+  get blocked(): number {
+    return this.#working < this.#limit ? 0 : this.#waiting.length;
+  }
+
+  /** See {@linkcode ExchangeHandler}. */
   deliver(exchange: ServerExchange): void {
     const free = this.#working < this.#limit && this.#waiting.length === 0;
     if (free) this.#start(exchange);

@@ -58,7 +58,8 @@ export interface PipeServer extends AsyncDisposable {
    *
    * A responder may call and await this. What it gets then does not wait for its own exchange,
    * which ends as ever, by what the responder returns: it settles when nothing is left but
-   * exchanges whose responders wait like that, with what came of the others. It is known who calls
+   * exchanges whose responders wait like that, and requests that wait for these (`concurrency`,
+   * `maxBuffered`) and are answered afterwards; with what came of the others. It is known who calls
    * as long as the responder has not returned, and afterwards, in what it awaits or has started, if
    * it has always given promises or generators. Elsewhere, as in `authorize`, do not await it.
    * {@linkcode PipeServer.finished} always waits for everybody.

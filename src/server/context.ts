@@ -29,6 +29,8 @@ export interface ServerContext {
   draining: boolean;
   /** Tells whoever looks when that begins. */
   readonly drain: Draining;
+  /** A request waits until others are answered. */
+  readonly onBlocked: () => void;
   /** How many clients have come. */
   clients: number;
 }

@@ -63,6 +63,7 @@ export class Server implements LoopUser {
       sessions,
       draining: false,
       drain: new Draining(),
+      onBlocked: () => this.endIfDone(),
       clients: 0,
     };
     this.#pool = new InstancePool(loop, this.#context, {
@@ -137,9 +138,9 @@ export class Server implements LoopUser {
   /** Ends when that is wanted and nothing is left: no instance, and no responder at work. */
   endIfDone(): void {
     if (!this.#context.draining || this.#hooks.busy) return;
-    const { atWork } = this.#sessions;
+    const { atWork, blocked } = this.#sessions;
     if (this.#pool.empty && (this.#phase === "stopped" || atWork === 0)) return this.#end();
-    this.#reports.look(this.#pool.instances.map(({ session }) => session?.work), atWork);
+    this.#reports.look(this.#pool.instances.map(({ session }) => session), atWork - blocked);
   }
 
   /** See {@linkcode LoopUser}. */

@@ -14,6 +14,8 @@ export interface Session {
   readonly busy: boolean;
   /** The work that a shutdown waits for, if there is any. */
   readonly work: Work | undefined;
+  /** Whether its request waits until others are answered. */
+  readonly blocked: boolean;
   /** The client is there; or it came, perhaps sent something, and has disconnected. */
   begin(disconnected: boolean): void;
   /** The read completed. */
@@ -34,6 +36,8 @@ export interface Session {
 export interface Sessions {
   /** How much work there is, that of sessions that are over included; a shutdown waits for it. */
   readonly atWork: number;
+  /** How much of it cannot begin before other work is done. */
+  readonly blocked: number;
   /** Makes the session of a client that has come. */
   create(connection: ServerConnection): Session;
 }

@@ -1,10 +1,11 @@
 /**
  * Who is told of a shutdown, and when: everybody at its end; but whoever asks while its own work is
- * waited for, when nobody else is left.
+ * waited for, when nobody else is left who could go on without it.
  *
  * @module
  */
 
+import type { Session } from "./session.ts";
 import type { ShutdownReport, Tally } from "./tally.ts";
 
 /** Work that a shutdown waits for, and that may wait for the shutdown in turn. */
@@ -12,6 +13,9 @@ export interface Work {
   /** Whether it is done. */
   readonly finished: boolean;
 }
+
+/** A session that is left. */
+type Left = Pick<Session, "work" | "blocked">;
 
 /** See the module. None of its promises ever becomes an unhandled rejection. */
 export class ShutdownReports {
@@ -40,15 +44,20 @@ export class ShutdownReports {
   }
 
   /**
-   * Tells the callers if all that is left is their work.
+   * Tells the callers if all that is left is their work, and what waits for that.
    *
-   * @param left The work of each instance that is left.
-   * @param atWork How much work there is in all.
+   * @param left The session of each instance that is left; undefined: it has none.
+   * @param atWork How much work has begun.
    */
-  look(left: readonly (Work | undefined)[], atWork: number): void {
+  look(left: readonly (Left | undefined)[], atWork: number): void {
     const callers = this.#callers;
-    if (left.some((work) => work === undefined || !callers.has(work))) return;
-    const working = [...callers].filter(({ finished }) => !finished).length;
-    if (working === atWork) this.#othersEnded?.resolve(this.#tally.report());
+    const ended = left.every((session) =>
+      session?.blocked || session?.work !== undefined && callers.has(session.work)
+    );
+    if (!ended || [...callers].filter(({ finished }) => !finished).length !== atWork) return;
+    this.#othersEnded?.resolve(this.#tally.report());
+    // What was blocked goes on, and may ask in its turn.
+    this.#othersEnded = undefined;
+    callers.clear();
   }
 }
