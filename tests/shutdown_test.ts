@@ -293,6 +293,33 @@ Deno.test(
   }),
 );
 
+for (const cause of ["the program goes away", "the loop cannot wait any more"]) {
+  Deno.test(
+    `exchange.draining tells a generator that waits for nothing else when ${cause}`,
+    inWorld(async (world) => {
+      let tidied = false;
+      const server = world.serve(async function* (_request, { draining }) {
+        await new Promise((resolve) => draining.addEventListener("abort", resolve));
+        tidied = true;
+        yield "to nobody";
+      });
+      const client = await world.arrived();
+      client.write("x");
+      await world.idle();
+      if (cause === "the program goes away") world.kernel.unload();
+      else {
+        world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+        world.kernel.wake();
+      }
+      world.abandonMemory();
+      await server.finished.catch(() => {});
+      await nextTask();
+      assert(tidied);
+      client.close();
+    }),
+  );
+}
+
 Deno.test(
   "exchange.draining is aborted when it is first read after the server was stopped",
   inWorld(async (world) => {

@@ -201,6 +201,7 @@ export class Server implements LoopUser {
     this.#enter("stopped");
     this.#context.budget.close();
     this.#pool.abandon(this.#error);
+    this.#tellDraining();
     this.#hooks.flush();
     this.#end();
   }
