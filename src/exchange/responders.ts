@@ -187,7 +187,7 @@ export class Responders implements ExchangeHandler {
       if (reply !== undefined && !exchange.answered) exchange.answer(reply, true);
       else if (!exchange.answered) exchange.settle();
     } catch (last) {
-      if (last !== error) report(error);
+      if (!Object.is(last, error)) report(error);
       report(last);
       exchange.client.close();
     }
