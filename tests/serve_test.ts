@@ -223,6 +223,20 @@ const FAILURES: [string, Responder, string, string[]][] = [
   ],
 ];
 
+Deno.test(
+  "serve() reports whatever is thrown once",
+  inWorld(async (world) => {
+    const server = world.serve(() => {
+      throw NaN;
+    });
+    const client = await world.arrived();
+    assertEquals(await answers(world, client), []);
+    assertEquals(world.reports.splice(0), [NaN]);
+    client.close();
+    await server.shutdown();
+  }),
+);
+
 for (const [what, responder, message, messages] of FAILURES) {
   Deno.test(
     `serve() reports a responder that ${what} once, and ends that connection`,

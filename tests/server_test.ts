@@ -916,3 +916,32 @@ Deno.test(
     }
   }),
 );
+
+for (const name of ["addEventListener", "aborted"]) {
+  Deno.test(
+    `a server does not listen whose signal throws at "${name}" when it does already`,
+    inWorld(async (world) => {
+      const { signal } = new AbortController();
+      const error = new Error("test");
+      const options = {
+        signal,
+        onListen: () =>
+          void Object.defineProperty(signal, name, {
+            get() {
+              throw error;
+            },
+            configurable: true,
+          }),
+      };
+      assertStrictEquals(assertThrows(() => world.serve(echo, options)), error);
+      await world.idle();
+      assertEquals(world.system.names, []);
+      Reflect.deleteProperty(signal, name);
+      const generator = world.exchanges(options);
+      assertStrictEquals(await assertRejects(() => generator.next()), error);
+      await world.idle();
+      assertEquals(world.system.names, []);
+      assertEquals(await generator.next(), { done: true, value: undefined });
+    }),
+  );
+}

@@ -261,6 +261,33 @@ Deno.test(
   }),
 );
 
+for (const cause of ["the program goes away", "the loop cannot wait any more"]) {
+  Deno.test(
+    `exchange.draining tells a generator that waits for nothing else when ${cause}`,
+    inWorld(async (world) => {
+      let tidied = false;
+      const server = world.serve(async function* (_request, { draining }) {
+        await new Promise((resolve) => draining.addEventListener("abort", resolve));
+        tidied = true;
+        yield "to nobody";
+      });
+      const client = await world.arrived();
+      client.write("x");
+      await world.idle();
+      if (cause === "the program goes away") world.kernel.unload();
+      else {
+        world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+        world.kernel.wake();
+      }
+      world.abandonMemory();
+      await server.finished.catch(() => {});
+      await nextTask();
+      assert(tidied);
+      client.close();
+    }),
+  );
+}
+
 Deno.test(
   "exchange.draining is aborted when it is first read after the server was stopped",
   inWorld(async (world) => {
@@ -1331,5 +1358,78 @@ Deno.test(
     client.write("quit");
     await loop;
     assertEquals([client.readText(), seen], ["bye", [NOTHING]]);
+  }),
+);
+
+/** What a request needs that another holds, which shuts the server down. */
+const HELD: Record<string, Partial<ServeOptions>> = {
+  "its responder": { concurrency: 1 },
+  "its room": { maxBuffered: 100_000 },
+};
+
+for (const [what, options] of Object.entries(HELD)) {
+  for (const when of ["before", "when"]) {
+    Deno.test(
+      `a responder's shutdown() does not wait for a request that came ${when} it was called, and ` +
+        `needs ${what}`,
+      inWorld(async (world) => {
+        const gate = Promise.withResolvers<void>();
+        const served: number[] = [];
+        const reports: unknown[] = [];
+        const server: PipeServer = world.serve(async (request) => {
+          served.push(request.length);
+          await gate.promise;
+          // Whoever was blocked may wait in the same way.
+          reports.push(await server.shutdown());
+          return "stopped";
+        }, options);
+        const first = await world.arrived();
+        const second = await world.arrived();
+        first.write(new Uint8Array(60_000));
+        await world.idle();
+        second.write(new Uint8Array(90_000));
+        if (when === "before") await world.idle();
+        gate.resolve();
+        await world.idle();
+        assertEquals(served, [60_000, 90_000]);
+        assertEquals([first.readText(), second.readText()], ["stopped", "stopped"]);
+        assertEquals(reports, [NOTHING, { ...NOTHING, exchanges: 1 }]);
+        await server.finished;
+        first.close();
+        second.close();
+      }),
+    );
+  }
+}
+
+Deno.test(
+  "a responder's shutdown() waits for those who are at work, also after others were told",
+  inWorld(async (world) => {
+    const { works, responder } = workshop();
+    const gate = Promise.withResolvers<void>();
+    const told: string[] = [];
+    const server: PipeServer = world.serve(async (_request, { text }) => {
+      if (text() === "work") return await responder();
+      await gate.promise;
+      await server.shutdown();
+      told.push(text());
+      return text();
+    }, { concurrency: 2 });
+    const clients: RawClient[] = [];
+    for (const request of ["a", "b", "c", "work"]) {
+      const client = await world.arrived();
+      client.write(request);
+      await world.idle();
+      clients.push(client);
+    }
+    gate.resolve();
+    await world.idle();
+    assertEquals(told, ["a", "b"]);
+    works[0]?.("done");
+    await world.idle();
+    assertEquals(told, ["a", "b", "c"]);
+    assertEquals(clients.map((client) => client.readText()), ["a", "b", "c", "done"]);
+    await server.finished;
+    for (const client of clients) client.close();
   }),
 );

@@ -31,6 +31,8 @@ import { RequestReader } from "./request_reader.ts";
 export interface ExchangeHandler {
   /** How many exchanges are being answered or wait for that; a shutdown waits for them. */
   readonly atWork: number;
+  /** How many of them cannot begin before others are done. */
+  readonly blocked: number;
   /** Whether exchanges wait only for the next turn. */
   readonly resuming: boolean;
   /** A request to take, to answer and to mark as done. */
@@ -44,6 +46,9 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
   return {
     get atWork() {
       return handler.atWork;
+    },
+    get blocked() {
+      return handler.blocked;
     },
     create: (connection) => new ExchangeSession(connection, handler),
   };
@@ -85,6 +90,12 @@ export class ExchangeSession implements Session {
   /** See {@linkcode Session}. */
   get work(): ServerExchange | undefined {
     return this.#exchange;
+  }
+
+  /** See {@linkcode Session}. */
+  get blocked(): boolean {
+    const waits = this.#exchange?.taken === false && this.#handler.blocked > 0;
+    return waits || this.#requests.waiting;
   }
 
   /** See {@linkcode Session}. */
@@ -284,6 +295,7 @@ export class ExchangeSession implements Session {
     this.#callbacks.add(() => {
       if (this.#exchange !== exchange) return;
       this.#handler.deliver(exchange);
+      if (!exchange.taken) this.#context.onBlocked();
       if (this.#exchange === exchange) this.#loop.atNextTurn(() => this.#turnBegan(exchange));
     });
   }

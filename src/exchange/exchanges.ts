@@ -73,18 +73,27 @@ export function exchangesOn(
   return new Exchanges(open, serverSettings(options));
 }
 
-/** Calls `stop` when the signal aborts, until the server has ended. */
+/**
+ * Calls `stop` when the signal aborts, until the server has ended.
+ *
+ * @throws {unknown} What the signal throws, which need not be an ordinary one: the server ends then.
+ */
 export function onAbort(
   server: Server,
   signal: AbortSignal | undefined,
   stop: () => void,
 ): void {
   if (signal === undefined) return;
-  // onListen may have aborted it.
-  if (signal.aborted) return stop();
+  try {
+    // onListen may have aborted it.
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+  } catch (error) {
+    stop();
+    throw error;
+  }
   const forget = () => signal.removeEventListener("abort", stop);
-  signal.addEventListener("abort", stop, { once: true });
-  server.finished.then(forget, forget);
+  server.finished.finally(forget).catch(() => {});
 }
 
 type Result = IteratorResult<Exchange, void>;
@@ -155,6 +164,11 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
   }
 
   /** See {@linkcode ExchangeHandler}. */
+  get blocked(): number {
+    return 0;
+  }
+
+  /** See {@linkcode ExchangeHandler}. */
   get resuming(): boolean {
     return this.#resuming;
   }
@@ -172,21 +186,21 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
 
   #start(): { reason: unknown } | undefined {
     const { signal } = this.#settings;
-    if (signal?.aborted) {
-      this.#over = true;
-      return undefined;
-    }
     try {
+      if (signal?.aborted) {
+        this.#over = true;
+        return undefined;
+      }
       this.#loop = this.#open(this.#settings.path, this.#settings.identifies);
       // Set before the server listens: its hooks may use the generator.
       this.#server = new Server(this.#loop, this.#settings, exchangeSessions(this));
       this.#server.open();
+      onAbort(this.#server, signal, () => this.#stop());
     } catch (reason) {
       this.#server = undefined;
       this.#over = true;
       return { reason };
     }
-    onAbort(this.#server, signal, () => this.#stop());
     this.#server.finished.then(() => this.#end(), (error) => this.#fail(error));
     return undefined;
   }

@@ -56,6 +56,7 @@ export class RequestReader {
   readRest(): void {
     const { length } = this.#reader;
     this.#stopWaiting = this.#context.budget.wait(length, () => this.#submit(length));
+    if (this.waiting) this.#context.onBlocked();
   }
 
   /** Cancels the read, whose completion still follows. */

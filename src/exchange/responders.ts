@@ -80,6 +80,11 @@ export class Responders implements ExchangeHandler {
   }
 
   /** See {@linkcode ExchangeHandler}. */
+  get blocked(): number {
+    return this.#working < this.#limit ? 0 : this.#waiting.length;
+  }
+
+  /** See {@linkcode ExchangeHandler}. */
   deliver(exchange: ServerExchange): void {
     const free = this.#working < this.#limit && this.#waiting.length === 0;
     if (free) this.#start(exchange);
@@ -182,7 +187,7 @@ export class Responders implements ExchangeHandler {
       if (reply !== undefined && !exchange.answered) exchange.answer(reply, true);
       else if (!exchange.answered) exchange.settle();
     } catch (last) {
-      if (last !== error) report(error);
+      if (!Object.is(last, error)) report(error);
       report(last);
       exchange.client.close();
     }

@@ -29,6 +29,8 @@ export interface ServerContext {
   draining: boolean;
   /** Aborts the `draining` signals when that begins. */
   readonly drain: Draining;
+  /** Called when a request has to wait until others are answered. */
+  readonly onBlocked: () => void;
   /** How many clients have connected. */
   clients: number;
 }

@@ -63,6 +63,7 @@ export class Server implements LoopUser {
       sessions,
       draining: false,
       drain: new Draining(),
+      onBlocked: () => this.endIfDone(),
       clients: 0,
     };
     this.#pool = new InstancePool(loop, this.#context, {
@@ -138,9 +139,10 @@ export class Server implements LoopUser {
   /** Ends if it is draining and nothing is left: no instance, and no responder at work. */
   endIfDone(): void {
     if (!this.#context.draining || this.#hooks.busy) return;
-    const { atWork } = this.#sessions;
+    const { atWork, blocked } = this.#sessions;
     if (this.#pool.empty && (this.#phase === "stopped" || atWork === 0)) return this.#end();
-    this.#reports.resolveCallers(this.#pool.instances.map(({ session }) => session?.work), atWork);
+    const sessions = this.#pool.instances.map(({ session }) => session);
+    this.#reports.resolveCallers(sessions, atWork - blocked);
   }
 
   /** See {@linkcode LoopUser}. */
@@ -201,6 +203,7 @@ export class Server implements LoopUser {
     this.#enter("stopped");
     this.#context.budget.close();
     this.#pool.abandon(this.#error);
+    this.#abortDraining();
     this.#hooks.flush();
     this.#end();
   }

@@ -14,6 +14,8 @@ export interface Session {
   readonly busy: boolean;
   /** The work that a shutdown waits for, if there is any. */
   readonly work: Work | undefined;
+  /** Whether its request waits until others are answered. */
+  readonly blocked: boolean;
   /** The client connected; it may have disconnected since, and left requests to read. */
   begin(disconnected: boolean): void;
   /** The read completed. */
@@ -34,6 +36,8 @@ export interface Session {
 export interface Sessions {
   /** How many requests are at work, those of ended sessions included; a shutdown waits for them. */
   readonly atWork: number;
+  /** How many of them cannot begin before others are done. */
+  readonly blocked: number;
   /** Creates the session of a client that connected. */
   create(connection: ServerConnection): Session;
 }

@@ -1,10 +1,11 @@
 /**
  * Reports a shutdown to its callers: at its end; but to a caller whose own work the shutdown waits
- * for, as soon as only such callers are left.
+ * for, as soon as only such callers, and what waits for them, are left.
  *
  * @module
  */
 
+import type { Session } from "./session.ts";
 import type { ShutdownReport, Tally } from "./tally.ts";
 
 /** Work that a shutdown waits for, and that may wait for the shutdown in turn. */
@@ -12,6 +13,9 @@ export interface Work {
   /** Whether the work is done. */
   readonly done: boolean;
 }
+
+/** A remaining session. */
+type Remaining = Pick<Session, "work" | "blocked">;
 
 /** See the module. None of its promises ever becomes an unhandled rejection. */
 export class ShutdownReports {
@@ -40,15 +44,20 @@ export class ShutdownReports {
   }
 
   /**
-   * Resolves the reports of the callers if only their work is left.
+   * Resolves the reports of the callers if only their work, and what waits for it, is left.
    *
-   * @param left The work of each remaining instance.
-   * @param atWork How much work there is in all.
+   * @param left The session of each remaining instance; undefined: it has none.
+   * @param atWork How much work has begun.
    */
-  resolveCallers(left: readonly (Work | undefined)[], atWork: number): void {
+  resolveCallers(left: readonly (Remaining | undefined)[], atWork: number): void {
     const callers = this.#callers;
-    if (left.some((work) => work === undefined || !callers.has(work))) return;
-    const working = [...callers].filter(({ done }) => !done).length;
-    if (working === atWork) this.#othersEnded?.resolve(this.#tally.report());
+    const ended = left.every((session) =>
+      session?.blocked || session?.work !== undefined && callers.has(session.work)
+    );
+    if (!ended || [...callers].filter(({ done }) => !done).length !== atWork) return;
+    this.#othersEnded?.resolve(this.#tally.report());
+    // What was blocked continues, and its responders may call in their turn.
+    this.#othersEnded = undefined;
+    callers.clear();
   }
 }
