@@ -198,7 +198,8 @@ class Told {
     const known = this.#clients.get(id);
     if (known !== undefined) return known;
     const user: ClientUser = { sid: this.sidOf(1), integrity: "untrusted", elevated: false };
-    const client = { id, user: () => user } as PipeClient;
+    const { signal } = new AbortController();
+    const client = { id, user: () => user, signal } as PipeClient;
     this.#clients.set(id, client);
     return client;
   }
@@ -301,6 +302,39 @@ Deno.test("the model sees who waits for nothing", () => {
   assertEquals(told.complaints, []);
   told.model.atStandstill({ ...told.server, shutDownAt: 0 });
   told.complained(/^I8: a shutdown waits for nobody/);
+});
+
+Deno.test("the model sees a report of too many exchanges, or of messages that were not given up", () => {
+  const told = new Told();
+  const link = told.link(20, 20, 20);
+  for (let i = 0; i < 2; i++) told.asked(1, sentBy(link, i));
+  told.model.ending(told.server);
+  // The last one may not have been over, and one that was sent may have been given up.
+  told.model.reported(told.server, { exchanges: 1, evicted: 0, dropped: 1 });
+  assertEquals(told.complaints, []);
+  for (const wrong of [{ exchanges: 2, dropped: 0 }, { exchanges: 0, dropped: 2 }]) {
+    told.model.reported(told.server, { evicted: 0, ...wrong });
+    told.complained(
+      /^a shutdown reports .*, but 1 were asked, 0 to 0 answers and at most 1 request/,
+    );
+    told.complaints.length = 0;
+  }
+});
+
+Deno.test("the model misses an answer that was given up in a report", async () => {
+  const told = new Told();
+  const session = told.asked(1, sentBy(told.link(20), 0));
+  const given = Promise.withResolvers<void>();
+  const answer = told.model.answers(session, session.compose(20));
+  told.model.promised(session, answer, given.promise);
+  told.model.ending(told.server);
+  told.server.stoppedAt = 0;
+  given.reject(new Deno.errors.Interrupted("the server ended the connection"));
+  await nextTask();
+  told.model.reported(told.server, { exchanges: 0, evicted: 0, dropped: 1 });
+  assertEquals(told.complaints, []);
+  told.model.reported(told.server, { exchanges: 0, evicted: 0, dropped: 0 });
+  told.complained(/^a shutdown reports .* 1 to 1 answers/);
 });
 
 Deno.test("the model sees an exchange that is not told that its client has left", () => {
