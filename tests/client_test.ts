@@ -52,28 +52,6 @@ function decoded(fate: Fate<Uint8Array<ArrayBuffer> | null>): string | null | un
 // Connecting
 
 Deno.test(
-  "connect() checks its options",
-  inWorld(async (world) => {
-    const wrong: [Record<string, unknown>, typeof TypeError | typeof RangeError][] = [
-      [{ path: "" }, TypeError],
-      [{ path: 7 }, TypeError],
-      [{ timeout: -1 }, RangeError],
-      [{ timeout: "1" }, TypeError],
-      [{ missing: "ignore" }, TypeError],
-      [{ maxMessage: -1 }, RangeError],
-      [{ signal: {} }, TypeError],
-    ];
-    for (const [options, Class] of wrong) {
-      const all = Object.assign({ path: NAME }, options);
-      await assertRejects(() => connectOn(world.open, all), Class, "Cannot use");
-      const { path, ...rest }: ConnectOptions = all;
-      await assertRejects(() => callOn(world.open, path, "x", rest), Class, "Cannot use");
-    }
-    assertEquals(world.loops, 0);
-  }),
-);
-
-Deno.test(
   "connect() connects to a pipe that is there at once",
   inWorld(async (world) => {
     const [conn, server] = await connected(world);
@@ -1092,16 +1070,6 @@ Deno.test(
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
     await shutdown;
-  }),
-);
-
-Deno.test(
-  "call() refuses a message of a wrong type, and leaves nothing behind",
-  inWorld(async (world) => {
-    world.serve((request) => request);
-    const { wrong } = Object.assign({ wrong: "" }, { wrong: {} });
-    await assertRejects(() => callOn(world.open, NAME, wrong), TypeError);
-    await world.idle();
   }),
 );
 

@@ -17,30 +17,6 @@ import type { RawClient } from "./memory_kernel.ts";
 // Beginning
 
 Deno.test(
-  "exchanges() checks its options at the call",
-  inWorld(async (world) => {
-    assertThrows(() => world.exchanges({ path: "a/b" }), TypeError, "Cannot use");
-    assertThrows(() => world.exchanges({ instances: 0 }), RangeError, "Cannot use");
-    await nextTask();
-    assertEquals(world.loops, 0);
-  }),
-);
-
-Deno.test(
-  "exchanges() creates nothing before next(), and leaks nothing when it is never iterated",
-  inWorld(async (world) => {
-    world.exchanges();
-    const returned = world.exchanges();
-    assertEquals(await returned.return(), { done: true, value: undefined });
-    assertEquals(await returned.next(), { done: true, value: undefined });
-    await using disposed = world.exchanges();
-    void disposed;
-    assertEquals(world.loops, 0);
-    assertEquals(world.system.names, []);
-  }),
-);
-
-Deno.test(
   "exchanges() listens from the first next() on, in the same task",
   inWorld(async (world) => {
     const onListen = mock.fn((_address: { path: string }) => {});

@@ -1,11 +1,5 @@
 import { mock } from "node:test";
-import {
-  assert,
-  assertEquals,
-  assertInstanceOf,
-  assertStrictEquals,
-  assertThrows,
-} from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { Responder } from "../src/exchange/responders.ts";
@@ -53,21 +47,6 @@ async function assertPlaceKept(
 }
 
 // Beginning
-
-Deno.test(
-  "serve() checks everything at the call, and begins nothing then",
-  inWorld(async (world) => {
-    assertThrows(() => world.serve(echo, { path: "a/b" }), TypeError, "Cannot use");
-    assertThrows(() => world.serve(echo, { concurrency: 0 }), RangeError, "Cannot use");
-    const { onError } = Object.assign({ onError: () => {} }, { onError: 1 });
-    const wrong = { onError: onError as unknown as () => void };
-    assertThrows(() => world.serve(echo, wrong), TypeError, "Cannot use");
-    const { responder } = Object.assign({ responder: echo }, { responder: "no" });
-    assertThrows(() => world.serve(responder as unknown as Responder), TypeError, "Cannot use");
-    await nextTask();
-    assertEquals(world.loops, 0);
-  }),
-);
 
 Deno.test(
   "serve() listens when it returns",

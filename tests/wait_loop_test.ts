@@ -443,32 +443,6 @@ Deno.test(
 );
 
 Deno.test(
-  "WaitLoop lets the program's timers run during a flood of messages",
-  inBench(async (bench) => {
-    const { loop } = bench;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    let flood = true;
-    for (let i = 0; i < 8; i++) {
-      const [side, client] = bench.pair();
-      side.then = () => {
-        if (!flood) return;
-        client.write("x");
-        loop.read(side.in, 10);
-      };
-      client.write("x");
-      loop.read(side.in, 10);
-    }
-    let fired = 0;
-    const interval = setInterval(() => {
-      if (++fired === 5) resolve();
-    }, 1);
-    await promise;
-    clearInterval(interval);
-    flood = false;
-  }),
-);
-
-Deno.test(
   "WaitLoop.atNextTurn() calls back once, in the next turn",
   inBench(async (bench) => {
     const { kernel, loop } = bench;
@@ -625,23 +599,6 @@ Deno.test(
     assertEquals(busy.got, [Status.SUCCESS]);
     assertEquals(loop.operations, 1);
     assert(silent.in.expected);
-  }),
-);
-
-Deno.test(
-  "WaitLoop.read() completes once a round, however many messages there are",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const [side, client] = bench.pair();
-    for (let i = 0; i < 3; i++) client.write("x");
-    side.then = () => loop.read(side.in, 10);
-    loop.read(side.in, 10);
-    for (let turn = 1; turn <= 3; turn++) {
-      kernel.runTurn();
-      await nextTask();
-      assertEquals(side.got.length, turn);
-    }
   }),
 );
 
