@@ -819,71 +819,62 @@ async function oneExchange(world: World): Promise<void> {
   await world.idle();
 }
 
-Deno.test(
-  "serve() reads each option once, at the call",
-  inWorld(async (world) => {
-    const told: string[] = [];
-    const counted = new Counted<ServeOptions>({
-      ...serverOptions(told),
-      onError: () => void told.push("onError"),
-    });
-    const server = serveOn(world.open, counted.options, () => {
-      throw new Error("test: the responder throws");
-    });
-    counted.seal([...SERVER_NAMES, "access.sddl", "concurrency", "onError"]);
-    await oneExchange(world);
-    assertEquals(told, ["onListen", "authorize", "onError", "onDisconnect"]);
-    const shutdown = new Counted({ timeout: 5 });
-    const report = server.shutdown(shutdown.options);
-    shutdown.seal(["timeout"]);
-    await report;
-  }),
-);
+inWorld("serve() reads each option once, at the call", async (world) => {
+  const told: string[] = [];
+  const counted = new Counted<ServeOptions>({
+    ...serverOptions(told),
+    onError: () => void told.push("onError"),
+  });
+  const server = serveOn(world.open, counted.options, () => {
+    throw new Error("test: the responder throws");
+  });
+  counted.seal([...SERVER_NAMES, "access.sddl", "concurrency", "onError"]);
+  await oneExchange(world);
+  assertEquals(told, ["onListen", "authorize", "onError", "onDisconnect"]);
+  const shutdown = new Counted({ timeout: 5 });
+  const report = server.shutdown(shutdown.options);
+  shutdown.seal(["timeout"]);
+  await report;
+});
 
-Deno.test(
-  "exchanges() reads each option once, at the call",
-  inWorld(async (world) => {
-    const told: string[] = [];
-    const counted = new Counted(serverOptions(told));
-    const exchanges = exchangesOn(world.open, counted.options);
-    counted.seal([...SERVER_NAMES, "access.sddl"]);
-    const first = exchanges.next();
-    await oneExchange(world);
-    assertEquals((await first).value?.text(), "hello");
-    assertEquals(told, ["onListen", "authorize", "onDisconnect"]);
-    await exchanges.return();
-  }),
-);
+inWorld("exchanges() reads each option once, at the call", async (world) => {
+  const told: string[] = [];
+  const counted = new Counted(serverOptions(told));
+  const exchanges = exchangesOn(world.open, counted.options);
+  counted.seal([...SERVER_NAMES, "access.sddl"]);
+  const first = exchanges.next();
+  await oneExchange(world);
+  assertEquals((await first).value?.text(), "hello");
+  assertEquals(told, ["onListen", "authorize", "onDisconnect"]);
+  await exchanges.return();
+});
 
-Deno.test(
-  "connect() and call() read each option once, at the call",
-  inWorld(async (world) => {
-    world.serve((request) => request);
-    const { signal } = new AbortController();
-    const owner = { sid: world.kernel.ownUser().text };
-    const counted = new Counted<ConnectOptions>({ path: "test", server: owner, signal });
-    const connecting = connectOn(world.open, counted.options);
-    counted.seal([...CLIENT_NAMES, "server.sid"]);
-    const connection = await connecting;
-    for (
-      const use of [
-        (options: { signal: AbortSignal }) => connection.request("a", options),
-        (options: { signal: AbortSignal }) => connection.send("b", options),
-        (options: { signal: AbortSignal }) => connection.receive(options),
-      ]
-    ) {
-      const small = new Counted({ signal });
-      const used = use(small.options);
-      small.seal(["signal"]);
-      await used;
-    }
-    const options = new Counted<CallOptions>({ server: owner, signal });
-    const answer = callOn(world.open, "test", "c", options.options);
-    options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "server.sid"]);
-    assertEquals(await answer, Uint8Array.of(0x63));
-    connection.close();
-  }),
-);
+inWorld("connect() and call() read each option once, at the call", async (world) => {
+  world.serve((request) => request);
+  const { signal } = new AbortController();
+  const owner = { sid: world.kernel.ownUser().text };
+  const counted = new Counted<ConnectOptions>({ path: "test", server: owner, signal });
+  const connecting = connectOn(world.open, counted.options);
+  counted.seal([...CLIENT_NAMES, "server.sid"]);
+  const connection = await connecting;
+  for (
+    const use of [
+      (options: { signal: AbortSignal }) => connection.request("a", options),
+      (options: { signal: AbortSignal }) => connection.send("b", options),
+      (options: { signal: AbortSignal }) => connection.receive(options),
+    ]
+  ) {
+    const small = new Counted({ signal });
+    const used = use(small.options);
+    small.seal(["signal"]);
+    await used;
+  }
+  const options = new Counted<CallOptions>({ server: owner, signal });
+  const answer = callOn(world.open, "test", "c", options.options);
+  options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "server.sid"]);
+  assertEquals(await answer, Uint8Array.of(0x63));
+  connection.close();
+});
 
 Deno.test("a getter that throws does so at the call, before anything is opened", async () => {
   const open = neverOpened();

@@ -68,9 +68,9 @@ Deno.test("who needs more than is left stops nobody who fits, and is not passed 
 
 // What histories have shown, each as the shortest story of it.
 
-Deno.test(
+inWorld(
   "a listen that ends by a shortage after it was cancelled is not submitted again",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(() => {}, { instances: 1 });
     await world.idle();
     const [listen] = world.kernel.inFlight();
@@ -81,7 +81,7 @@ Deno.test(
     world.kernel.holdCompletions = false;
     world.kernel.deliver();
     assertEquals(await report, { exchanges: 0, evicted: 0, dropped: 0 });
-  }),
+  },
 );
 
 // The checker itself: told a wrong history, it must complain.
