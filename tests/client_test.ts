@@ -969,3 +969,12 @@ inWorld("connect() fails when the pipe cannot be made to keep messages apart", a
   assertEquals(error.call, "SetNamedPipeHandleState");
   assertEquals(error.code, STRANGE);
 });
+
+inWorld("receive() gets a long message whole although a shortage puts it off", async (world) => {
+  const [conn, server] = await connected(world);
+  world.kernel.failNext("peek", Status.NO_SYSTEM_RESOURCES);
+  const receiving = conn.receive();
+  server.write("x".repeat(10_000));
+  await world.pass(10);
+  assertEquals((await receiving)?.length, 10_000);
+});
