@@ -591,26 +591,6 @@ inWorld(
   },
 );
 
-inWorld(
-  "a signal ends the generator without an error, and aborts exchange signals",
-  async (world) => {
-    const controller = new AbortController();
-    const questions = world.ask({ signal: controller.signal, writeBufferSize: 4 });
-    const client = await world.arrived();
-    client.write("x");
-    const answered = await world.asking("y");
-    const [open, replied] = questions.all.toSorted((a, b) => a.text() < b.text() ? -1 : 1);
-    replied?.reply("done");
-    controller.abort();
-    assert(open?.signal.aborted);
-    await world.idle();
-    assertEquals(questions.over.state, "resolved");
-    assertFalse(world.running);
-    assertEquals(answered.readText(), "done");
-    assertEquals(world.reasons, ["server", "server"]);
-  },
-);
-
 inWorld("a server forgets its signal when it has ended", async (world) => {
   const { signal } = new AbortController();
   const add = mock.method(signal, "addEventListener");

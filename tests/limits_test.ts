@@ -181,19 +181,6 @@ inWorld("maxRequest of an early request ends the exchange that is open", async (
 
 // idleTimeout
 
-inWorld("idleTimeout begins when a client comes, and again with each answer", async (world) => {
-  world.serve(respond, { idleTimeout: 1_000 });
-  const client = await world.arrived();
-  for (let i = 0; i < 10; i++) {
-    await world.pass(999);
-    await assertAnswered(world, client);
-  }
-  await world.pass(999);
-  assertEquals(client.ended, undefined);
-  await world.pass(1);
-  assertEquals(world.reasons, ["idleTimeout"]);
-});
-
 inWorld("idleTimeout stands still while a responder is at work", async (world) => {
   const questions = world.ask({ idleTimeout: 1_000 });
   const client = await world.arrived();
@@ -307,18 +294,6 @@ inWorld("idleTimeout does not hurry a client that has left", async (world) => {
 });
 
 // replyTimeout
-
-inWorld("replyTimeout is 30 s by default", async (world) => {
-  const { questions } = await world.asked("x", { writeBufferSize: 10 });
-  const replied = fate(questions.at().reply(new Uint8Array(11)));
-  await world.pass(29_999);
-  assertEquals(replied.state, "pending");
-  await world.pass(1);
-  assertEquals(replied.state, "rejected");
-  assertStrictEquals(replied.error, world.ends[0]?.error);
-  assertInstanceOf(replied.error, Deno.errors.TimedOut);
-  assertStringIncludes(replied.error.message, "30000 ms (replyTimeout)");
-});
 
 inWorld("replyTimeout is the time of each message", async (world) => {
   const { questions, client } = await world.asked("x", {

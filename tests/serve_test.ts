@@ -95,7 +95,7 @@ const REPLIES: [string, Responder, string[]][] = [
 
 for (const [what, responder, expected] of REPLIES) {
   inWorld(`serve() answers with ${what}`, async (world) => {
-    world.serve(responder);
+    world.serve(responder, { concurrency: 1 });
     const client = await world.arrived();
     // Twice, since the exchange must be settled.
     assertEquals(await answers(world, client), expected);
@@ -197,8 +197,9 @@ for (const [what, responder, message, messages] of FAILURES) {
   inWorld(
     `serve() reports a responder that ${what} once, and ends that connection`,
     async (world) => {
-      world.serve((request, exchange) =>
-        exchange.text() === "fine" ? request : responder(request, exchange)
+      world.serve(
+        (request, exchange) => exchange.text() === "fine" ? request : responder(request, exchange),
+        { concurrency: 1 },
       );
       const other = await world.arrived();
       const client = await world.arrived();
@@ -216,6 +217,7 @@ for (const [what, responder, message, messages] of FAILURES) {
   inWorld(`serve() lets onError answer for a responder that ${what}`, async (world) => {
     const caught: unknown[] = [];
     world.serve(responder, {
+      concurrency: 1,
       onError: (error, exchange) => {
         caught.push(error);
         return `sorry about ${exchange.text()}`;
@@ -588,35 +590,6 @@ for (const concurrency of [1, 2, 3]) {
       });
     },
   );
-}
-
-for (
-  const [what, responder] of [
-    ["answers at once", echo],
-    ["throws", () => {
-      throw error;
-    }],
-    ["rejects", () => Promise.reject(error)],
-    ["throws between messages", async function* () {
-      yield "one";
-      throw error;
-    }],
-  ] as [string, Responder][]
-) {
-  inWorld(`serve() gives back the place of a responder that ${what}`, async (world) => {
-    world.serve(responder, { concurrency: 1, onError: () => "sorry" });
-    await world.idle();
-    const clients = Array.from({ length: 4 }, () => world.connect());
-    for (let round = 0; round < 3; round++) {
-      for (const client of clients) client.write("x");
-      await world.idle();
-      for (const client of clients) {
-        let messages = 0;
-        while (client.read() !== undefined) messages++;
-        assert(messages >= 1);
-      }
-    }
-  });
 }
 
 inWorld(

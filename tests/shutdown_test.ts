@@ -118,15 +118,6 @@ inWorld(
   },
 );
 
-inWorld("shutdown() of a server that nobody ever connected to", async (world) => {
-  const early = world.serve(echo);
-  assertEquals(await early.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-  const late = world.serve(echo);
-  await world.idle();
-  assertEquals(await late.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-  assertFalse(world.running);
-});
-
 inWorld("shutdown() counts a request that it cannot serve any more", async (world) => {
   const server = world.serve(() => new Promise<void>(() => {}));
   const client = await world.asking("first");
@@ -988,17 +979,6 @@ inWorld(
   },
 );
 
-inWorld("a server that begins while the last one ends goes on with its loop", async (world) => {
-  const first = world.serve(() => "first", { path: "first" });
-  await world.idle();
-  const ended = first.shutdown();
-  world.serve(() => "second");
-  await ended;
-  const client = world.connect();
-  client.write("x");
-  assertEquals(await client.receiveText(), "second");
-});
-
 inWorld("two servers share one loop, and end by themselves", async (world) => {
   const a = world.serve(() => "a", { path: "a" });
   const b = world.serve(() => "b", { path: "b" });
@@ -1021,32 +1001,6 @@ inWorld("two servers share one loop, and end by themselves", async (world) => {
   assertFalse(world.running);
   assertEquals(world.loops, 1);
 });
-
-inWorld(
-  "the end of one server leaves the clients and the limits of another alone",
-  async (world) => {
-    const { responder } = workshop();
-    const dying = world.serve(responder, { path: "dying" });
-    world.serve(echo, { idleTimeout: 1_000 });
-    await world.idle();
-    const one = world.system.connect("\\\\.\\pipe\\dying");
-    one.write("x");
-    const other = await world.arrived();
-    const shutdown = fate(dying.shutdown({ timeout: 500 }));
-    await world.pass(500);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
-    other.write("y");
-    assertEquals(await other.receiveText(), "y");
-    await world.idle();
-    await world.pass(999);
-    assertEquals(other.ended, undefined);
-    await world.pass(1);
-    assertEquals(world.reasons, ["shutdown", "idleTimeout"]);
-    one.close();
-    other.close();
-    assertStrictEquals(world.loops, 1);
-  },
-);
 
 inWorld("the loop over exchanges() may be left in onDisconnect", async (world) => {
   const returned: Promise<unknown>[] = [];
