@@ -51,9 +51,9 @@ Deno.test("integrityLevel() names each level, and what lies between two by the l
   for (const [number, name] of levels) assertEquals(integrityLevel(number), name);
 });
 
-Deno.test(
+inWorld(
   "serve() creates the first instance with the descriptor, and says what is in force",
-  inWorld((world) => {
+  (world) => {
     const created: (string | undefined)[] = [];
     const { create } = world.kernel;
     world.kernel.create = (pipe, first) => {
@@ -66,40 +66,37 @@ Deno.test(
     assertEquals(created, [own, undefined]);
     assertEquals(server.security, { sddl: own, firstInstance: true, remote: true });
     assert(Object.isFrozen(server.security));
-  }),
+  },
 );
 
-Deno.test(
-  'access "system-default" asks nothing about users',
-  inWorld(async (world) => {
-    const refuse = () => {
-      throw new Error("test: it was asked about users");
-    };
-    Object.assign(world.kernel, {
-      ownUser: refuse,
-      acceptsSecurity: refuse,
-      security: refuse,
-      identify: refuse,
-    });
-    let asked = false;
-    const server = world.serve((_request, { client }) => {
-      asked = true;
-      const error = assertThrows(() => client.user(), Deno.errors.NotSupported);
-      assertEquals(
-        error.message,
-        `Cannot identify a client of "${PATH}": with access "system-default" this needs "authorize"`,
-      );
-      return "yes";
-    }, { access: "system-default" });
-    assertEquals(server.security, { sddl: undefined, firstInstance: true, remote: false });
-    assertEquals(await world.visit("?"), "yes");
-    assert(asked);
-  }),
-);
+inWorld('access "system-default" asks nothing about users', async (world) => {
+  const refuse = () => {
+    throw new Error("test: it was asked about users");
+  };
+  Object.assign(world.kernel, {
+    ownUser: refuse,
+    acceptsSecurity: refuse,
+    security: refuse,
+    identify: refuse,
+  });
+  let asked = false;
+  const server = world.serve((_request, { client }) => {
+    asked = true;
+    const error = assertThrows(() => client.user(), Deno.errors.NotSupported);
+    assertEquals(
+      error.message,
+      `Cannot identify a client of "${PATH}": with access "system-default" this needs "authorize"`,
+    );
+    return "yes";
+  }, { access: "system-default" });
+  assertEquals(server.security, { sddl: undefined, firstInstance: true, remote: false });
+  assertEquals(await world.visit("?"), "yes");
+  assert(asked);
+});
 
-Deno.test(
+inWorld(
   "serve() refuses a descriptor that Windows does not understand, before anything is created",
-  inWorld(async (world) => {
+  async (world) => {
     const error = assertThrows(
       () => world.serve(() => {}, { access: { sddl: "everybody" } }),
       TypeError,
@@ -115,12 +112,12 @@ Deno.test(
     assertEquals(world.system.names, []);
     const generator = world.exchanges({ access: { sddl: "everybody" } });
     await assertRejects(() => generator.next(), TypeError, "access.sddl");
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "serve() fails when the system does not tell who its user is, or is short of something",
-  inWorld((world) => {
+  (world) => {
     // Keeps the kernel, which goes away with its last user.
     world.serve(() => {}, { path: "other" });
     world.kernel.failNext("ownUser", Status.ACCESS_DENIED);
@@ -135,12 +132,12 @@ Deno.test(
     world.kernel.failNext("security", Status.ACCESS_DENIED);
     const server = world.serve(() => {});
     assertEquals(server.security?.sddl, undefined);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "AddrInUse names the process that has the name, where the system tells it",
-  inWorld(async (world) => {
+  async (world) => {
     world.system.serve(PATH, { process: 4711 });
     const message = (holder: string) =>
       `Cannot listen on "${PATH}": ${holder} has the name (CreateNamedPipeW, error 5)`;
@@ -154,23 +151,20 @@ Deno.test(
       assertThrows(() => world.serve(() => {}), Deno.errors.AddrInUse).message,
       message("another server"),
     );
-  }),
+  },
 );
 
-Deno.test(
-  "a server that was never listening has no security to tell",
-  inWorld(async (world) => {
-    const server = world.serve(() => {}, { signal: AbortSignal.abort() });
-    assertEquals(server.security, undefined);
-    await server.finished;
-  }),
-);
+inWorld("a server that was never listening has no security to tell", async (world) => {
+  const server = world.serve(() => {}, { signal: AbortSignal.abort() });
+  assertEquals(server.security, undefined);
+  await server.finished;
+});
 
 // Who is calling
 
-Deno.test(
+inWorld(
   "a client's process, session and user are known, and stay known when it has left",
-  inWorld(async (world) => {
+  async (world) => {
     let client: PipeClient | undefined;
     world.serve((request, exchange) => {
       client = exchange.client;
@@ -187,12 +181,12 @@ Deno.test(
     assert(Object.isFrozen(known));
     assert(user?.() === known);
     assertEquals(world.reasons, ["client"]);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "a client is identified once, by its first request, before anything else is read",
-  inWorld(async (world) => {
+  async (world) => {
     const order: string[] = [];
     const { kernel } = world;
     const { identify, read } = kernel;
@@ -218,24 +212,21 @@ Deno.test(
     // The next client of the same instance is another one.
     assertEquals(await world.visit("hello"), "5");
     assertEquals(order.filter((what) => what === "identify").length, 2);
-  }),
+  },
 );
 
-Deno.test(
-  "a client that cannot be identified is served, and user() says why",
-  inWorld(async (world) => {
-    world.serve((_request, { client }) => {
-      const error = assertThrows(() => client.user(), WindowsError);
-      return `${error.call} ${error.code}: ${error.message}`;
-    });
-    world.kernel.failNext("identify", 1368);
-    assertEquals(
-      await world.visit("?"),
-      'ImpersonateNamedPipeClient 1368: Cannot identify a client of "\\\\.\\pipe\\test": the ' +
-        "client does not allow identification (ImpersonateNamedPipeClient, error 1368)",
-    );
-  }),
-);
+inWorld("a client that cannot be identified is served, and user() says why", async (world) => {
+  world.serve((_request, { client }) => {
+    const error = assertThrows(() => client.user(), WindowsError);
+    return `${error.call} ${error.code}: ${error.message}`;
+  });
+  world.kernel.failNext("identify", 1368);
+  assertEquals(
+    await world.visit("?"),
+    'ImpersonateNamedPipeClient 1368: Cannot identify a client of "\\\\.\\pipe\\test": the ' +
+      "client does not allow identification (ImpersonateNamedPipeClient, error 1368)",
+  );
+});
 
 /** A client that connects before the first instance listens, and would be known by its opening. */
 function early(world: World): { client?: RawClient } {
@@ -251,9 +242,9 @@ function early(world: World): { client?: RawClient } {
 
 const TOO_EARLY = "it connected before this instance listened, and may try again";
 
-Deno.test(
+inWorld(
   "user() of a client that came before the listen says that it may try again",
-  inWorld(async (world) => {
+  async (world) => {
     const found = early(world);
     world.serve((_request, { client }) => {
       try {
@@ -271,13 +262,13 @@ Deno.test(
     // On its next try.
     const next = world.system.connect(PATH, { tracking: "static", identity: STRANGER });
     assertEquals(await world.visit("?", next), STRANGER.sid);
-  }),
+  },
 );
 
 for (const how of ["user() throws", "it is a no"]) {
-  Deno.test(
+  inWorld(
     `authorize() that refuses a client that came before the listen: ${how}, and it may try again`,
-    inWorld(async (world) => {
+    async (world) => {
       const found = early(world);
       world.serve(() => "served", {
         authorize: (client) => how === "it is a no" ? false : client.user().elevated,
@@ -292,13 +283,13 @@ for (const how of ["user() throws", "it is a no"]) {
           TOO_EARLY,
       );
       assertEquals(world.reports.splice(0).length, how === "it is a no" ? 0 : 1);
-    }),
+    },
   );
 }
 
-Deno.test(
+inWorld(
   "identifying waits for a shortage to pass, and nothing is read meanwhile",
-  inWorld(async (world) => {
+  async (world) => {
     world.serve((_request, { client }) => client.user().sid);
     world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
     const client = await world.arrived();
@@ -308,12 +299,12 @@ Deno.test(
     assertEquals(answer.state, "pending");
     await world.pass(1);
     assertEquals(answer.value, USER.sid);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "a client that leaves, or is sent away, while identifying waits for a shortage to pass",
-  inWorld(async (world) => {
+  async (world) => {
     for (const how of ["leaves", "shutdown"] as const) {
       const served: string[] = [];
       const server = world.serve((_request, exchange) => void served.push(exchange.text()));
@@ -329,67 +320,58 @@ Deno.test(
       assertEquals(served, [how]);
       if (how === "shutdown") client.close();
     }
-  }),
+  },
 );
 
-Deno.test(
-  "user() of a client that sent nothing says so",
-  inWorld(async (world) => {
-    let problem: unknown;
-    world.serve(() => {}, {
-      onDisconnect: (client) => {
-        problem = assertThrows(() => client.user(), Deno.errors.NotFound, "it sent no request");
-        assertEquals(typeof client.processId, "number");
-      },
-    });
-    const client = await world.arrived();
-    client.close();
-    await world.idle();
-    assert(problem instanceof Deno.errors.NotFound);
-  }),
-);
+inWorld("user() of a client that sent nothing says so", async (world) => {
+  let problem: unknown;
+  world.serve(() => {}, {
+    onDisconnect: (client) => {
+      problem = assertThrows(() => client.user(), Deno.errors.NotFound, "it sent no request");
+      assertEquals(typeof client.processId, "number");
+    },
+  });
+  const client = await world.arrived();
+  client.close();
+  await world.idle();
+  assert(problem instanceof Deno.errors.NotFound);
+});
 
-Deno.test(
-  "what the system does not tell of a process is undefined",
-  inWorld(async (world) => {
-    world.serve((_request, { client }) => `${client.processId} ${client.sessionId}`);
-    world.kernel.failNext("clientProcess", 1);
-    world.kernel.failNext("clientSession", 1);
-    assertEquals(await world.visit("?"), "undefined undefined");
-  }),
-);
+inWorld("what the system does not tell of a process is undefined", async (world) => {
+  world.serve((_request, { client }) => `${client.processId} ${client.sessionId}`);
+  world.kernel.failNext("clientProcess", 1);
+  world.kernel.failNext("clientSession", 1);
+  assertEquals(await world.visit("?"), "undefined undefined");
+});
 
 // The names of accounts
 
-Deno.test(
-  "accountName() asks once per SID, one after the other",
-  inWorld(async (world) => {
-    const asked: string[] = [];
-    const answers: ((name: string | undefined) => void)[] = [];
-    world.kernel.accounts = (sid) => {
-      asked.push(sid);
-      return new Promise((resolve) => answers.push(resolve));
-    };
-    world.serve((_request, { client: { accountName } }) => accountName());
-    const first = world.visit("?");
-    const again = world.visit("?");
-    const other = world.visit("?", world.system.connect(PATH, { identity: STRANGER }));
-    await world.idle();
-    assertEquals(asked, [USER.sid]);
-    answers[0]?.("TEST\\user");
-    assertEquals([await first, await again], ["TEST\\user", "TEST\\user"]);
-    await nextTask();
-    assertEquals(asked, [USER.sid, STRANGER.sid]);
-    answers[1]?.("TEST\\stranger");
-    assertEquals(await other, "TEST\\stranger");
-    assertEquals(await world.visit("?"), "TEST\\user");
-    assertEquals(asked.length, 2);
-  }),
-);
+inWorld("accountName() asks once per SID, one after the other", async (world) => {
+  const asked: string[] = [];
+  const answers: ((name: string | undefined) => void)[] = [];
+  world.kernel.accounts = (sid) => {
+    asked.push(sid);
+    return new Promise((resolve) => answers.push(resolve));
+  };
+  world.serve((_request, { client: { accountName } }) => accountName());
+  const first = world.visit("?");
+  const again = world.visit("?");
+  const other = world.visit("?", world.system.connect(PATH, { identity: STRANGER }));
+  await world.idle();
+  assertEquals(asked, [USER.sid]);
+  answers[0]?.("TEST\\user");
+  assertEquals([await first, await again], ["TEST\\user", "TEST\\user"]);
+  await nextTask();
+  assertEquals(asked, [USER.sid, STRANGER.sid]);
+  answers[1]?.("TEST\\stranger");
+  assertEquals(await other, "TEST\\stranger");
+  assertEquals(await world.visit("?"), "TEST\\user");
+  assertEquals(asked.length, 2);
+});
 
-Deno.test(
+inWorld(
   "accountName() fails where there is no name, after 5,000 ms, and at the end of the server",
-  inWorld(async (world) => {
+  async (world) => {
     const failures: unknown[] = [];
     let answer = (_name: string | undefined) => {};
     let asked = 0;
@@ -453,30 +435,27 @@ Deno.test(
     assert(failures[0] instanceof Deno.errors.NotFound);
     assert(failures[1] instanceof Deno.errors.TimedOut);
     assert(failures[3] instanceof Deno.errors.Interrupted);
-  }),
+  },
 );
 
-Deno.test(
-  "accountName() fails as user() does, and after the server's end at once",
-  inWorld(async (world) => {
-    let client: PipeClient | undefined;
-    const server = world.serve((_request, exchange) => void (client = exchange.client));
-    world.kernel.failNext("identify", 1347);
-    const raw = await world.asking("?");
-    await assertRejects(async () => await client?.accountName(), WindowsError, "is anonymous");
-    raw.close();
-    const other = await world.asking("?");
-    other.close();
-    await server.shutdown();
-    await assertRejects(async () => await client?.accountName(), Deno.errors.Interrupted);
-  }),
-);
+inWorld("accountName() fails as user() does, and after the server's end at once", async (world) => {
+  let client: PipeClient | undefined;
+  const server = world.serve((_request, exchange) => void (client = exchange.client));
+  world.kernel.failNext("identify", 1347);
+  const raw = await world.asking("?");
+  await assertRejects(async () => await client?.accountName(), WindowsError, "is anonymous");
+  raw.close();
+  const other = await world.asking("?");
+  other.close();
+  await server.shutdown();
+  await assertRejects(async () => await client?.accountName(), Deno.errors.Interrupted);
+});
 
 // Who is let in
 
-Deno.test(
+inWorld(
   "authorize() decides once per client, with its identity, before anything is handed out",
-  inWorld(async (world) => {
+  async (world) => {
     const order: string[] = [];
     world.serve((_request, exchange) => {
       order.push(`served ${exchange.text()}`);
@@ -504,12 +483,12 @@ Deno.test(
     ]);
     assertEquals(world.reasons, ["client", "unauthorized"]);
     assertEquals(await world.visit("four"), "yes");
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "authorize() that throws at every connection does not flood the console, and is counted",
-  inWorld(async (world) => {
+  async (world) => {
     const planted = new Error("the directory is down");
     const server = world.serve(() => "yes", {
       authorize() {
@@ -529,12 +508,12 @@ Deno.test(
     assertEquals(world.reports.splice(0), by(10));
     await server.shutdown();
     assertEquals(world.reports.splice(0), by(25));
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "authorize() refuses by false, a throw, a rejection and anything that is no boolean",
-  inWorld(async (world) => {
+  async (world) => {
     const planted = (what: string) => new Error(`planted: ${what}`);
     const verdicts: [() => unknown, reported: boolean][] = [
       [() => false, false],
@@ -575,52 +554,46 @@ Deno.test(
     verdict = () => true;
     assertEquals(await world.visit("let me in"), "yes");
     assertEquals(server.security?.firstInstance, true);
-  }),
+  },
 );
 
-Deno.test(
-  "a decision counts once, even if what gives it answers twice",
-  inWorld(async (world) => {
-    world.serve((request) => request, {
-      authorize: () => ({
-        then(settle: (yes: boolean) => void) {
-          settle(true);
-          settle(false);
-        },
-      } as unknown as Promise<boolean>),
-    });
-    assertEquals(await world.visit("hello"), "hello");
-    assertEquals(world.reasons, ["client"]);
-  }),
-);
-
-Deno.test(
-  "a decision that takes time holds up its own client only",
-  inWorld(async (world) => {
-    const decide = Promise.withResolvers<boolean>();
-    let first = true;
-    world.serve((request) => request, {
-      authorize: () => {
-        if (!first) return true;
-        first = false;
-        return decide.promise;
+inWorld("a decision counts once, even if what gives it answers twice", async (world) => {
+  world.serve((request) => request, {
+    authorize: () => ({
+      then(settle: (yes: boolean) => void) {
+        settle(true);
+        settle(false);
       },
-    });
-    const slow = await world.arrived();
-    slow.write("slow");
-    const answer = fate(slow.receiveText());
-    await world.idle();
-    assertEquals(await world.visit("quick"), "quick");
-    assertEquals(answer.state, "pending");
-    decide.resolve(true);
-    await world.idle();
-    assertEquals(answer.value, "slow");
-  }),
-);
+    } as unknown as Promise<boolean>),
+  });
+  assertEquals(await world.visit("hello"), "hello");
+  assertEquals(world.reasons, ["client"]);
+});
 
-Deno.test(
+inWorld("a decision that takes time holds up its own client only", async (world) => {
+  const decide = Promise.withResolvers<boolean>();
+  let first = true;
+  world.serve((request) => request, {
+    authorize: () => {
+      if (!first) return true;
+      first = false;
+      return decide.promise;
+    },
+  });
+  const slow = await world.arrived();
+  slow.write("slow");
+  const answer = fate(slow.receiveText());
+  await world.idle();
+  assertEquals(await world.visit("quick"), "quick");
+  assertEquals(answer.state, "pending");
+  decide.resolve(true);
+  await world.idle();
+  assertEquals(answer.value, "slow");
+});
+
+inWorld(
   "a decision that comes when its client is gone, and the instance has another, is nobody's",
-  inWorld(async (world) => {
+  async (world) => {
     const decisions: PromiseWithResolvers<boolean>[] = [];
     const served: string[] = [];
     world.serve((_request, exchange) => void served.push(exchange.text()), {
@@ -645,12 +618,12 @@ Deno.test(
     decisions[1]?.resolve(true);
     await world.idle();
     assertEquals(served, ["second"]);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "a client that leaves during the decision is noticed after it, and its request served",
-  inWorld(async (world) => {
+  async (world) => {
     const decision = Promise.withResolvers<boolean>();
     const served: string[] = [];
     world.serve((_request, exchange) => void served.push(exchange.text()), {
@@ -664,15 +637,13 @@ Deno.test(
     await world.idle();
     assertEquals(served, ["one way"]);
     assertEquals(world.reasons, ["client"]);
-  }),
+  },
 );
 
 for (const admitted of [true, false]) {
-  Deno.test(
-    `nothing but the first piece of a long request is read before its client is ${
-      admitted ? "admitted" : "refused"
-    }`,
-    inWorld(async (world) => {
+  inWorld(
+    `no more than the first piece of a long request is read before authorize() says ${admitted}`,
+    async (world) => {
       const decision = Promise.withResolvers<boolean>();
       world.serve((request) => `${request.length}`, {
         maxBuffered: 10_000,
@@ -695,174 +666,150 @@ for (const admitted of [true, false]) {
       await world.idle();
       const reason = admitted ? "client" : "unauthorized";
       assertEquals(world.reasons, [reason, reason]);
-    }),
+    },
   );
 }
 
 for (const what of ["leaves", "withdraws it", "withdraws it and sends another"]) {
-  Deno.test(
-    `a client with a long request ${what} while it is decided about`,
-    inWorld(async (world) => {
-      // What is being written when its writer leaves may stay, or go with it.
-      world.system.ways.keepsPending = false;
-      const decision = Promise.withResolvers<boolean>();
-      const served: number[] = [];
-      world.serve((request) => void served.push(request.length), {
-        readBufferSize: 0,
-        authorize: () => decision.promise,
-      });
-      const client = await world.asking(new Uint8Array(10_000));
-      if (what === "leaves") client.close();
-      else assert(client.cancelWrite());
-      if (what === "withdraws it and sends another") client.write(new Uint8Array(9_999));
-      await world.idle();
-      decision.resolve(true);
-      await world.idle();
-      assertEquals(served, []);
-      if (what === "withdraws it") client.close();
-      await world.idle();
-      const glued = what === "withdraws it and sends another";
-      assertEquals(world.reasons, [glued ? "error" : "client"]);
-      assertEquals(world.held, 0);
-      if (glued) client.close();
-    }),
-  );
-}
-
-Deno.test(
-  "a shutdown waits for a decision, and for the answer after it",
-  inWorld(async (world) => {
+  inWorld(`a client with a long request ${what} while it is decided about`, async (world) => {
+    // What is being written when its writer leaves may stay, or go with it.
+    world.system.ways.keepsPending = false;
     const decision = Promise.withResolvers<boolean>();
-    const server = world.serve((request) => request, { authorize: () => decision.promise });
-    const client = await world.asking("last");
-    const report = fate(server.shutdown());
-    await world.idle();
-    assertEquals(report.state, "pending");
-    decision.resolve(true);
-    await world.idle();
-    assertEquals(report.value, { exchanges: 1, evicted: 0, dropped: 0 });
-    assertEquals(client.readText(), "last");
-  }),
-);
-
-Deno.test(
-  "a shutdown whose time is up does not wait for a decision any longer",
-  inWorld(async (world) => {
-    for (const stops of [false, true]) {
-      const abort = new AbortController();
-      const decision = Promise.withResolvers<boolean>();
-      const served: string[] = [];
-      const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
-        authorize: () => decision.promise,
-        signal: abort.signal,
-      });
-      const client = await world.asking("too late");
-      if (stops) abort.abort();
-      const report = fate(server.shutdown({ timeout: 50 }));
-      await world.pass(50);
-      assertEquals(report.value?.dropped, 1);
-      assertEquals(report.value?.evicted, stops ? 0 : 1);
-      decision.resolve(true);
-      await world.idle();
-      assertEquals(served, []);
-      assertEquals(world.reasons.at(-1), stops ? "server" : "shutdown");
-      client.close();
-    }
-  }),
-);
-
-Deno.test(
-  "a decision that comes when the program has gone away delivers nothing",
-  inWorld(async (world) => {
-    const decision = Promise.withResolvers<boolean>();
-    const served: string[] = [];
-    world.serve((_request, exchange) => void served.push(exchange.text()), {
+    const served: number[] = [];
+    world.serve((request) => void served.push(request.length), {
+      readBufferSize: 0,
       authorize: () => decision.promise,
     });
-    const client = world.connect();
+    const client = await world.asking(new Uint8Array(10_000));
+    if (what === "leaves") client.close();
+    else assert(client.cancelWrite());
+    if (what === "withdraws it and sends another") client.write(new Uint8Array(9_999));
     await world.idle();
-    await world.write(client, "too late");
-    world.kernel.unload();
-    world.abandonMemory();
     decision.resolve(true);
     await world.idle();
     assertEquals(served, []);
-  }),
-);
-
-Deno.test(
-  "authorize() may end the connection itself, or the server",
-  inWorld(async (world) => {
-    const served: string[] = [];
-    const abort = new AbortController();
-    const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
-      signal: abort.signal,
-      authorize: (client) => {
-        if (client.id === 1) client.close();
-        else abort.abort();
-        return true;
-      },
-    });
-    assertEquals(await world.visit("one"), undefined);
-    assertEquals(await world.visit("two"), undefined);
-    await server.finished;
-    assertEquals(served, []);
-    assertEquals(world.reasons, ["responder", "server"]);
-  }),
-);
-
-Deno.test(
-  "exchanges() yields only what was authorized",
-  inWorld(async (world) => {
-    const questions = world.ask({ authorize: (client) => client.id !== 1 });
-    questions.generator.next();
+    if (what === "withdraws it") client.close();
     await world.idle();
-    assertEquals(await world.visit("one"), undefined);
-    const client = await world.asking("two");
-    assertEquals(questions.texts, ["two"]);
-    questions.at().reply("yes");
-    assertEquals(await client.receiveText(), "yes");
-  }),
-);
+    const glued = what === "withdraws it and sends another";
+    assertEquals(world.reasons, [glued ? "error" : "client"]);
+    assertEquals(world.held, 0);
+    if (glued) client.close();
+  });
+}
+
+inWorld("a shutdown waits for a decision, and for the answer after it", async (world) => {
+  const decision = Promise.withResolvers<boolean>();
+  const server = world.serve((request) => request, { authorize: () => decision.promise });
+  const client = await world.asking("last");
+  const report = fate(server.shutdown());
+  await world.idle();
+  assertEquals(report.state, "pending");
+  decision.resolve(true);
+  await world.idle();
+  assertEquals(report.value, { exchanges: 1, evicted: 0, dropped: 0 });
+  assertEquals(client.readText(), "last");
+});
+
+inWorld("a shutdown whose time is up does not wait for a decision any longer", async (world) => {
+  for (const stops of [false, true]) {
+    const abort = new AbortController();
+    const decision = Promise.withResolvers<boolean>();
+    const served: string[] = [];
+    const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
+      authorize: () => decision.promise,
+      signal: abort.signal,
+    });
+    const client = await world.asking("too late");
+    if (stops) abort.abort();
+    const report = fate(server.shutdown({ timeout: 50 }));
+    await world.pass(50);
+    assertEquals(report.value?.dropped, 1);
+    assertEquals(report.value?.evicted, stops ? 0 : 1);
+    decision.resolve(true);
+    await world.idle();
+    assertEquals(served, []);
+    assertEquals(world.reasons.at(-1), stops ? "server" : "shutdown");
+    client.close();
+  }
+});
+
+inWorld("a decision that comes when the program has gone away delivers nothing", async (world) => {
+  const decision = Promise.withResolvers<boolean>();
+  const served: string[] = [];
+  world.serve((_request, exchange) => void served.push(exchange.text()), {
+    authorize: () => decision.promise,
+  });
+  const client = world.connect();
+  await world.idle();
+  await world.write(client, "too late");
+  world.kernel.unload();
+  world.abandonMemory();
+  decision.resolve(true);
+  await world.idle();
+  assertEquals(served, []);
+});
+
+inWorld("authorize() may end the connection itself, or the server", async (world) => {
+  const served: string[] = [];
+  const abort = new AbortController();
+  const server = world.serve((_request, exchange) => void served.push(exchange.text()), {
+    signal: abort.signal,
+    authorize: (client) => {
+      if (client.id === 1) client.close();
+      else abort.abort();
+      return true;
+    },
+  });
+  assertEquals(await world.visit("one"), undefined);
+  assertEquals(await world.visit("two"), undefined);
+  await server.finished;
+  assertEquals(served, []);
+  assertEquals(world.reasons, ["responder", "server"]);
+});
+
+inWorld("exchanges() yields only what was authorized", async (world) => {
+  const questions = world.ask({ authorize: (client) => client.id !== 1 });
+  questions.generator.next();
+  await world.idle();
+  assertEquals(await world.visit("one"), undefined);
+  const client = await world.asking("two");
+  assertEquals(questions.texts, ["two"]);
+  questions.at().reply("yes");
+  assertEquals(await client.receiveText(), "yes");
+});
 
 // Who is serving
 
-Deno.test(
-  "connect() goes on only with a server that its owner is asked for",
-  inWorld(async (world) => {
-    world.serve((request) => request);
-    for (const who of ["current-user", { sid: USER.sid }] as const) {
-      const conn = await connectOn(world.open, { path: NAME, server: who });
-      assertEquals(text(await conn.request("hello")), "hello");
-      await conn.closed();
-    }
-    await assertRejects(
-      () => connectOn(world.open, { path: NAME, server: { sid: STRANGER.sid } }),
-      Deno.errors.PermissionDenied,
-      `Cannot connect to "${PATH}": it is owned by ${USER.sid}, and not by ${STRANGER.sid}`,
-    );
-    await world.idle();
-  }),
-);
+inWorld("connect() goes on only with a server that its owner is asked for", async (world) => {
+  world.serve((request) => request);
+  for (const who of ["current-user", { sid: USER.sid }] as const) {
+    const conn = await connectOn(world.open, { path: NAME, server: who });
+    assertEquals(text(await conn.request("hello")), "hello");
+    await conn.closed();
+  }
+  await assertRejects(
+    () => connectOn(world.open, { path: NAME, server: { sid: STRANGER.sid } }),
+    Deno.errors.PermissionDenied,
+    `Cannot connect to "${PATH}": it is owned by ${USER.sid}, and not by ${STRANGER.sid}`,
+  );
+  await world.idle();
+});
 
-Deno.test(
-  "connect() sends nothing to a false server, and does not try again",
-  inWorld(async (world) => {
-    const process = world.system.newProcess(STRANGER);
-    const squatter = world.system.serve(PATH, { process });
-    await assertRejects(
-      () => connectOn(world.open, { path: NAME, server: "current-user" }),
-      Deno.errors.PermissionDenied,
-      `it is owned by ${STRANGER.sid}, and not by ${USER.sid}`,
-    );
-    assertEquals(squatter.state, "closing");
-    assertEquals(squatter.read(), undefined);
-  }),
-);
+inWorld("connect() sends nothing to a false server, and does not try again", async (world) => {
+  const process = world.system.newProcess(STRANGER);
+  const squatter = world.system.serve(PATH, { process });
+  await assertRejects(
+    () => connectOn(world.open, { path: NAME, server: "current-user" }),
+    Deno.errors.PermissionDenied,
+    `it is owned by ${STRANGER.sid}, and not by ${USER.sid}`,
+  );
+  assertEquals(squatter.state, "closing");
+  assertEquals(squatter.read(), undefined);
+});
 
-Deno.test(
+inWorld(
   "connect() tells why it could not find out, and waits for a shortage to pass",
-  inWorld(async (world) => {
+  async (world) => {
     world.serve((request) => request);
     world.kernel.failNext("ownUser", Status.ACCESS_DENIED);
     await assertRejects(
@@ -881,5 +828,5 @@ Deno.test(
     await world.pass(1);
     await (await connecting).closed();
     await world.idle();
-  }),
+  },
 );

@@ -311,25 +311,3 @@ Deno.test("a connection that is closed rejects with Interrupted", async () => {
   }
   server.close();
 });
-
-Deno.test("what is aborted rejects with the signal's reason itself", async () => {
-  const { system, open } = machine();
-  const server = system.serve(PATH);
-  const reason = { any: "value" };
-  for (const use of ["connect", "receive", "call"] as const) {
-    const controller = new AbortController();
-    const { signal } = controller;
-    const connection = await connectOn(open, { path: "x" });
-    const caught = {
-      connect: () => connectOn(open, { path: "x", signal }),
-      receive: () => connection.receive({ signal }),
-      call: () => callOn(open, "x", "message", { signal }),
-    }[use]().then(() => undefined, (error: unknown) => error);
-    controller.abort(reason);
-    assertStrictEquals(await caught, reason, use);
-    await connection.closed();
-    server.disconnect();
-    server.listen();
-  }
-  server.close();
-});

@@ -16,221 +16,167 @@ import type { RawClient } from "./memory_kernel.ts";
 
 // Beginning
 
-Deno.test(
-  "exchanges() checks its options at the call",
-  inWorld(async (world) => {
-    assertThrows(() => world.exchanges({ path: "a/b" }), TypeError, "Cannot use");
-    assertThrows(() => world.exchanges({ instances: 0 }), RangeError, "Cannot use");
-    await nextTask();
-    assertEquals(world.loops, 0);
-  }),
-);
+inWorld("exchanges() listens from the first next() on, in the same task", async (world) => {
+  const onListen = mock.fn((_address: { path: string }) => {});
+  const generator = world.exchanges({ onListen });
+  const next = generator.next();
+  assertEquals(onListen.mock.calls.map((call) => call.arguments), [[{ path: PATH }]]);
+  assert(world.system.exists(PATH));
+  const client = world.connect();
+  client.write("question");
+  const { value } = await next;
+  assertEquals(value?.text(), "question");
+  client.close();
+  await generator.return();
+  assertEquals(onListen.mock.callCount(), 1);
+});
 
-Deno.test(
-  "exchanges() creates nothing before next(), and leaks nothing when it is never iterated",
-  inWorld(async (world) => {
-    world.exchanges();
-    const returned = world.exchanges();
-    assertEquals(await returned.return(), { done: true, value: undefined });
-    assertEquals(await returned.next(), { done: true, value: undefined });
-    await using disposed = world.exchanges();
-    void disposed;
-    assertEquals(world.loops, 0);
-    assertEquals(world.system.names, []);
-  }),
-);
-
-Deno.test(
-  "exchanges() listens from the first next() on, in the same task",
-  inWorld(async (world) => {
-    const onListen = mock.fn((_address: { path: string }) => {});
-    const generator = world.exchanges({ onListen });
-    const next = generator.next();
-    assertEquals(onListen.mock.calls.map((call) => call.arguments), [[{ path: PATH }]]);
-    assert(world.system.exists(PATH));
-    const client = world.connect();
-    client.write("question");
-    const { value } = await next;
-    assertEquals(value?.text(), "question");
-    client.close();
-    await generator.return();
-    assertEquals(onListen.mock.callCount(), 1);
-  }),
-);
-
-Deno.test(
+inWorld(
   "exchanges() gives what prevents listening from next(), and then it has ended",
-  inWorld(async (world) => {
+  async (world) => {
     world.system.serve(PATH);
     const generator = world.exchanges();
     await assertRejects(() => generator.next(), Deno.errors.AddrInUse);
     assertEquals(await generator.next(), { done: true, value: undefined });
     await generator.return();
-  }),
+  },
 );
 
 // Exchanges
 
-Deno.test(
-  "an exchange has members that work when they are taken off it",
-  inWorld(async (world) => {
-    const { client, exchange } = await world.asked('{"answer":42}');
-    const { instance, client: pipeClient, request, signal, text, json, send, reply } = exchange;
-    assertEquals(typeof instance.id, "number");
-    assertEquals(typeof pipeClient.id, "number");
-    assertEquals(new TextDecoder().decode(request), '{"answer":42}');
-    assertEquals(text(), '{"answer":42}');
-    assertEquals(json(), { answer: 42 });
-    assertFalse(signal.aborted);
-    await send("one");
-    await reply("two");
-    assertEquals([client.readText(), client.readText()], ["one", "two"]);
-    const { close } = pipeClient;
-    close();
-    await world.idle();
-    assertEquals(client.ended, Status.BROKEN);
-  }),
-);
+inWorld("an exchange has members that work when they are taken off it", async (world) => {
+  const { client, exchange } = await world.asked('{"answer":42}');
+  const { instance, client: pipeClient, request, signal, text, json, send, reply } = exchange;
+  assertEquals(typeof instance.id, "number");
+  assertEquals(typeof pipeClient.id, "number");
+  assertEquals(new TextDecoder().decode(request), '{"answer":42}');
+  assertEquals(text(), '{"answer":42}');
+  assertEquals(json(), { answer: 42 });
+  assertFalse(signal.aborted);
+  await send("one");
+  await reply("two");
+  assertEquals([client.readText(), client.readText()], ["one", "two"]);
+  const { close } = pipeClient;
+  close();
+  await world.idle();
+  assertEquals(client.ended, Status.BROKEN);
+});
 
-Deno.test(
-  "text() decodes UTF-8, and json() throws at what is no JSON",
-  inWorld(async (world) => {
-    const { exchange } = await world.asked("héllo wörld ✓");
-    assertEquals(exchange.text(), "héllo wörld ✓");
-    assertThrows(() => exchange.json(), SyntaxError);
-    exchange.reply();
-  }),
-);
+inWorld("text() decodes UTF-8, and json() throws at what is no JSON", async (world) => {
+  const { exchange } = await world.asked("héllo wörld ✓");
+  assertEquals(exchange.text(), "héllo wörld ✓");
+  assertThrows(() => exchange.json(), SyntaxError);
+  exchange.reply();
+});
 
-Deno.test(
-  "an exchange's request is memory of the user's own",
-  inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked("one");
-    exchange.request.fill(0);
-    exchange.reply(exchange.request);
-    assertEquals(client.read(), new Uint8Array(3));
-    const kept = exchange.request;
-    structuredClone(kept.buffer, { transfer: [kept.buffer] });
-    await world.write(client, "two");
-    assertEquals(questions.at().text(), "two");
-    questions.at().reply();
-  }),
-);
+inWorld("an exchange's request is memory of the user's own", async (world) => {
+  const { questions, client, exchange } = await world.asked("one");
+  exchange.request.fill(0);
+  exchange.reply(exchange.request);
+  assertEquals(client.read(), new Uint8Array(3));
+  const kept = exchange.request;
+  structuredClone(kept.buffer, { transfer: [kept.buffer] });
+  await world.write(client, "two");
+  assertEquals(questions.at().text(), "two");
+  questions.at().reply();
+});
 
-Deno.test(
-  "misuse of an exchange throws at the call, and does not settle it",
-  inWorld(async (world) => {
-    const { client, exchange } = await world.asked();
-    for (const wrong of [null, 7, {}, [], new ArrayBuffer(1), new Uint16Array(1)]) {
-      const message = Object.assign({ wrong }).wrong;
-      assertThrows(() => exchange.send(message), TypeError, "must be a string or a Uint8Array");
-      assertThrows(() => exchange.reply(message), TypeError, "must be a string or a Uint8Array");
-    }
-    assertThrows(() => exchange.send(Object.assign({}).nothing), TypeError);
-    exchange.reply("answer");
-    assertThrows(() => exchange.reply("again"), TypeError, "already answered");
-    assertThrows(() => exchange.reply(), TypeError, "already answered");
-    assertThrows(() => exchange.send("more"), TypeError, "already answered");
-    assertEquals(client.readText(), "answer");
-    assertEquals(client.readText(), undefined);
-  }),
-);
+inWorld("misuse of an exchange throws at the call, and does not settle it", async (world) => {
+  const { client, exchange } = await world.asked();
+  for (const wrong of [null, 7, {}, [], new ArrayBuffer(1), new Uint16Array(1)]) {
+    const message = Object.assign({ wrong }).wrong;
+    assertThrows(() => exchange.send(message), TypeError, "must be a string or a Uint8Array");
+    assertThrows(() => exchange.reply(message), TypeError, "must be a string or a Uint8Array");
+  }
+  assertThrows(() => exchange.send(Object.assign({}).nothing), TypeError);
+  exchange.reply("answer");
+  assertThrows(() => exchange.reply("again"), TypeError, "already answered");
+  assertThrows(() => exchange.reply(), TypeError, "already answered");
+  assertThrows(() => exchange.send("more"), TypeError, "already answered");
+  assertEquals(client.readText(), "answer");
+  assertEquals(client.readText(), undefined);
+});
 
-Deno.test(
-  "an exchange that is settled without a message is answered too",
-  inWorld(async (world) => {
-    const { client, exchange } = await world.asked();
-    await exchange.reply();
-    assertThrows(() => exchange.reply("again"), TypeError);
-    assertThrows(() => exchange.send("more"), TypeError);
-    await world.idle();
-    assertEquals(client.readText(), undefined);
-  }),
-);
+inWorld("an exchange that is settled without a message is answered too", async (world) => {
+  const { client, exchange } = await world.asked();
+  await exchange.reply();
+  assertThrows(() => exchange.reply("again"), TypeError);
+  assertThrows(() => exchange.send("more"), TypeError);
+  await world.idle();
+  assertEquals(client.readText(), undefined);
+});
 
-Deno.test(
-  "misuse of an exchange throws after its client is lost, too",
-  inWorld(async (world) => {
-    const { client, exchange } = await world.asked();
-    client.close();
-    await world.idle();
-    await assertRejects(() => exchange.send("still open"), Deno.errors.BrokenPipe);
-    await assertRejects(() => exchange.reply("late"), Deno.errors.BrokenPipe);
-    assertThrows(() => exchange.reply("again"), TypeError);
-    assertThrows(() => exchange.send("more"), TypeError);
-  }),
-);
+inWorld("misuse of an exchange throws after its client is lost, too", async (world) => {
+  const { client, exchange } = await world.asked();
+  client.close();
+  await world.idle();
+  await assertRejects(() => exchange.send("still open"), Deno.errors.BrokenPipe);
+  await assertRejects(() => exchange.reply("late"), Deno.errors.BrokenPipe);
+  assertThrows(() => exchange.reply("again"), TypeError);
+  assertThrows(() => exchange.send("more"), TypeError);
+});
 
-Deno.test(
-  "the promises of an exchange can be dropped",
-  inWorld(async (world) => {
-    const generator = world.exchanges({ writeBufferSize: 1 });
-    const first = generator.next();
-    const client = world.connect();
-    client.write("x");
-    const { value } = await first;
-    value?.send("long");
-    value?.send("long");
-    value?.reply("long");
-    client.close();
-    const second = await world.arrived();
-    second.write("y");
-    const { value: lost } = await generator.next();
-    second.close();
-    await world.idle();
-    lost?.send("x");
-    lost?.reply("x");
-    await world.idle();
-    await generator.return();
-    lost?.client.close();
-    // An unhandled rejection would end this test run.
-    await nextTask();
-  }),
-);
+inWorld("the promises of an exchange can be dropped", async (world) => {
+  const generator = world.exchanges({ writeBufferSize: 1 });
+  const first = generator.next();
+  const client = world.connect();
+  client.write("x");
+  const { value } = await first;
+  value?.send("long");
+  value?.send("long");
+  value?.reply("long");
+  client.close();
+  const second = await world.arrived();
+  second.write("y");
+  const { value: lost } = await generator.next();
+  second.close();
+  await world.idle();
+  lost?.send("x");
+  lost?.reply("x");
+  await world.idle();
+  await generator.return();
+  lost?.client.close();
+  // An unhandled rejection would end this test run.
+  await nextTask();
+});
 
-Deno.test(
-  "a client has one open exchange, and other clients are unaffected",
-  inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked("a1");
-    client.write("a2");
-    client.write("a3");
-    const other = await world.asking("b1");
-    assertEquals(questions.texts, ["a1", "b1"]);
-    // send() does not settle.
-    await exchange.send("part");
-    await world.idle();
-    assertEquals(questions.texts, ["a1", "b1"]);
-    questions.at().reply();
-    await world.write(other, "b2");
-    assertEquals(questions.texts, ["a1", "b1", "b2"]);
-    exchange.reply();
-    await world.idle();
-    assertEquals(questions.texts, ["a1", "b1", "b2", "a2"]);
-  }),
-);
+inWorld("a client has one open exchange, and other clients are unaffected", async (world) => {
+  const { questions, client, exchange } = await world.asked("a1");
+  client.write("a2");
+  client.write("a3");
+  const other = await world.asking("b1");
+  assertEquals(questions.texts, ["a1", "b1"]);
+  // send() does not settle.
+  await exchange.send("part");
+  await world.idle();
+  assertEquals(questions.texts, ["a1", "b1"]);
+  questions.at().reply();
+  await world.write(other, "b2");
+  assertEquals(questions.texts, ["a1", "b1", "b2"]);
+  exchange.reply();
+  await world.idle();
+  assertEquals(questions.texts, ["a1", "b1", "b2", "a2"]);
+});
 
-Deno.test(
-  "messages of an exchange arrive in their order, pending or not",
-  inWorld(async (world) => {
-    const generator = world.exchanges({ writeBufferSize: 8 });
-    const next = generator.next();
-    const client = world.connect();
-    client.write("x");
-    const { value } = await next;
-    const sent: Promise<void>[] = [];
-    for (let i = 0; i < 20; i++) sent.push(value?.send(`message ${i}`) ?? Promise.reject());
-    sent.push(value?.reply("last") ?? Promise.reject());
-    for (let i = 0; i < 20; i++) assertEquals(await client.receiveText(), `message ${i}`);
-    assertEquals(await client.receiveText(), "last");
-    await Promise.all(sent);
-  }),
-);
+inWorld("messages of an exchange arrive in their order, pending or not", async (world) => {
+  const generator = world.exchanges({ writeBufferSize: 8 });
+  const next = generator.next();
+  const client = world.connect();
+  client.write("x");
+  const { value } = await next;
+  const sent: Promise<void>[] = [];
+  for (let i = 0; i < 20; i++) sent.push(value?.send(`message ${i}`) ?? Promise.reject());
+  sent.push(value?.reply("last") ?? Promise.reject());
+  for (let i = 0; i < 20; i++) assertEquals(await client.receiveText(), `message ${i}`);
+  assertEquals(await client.receiveText(), "last");
+  await Promise.all(sent);
+});
 
 // Clients
 
-Deno.test(
+inWorld(
   "a client is one object for all its exchanges, and never that of another connection",
-  inWorld(async (world) => {
+  async (world) => {
     const questions = world.ask({ instances: 1, maxInstances: 1 });
     await world.idle();
     const counts = new WeakMap<PipeClient, number>();
@@ -252,12 +198,12 @@ Deno.test(
     assertEquals(new Set(seen).size, 3);
     assertEquals(new Set(seen.map(({ id }) => id)).size, 3);
     assertEquals(world.ends.map(({ client }) => client), [...new Set(seen)]);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "client.signal aborts at the end of the connection, exchange.signal only of an open exchange",
-  inWorld(async (world) => {
+  async (world) => {
     const { client, exchange } = await world.asked();
     const { signal, client: { signal: clientSignal }, reply } = exchange;
     const aborted = mock.fn();
@@ -271,74 +217,68 @@ Deno.test(
     assert(clientSignal.aborted);
     assertEquals(aborted.mock.callCount(), 1);
     assertFalse(signal.aborted);
-  }),
+  },
 );
 
-Deno.test(
-  "exchange.signal is made when it is first read",
-  inWorld(async (world) => {
-    const RealController = globalThis.AbortController;
-    let made = 0;
-    globalThis.AbortController = class extends RealController {
-      constructor() {
-        super();
-        made++;
-      }
-    };
-    try {
-      const { questions, client, exchange } = await world.asked();
-      assertEquals(made, 0);
-      const { signal } = exchange;
-      assertEquals(made, 1);
-      assertStrictEquals(exchange.signal, signal);
-      assertEquals(made, 1);
-      exchange.reply();
-      client.close();
-      await questions.end();
-      assertEquals(made, 1);
-    } finally {
-      globalThis.AbortController = RealController;
+inWorld("exchange.signal is made when it is first read", async (world) => {
+  const RealController = globalThis.AbortController;
+  let made = 0;
+  globalThis.AbortController = class extends RealController {
+    constructor() {
+      super();
+      made++;
     }
-  }),
-);
+  };
+  try {
+    const { questions, client, exchange } = await world.asked();
+    assertEquals(made, 0);
+    const { signal } = exchange;
+    assertEquals(made, 1);
+    assertStrictEquals(exchange.signal, signal);
+    assertEquals(made, 1);
+    exchange.reply();
+    client.close();
+    await questions.end();
+    assertEquals(made, 1);
+  } finally {
+    globalThis.AbortController = RealController;
+  }
+});
 
-Deno.test(
+inWorld(
   "exchange.signal is aborted when it is first read after the client has left",
-  inWorld(async (world) => {
+  async (world) => {
     const { client, exchange } = await world.asked();
     client.close();
     await world.idle();
     assert(exchange.signal.aborted);
     assertInstanceOf(exchange.signal.reason, Deno.errors.BrokenPipe);
     assert(exchange.client.signal.aborted);
-  }),
+  },
 );
 
-Deno.test(
-  "a client that leaves right after its request is served all the same",
-  inWorld(async (world) => {
-    const questions = world.ask({ instances: 1, maxInstances: 1 });
+inWorld("a client that leaves right after its request is served all the same", async (world) => {
+  const questions = world.ask({ instances: 1, maxInstances: 1 });
+  await world.idle();
+  for (let i = 0; i < 3; i++) {
+    const client = world.connect();
+    client.write(`event ${i}`);
+    client.write(`event ${i}, again`);
+    client.close();
     await world.idle();
-    for (let i = 0; i < 3; i++) {
-      const client = world.connect();
-      client.write(`event ${i}`);
-      client.write(`event ${i}, again`);
-      client.close();
-      await world.idle();
-      questions.at().reply("nobody hears this");
-      await world.idle();
-      assertEquals(questions.all.length, 2 * i + 2);
-      await assertRejects(() => questions.at().reply("this"), Deno.errors.BrokenPipe);
-      assert(questions.at().signal.aborted);
-    }
-    assertEquals(questions.texts.length, 6);
-    assertEquals(world.reasons, ["client", "client", "client"]);
-  }),
-);
+    questions.at().reply("nobody hears this");
+    await world.idle();
+    assertEquals(questions.all.length, 2 * i + 2);
+    await assertRejects(() => questions.at().reply("this"), Deno.errors.BrokenPipe);
+    assert(questions.at().signal.aborted);
+  }
+  assertEquals(questions.texts.length, 6);
+  assertEquals(world.reasons, ["client", "client", "client"]);
+});
 
-Deno.test(
+inWorld(
   "client.close() ends the connection, and harms nobody when it has ended already",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions, client, exchange } = await world.asked();
     exchange.reply("answer");
     exchange.client.close();
@@ -353,14 +293,14 @@ Deno.test(
     exchange.client.close();
     questions.at().reply("served");
     assertEquals(next.readText(), "served");
-  }),
+  },
 );
 
 // Consumers
 
-Deno.test(
+inWorld(
   "a consumer that awaits each reply is held up by a client that never reads, and nobody else",
-  inWorld(async (world) => {
+  async (world) => {
     const generator = world.exchanges({ writeBufferSize: 1 });
     const consumer = fate((async () => {
       for await (const { request, reply } of generator) await reply(request);
@@ -378,12 +318,12 @@ Deno.test(
     await generator.return();
     await neighbour.shutdown();
     assertEquals(consumer.state, "resolved");
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "a consumer that never asks again harms no other server, and keeps one exchange per instance",
-  inWorld(async (world) => {
+  async (world) => {
     const generator = world.exchanges({ instances: 1, readBufferSize: 1 });
     const first = generator.next();
     world.serve((request) => request, { path: "neighbour" });
@@ -412,12 +352,12 @@ Deno.test(
     const waiting = fate(generator.next());
     await world.idle();
     assertEquals(waiting.state, "pending");
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "onDisconnect is told after the last request of a client was handed out, even through a wrapper",
-  inWorld(async (world) => {
+  async (world) => {
     const told: string[] = [];
     const generator = world.exchanges({ onDisconnect: ({ id }) => void told.push(`end of ${id}`) });
     async function* wrapped() {
@@ -444,23 +384,23 @@ Deno.test(
     assertEquals(told, [1, 2, 3].flatMap((id) => [`request ${id} of ${id}`, `end of ${id}`]));
     await generator.return();
     await over;
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "a server that is stopped has told the end of every client when it has ended",
-  inWorld(async (world) => {
+  async (world) => {
     // The loop lives on.
     world.serve((request) => request, { path: "other" });
     const { questions } = await world.asked();
     await questions.end();
     assertEquals(world.reasons, ["server"]);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "an exchange whose client left while it was queued is yielded with its signal aborted",
-  inWorld(async (world) => {
+  async (world) => {
     const generator = world.exchanges({ instances: 1, maxInstances: 1 });
     const first = generator.next();
     const client = await world.arrived();
@@ -476,12 +416,12 @@ Deno.test(
     const next = await world.arrived();
     next.write("third");
     assertEquals((await third).value?.text(), "third");
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "a consumer that never asks again holds one exchange per instance, of clients that left, too",
-  inWorld(async (world) => {
+  async (world) => {
     const generator = world.exchanges({ instances: 1, maxInstances: 2 });
     const first = generator.next();
     await world.idle();
@@ -498,32 +438,29 @@ Deno.test(
     next.write("3");
     assertEquals((await generator.next()).value?.text(), "2");
     assertEquals((await generator.next()).value?.text(), "3");
-  }),
+  },
 );
 
-Deno.test(
-  "concurrent next() calls are served in their order",
-  inWorld(async (world) => {
-    const generator = world.exchanges();
-    const pending = [generator.next(), generator.next(), generator.next()];
-    for (const request of ["a", "b", "c"]) world.connect().write(request);
-    await world.idle();
-    const texts = new Set<string | undefined>();
-    for (const next of pending) texts.add((await next).value?.text());
-    assertEquals(texts, new Set(["a", "b", "c"]));
-    const more = [fate(generator.next()), fate(generator.next())];
-    await generator.return();
-    await world.idle();
-    for (const { state, value } of more) {
-      assertEquals(state, "resolved");
-      assertEquals(value, { done: true, value: undefined });
-    }
-  }),
-);
+inWorld("concurrent next() calls are served in their order", async (world) => {
+  const generator = world.exchanges();
+  const pending = [generator.next(), generator.next(), generator.next()];
+  for (const request of ["a", "b", "c"]) world.connect().write(request);
+  await world.idle();
+  const texts = new Set<string | undefined>();
+  for (const next of pending) texts.add((await next).value?.text());
+  assertEquals(texts, new Set(["a", "b", "c"]));
+  const more = [fate(generator.next()), fate(generator.next())];
+  await generator.return();
+  await world.idle();
+  for (const { state, value } of more) {
+    assertEquals(state, "resolved");
+    assertEquals(value, { done: true, value: undefined });
+  }
+});
 
-Deno.test(
+inWorld(
   "exchanges are yielded while the event loop runs, however many are queued",
-  inWorld(async (world) => {
+  async (world) => {
     const generator = world.exchanges({ instances: 50 });
     const first = generator.next();
     const clients = Array.from({ length: 50 }, () => world.connect());
@@ -546,12 +483,12 @@ Deno.test(
     counting = false;
     await count;
     assert(tasks >= 10, `only ${tasks} tasks ran in between`);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "nothing is read ahead for an exchange that waits only for the next turn",
-  inWorld(async (world) => {
+  async (world) => {
     const { kernel } = world;
     let now = 0;
     mock.method(kernel, "now", () => now);
@@ -581,49 +518,46 @@ Deno.test(
     await world.idle();
     assertEquals(answered.size, 20);
     assertEquals(early, []);
-  }),
+  },
 );
 
 // The end
 
 for (const how of ["return()", "throw()", "await using"] as const) {
-  Deno.test(
-    `exchanges() ends a waiting next() at once by ${how}`,
-    inWorld(async (world) => {
-      const generator = world.exchanges();
-      const waiting = fate(generator.next());
-      await world.idle();
-      const reason = new Error("test");
-      let end: Promise<unknown>;
-      switch (how) {
-        case "return()":
-          end = generator.return();
-          break;
-        case "throw()":
-          end = assertRejects(() => generator.throw(reason), Error, "test");
-          break;
-        case "await using":
-          end = (async () => {
-            await using disposed = generator;
-            void disposed;
-          })();
-      }
-      await Promise.resolve();
-      await Promise.resolve();
-      await Promise.resolve();
-      assertEquals(waiting.value, { done: true, value: undefined });
-      await end;
-      assertFalse(world.running);
-      assertEquals(world.system.names, []);
-      assertEquals(await generator.next(), { done: true, value: undefined });
-      assertEquals(await generator.return(), { done: true, value: undefined });
-    }),
-  );
+  inWorld(`exchanges() ends a waiting next() at once by ${how}`, async (world) => {
+    const generator = world.exchanges();
+    const waiting = fate(generator.next());
+    await world.idle();
+    const reason = new Error("test");
+    let end: Promise<unknown>;
+    switch (how) {
+      case "return()":
+        end = generator.return();
+        break;
+      case "throw()":
+        end = assertRejects(() => generator.throw(reason), Error, "test");
+        break;
+      case "await using":
+        end = (async () => {
+          await using disposed = generator;
+          void disposed;
+        })();
+    }
+    await Promise.resolve();
+    await Promise.resolve();
+    await Promise.resolve();
+    assertEquals(waiting.value, { done: true, value: undefined });
+    await end;
+    assertFalse(world.running);
+    assertEquals(world.system.names, []);
+    assertEquals(await generator.next(), { done: true, value: undefined });
+    assertEquals(await generator.return(), { done: true, value: undefined });
+  });
 }
 
-Deno.test(
+inWorld(
   "leaving the loop drops exchanges that are not settled, and waits for submitted writes only",
-  inWorld(async (world) => {
+  async (world) => {
     const generator = world.exchanges({ writeBufferSize: 4 });
     const next = [generator.next(), generator.next()];
     const reading = world.connect();
@@ -654,172 +588,131 @@ Deno.test(
     assertEquals(sent.state, "resolved");
     assertEquals(reading.readText(), undefined);
     assertEquals(world.reasons, ["server", "server", "server"]);
-  }),
+  },
 );
 
-Deno.test(
-  "a signal ends the generator without an error, and aborts exchange signals",
-  inWorld(async (world) => {
-    const controller = new AbortController();
-    const questions = world.ask({ signal: controller.signal, writeBufferSize: 4 });
-    const client = await world.arrived();
-    client.write("x");
-    const answered = await world.asking("y");
-    const [open, replied] = questions.all.toSorted((a, b) => a.text() < b.text() ? -1 : 1);
-    replied?.reply("done");
-    controller.abort();
-    assert(open?.signal.aborted);
-    await world.idle();
-    assertEquals(questions.over.state, "resolved");
-    assertFalse(world.running);
-    assertEquals(answered.readText(), "done");
-    assertEquals(world.reasons, ["server", "server"]);
-  }),
-);
+inWorld("a server forgets its signal when it has ended", async (world) => {
+  const { signal } = new AbortController();
+  const add = mock.method(signal, "addEventListener");
+  const remove = mock.method(signal, "removeEventListener");
+  const questions = world.ask({ signal });
+  await world.idle();
+  await questions.end();
+  await world.idle();
+  assertEquals(add.mock.callCount(), 1);
+  assertEquals(
+    remove.mock.calls.map((call) => call.arguments.slice(0, 2)),
+    add.mock.calls.map((call) => call.arguments.slice(0, 2)),
+  );
+});
 
-Deno.test(
-  "a server forgets its signal when it has ended",
-  inWorld(async (world) => {
-    const { signal } = new AbortController();
-    const add = mock.method(signal, "addEventListener");
-    const remove = mock.method(signal, "removeEventListener");
-    const questions = world.ask({ signal });
-    await world.idle();
-    await questions.end();
-    await world.idle();
-    assertEquals(add.mock.callCount(), 1);
-    assertEquals(
-      remove.mock.calls.map((call) => call.arguments.slice(0, 2)),
-      add.mock.calls.map((call) => call.arguments.slice(0, 2)),
-    );
-  }),
-);
+inWorld("a fatal failure rejects next() once, and only one that waits", async (world) => {
+  const generator = world.exchanges();
+  const waiting = [fate(generator.next()), fate(generator.next())];
+  world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+  await world.idle();
+  assertEquals(waiting.map(({ state }) => state), ["rejected", "resolved"]);
+  assertEquals(await generator.next(), { done: true, value: undefined });
+  await generator.return();
+  world.abandonMemory();
+});
 
-Deno.test(
-  "a fatal failure rejects next() once, and only one that waits",
-  inWorld(async (world) => {
-    const generator = world.exchanges();
-    const waiting = [fate(generator.next()), fate(generator.next())];
-    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    await world.idle();
-    assertEquals(waiting.map(({ state }) => state), ["rejected", "resolved"]);
-    assertEquals(await generator.next(), { done: true, value: undefined });
-    await generator.return();
-    world.abandonMemory();
-  }),
-);
+inWorld("a fatal failure while nobody waits rejects the next next()", async (world) => {
+  const generator = world.exchanges();
+  const first = generator.next();
+  const client = world.connect();
+  client.write("x");
+  const { value } = await first;
+  world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+  await world.idle();
+  assert(value?.signal.aborted);
+  await assertRejects(() => generator.next(), Error, "WaitForMultipleObjects, error 6");
+  assertEquals(await generator.next(), { done: true, value: undefined });
+  client.close();
+  world.abandonMemory();
+});
 
-Deno.test(
-  "a fatal failure while nobody waits rejects the next next()",
-  inWorld(async (world) => {
-    const generator = world.exchanges();
-    const first = generator.next();
-    const client = world.connect();
-    client.write("x");
-    const { value } = await first;
-    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    await world.idle();
-    assert(value?.signal.aborted);
-    await assertRejects(() => generator.next(), Error, "WaitForMultipleObjects, error 6");
-    assertEquals(await generator.next(), { done: true, value: undefined });
-    client.close();
-    world.abandonMemory();
-  }),
-);
+inWorld("a fatal failure is no error for one who leaves the loop", async (world) => {
+  const generator = world.exchanges();
+  const waiting = fate(generator.next());
+  await world.idle();
+  world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+  world.connect().close();
+  await world.idle();
+  assertEquals(waiting.state, "rejected");
+  assertEquals(await generator.return(), { done: true, value: undefined });
+  world.abandonMemory();
+});
 
-Deno.test(
-  "a fatal failure is no error for one who leaves the loop",
-  inWorld(async (world) => {
-    const generator = world.exchanges();
-    const waiting = fate(generator.next());
-    await world.idle();
-    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    world.connect().close();
-    await world.idle();
-    assertEquals(waiting.state, "rejected");
-    assertEquals(await generator.return(), { done: true, value: undefined });
-    world.abandonMemory();
-  }),
-);
-
-Deno.test(
-  "a fatal failure after the loop was left is nobody's error",
-  inWorld(async (world) => {
-    const generator = world.exchanges({ writeBufferSize: 4 });
-    const first = generator.next();
-    const client = world.connect();
-    client.write("x");
-    (await first).value?.reply("a long answer");
-    await world.idle();
-    const left = fate(generator.return());
-    await world.idle();
-    assertEquals(left.state, "pending");
-    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    world.kernel.wake();
-    await world.idle();
-    assertEquals(left.state, "resolved");
-    assertEquals(await generator.next(), { done: true, value: undefined });
-    client.close();
-    world.abandonMemory();
-  }),
-);
+inWorld("a fatal failure after the loop was left is nobody's error", async (world) => {
+  const generator = world.exchanges({ writeBufferSize: 4 });
+  const first = generator.next();
+  const client = world.connect();
+  client.write("x");
+  (await first).value?.reply("a long answer");
+  await world.idle();
+  const left = fate(generator.return());
+  await world.idle();
+  assertEquals(left.state, "pending");
+  world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+  world.kernel.wake();
+  await world.idle();
+  assertEquals(left.state, "resolved");
+  assertEquals(await generator.next(), { done: true, value: undefined });
+  client.close();
+  world.abandonMemory();
+});
 
 // Hooks
 
-Deno.test(
-  "hooks that throw or reject are reported, and harm nothing",
-  inWorld(async (world) => {
-    const errors = ["listen", "disconnect", "late"].map((message) => new Error(message));
-    let ends = 0;
-    const questions = world.ask({
-      onListen: () => {
-        throw errors[0];
-      },
-      onDisconnect: () => {
-        if (ends++ === 0) throw errors[1];
-        return Promise.reject(errors[2]);
-      },
-    });
+inWorld("hooks that throw or reject are reported, and harm nothing", async (world) => {
+  const errors = ["listen", "disconnect", "late"].map((message) => new Error(message));
+  let ends = 0;
+  const questions = world.ask({
+    onListen: () => {
+      throw errors[0];
+    },
+    onDisconnect: () => {
+      if (ends++ === 0) throw errors[1];
+      return Promise.reject(errors[2]);
+    },
+  });
+  await world.idle();
+  for (let i = 0; i < 2; i++) {
+    const client = await world.asking("x");
+    questions.at().reply("y");
+    assertEquals(client.readText(), "y");
+    client.close();
     await world.idle();
-    for (let i = 0; i < 2; i++) {
-      const client = await world.asking("x");
-      questions.at().reply("y");
-      assertEquals(client.readText(), "y");
-      client.close();
-      await world.idle();
-    }
-    assertEquals(world.reports.splice(0), errors);
-    assertEquals(ends, 2);
-  }),
-);
+  }
+  assertEquals(world.reports.splice(0), errors);
+  assertEquals(ends, 2);
+});
 
-Deno.test(
-  "onDisconnect tells every end once: who, why, and with which error",
-  inWorld(async (world) => {
-    const questions = world.ask({ instances: 1 });
+inWorld("onDisconnect tells every end once: who, why, and with which error", async (world) => {
+  const questions = world.ask({ instances: 1 });
+  await world.idle();
+  for (const way of ["client", "responder", "error", "server"] as const) {
+    const client = await world.asking(way);
+    const { reply, client: pipeClient } = questions.at();
+    if (way === "error") world.kernel.failNext("write", 1117);
+    if (way === "client") client.close();
+    else if (way === "responder") pipeClient.close();
+    else if (way === "error") reply("x");
+    else await questions.end();
     await world.idle();
-    for (const way of ["client", "responder", "error", "server"] as const) {
-      const client = await world.asking(way);
-      const { reply, client: pipeClient } = questions.at();
-      if (way === "error") world.kernel.failNext("write", 1117);
-      if (way === "client") client.close();
-      else if (way === "responder") pipeClient.close();
-      else if (way === "error") reply("x");
-      else await questions.end();
-      await world.idle();
-      assertEquals(world.reasons.at(-1), way);
-      const { client: told, error } = world.ends.at(-1) ?? {};
-      assertStrictEquals(told, pipeClient);
-      assertEquals(error instanceof Error, way === "error");
-      if (way !== "client") client.close();
-    }
-    assertEquals(world.ends.length, 4);
-  }),
-);
+    assertEquals(world.reasons.at(-1), way);
+    const { client: told, error } = world.ends.at(-1) ?? {};
+    assertStrictEquals(told, pipeClient);
+    assertEquals(error instanceof Error, way === "error");
+    if (way !== "client") client.close();
+  }
+  assertEquals(world.ends.length, 4);
+});
 
-Deno.test(
+inWorld(
   "onDisconnect finds the connection ended: signals aborted, replies rejected",
-  inWorld(async (world) => {
+  async (world) => {
     const late: Promise<void>[] = [];
     const open: Exchange[] = [];
     const questions = world.ask({
@@ -838,41 +731,35 @@ Deno.test(
     await world.idle();
     assertEquals(late.length, 1);
     await assertRejects(() => late[0] ?? Promise.resolve(), Deno.errors.BrokenPipe);
-  }),
+  },
 );
 
-Deno.test(
-  "onListen may use the generator",
-  inWorld(async (world) => {
-    let listened = 0;
-    const inside: PromiseLike<unknown>[] = [];
-    const generator: AsyncGenerator<Exchange, void, void> = world.exchanges({
-      onListen: () => {
-        listened++;
-        inside.push(generator.next(), generator.return());
-      },
-    });
-    assertEquals(await generator.next(), { done: true, value: undefined });
-    assertEquals(await Promise.all(inside), Array(2).fill({ done: true, value: undefined }));
-    assertEquals(listened, 1);
-    assertFalse(world.running);
-  }),
-);
+inWorld("onListen may use the generator", async (world) => {
+  let listened = 0;
+  const inside: PromiseLike<unknown>[] = [];
+  const generator: AsyncGenerator<Exchange, void, void> = world.exchanges({
+    onListen: () => {
+      listened++;
+      inside.push(generator.next(), generator.return());
+    },
+  });
+  assertEquals(await generator.next(), { done: true, value: undefined });
+  assertEquals(await Promise.all(inside), Array(2).fill({ done: true, value: undefined }));
+  assertEquals(listened, 1);
+  assertFalse(world.running);
+});
 
-Deno.test(
-  "an abort listener of the program may answer, close and leave",
-  inWorld(async (world) => {
-    const { questions, client, exchange } = await world.asked();
-    const late: Promise<void>[] = [];
-    exchange.signal.addEventListener("abort", () => {
-      late.push(exchange.reply("late"));
-      exchange.client.close();
-      questions.generator.return();
-    });
-    client.close();
-    await world.idle();
-    await assertRejects(() => late[0] ?? Promise.resolve(), Deno.errors.BrokenPipe);
-    assertEquals(questions.over.state, "resolved");
-    assertEquals(world.reasons, ["client"]);
-  }),
-);
+inWorld("an abort listener of the program may answer, close and leave", async (world) => {
+  const { questions, client, exchange } = await world.asked();
+  const late: Promise<void>[] = [];
+  exchange.signal.addEventListener("abort", () => {
+    late.push(exchange.reply("late"));
+    exchange.client.close();
+    questions.generator.return();
+  });
+  client.close();
+  await world.idle();
+  await assertRejects(() => late[0] ?? Promise.resolve(), Deno.errors.BrokenPipe);
+  assertEquals(questions.over.state, "resolved");
+  assertEquals(world.reasons, ["client"]);
+});

@@ -319,9 +319,9 @@ export class World {
   }
 }
 
-/** A test in a world of its own, after which nothing may be left. */
-export function inWorld(body: (world: World) => Promise<void> | void): () => Promise<void> {
-  return async () => {
+/** A test in a world of its own, which is closed in the end, and in which nothing may be left. */
+export function inWorld(name: string, body: (world: World) => Promise<void> | void): void {
+  Deno.test(name, async () => {
     const world = new World();
     const spy = mock.method(console, "error", (...args: unknown[]) => {
       world.reports.push(...args);
@@ -339,5 +339,5 @@ export function inWorld(body: (world: World) => Promise<void> | void): () => Pro
       spy.mock.restore();
       accounting.mock.restore();
     }
-  };
+  });
 }

@@ -109,9 +109,9 @@ const OFFENCES: Record<string, Offence> = {
 
 for (const [limit, { options, offend, error: Class, ended }] of Object.entries(OFFENCES)) {
   for (const maxInstances of [2, undefined]) {
-    Deno.test(
+    inWorld(
       `${limit} ends the one connection, and the next client is served (maxInstances: ${maxInstances})`,
-      inWorld(async (world) => {
+      async (world) => {
         world.serve(respond, { instances: 1, maxInstances, ...options });
         const other = await world.arrived();
         await assertAnswered(world, other);
@@ -137,7 +137,7 @@ for (const [limit, { options, offend, error: Class, ended }] of Object.entries(O
           await assertAnswered(world, other);
         }
         assertEquals(other.ended, undefined);
-      }),
+      },
     );
   }
 }
@@ -145,9 +145,9 @@ for (const [limit, { options, offend, error: Class, ended }] of Object.entries(O
 // maxRequest
 
 for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000, undefined]) {
-  Deno.test(
+  inWorld(
     `maxRequest of ${maxRequest ?? "16 MiB, the default,"} takes as many bytes, and not one more`,
-    inWorld(async (world) => {
+    async (world) => {
       const limit = maxRequest ?? 16_777_216;
       const sizes: number[] = [];
       world.serve((request) => void sizes.push(request.length), { maxRequest });
@@ -164,88 +164,63 @@ for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000, undefined]) {
       assertEquals(sizes, [limit, 0]);
       assertEquals(world.reasons, ["maxRequest", "maxRequest"]);
       assertEquals(world.held, 0);
-    }),
+    },
   );
 }
 
-Deno.test(
-  "maxRequest of an early request ends the exchange that is open",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("first", { maxRequest: 100 });
-    await world.write(client, new Uint8Array(101));
-    const { signal, reply } = questions.at();
-    const error = await assertRejects(() => reply("late"), Deno.errors.InvalidData, "maxRequest");
-    assertStrictEquals(signal.reason, error);
-    assertEquals(world.reasons, ["maxRequest"]);
-    assertStrictEquals(world.ends[0]?.error, error);
-    assertEquals(questions.all.length, 1);
-  }),
-);
+inWorld("maxRequest of an early request ends the exchange that is open", async (world) => {
+  const { questions, client } = await world.asked("first", { maxRequest: 100 });
+  await world.write(client, new Uint8Array(101));
+  const { signal, reply } = questions.at();
+  const error = await assertRejects(() => reply("late"), Deno.errors.InvalidData, "maxRequest");
+  assertStrictEquals(signal.reason, error);
+  assertEquals(world.reasons, ["maxRequest"]);
+  assertStrictEquals(world.ends[0]?.error, error);
+  assertEquals(questions.all.length, 1);
+});
 
 // idleTimeout
 
-Deno.test(
-  "idleTimeout begins when a client comes, and again with each answer",
-  inWorld(async (world) => {
-    world.serve(respond, { idleTimeout: 1_000 });
-    const client = await world.arrived();
-    for (let i = 0; i < 10; i++) {
-      await world.pass(999);
-      await assertAnswered(world, client);
-    }
-    await world.pass(999);
-    assertEquals(client.ended, undefined);
-    await world.pass(1);
-    assertEquals(world.reasons, ["idleTimeout"]);
-  }),
-);
+inWorld("idleTimeout stands still while a responder is at work", async (world) => {
+  const questions = world.ask({ idleTimeout: 1_000 });
+  const client = await world.arrived();
+  client.write("first");
+  await world.pass(10_000);
+  // With an early request, too.
+  client.write("second");
+  await world.pass(10_000);
+  questions.at().reply("1");
+  await world.pass(10_000);
+  assertEquals(questions.texts, ["first", "second"]);
+  questions.at().send("2a");
+  await world.pass(10_000);
+  questions.at().reply("2b");
+  assertEquals([client.readText(), client.readText(), client.readText()], ["1", "2a", "2b"]);
+  await world.pass(999);
+  assertEquals(client.ended, undefined);
+  await world.pass(1);
+  assertEquals(world.reasons, ["idleTimeout"]);
+});
 
-Deno.test(
-  "idleTimeout stands still while a responder is at work",
-  inWorld(async (world) => {
-    const questions = world.ask({ idleTimeout: 1_000 });
-    const client = await world.arrived();
-    client.write("first");
-    await world.pass(10_000);
-    // With an early request, too.
-    client.write("second");
-    await world.pass(10_000);
-    questions.at().reply("1");
-    await world.pass(10_000);
-    assertEquals(questions.texts, ["first", "second"]);
-    questions.at().send("2a");
-    await world.pass(10_000);
-    questions.at().reply("2b");
-    assertEquals([client.readText(), client.readText(), client.readText()], ["1", "2a", "2b"]);
-    await world.pass(999);
-    assertEquals(client.ended, undefined);
-    await world.pass(1);
-    assertEquals(world.reasons, ["idleTimeout"]);
-  }),
-);
+inWorld("idleTimeout stands still while a reply is pending", async (world) => {
+  world.serve(respond, {
+    idleTimeout: 1_000,
+    replyTimeout: Infinity,
+    writeBufferSize: 10,
+  });
+  const client = await world.arrived();
+  client.write("reply 100");
+  await world.pass(100_000);
+  assertEquals(client.read()?.length, 100);
+  await world.pass(999);
+  await assertAnswered(world, client);
+  await world.pass(1_000);
+  assertEquals(world.reasons, ["idleTimeout"]);
+});
 
-Deno.test(
-  "idleTimeout stands still while a reply is pending",
-  inWorld(async (world) => {
-    world.serve(respond, {
-      idleTimeout: 1_000,
-      replyTimeout: Infinity,
-      writeBufferSize: 10,
-    });
-    const client = await world.arrived();
-    client.write("reply 100");
-    await world.pass(100_000);
-    assertEquals(client.read()?.length, 100);
-    await world.pass(999);
-    await assertAnswered(world, client);
-    await world.pass(1_000);
-    assertEquals(world.reasons, ["idleTimeout"]);
-  }),
-);
-
-Deno.test(
+inWorld(
   "idleTimeout stands still while the server reads nothing for want of memory",
-  inWorld(async (world) => {
+  async (world) => {
     const questions = world.ask({ idleTimeout: 1_000, maxBuffered: 100 });
     const holder = await world.arrived();
     holder.write(new Uint8Array(200));
@@ -257,12 +232,12 @@ Deno.test(
     assertEquals([client.ended, holder.ended], [undefined, undefined]);
     await world.pass(1);
     assertEquals(world.reasons, ["idleTimeout", "idleTimeout"]);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "idleTimeout stands still while the system is too short of memory to read",
-  inWorld(async (world) => {
+  async (world) => {
     world.serve(respond, { idleTimeout: 5_000 });
     await world.idle();
     const shortage = failing(world.kernel, "read", Status.NO_SYSTEM_RESOURCES);
@@ -273,100 +248,73 @@ Deno.test(
     shortage.on = false;
     await world.pass(1_000);
     assertEquals(client.readText(), "patient");
-  }),
+  },
 );
 
-Deno.test(
-  "idleTimeout does not count what the program was too busy to look at",
-  inWorld(async (world) => {
-    world.serve(respond, { idleTimeout: 1_000 });
-    const client = await world.arrived();
-    for (let i = 0; i < 3; i++) {
-      await world.pass(500);
-      // The thread is blocked, and what is due first afterwards is the timer.
-      client.write(`request ${i}`);
-      world.kernel.pass(10_000);
-      assert(world.kernel.fireTimer());
-      await world.idle();
-      assertEquals(client.readText(), `request ${i}`);
-    }
-    await world.pass(1_000);
-    assertEquals(world.reasons, ["idleTimeout"]);
-  }),
-);
-
-Deno.test(
-  "idleTimeout leaves readable what was answered",
-  inWorld(async (world) => {
-    world.serve(respond, { idleTimeout: 1_000, replyTimeout: 500 });
-    const client = await world.arrived();
-    client.write("never read, as it seems");
-    await world.pass(1_000);
-    assertEquals(world.reasons, ["idleTimeout"]);
-    assertEquals(client.readText(), "never read, as it seems");
-    assertEquals(client.ended, Status.BROKEN);
-  }),
-);
-
-Deno.test(
-  "idleTimeout does not hurry a client that has left",
-  inWorld(async (world) => {
-    const questions = world.ask({ idleTimeout: 1_000, instances: 1 });
-    const client = await world.arrived();
-    client.write("one");
-    client.write("two");
-    client.close();
+inWorld("idleTimeout does not count what the program was too busy to look at", async (world) => {
+  world.serve(respond, { idleTimeout: 1_000 });
+  const client = await world.arrived();
+  for (let i = 0; i < 3; i++) {
+    await world.pass(500);
+    // The thread is blocked, and what is due first afterwards is the timer.
+    client.write(`request ${i}`);
+    world.kernel.pass(10_000);
+    assert(world.kernel.fireTimer());
     await world.idle();
-    await world.pass(10_000);
-    questions.at().reply().catch(ignore);
-    await world.pass(10_000);
-    assertEquals(questions.texts, ["one", "two"]);
-    questions.at().reply().catch(ignore);
-    await world.idle();
-    assertEquals(world.reasons, ["client"]);
-  }),
-);
+    assertEquals(client.readText(), `request ${i}`);
+  }
+  await world.pass(1_000);
+  assertEquals(world.reasons, ["idleTimeout"]);
+});
+
+inWorld("idleTimeout leaves readable what was answered", async (world) => {
+  world.serve(respond, { idleTimeout: 1_000, replyTimeout: 500 });
+  const client = await world.arrived();
+  client.write("never read, as it seems");
+  await world.pass(1_000);
+  assertEquals(world.reasons, ["idleTimeout"]);
+  assertEquals(client.readText(), "never read, as it seems");
+  assertEquals(client.ended, Status.BROKEN);
+});
+
+inWorld("idleTimeout does not hurry a client that has left", async (world) => {
+  const questions = world.ask({ idleTimeout: 1_000, instances: 1 });
+  const client = await world.arrived();
+  client.write("one");
+  client.write("two");
+  client.close();
+  await world.idle();
+  await world.pass(10_000);
+  questions.at().reply().catch(ignore);
+  await world.pass(10_000);
+  assertEquals(questions.texts, ["one", "two"]);
+  questions.at().reply().catch(ignore);
+  await world.idle();
+  assertEquals(world.reasons, ["client"]);
+});
 
 // replyTimeout
 
-Deno.test(
-  "replyTimeout is 30 s by default",
-  inWorld(async (world) => {
-    const { questions } = await world.asked("x", { writeBufferSize: 10 });
-    const replied = fate(questions.at().reply(new Uint8Array(11)));
-    await world.pass(29_999);
-    assertEquals(replied.state, "pending");
-    await world.pass(1);
-    assertEquals(replied.state, "rejected");
-    assertStrictEquals(replied.error, world.ends[0]?.error);
-    assertInstanceOf(replied.error, Deno.errors.TimedOut);
-    assertStringIncludes(replied.error.message, "30000 ms (replyTimeout)");
-  }),
-);
+inWorld("replyTimeout is the time of each message", async (world) => {
+  const { questions, client } = await world.asked("x", {
+    writeBufferSize: 10,
+    replyTimeout: 1_000,
+  });
+  const { send, reply } = questions.at();
+  for (let i = 0; i < 4; i++) send(new Uint8Array(100));
+  reply(new Uint8Array(100));
+  for (let i = 0; i < 5; i++) {
+    await world.pass(999);
+    assertEquals(client.read()?.length, 100);
+    await world.idle();
+  }
+  await world.pass(10_000);
+  assertEquals(client.ended, undefined);
+});
 
-Deno.test(
-  "replyTimeout is the time of each message",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("x", {
-      writeBufferSize: 10,
-      replyTimeout: 1_000,
-    });
-    const { send, reply } = questions.at();
-    for (let i = 0; i < 4; i++) send(new Uint8Array(100));
-    reply(new Uint8Array(100));
-    for (let i = 0; i < 5; i++) {
-      await world.pass(999);
-      assertEquals(client.read()?.length, 100);
-      await world.idle();
-    }
-    await world.pass(10_000);
-    assertEquals(client.ended, undefined);
-  }),
-);
-
-Deno.test(
+inWorld(
   "replyTimeout rejects a reply that would fit when what is unread before it is destroyed",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions } = await world.asked("x", {
       writeBufferSize: 512,
       replyTimeout: 1_000,
@@ -376,12 +324,12 @@ Deno.test(
     await world.pass(1_000);
     assertEquals([sent?.state, replied?.state], ["resolved", "rejected"]);
     assertStrictEquals(replied?.error, world.ends[0]?.error);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "replyTimeout drops the messages that wait, says so, and aborts the exchange",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions } = await world.asked("x", {
       writeBufferSize: 10,
       replyTimeout: 1_000,
@@ -395,48 +343,42 @@ Deno.test(
     }
     assertStrictEquals(signal.reason, world.ends[0]?.error);
     await assertRejects(() => reply("late"), Deno.errors.TimedOut, "(replyTimeout)");
-  }),
+  },
 );
 
-Deno.test(
-  "replyTimeout gets a client that sends requests and never reads",
-  inWorld(async (world) => {
-    let served = 0;
-    world.serve((request) => {
-      served++;
-      return request;
-    }, { writeBufferSize: 1_000, replyTimeout: 1_000 });
-    const client = await world.arrived();
-    for (let i = 0; i < 100; i++) client.write(new Uint8Array(100));
-    await world.pass(1_000);
-    assertEquals(world.reasons, ["replyTimeout"]);
-    // Ten fit into the pipe, and one waits.
-    assertEquals(served, 11);
-  }),
-);
+inWorld("replyTimeout gets a client that sends requests and never reads", async (world) => {
+  let served = 0;
+  world.serve((request) => {
+    served++;
+    return request;
+  }, { writeBufferSize: 1_000, replyTimeout: 1_000 });
+  const client = await world.arrived();
+  for (let i = 0; i < 100; i++) client.write(new Uint8Array(100));
+  await world.pass(1_000);
+  assertEquals(world.reasons, ["replyTimeout"]);
+  // Ten fit into the pipe, and one waits.
+  assertEquals(served, 11);
+});
 
-Deno.test(
-  "replyTimeout does not count what the program was too busy to look at",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("x", {
-      writeBufferSize: 10,
-      replyTimeout: 1_000,
-    });
-    const replied = fate(questions.at().reply(new Uint8Array(100)));
-    await world.pass(500);
-    assertEquals(client.read(95)?.length, 95);
-    world.kernel.pass(10_000);
-    assert(world.kernel.fireTimer());
-    await world.idle();
-    assertEquals(replied.state, "resolved");
-    assertEquals(client.read()?.length, 5);
-  }),
-);
+inWorld("replyTimeout does not count what the program was too busy to look at", async (world) => {
+  const { questions, client } = await world.asked("x", {
+    writeBufferSize: 10,
+    replyTimeout: 1_000,
+  });
+  const replied = fate(questions.at().reply(new Uint8Array(100)));
+  await world.pass(500);
+  assertEquals(client.read(95)?.length, 95);
+  world.kernel.pass(10_000);
+  assert(world.kernel.fireTimer());
+  await world.idle();
+  assertEquals(replied.state, "resolved");
+  assertEquals(client.read()?.length, 5);
+});
 
 for (const replyTimeout of [1_000, Infinity]) {
-  Deno.test(
+  inWorld(
     `replyTimeout of ${replyTimeout} bounds how long each last message of an end may wait`,
-    inWorld(async (world) => {
+    async (world) => {
       const questions = world.ask({ writeBufferSize: 10, replyTimeout });
       const time = replyTimeout === Infinity ? 10_000 : replyTimeout;
       const client = await world.asking("x");
@@ -459,13 +401,13 @@ for (const replyTimeout of [1_000, Infinity]) {
       assertEquals(client.ended, Status.DISCONNECTED);
       assertEquals(world.reasons, ["responder"]);
       assertEquals(world.ends[0]?.error, undefined);
-    }),
+    },
   );
 }
 
-Deno.test(
+inWorld(
   "replyTimeout ends a connection whose reply there is no memory to write, and says so",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions } = await world.asked("x", { replyTimeout: 5_000 });
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
@@ -477,12 +419,12 @@ Deno.test(
     assertEquals([replied.error.call, replied.error.code], ["WriteFile", 8]);
     assertEquals(world.reasons, ["error"]);
     assertStrictEquals(world.ends[0]?.error, replied.error);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "replyTimeout ends a connection that a shortage of the system keeps from its end",
-  inWorld(async (world) => {
+  async (world) => {
     const { exchange } = await world.asked("x", { replyTimeout: 5_000 });
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(exchange.reply("answer"));
@@ -492,12 +434,12 @@ Deno.test(
     await world.pass(1);
     assertEquals(replied.state, "rejected");
     assertEquals(world.reasons, ["responder"]);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "replyTimeout begins anew when a shortage has passed: the client could not read before",
-  inWorld(async (world) => {
+  async (world) => {
     world.serve(() => "an answer", { replyTimeout: 5_000, writeBufferSize: 2 });
     const client = await world.arrived();
     const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
@@ -510,14 +452,14 @@ Deno.test(
     assertEquals(world.reasons, []);
     await world.pass(1_000);
     assertEquals(world.reasons, ["replyTimeout"]);
-  }),
+  },
 );
 
 // responderTimeout
 
-Deno.test(
+inWorld(
   "responderTimeout drops nothing of an exchange whose connection is ending already",
-  inWorld(async (world) => {
+  async (world) => {
     world.serve((_request, exchange) => {
       for (const message of ["one", "two", "three"]) exchange.send(message);
       exchange.client.close();
@@ -532,62 +474,53 @@ Deno.test(
     }
     assertEquals(got, ["one", "two", "three"]);
     assertEquals(world.reasons, ["responder"]);
-  }),
+  },
 );
 
-Deno.test(
-  "responderTimeout aborts the signal and the answer comes too late",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("x", { responderTimeout: 1_000 });
-    const { signal, send, reply } = questions.at();
-    // A message is no end of it.
-    await send("wait");
-    await world.pass(999);
-    assertFalse(signal.aborted);
-    await world.pass(1);
-    assert(signal.aborted);
-    assertInstanceOf(signal.reason, Deno.errors.TimedOut);
-    assertStringIncludes(signal.reason.message, "1000 ms (responderTimeout)");
-    await assertRejects(() => send("late"), Deno.errors.TimedOut);
-    await assertRejects(() => reply("late"), Deno.errors.TimedOut);
-    assertEquals(client.readText(), "wait");
-    assertEquals(client.ended, Status.BROKEN);
-  }),
-);
+inWorld("responderTimeout aborts the signal and the answer comes too late", async (world) => {
+  const { questions, client } = await world.asked("x", { responderTimeout: 1_000 });
+  const { signal, send, reply } = questions.at();
+  // A message is no end of it.
+  await send("wait");
+  await world.pass(999);
+  assertFalse(signal.aborted);
+  await world.pass(1);
+  assert(signal.aborted);
+  assertInstanceOf(signal.reason, Deno.errors.TimedOut);
+  assertStringIncludes(signal.reason.message, "1000 ms (responderTimeout)");
+  await assertRejects(() => send("late"), Deno.errors.TimedOut);
+  await assertRejects(() => reply("late"), Deno.errors.TimedOut);
+  assertEquals(client.readText(), "wait");
+  assertEquals(client.ended, Status.BROKEN);
+});
 
-Deno.test(
-  "responderTimeout ends with the exchange, not with the responder",
-  inWorld(async (world) => {
-    const gate = Promise.withResolvers<void>();
-    world.serve(async (request, { reply }) => {
-      reply(request);
-      await gate.promise;
-    }, { responderTimeout: 1_000 });
-    const client = await world.arrived();
-    for (let i = 0; i < 3; i++) await assertAnswered(world, client);
-    assertEquals(world.kernel.leftovers().timers, 0);
-    await world.pass(10_000);
-    await assertAnswered(world, client);
-    client.close();
-    gate.resolve();
-  }),
-);
+inWorld("responderTimeout ends with the exchange, not with the responder", async (world) => {
+  const gate = Promise.withResolvers<void>();
+  world.serve(async (request, { reply }) => {
+    reply(request);
+    await gate.promise;
+  }, { responderTimeout: 1_000 });
+  const client = await world.arrived();
+  for (let i = 0; i < 3; i++) await assertAnswered(world, client);
+  assertEquals(world.kernel.leftovers().timers, 0);
+  await world.pass(10_000);
+  await assertAnswered(world, client);
+  client.close();
+  gate.resolve();
+});
 
-Deno.test(
-  "responderTimeout does not count the time that a reply is pending",
-  inWorld(async (world) => {
-    world.serve(respond, { responderTimeout: 1_000, writeBufferSize: 10 });
-    const client = await world.arrived();
-    client.write("reply 100");
-    await world.pass(20_000);
-    assertEquals(client.read()?.length, 100);
-    await assertAnswered(world, client);
-  }),
-);
+inWorld("responderTimeout does not count the time that a reply is pending", async (world) => {
+  world.serve(respond, { responderTimeout: 1_000, writeBufferSize: 10 });
+  const client = await world.arrived();
+  client.write("reply 100");
+  await world.pass(20_000);
+  assertEquals(client.read()?.length, 100);
+  await assertAnswered(world, client);
+});
 
-Deno.test(
+inWorld(
   "responderTimeout does not count the time that a request waits for a responder",
-  inWorld(async (world) => {
+  async (world) => {
     const gates: (() => void)[] = [];
     world.serve(async (request) => {
       await new Promise<void>((resolve) => gates.push(resolve));
@@ -605,12 +538,12 @@ Deno.test(
       assertEquals(clients[i]?.readText(), `${i}`);
     }
     assertEquals(world.ends, []);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "responderTimeout does not count the time that nobody asks for an exchange",
-  inWorld(async (world) => {
+  async (world) => {
     const generator = world.exchanges({ responderTimeout: 1_000 });
     const first = generator.next();
     const clients = [await world.arrived(), await world.arrived()];
@@ -623,59 +556,53 @@ Deno.test(
     await world.pass(999);
     await second?.reply("second");
     assertEquals(clients.map((client) => client.readText()).toSorted(), ["first", "second"]);
-  }),
+  },
 );
 
-Deno.test(
-  "responderTimeout gives an instance back whose client has left",
-  inWorld(async (world) => {
-    let asked = 0;
-    const server = world.serve((request) => {
-      if (request.length > 0) return request;
-      asked++;
-      return new Promise<string>(() => {});
-    }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
-    const client = await world.arrived();
-    // Nothing is read ahead, and so its leaving is not noticed until a write fails or time is up.
-    client.write("");
-    client.write("");
-    client.close();
-    await world.pass(999);
-    assertEquals([asked, world.ends.length], [1, 0]);
-    await world.pass(1);
-    assertEquals([asked, world.ends.length], [1, 1]);
-    await world.assertServed();
-    const shutdown = server.shutdown({ timeout: 10 });
-    await world.pass(10);
-    await shutdown;
-  }),
-);
+inWorld("responderTimeout gives an instance back whose client has left", async (world) => {
+  let asked = 0;
+  const server = world.serve((request) => {
+    if (request.length > 0) return request;
+    asked++;
+    return new Promise<string>(() => {});
+  }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
+  const client = await world.arrived();
+  // Nothing is read ahead, and so its leaving is not noticed until a write fails or time is up.
+  client.write("");
+  client.write("");
+  client.close();
+  await world.pass(999);
+  assertEquals([asked, world.ends.length], [1, 0]);
+  await world.pass(1);
+  assertEquals([asked, world.ends.length], [1, 1]);
+  await world.assertServed();
+  const shutdown = server.shutdown({ timeout: 10 });
+  await world.pass(10);
+  await shutdown;
+});
 
-Deno.test(
-  "responderTimeout is not the reason when the client had left before",
-  inWorld(async (world) => {
-    const server = world.serve((request, exchange) => {
-      if (request.length > 0) return request;
-      exchange.send("it fails, and so shows that the client has left").catch(ignore);
-      return new Promise<string>(() => {});
-    }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
-    const client = await world.arrived();
-    client.write("");
-    client.write("next");
-    client.close();
-    await world.pass(1_000);
-    assertEquals(world.reasons, ["client"]);
-    assertEquals(world.ends[0]?.error, undefined);
-    await world.assertServed();
-    const shutdown = server.shutdown({ timeout: 10 });
-    await world.pass(10);
-    await shutdown;
-  }),
-);
+inWorld("responderTimeout is not the reason when the client had left before", async (world) => {
+  const server = world.serve((request, exchange) => {
+    if (request.length > 0) return request;
+    exchange.send("it fails, and so shows that the client has left").catch(ignore);
+    return new Promise<string>(() => {});
+  }, { responderTimeout: 1_000, instances: 1, maxInstances: 1 });
+  const client = await world.arrived();
+  client.write("");
+  client.write("next");
+  client.close();
+  await world.pass(1_000);
+  assertEquals(world.reasons, ["client"]);
+  assertEquals(world.ends[0]?.error, undefined);
+  await world.assertServed();
+  const shutdown = server.shutdown({ timeout: 10 });
+  await world.pass(10);
+  await shutdown;
+});
 
-Deno.test(
+inWorld(
   "responderTimeout waits for what is being written, as long as that may be pending",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions, client } = await world.asked("x", {
       responderTimeout: 1_000,
       writeBufferSize: 10,
@@ -689,14 +616,14 @@ Deno.test(
     await world.idle();
     assertEquals(first.state, "resolved");
     assertEquals(world.reasons, ["responderTimeout"]);
-  }),
+  },
 );
 
 // maxPerProcess
 
-Deno.test(
+inWorld(
   "maxPerProcess ends the connections that are too many at once, and no others",
-  inWorld(async (world) => {
+  async (world) => {
     const asked: string[] = [];
     world.serve((request, exchange) => {
       asked.push(exchange.text());
@@ -728,54 +655,51 @@ Deno.test(
     for (const client of [first, next, stranger]) client.close();
     await world.idle();
     assertEquals(world.kernel.leftovers().open, 1);
-  }),
+  },
 );
 
-Deno.test(
-  "maxPerProcess makes room however a connection ends",
-  inWorld(async (world) => {
-    const server = world.serve((request, exchange) => {
-      if (exchange.text() === "close") exchange.client.close();
-      if (exchange.text() === "throw") throw new Error("test");
-      return respond(request, exchange);
-    }, {
-      maxPerProcess: 1,
-      instances: 1,
-      maxInstances: 1,
-      maxRequest: 100,
-      idleTimeout: 1_000,
-      replyTimeout: 1_000,
-      responderTimeout: 1_000,
-      writeBufferSize: 100,
-    });
-    for (const what of ["x", "close", "throw", "reply 500", "work", "", "y".repeat(200)]) {
-      const client = await world.arrived(SELF);
-      client.write(what);
-      if (what === "x") client.close();
-      await world.pass(1_000);
-      if (what !== "x") client.close();
-      await world.idle();
-    }
-    assertEquals(world.reports.splice(0).length, 1);
-    assertEquals(world.reasons, [
-      "client",
-      "responder",
-      "responder",
-      "replyTimeout",
-      "responderTimeout",
-      "idleTimeout",
-      "maxRequest",
-    ]);
+inWorld("maxPerProcess makes room however a connection ends", async (world) => {
+  const server = world.serve((request, exchange) => {
+    if (exchange.text() === "close") exchange.client.close();
+    if (exchange.text() === "throw") throw new Error("test");
+    return respond(request, exchange);
+  }, {
+    maxPerProcess: 1,
+    instances: 1,
+    maxInstances: 1,
+    maxRequest: 100,
+    idleTimeout: 1_000,
+    replyTimeout: 1_000,
+    responderTimeout: 1_000,
+    writeBufferSize: 100,
+  });
+  for (const what of ["x", "close", "throw", "reply 500", "work", "", "y".repeat(200)]) {
     const client = await world.arrived(SELF);
-    await assertAnswered(world, client);
-    client.close();
-    await server.shutdown({ timeout: 0 }).catch(ignore);
-  }),
-);
+    client.write(what);
+    if (what === "x") client.close();
+    await world.pass(1_000);
+    if (what !== "x") client.close();
+    await world.idle();
+  }
+  assertEquals(world.reports.splice(0).length, 1);
+  assertEquals(world.reasons, [
+    "client",
+    "responder",
+    "responder",
+    "replyTimeout",
+    "responderTimeout",
+    "idleTimeout",
+    "maxRequest",
+  ]);
+  const client = await world.arrived(SELF);
+  await assertAnswered(world, client);
+  client.close();
+  await server.shutdown({ timeout: 0 }).catch(ignore);
+});
 
-Deno.test(
+inWorld(
   "maxPerProcess counts for each server, and does not count whom the system does not tell",
-  inWorld(async (world) => {
+  async (world) => {
     ["test", "other"].map((path) => world.serve(respond, { path, maxPerProcess: 1, instances: 2 }));
     await world.idle();
     const clients = [
@@ -787,12 +711,12 @@ Deno.test(
     for (let i = 0; i < 3; i++) clients.push(await world.arrived(SELF));
     for (const client of clients) await assertAnswered(world, client);
     assertEquals(world.ends, []);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "maxPerProcess counts a client that has left while what it left is served",
-  inWorld(async (world) => {
+  async (world) => {
     const questions = world.ask({ maxPerProcess: 1, instances: 2 });
     const gone = await world.arrived(SELF);
     gone.write("one");
@@ -808,16 +732,16 @@ Deno.test(
     assertEquals(questions.texts, ["one", "two"]);
     await world.arrived(SELF);
     assertEquals(world.reasons, ["maxPerProcess", "client"]);
-  }),
+  },
 );
 
 // maxInstances
 
 // maxBuffered
 
-Deno.test(
+inWorld(
   "maxBuffered lets requests wait in the pipe, serves them in order, and evicts nobody",
-  inWorld(async (world) => {
+  async (world) => {
     const questions = world.ask({ maxBuffered: 100, instances: 1, readBufferSize: 0 });
     const holders = [await world.arrived(), await world.arrived()];
     // What the system reads already is not called back.
@@ -838,12 +762,12 @@ Deno.test(
     assertEquals(world.held, 0);
     for (const client of clients) assertEquals(client.readText(), "answer");
     assertEquals(world.ends, []);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "maxBuffered: while nothing is read, a client that leaves is noticed when it is answered",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions, client } = await world.asked(new Uint8Array(200), { maxBuffered: 100 });
     client.close();
     await world.idle();
@@ -853,12 +777,12 @@ Deno.test(
     assert(signal.aborted);
     await world.idle();
     assertEquals([world.reasons, world.held], [["client"], 0]);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "maxBuffered lets the rest of a long request wait, before memory is asked for",
-  inWorld(async (world) => {
+  async (world) => {
     const questions = world.ask({ maxBuffered: 10_000, instances: 2 });
     const first = await world.arrived();
     const second = await world.arrived();
@@ -873,13 +797,13 @@ Deno.test(
     assertEquals(world.held, 8_001);
     questions.at().reply();
     assertEquals(world.held, 0);
-  }),
+  },
 );
 
 for (const size of [50, 5_000]) {
-  Deno.test(
+  inWorld(
     `maxBuffered never ends in a deadlock: pipelines of requests of ${size} bytes, any limit`,
-    inWorld(async (world) => {
+    async (world) => {
       for (const maxBuffered of [1, size - 1, size, 2 * size, 5 * size]) {
         let most = 0;
         const server = world.serve(async (request) => {
@@ -905,7 +829,7 @@ for (const size of [50, 5_000]) {
         await server.shutdown();
         world.ends.length = 0;
       }
-    }),
+    },
   );
 }
 
@@ -949,33 +873,30 @@ const HOLDERS: Record<string, (world: World, client: RawClient) => Promise<void>
 };
 
 for (const [what, hold] of Object.entries(HOLDERS)) {
-  Deno.test(
-    `maxBuffered gets everything back from a client that ${what}`,
-    inWorld(async (world) => {
-      const server = world.serve(respond, {
-        maxBuffered: 250,
-        maxRequest: 50_000,
-        replyTimeout: 5_000,
-        responderTimeout: 5_000,
-        readBufferSize: 100,
-        writeBufferSize: 100,
-        instances: 1,
-      });
-      const holder = await world.arrived();
-      await hold(world, holder);
-      await world.idle();
-      assertEquals(world.held, 0);
-      await world.assertServed();
-      const shutdown = server.shutdown({ timeout: 10 });
-      await world.pass(10);
-      await shutdown;
-    }),
-  );
+  inWorld(`maxBuffered gets everything back from a client that ${what}`, async (world) => {
+    const server = world.serve(respond, {
+      maxBuffered: 250,
+      maxRequest: 50_000,
+      replyTimeout: 5_000,
+      responderTimeout: 5_000,
+      readBufferSize: 100,
+      writeBufferSize: 100,
+      instances: 1,
+    });
+    const holder = await world.arrived();
+    await hold(world, holder);
+    await world.idle();
+    assertEquals(world.held, 0);
+    await world.assertServed();
+    const shutdown = server.shutdown({ timeout: 10 });
+    await world.pass(10);
+    await shutdown;
+  });
 }
 
-Deno.test(
+inWorld(
   "maxBuffered: a client that takes back what waits to be read does not hold up a shutdown",
-  inWorld(async (world) => {
+  async (world) => {
     const gate = Promise.withResolvers<string>();
     const server = world.serve(() => gate.promise, {
       maxBuffered: 100,
@@ -993,7 +914,7 @@ Deno.test(
     gate.resolve("answer");
     await world.idle();
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-  }),
+  },
 );
 
 /** A server that cannot read what a client has sent, since another holds all there is. */
@@ -1012,75 +933,66 @@ async function crowded(world: World, request: string | Uint8Array) {
 }
 
 for (const [what, size] of [["a request", 10], ["the rest of a long request", 10_000]] as const) {
-  Deno.test(
-    `maxBuffered: the client leaves while ${what} waits to be read`,
-    inWorld(async (world) => {
-      const { gate, waiting } = await crowded(world, new Uint8Array(size));
-      waiting.close();
-      await world.idle();
-      gate.resolve("x");
-      await world.idle();
-      assertEquals(world.reasons, ["client"]);
-      await world.assertServed();
-    }),
-  );
+  inWorld(`maxBuffered: the client leaves while ${what} waits to be read`, async (world) => {
+    const { gate, waiting } = await crowded(world, new Uint8Array(size));
+    waiting.close();
+    await world.idle();
+    gate.resolve("x");
+    await world.idle();
+    assertEquals(world.reasons, ["client"]);
+    await world.assertServed();
+  });
 
-  Deno.test(
-    `maxBuffered: the server is shut down while ${what} waits to be read`,
-    inWorld(async (world) => {
-      const { server, gate, holder, waiting } = await crowded(world, new Uint8Array(size));
-      const shutdown = fate(server.shutdown());
-      await world.idle();
-      assertEquals(shutdown.state, "pending");
-      gate.resolve("x");
-      await world.idle();
-      // What was read in part is lost to nobody.
-      const served = size > 4096;
-      assertEquals(waiting.read()?.length, served || size < 100 ? size : undefined);
-      assertEquals(holder.readText(), "x");
-      assertEquals(shutdown.value?.dropped, 0);
-      assertEquals(shutdown.value?.evicted, 0);
-    }),
-  );
+  inWorld(`maxBuffered: the server is shut down while ${what} waits to be read`, async (world) => {
+    const { server, gate, holder, waiting } = await crowded(world, new Uint8Array(size));
+    const shutdown = fate(server.shutdown());
+    await world.idle();
+    assertEquals(shutdown.state, "pending");
+    gate.resolve("x");
+    await world.idle();
+    // What was read in part is lost to nobody.
+    const served = size > 4096;
+    assertEquals(waiting.read()?.length, served || size < 100 ? size : undefined);
+    assertEquals(holder.readText(), "x");
+    assertEquals(shutdown.value?.dropped, 0);
+    assertEquals(shutdown.value?.evicted, 0);
+  });
 
   for (const end of ["stopped", "thrown out", "unloaded", "given up"]) {
-    Deno.test(
-      `maxBuffered: the server is ${end} while ${what} waits to be read`,
-      inWorld(async (world) => {
-        const { server, controller, holder } = await crowded(
-          world,
-          new Uint8Array(size),
-        );
-        await world.asking("waits, too");
-        if (end === "stopped") controller.abort();
-        if (end === "thrown out") {
-          server.shutdown({ timeout: 10 });
-          await world.pass(10);
-        }
-        if (end === "unloaded") {
-          world.kernel.unload();
-          await world.idle();
-          world.abandonMemory();
-        } else if (end === "given up") {
-          world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-          await world.write(holder, "wakes the loop");
-          await assertRejects(() => server.finished);
-          world.abandonMemory();
-        } else {
-          await server.finished;
-        }
-        assertEquals(world.ends.length, 3);
-        assertEquals(world.held, 0);
-      }),
-    );
+    inWorld(`maxBuffered: the server is ${end} while ${what} waits to be read`, async (world) => {
+      const { server, controller, holder } = await crowded(
+        world,
+        new Uint8Array(size),
+      );
+      await world.asking("waits, too");
+      if (end === "stopped") controller.abort();
+      if (end === "thrown out") {
+        server.shutdown({ timeout: 10 });
+        await world.pass(10);
+      }
+      if (end === "unloaded") {
+        world.kernel.unload();
+        await world.idle();
+        world.abandonMemory();
+      } else if (end === "given up") {
+        world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+        await world.write(holder, "wakes the loop");
+        await assertRejects(() => server.finished);
+        world.abandonMemory();
+      } else {
+        await server.finished;
+      }
+      assertEquals(world.ends.length, 3);
+      assertEquals(world.held, 0);
+    });
   }
 }
 
 // maxQueued
 
-Deno.test(
+inWorld(
   "maxQueued: a client that does not read a long reply keeps nobody waiting",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(respond, { maxBuffered: 100, maxQueued: 100, writeBufferSize: 100 });
     const lazy = await world.asking("reply 1000000");
     assertEquals(world.held, 0);
@@ -1089,12 +1001,12 @@ Deno.test(
     lazy.close();
     await server.shutdown();
     assertEquals(world.reasons.filter((reason) => reason === "maxQueued"), []);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "maxQueued takes a message while just as much waits, of any length, and no further one",
-  inWorld(async (world) => {
+  async (world) => {
     const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
     const client = await world.arrived();
     for (let round = 0; round < 2; round++) {
@@ -1125,32 +1037,29 @@ Deno.test(
     assert(world.ends[0]?.client.signal.aborted);
     assertEquals([client.read(), client.ended], [undefined, Status.DISCONNECTED]);
     assertFalse(signal.aborted, "it was answered");
-  }),
+  },
 );
 
-Deno.test(
-  "maxQueued counts replies whose memory the program has given away",
-  inWorld(async (world) => {
-    const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
-    const client = await world.arrived();
-    for (let round = 0; round < 3; round++) {
-      await world.write(client, "x");
-      const bytes = new Uint8Array(101);
-      const replied = fate(questions.at().reply(bytes));
-      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-      client.read();
-      await world.idle();
-      assertEquals(replied.state, "resolved");
-    }
-    assertEquals(world.reasons, []);
-  }),
-);
+inWorld("maxQueued counts replies whose memory the program has given away", async (world) => {
+  const questions = world.ask({ maxQueued: 100, writeBufferSize: 10 });
+  const client = await world.arrived();
+  for (let round = 0; round < 3; round++) {
+    await world.write(client, "x");
+    const bytes = new Uint8Array(101);
+    const replied = fate(questions.at().reply(bytes));
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    client.read();
+    await world.idle();
+    assertEquals(replied.state, "resolved");
+  }
+  assertEquals(world.reasons, []);
+});
 
 // Timers
 
-Deno.test(
+inWorld(
   "a server with default options has a timer only while a reply is pending",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(respond, { writeBufferSize: 100 });
     const timers = () => world.kernel.leftovers().timers;
     const started = mock.method(world.kernel, "startTimer");
@@ -1172,57 +1081,54 @@ Deno.test(
     const shutdown = server.shutdown({ timeout: 10 });
     await world.pass(10);
     await shutdown;
-  }),
+  },
 );
 
-Deno.test(
-  "limits have one timer for the whole loop, and none without a client",
-  inWorld(async (world) => {
-    const options = {
-      idleTimeout: 1_000,
-      replyTimeout: 2_000,
-      responderTimeout: 3_000,
-      maxRequest: 100,
-      maxPerProcess: 2,
-      maxBuffered: 1_000,
-      writeBufferSize: 100,
-    };
-    const servers = ["test", "other"].map((path) => world.serve(respond, { path, ...options }));
-    const timers = () => world.kernel.leftovers().timers;
-    await world.idle();
-    assertEquals(timers(), 0);
-    const clients: RawClient[] = [];
-    for (let i = 0; i < 10; i++) {
-      for (const path of [PATH, "\\\\.\\pipe\\other"]) {
-        clients.push(world.system.connect(path));
-        await world.idle();
-      }
+inWorld("limits have one timer for the whole loop, and none without a client", async (world) => {
+  const options = {
+    idleTimeout: 1_000,
+    replyTimeout: 2_000,
+    responderTimeout: 3_000,
+    maxRequest: 100,
+    maxPerProcess: 2,
+    maxBuffered: 1_000,
+    writeBufferSize: 100,
+  };
+  const servers = ["test", "other"].map((path) => world.serve(respond, { path, ...options }));
+  const timers = () => world.kernel.leftovers().timers;
+  await world.idle();
+  assertEquals(timers(), 0);
+  const clients: RawClient[] = [];
+  for (let i = 0; i < 10; i++) {
+    for (const path of [PATH, "\\\\.\\pipe\\other"]) {
+      clients.push(world.system.connect(path));
+      await world.idle();
     }
-    clients[0]?.write("work");
-    await world.write(clients[1], "reply 200");
-    assertEquals(timers(), 1);
-    await world.pass(500);
-    const shutdown = servers[1]?.shutdown();
-    await world.idle();
-    assertEquals(timers(), 1);
-    await world.pass(500);
-    assertEquals(world.reasons.filter((reason) => reason === "idleTimeout").length, 9);
-    assertEquals(timers(), 1);
-    await world.pass(2_000);
-    await shutdown;
-    assertEquals(timers(), 0);
-    assertEquals(
-      world.reasons.toSorted(),
-      [
-        ...Array(9).fill("idleTimeout"),
-        "replyTimeout",
-        "responderTimeout",
-        ...Array(9).fill("shutdown"),
-      ] satisfies DisconnectReason[],
-    );
-    for (const client of clients) client.close();
-    const last = servers[0]?.shutdown({ timeout: 10 });
-    await world.pass(10);
-    await last;
-  }),
-);
+  }
+  clients[0]?.write("work");
+  await world.write(clients[1], "reply 200");
+  assertEquals(timers(), 1);
+  await world.pass(500);
+  const shutdown = servers[1]?.shutdown();
+  await world.idle();
+  assertEquals(timers(), 1);
+  await world.pass(500);
+  assertEquals(world.reasons.filter((reason) => reason === "idleTimeout").length, 9);
+  assertEquals(timers(), 1);
+  await world.pass(2_000);
+  await shutdown;
+  assertEquals(timers(), 0);
+  assertEquals(
+    world.reasons.toSorted(),
+    [
+      ...Array(9).fill("idleTimeout"),
+      "replyTimeout",
+      "responderTimeout",
+      ...Array(9).fill("shutdown"),
+    ] satisfies DisconnectReason[],
+  );
+  for (const client of clients) client.close();
+  const last = servers[0]?.shutdown({ timeout: 10 });
+  await world.pass(10);
+  await last;
+});

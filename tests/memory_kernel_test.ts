@@ -156,17 +156,6 @@ Deno.test("MemoryKernel.leftovers() counts everything", () => {
 
 // Decisions
 
-Deno.test("a submission that is over may say PENDING all the same", () => {
-  const { kernel, server, client } = connected();
-  kernel.decisions.answers = () => Status.PENDING;
-  client.write("long message");
-  assertEquals(kernel.read(server, 0, 4), Status.PENDING);
-  assertEquals(kernel.leftovers().inFlight, 1);
-  assertEquals(kernel.cancel(server, Lane.IN, 0), Status.NOTHING_TO_CANCEL);
-  assertEquals(kernel.status(Lane.IN, 0), Status.MORE_DATA);
-  assertEquals(kernel.transferred(Lane.IN, 0), 4);
-});
-
 Deno.test("a submission whose last error was lost leaves the truth to cancel() and status()", () => {
   const { kernel, server, client } = connected();
   kernel.decisions.answers = () => Status.UNKNOWN;
@@ -359,24 +348,6 @@ Deno.test("advance() fires timers in the order of their time, each in its own ta
 
 // Ends of programs
 
-Deno.test("unload() closes what is in flight, and abandon() keeps the memory", () => {
-  const { kernel, server, client } = connected();
-  kernel.manual = true;
-  kernel.read(server, 0, 10);
-  kernel.rearm(true);
-  kernel.wait(true);
-  kernel.onUnload(() => {
-    kernel.cancel(server, Lane.IN, 0);
-    kernel.close(server);
-    kernel.abandon();
-  });
-  kernel.unload();
-  assertEquals(kernel.waitState, "over");
-  assertEquals(client.ended, Status.BROKEN);
-  assertFalse(kernel.system.exists(PATH));
-  assertBreach(() => kernel.wait(true), "the program goes away");
-});
-
 Deno.test("kill() ends everything that a kernel has", () => {
   const system = new MemorySystem();
   const kernel = new MemoryKernel(system);
@@ -414,17 +385,6 @@ Deno.test("raw clients write, read, cancel and leave", () => {
   assertEquals(client.ended, Status.DISCONNECTED);
   assertEquals(client.write("x"), Status.DISCONNECTED);
   client.close();
-});
-
-Deno.test("raw clients wait for messages", async () => {
-  const { kernel, server, client } = connected();
-  const text = client.receiveText();
-  kernel.write(server, 0, new TextEncoder().encode("reply"));
-  assertEquals(await text, "reply");
-  const end = client.receive();
-  kernel.close(server);
-  assertEquals(await end, undefined);
-  assertEquals(client.ended, Status.BROKEN);
 });
 
 Deno.test("byte pipes know no messages", () => {

@@ -618,9 +618,7 @@ type Refusal = [change: Record<string, unknown>, ErrorClass: typeof TypeError, t
 
 const BAD_FOR_ALL: Refusal[] = [
   [{ path: "" }, TypeError, 'Cannot use "path" "": the name is empty'],
-  [{ path: undefined }, TypeError, 'Cannot use "path": must be a string, was undefined'],
   [{ signal: {} }, TypeError, 'Cannot use "signal": must be an AbortSignal, was an object'],
-  [{ signal: null }, TypeError, 'Cannot use "signal": must be an AbortSignal, was null'],
 ];
 
 const BAD_FOR_SERVERS: Refusal[] = [
@@ -635,57 +633,22 @@ const BAD_FOR_SERVERS: Refusal[] = [
     RangeError,
     'Cannot use "instances": must be an integer from 1 to 65000, was 0',
   ],
-  [
-    { instances: 2, maxInstances: 1 },
-    RangeError,
-    'Cannot use "maxInstances": must be at least "instances", which is 2, was 1',
-  ],
-  [{ maxInstances: null }, TypeError, 'Cannot use "maxInstances": must be a number, was null'],
-  [
-    { readBufferSize: -1 },
-    RangeError,
-    'Cannot use "readBufferSize": must be an integer from 0 to 4294967295, was -1',
-  ],
-  [
-    { writeBufferSize: 0.5 },
-    RangeError,
-    'Cannot use "writeBufferSize": must be an integer from 0 to 4294967295, was 0.5',
-  ],
-  [{ waitTimeout: "1" }, TypeError, 'Cannot use "waitTimeout": must be a number, was "1"'],
-  [
-    { maxRequest: Infinity },
-    RangeError,
-    'Cannot use "maxRequest": must be an integer from 0 to 2147483647, was Infinity',
-  ],
-  [
-    { idleTimeout: 0 },
-    RangeError,
-    'Cannot use "idleTimeout": must be an integer from 1, was 0',
-  ],
   [{ onListen: 5 }, TypeError, 'Cannot use "onListen": must be a function, was 5'],
-  [{ onDisconnect: null }, TypeError, 'Cannot use "onDisconnect": must be a function, was null'],
 ];
 
 const BAD_FOR_SERVE: Refusal[] = [
   ...BAD_FOR_SERVERS,
   [{ onError: "log" }, TypeError, 'Cannot use "onError": must be a function, was "log"'],
   [{ concurrency: 0 }, RangeError, 'Cannot use "concurrency": must be an integer from 1, was 0'],
-  [{ concurrency: null }, TypeError, 'Cannot use "concurrency": must be a number, was null'],
 ];
 
 const BAD_FOR_CLIENTS: Refusal[] = [
   ...BAD_FOR_ALL,
   [{ timeout: -1 }, RangeError, 'Cannot use "timeout": must be an integer from 0, was -1'],
-  [{ timeout: "1" }, TypeError, 'Cannot use "timeout": must be a number, was "1"'],
   [
     { missing: "retry" },
     TypeError,
     'Cannot use "missing": must be "wait" or "fail", was "retry"',
-  ],
-  [
-    { maxMessage: Infinity },
-    RangeError,
-    'Cannot use "maxMessage": must be an integer from 0 to 2147483647, was Infinity',
   ],
 ];
 
@@ -856,71 +819,62 @@ async function oneExchange(world: World): Promise<void> {
   await world.idle();
 }
 
-Deno.test(
-  "serve() reads each option once, at the call",
-  inWorld(async (world) => {
-    const told: string[] = [];
-    const counted = new Counted<ServeOptions>({
-      ...serverOptions(told),
-      onError: () => void told.push("onError"),
-    });
-    const server = serveOn(world.open, counted.options, () => {
-      throw new Error("test: the responder throws");
-    });
-    counted.seal([...SERVER_NAMES, "access.sddl", "concurrency", "onError"]);
-    await oneExchange(world);
-    assertEquals(told, ["onListen", "authorize", "onError", "onDisconnect"]);
-    const shutdown = new Counted({ timeout: 5 });
-    const report = server.shutdown(shutdown.options);
-    shutdown.seal(["timeout"]);
-    await report;
-  }),
-);
+inWorld("serve() reads each option once, at the call", async (world) => {
+  const told: string[] = [];
+  const counted = new Counted<ServeOptions>({
+    ...serverOptions(told),
+    onError: () => void told.push("onError"),
+  });
+  const server = serveOn(world.open, counted.options, () => {
+    throw new Error("test: the responder throws");
+  });
+  counted.seal([...SERVER_NAMES, "access.sddl", "concurrency", "onError"]);
+  await oneExchange(world);
+  assertEquals(told, ["onListen", "authorize", "onError", "onDisconnect"]);
+  const shutdown = new Counted({ timeout: 5 });
+  const report = server.shutdown(shutdown.options);
+  shutdown.seal(["timeout"]);
+  await report;
+});
 
-Deno.test(
-  "exchanges() reads each option once, at the call",
-  inWorld(async (world) => {
-    const told: string[] = [];
-    const counted = new Counted(serverOptions(told));
-    const exchanges = exchangesOn(world.open, counted.options);
-    counted.seal([...SERVER_NAMES, "access.sddl"]);
-    const first = exchanges.next();
-    await oneExchange(world);
-    assertEquals((await first).value?.text(), "hello");
-    assertEquals(told, ["onListen", "authorize", "onDisconnect"]);
-    await exchanges.return();
-  }),
-);
+inWorld("exchanges() reads each option once, at the call", async (world) => {
+  const told: string[] = [];
+  const counted = new Counted(serverOptions(told));
+  const exchanges = exchangesOn(world.open, counted.options);
+  counted.seal([...SERVER_NAMES, "access.sddl"]);
+  const first = exchanges.next();
+  await oneExchange(world);
+  assertEquals((await first).value?.text(), "hello");
+  assertEquals(told, ["onListen", "authorize", "onDisconnect"]);
+  await exchanges.return();
+});
 
-Deno.test(
-  "connect() and call() read each option once, at the call",
-  inWorld(async (world) => {
-    world.serve((request) => request);
-    const { signal } = new AbortController();
-    const owner = { sid: world.kernel.ownUser().text };
-    const counted = new Counted<ConnectOptions>({ path: "test", server: owner, signal });
-    const connecting = connectOn(world.open, counted.options);
-    counted.seal([...CLIENT_NAMES, "server.sid"]);
-    const connection = await connecting;
-    for (
-      const use of [
-        (options: { signal: AbortSignal }) => connection.request("a", options),
-        (options: { signal: AbortSignal }) => connection.send("b", options),
-        (options: { signal: AbortSignal }) => connection.receive(options),
-      ]
-    ) {
-      const small = new Counted({ signal });
-      const used = use(small.options);
-      small.seal(["signal"]);
-      await used;
-    }
-    const options = new Counted<CallOptions>({ server: owner, signal });
-    const answer = callOn(world.open, "test", "c", options.options);
-    options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "server.sid"]);
-    assertEquals(await answer, Uint8Array.of(0x63));
-    connection.close();
-  }),
-);
+inWorld("connect() and call() read each option once, at the call", async (world) => {
+  world.serve((request) => request);
+  const { signal } = new AbortController();
+  const owner = { sid: world.kernel.ownUser().text };
+  const counted = new Counted<ConnectOptions>({ path: "test", server: owner, signal });
+  const connecting = connectOn(world.open, counted.options);
+  counted.seal([...CLIENT_NAMES, "server.sid"]);
+  const connection = await connecting;
+  for (
+    const use of [
+      (options: { signal: AbortSignal }) => connection.request("a", options),
+      (options: { signal: AbortSignal }) => connection.send("b", options),
+      (options: { signal: AbortSignal }) => connection.receive(options),
+    ]
+  ) {
+    const small = new Counted({ signal });
+    const used = use(small.options);
+    small.seal(["signal"]);
+    await used;
+  }
+  const options = new Counted<CallOptions>({ server: owner, signal });
+  const answer = callOn(world.open, "test", "c", options.options);
+  options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "server.sid"]);
+  assertEquals(await answer, Uint8Array.of(0x63));
+  connection.close();
+});
 
 Deno.test("a getter that throws does so at the call, before anything is opened", async () => {
   const open = neverOpened();

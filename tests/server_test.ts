@@ -54,9 +54,9 @@ function watchName(world: World): () => void {
 
 // As many instances as clients come
 
-Deno.test(
+inWorld(
   "Server has `instances` that listen, more as clients come, and falls back as they leave",
-  inWorld(async (world) => {
+  async (world) => {
     world.serve(echo, { instances: 2 });
     await world.idle();
     assertEquals(world.kernel.leftovers().open, 2);
@@ -73,13 +73,13 @@ Deno.test(
       assertEquals(world.kernel.leftovers().open, clients.length + 2);
       assertEquals(world.kernel.leftovers().slots, clients.length + 2);
     }
-  }),
+  },
 );
 
 for (const maxInstances of [1, 2, undefined]) {
-  Deno.test(
+  inWorld(
     `Server keeps its name, whatever happens (maxInstances: ${maxInstances})`,
-    inWorld(async (world) => {
+    async (world) => {
       let end: "return" | "close" | "throw" = "return";
       world.serve((request, { client }) => {
         if (end === "close") client.close();
@@ -100,13 +100,13 @@ for (const maxInstances of [1, 2, undefined]) {
       stopWatching();
       assertEquals(world.reports.splice(0).length, 1);
       await world.assertServed();
-    }),
+    },
   );
 }
 
-Deno.test(
+inWorld(
   "Server numbers its instances from 0, densely, and its clients from 1, never twice",
-  inWorld(async (world) => {
+  async (world) => {
     const questions = world.ask({ instances: 1 });
     const numbers: [number, number][] = [];
     for (let i = 0; i < 3; i++) {
@@ -119,52 +119,46 @@ Deno.test(
     await world.idle();
     assertEquals(numbers.map(([, client]) => client), [1, 2, 3]);
     assert(numbers.every(([instance]) => instance === 0 || instance === 1));
-  }),
+  },
 );
 
 // Nobody is forgotten, and nobody is preferred
 
-Deno.test(
-  "Server serves all clients alike during a flood",
-  inWorld(async (world) => {
-    const served = new Map<number, number>();
-    let widest = 0;
-    world.serve((_request, { client: { id } }) => {
-      served.set(id, (served.get(id) ?? 0) + 1);
-      const counts = [...served.values()];
-      if (counts.length === 8 && Math.max(...counts) < 100) {
-        widest = Math.max(widest, Math.max(...counts) - Math.min(...counts));
-      }
-    }, { instances: 8 });
-    const clients = Array.from({ length: 8 }, () => world.connect());
-    for (const client of clients) {
-      for (let i = 0; i < 100; i++) client.write("x");
+inWorld("Server serves all clients alike during a flood", async (world) => {
+  const served = new Map<number, number>();
+  let widest = 0;
+  world.serve((_request, { client: { id } }) => {
+    served.set(id, (served.get(id) ?? 0) + 1);
+    const counts = [...served.values()];
+    if (counts.length === 8 && Math.max(...counts) < 100) {
+      widest = Math.max(widest, Math.max(...counts) - Math.min(...counts));
     }
-    await world.idle();
-    assertEquals([...served.values()], Array(8).fill(100));
-    assertLess(widest, 3);
-  }),
-);
+  }, { instances: 8 });
+  const clients = Array.from({ length: 8 }, () => world.connect());
+  for (const client of clients) {
+    for (let i = 0; i < 100; i++) client.write("x");
+  }
+  await world.idle();
+  assertEquals([...served.values()], Array(8).fill(100));
+  assertLess(widest, 3);
+});
 
 // How clients come
 
-Deno.test(
-  "Server serves a client that came before the instance listened (535)",
-  inWorld(async (world) => {
-    let client: RawClient | undefined;
-    afterCreation(world.kernel, () => client = world.connect());
-    world.serve(echo, { instances: 1 });
-    client?.write("early");
-    assertEquals(await client?.receiveText(), "early");
-    client?.close();
-    await world.assertServed();
-    assertEquals(world.reasons, ["client", "client"]);
-  }),
-);
+inWorld("Server serves a client that came before the instance listened (535)", async (world) => {
+  let client: RawClient | undefined;
+  afterCreation(world.kernel, () => client = world.connect());
+  world.serve(echo, { instances: 1 });
+  client?.write("early");
+  assertEquals(await client?.receiveText(), "early");
+  client?.close();
+  await world.assertServed();
+  assertEquals(world.reasons, ["client", "client"]);
+});
 
-Deno.test(
+inWorld(
   "Server serves what a client left behind that had left before the instance listened (232)",
-  inWorld(async (world) => {
+  async (world) => {
     afterCreation(world.kernel, () => {
       const client = world.connect();
       client.write("one");
@@ -184,35 +178,32 @@ Deno.test(
     const next = await world.asking("three");
     questions.at().reply("answer");
     assertEquals(next.readText(), "answer");
-  }),
+  },
 );
 
 // Beginning
 
-Deno.test(
-  "Server begins with all its instances or none",
-  inWorld(async (world) => {
-    let creations = 0;
-    world.kernel.decisions.fails = (call) =>
-      call === "create" && ++creations === 3 ? Status.NO_SYSTEM_RESOURCES : undefined;
-    const error = assertThrows(() => world.serve(echo), WindowsError, PATH);
-    assertEquals([error.code, error.call], [1450, "CreateNamedPipeW"]);
-    // One has come already.
-    const early = world.connect();
-    await world.idle();
-    assertEquals(world.system.names, []);
-    assertEquals(early.ended, Status.BROKEN);
-    early.close();
-    assertFalse(world.running);
-    world.kernel.decisions.fails = () => undefined;
-    world.serve(echo);
-    await world.assertServed();
-  }),
-);
+inWorld("Server begins with all its instances or none", async (world) => {
+  let creations = 0;
+  world.kernel.decisions.fails = (call) =>
+    call === "create" && ++creations === 3 ? Status.NO_SYSTEM_RESOURCES : undefined;
+  const error = assertThrows(() => world.serve(echo), WindowsError, PATH);
+  assertEquals([error.code, error.call], [1450, "CreateNamedPipeW"]);
+  // One has come already.
+  const early = world.connect();
+  await world.idle();
+  assertEquals(world.system.names, []);
+  assertEquals(early.ended, Status.BROKEN);
+  early.close();
+  assertFalse(world.running);
+  world.kernel.decisions.fails = () => undefined;
+  world.serve(echo);
+  await world.assertServed();
+});
 
-Deno.test(
+inWorld(
   "Server has each instance listen before it creates the next one, or asks anything",
-  inWorld(async (world) => {
+  async (world) => {
     const calls: string[] = [];
     for (const name of ["create", "listen", "security"] as const) {
       const original = world.kernel[name].bind(world.kernel) as (...args: unknown[]) => unknown;
@@ -227,92 +218,80 @@ Deno.test(
     assertEquals(calls, ["create", "listen", "create", "listen", "security"]);
     await world.assertServed();
     assertEquals(calls.slice(5), ["create", "listen"]);
-  }),
+  },
 );
 
 for (const [most, code] of [[255, 5], [1, 231]] as const) {
-  Deno.test(
-    `Server finds a name that is taken in use (${code})`,
-    inWorld(async (world) => {
-      const other = world.system.serve(PATH.toUpperCase(), { most });
-      const error = assertThrows(() => world.serve(echo), Deno.errors.AddrInUse, PATH);
-      assertInstanceOf(error.cause, WindowsError);
-      assertEquals(error.cause.code, code);
-      await assertRejects(() => world.exchanges().next(), Deno.errors.AddrInUse);
-      other.close();
-      world.serve(echo);
-      await world.assertServed();
-    }),
-  );
+  inWorld(`Server finds a name that is taken in use (${code})`, async (world) => {
+    const other = world.system.serve(PATH.toUpperCase(), { most });
+    const error = assertThrows(() => world.serve(echo), Deno.errors.AddrInUse, PATH);
+    assertInstanceOf(error.cause, WindowsError);
+    assertEquals(error.cause.code, code);
+    await assertRejects(() => world.exchanges().next(), Deno.errors.AddrInUse);
+    other.close();
+    world.serve(echo);
+    await world.assertServed();
+  });
 }
 
 // What goes wrong with instances
 
 for (const status of [Status.NO_SYSTEM_RESOURCES, Status.ACCESS_DENIED, Status.BUSY, STRANGE]) {
-  Deno.test(
-    `Server tries again to create what it could not (${status})`,
-    inWorld(async (world) => {
-      world.serve(echo, { instances: 1 });
-      await world.idle();
-      const creation = failing(world.kernel, "create", status);
-      const client = world.connect();
-      await world.pass(3_000);
-      assertEquals(world.system.open(PATH).status, Status.BUSY);
-      assertLess(creation.calls, 20);
-      const pauses = creation.times.slice(1).map((time, i) => time - (creation.times[i] ?? 0));
-      assertEquals(pauses, pauses.toSorted((a, b) => a - b));
-      client.write("served meanwhile");
-      assertEquals(await client.receiveText(), "served meanwhile");
-      creation.on = false;
-      await world.pass(1_000);
-      await world.assertServed();
-      assertEquals(world.kernel.leftovers().timers, 0);
-      // It has passed: the next time it is tried as soon as the first time.
-      const next = failing(world.kernel, "create", status);
-      world.connect();
-      await world.pass(100);
-      assertEquals(next.times.slice(0, 5).map((time) => time - (next.times[0] ?? 0)), [
-        0,
-        1,
-        3,
-        7,
-        15,
-      ]);
-      next.on = false;
-      await world.pass(1_000);
-    }),
-  );
+  inWorld(`Server tries again to create what it could not (${status})`, async (world) => {
+    world.serve(echo, { instances: 1 });
+    await world.idle();
+    const creation = failing(world.kernel, "create", status);
+    const client = world.connect();
+    await world.pass(3_000);
+    assertEquals(world.system.open(PATH).status, Status.BUSY);
+    assertLess(creation.calls, 20);
+    const pauses = creation.times.slice(1).map((time, i) => time - (creation.times[i] ?? 0));
+    assertEquals(pauses, pauses.toSorted((a, b) => a - b));
+    client.write("served meanwhile");
+    assertEquals(await client.receiveText(), "served meanwhile");
+    creation.on = false;
+    await world.pass(1_000);
+    await world.assertServed();
+    assertEquals(world.kernel.leftovers().timers, 0);
+    // It has passed: the next time it is tried as soon as the first time.
+    const next = failing(world.kernel, "create", status);
+    world.connect();
+    await world.pass(100);
+    assertEquals(next.times.slice(0, 5).map((time) => time - (next.times[0] ?? 0)), [
+      0,
+      1,
+      3,
+      7,
+      15,
+    ]);
+    next.on = false;
+    await world.pass(1_000);
+  });
 }
 
-Deno.test(
-  "Server.shutdown() ends the attempts to create what was missing",
-  inWorld(async (world) => {
-    const server = world.serve(echo, { instances: 1 });
-    await world.idle();
-    failing(world.kernel, "create", Status.NO_SYSTEM_RESOURCES);
-    await world.arrived();
-    assertEquals(world.kernel.leftovers().timers, 1);
-    await server.shutdown();
-  }),
-);
+inWorld("Server.shutdown() ends the attempts to create what was missing", async (world) => {
+  const server = world.serve(echo, { instances: 1 });
+  await world.idle();
+  failing(world.kernel, "create", Status.NO_SYSTEM_RESOURCES);
+  await world.arrived();
+  assertEquals(world.kernel.leftovers().timers, 1);
+  await server.shutdown();
+});
 
 for (const status of [Status.UNKNOWN, STRANGE, Status.ACCESS_DENIED, Status.INVALID_HANDLE]) {
-  Deno.test(
-    `Server replaces an instance that cannot listen (${status})`,
-    inWorld(async (world) => {
-      world.kernel.failNext("listen", status);
-      world.serve(echo, { instances: 2 });
-      await world.pass(1_000);
-      assertEquals(world.kernel.leftovers().open, 2);
-      assertEquals(world.kernel.leftovers().inFlight, 2);
-      await world.assertServed();
-    }),
-  );
+  inWorld(`Server replaces an instance that cannot listen (${status})`, async (world) => {
+    world.kernel.failNext("listen", status);
+    world.serve(echo, { instances: 2 });
+    await world.pass(1_000);
+    assertEquals(world.kernel.leftovers().open, 2);
+    assertEquals(world.kernel.leftovers().inFlight, 2);
+    await world.assertServed();
+  });
 }
 
-Deno.test(
+inWorld(
   "Server tries ever more rarely while no instance can listen, and gets its name back",
-  inWorld(async (world) => {
+  async (world) => {
     world.serve(echo, { instances: 1 });
     const listening = failing(world.kernel, "listen", STRANGE);
     world.connect().close();
@@ -321,12 +300,12 @@ Deno.test(
     listening.on = false;
     await world.pass(1_000);
     await world.assertServed();
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "Server does not give up when it has no instance left and cannot create one for now",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(echo, { instances: 1 });
     const finished = fate(server.finished);
     let short = true;
@@ -342,30 +321,27 @@ Deno.test(
     short = false;
     await world.pass(1_000);
     await world.assertServed();
-  }),
+  },
 );
 
-Deno.test(
-  "Server gives up when it has lost its name to another",
-  inWorld(async (world) => {
-    const { over } = world.ask({ instances: 1 });
-    const listening = failing(world.kernel, "listen", STRANGE);
-    world.connect().close();
-    await world.idle();
-    await world.idle();
-    assertFalse(world.system.exists(PATH));
-    world.system.serve(PATH);
-    listening.on = false;
-    await world.pass(1_000);
-    assertInstanceOf(over.error, Deno.errors.AddrInUse);
-    assertStringIncludes(over.error.message, PATH);
-  }),
-);
+inWorld("Server gives up when it has lost its name to another", async (world) => {
+  const { over } = world.ask({ instances: 1 });
+  const listening = failing(world.kernel, "listen", STRANGE);
+  world.connect().close();
+  await world.idle();
+  await world.idle();
+  assertFalse(world.system.exists(PATH));
+  world.system.serve(PATH);
+  listening.on = false;
+  await world.pass(1_000);
+  assertInstanceOf(over.error, Deno.errors.AddrInUse);
+  assertStringIncludes(over.error.message, PATH);
+});
 
 for (const status of [Status.UNKNOWN, STRANGE]) {
-  Deno.test(
+  inWorld(
     `Server goes on when the status of a listen in flight cannot be believed (${status})`,
-    inWorld(async (world) => {
+    async (world) => {
       let once = true;
       world.kernel.decisions.answers = ({ call }, truth) => {
         if (call !== "listen" || !once) return truth;
@@ -375,21 +351,18 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
       world.serve(echo, { instances: 1 });
       await world.pass(1_000);
       await world.assertServed();
-    }),
+    },
   );
 }
 
-Deno.test(
-  "Server goes on when a disconnect fails",
-  inWorld(async (world) => {
-    world.serve(echo, { instances: 1, maxInstances: 1 });
-    const client = await world.arrived();
-    world.kernel.failNext("disconnect", STRANGE);
-    client.close();
-    await world.idle();
-    await world.assertServed();
-  }),
-);
+inWorld("Server goes on when a disconnect fails", async (world) => {
+  world.serve(echo, { instances: 1, maxInstances: 1 });
+  const client = await world.arrived();
+  world.kernel.failNext("disconnect", STRANGE);
+  client.close();
+  await world.idle();
+  await world.assertServed();
+});
 
 // Clients that vanish
 
@@ -455,9 +428,9 @@ const MOMENTS: Record<string, (world: World, client: RawClient) => Promise<void>
 for (const [moment, lead] of Object.entries(MOMENTS)) {
   for (const kill of [false, true]) {
     const how = kill ? "dies" : "leaves";
-    Deno.test(
+    inWorld(
       `Server serves the next client by the same instance when one ${how} ${moment}`,
-      inWorld(async (world) => {
+      async (world) => {
         const works: (() => void)[] = [];
         const server = world.serve((request, exchange) => {
           if (request.length > 100) return;
@@ -487,14 +460,14 @@ for (const [moment, lead] of Object.entries(MOMENTS)) {
         assertEquals(world.ends[0]?.error, undefined);
         await world.assertServed();
         assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-      }),
+      },
     );
   }
 }
 
-Deno.test(
+inWorld(
   "Server never writes a late reply to the next client of the instance (I5)",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions, client: first } = await world.asked("first", {
       instances: 1,
       maxInstances: 1,
@@ -513,14 +486,14 @@ Deno.test(
     assertEquals(second.readText(), "yours");
     assertEquals(second.readText(), undefined);
     assertEquals(second.ended, undefined);
-  }),
+  },
 );
 
 // Requests
 
-Deno.test(
+inWorld(
   "Server ends a connection where another message takes the place of a withdrawn rest",
-  inWorld(async (world) => {
+  async (world) => {
     const asked: number[] = [];
     world.serve((request) => void asked.push(request.length), { readBufferSize: 10 });
     const client = await world.arrived();
@@ -534,12 +507,12 @@ Deno.test(
     await world.write(client, new Uint8Array(20_000));
     assertEquals([asked, world.reasons], [[], ["error"]]);
     assertInstanceOf(world.ends[0]?.error, Deno.errors.InvalidData);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "Server answers pipelined requests in order, and reads one ahead at most",
-  inWorld(async (world) => {
+  async (world) => {
     const questions = world.ask({ readBufferSize: 1, instances: 1 });
     const client = await world.arrived();
     for (const request of ["1", "2", "3", "4", "5"]) client.write(request);
@@ -555,12 +528,12 @@ Deno.test(
     assertEquals(questions.texts, ["1", "2", "3", "4", "5"]);
     for (let i = 1; i <= 5; i++) assertEquals(client.readText(), `answer ${i}`);
     assertEquals(client.readText(), undefined);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "Server reads of a long request that comes early only the first piece, until it is its turn",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions, client } = await world.asked("first", { readBufferSize: 10 });
     const long = new Uint8Array(100_000).map((_, i) => i);
     await world.write(client, long);
@@ -574,57 +547,51 @@ Deno.test(
     assertEquals(questions.at().request, long);
     questions.at().reply("2");
     assertEquals([client.readText(), client.readText()], ["1", "2"]);
-  }),
+  },
 );
 
 // Replies
 
-Deno.test(
-  "Server sends replies of any size, and none for none",
-  inWorld(async (world) => {
-    const questions = world.ask();
-    const client = await world.arrived();
-    for (const size of [0, 1, 4096, 65_536, 65_537, 20 * MIB]) {
-      await world.write(client, "x");
-      const reply = fate(questions.at().reply(new Uint8Array(size).fill(7)));
-      await world.idle();
-      assertEquals(reply.state, size > 65_536 ? "pending" : "resolved");
-      const message = client.read();
-      assertEquals(message?.length, size);
-      assert(message?.every((byte) => byte === 7));
-      await world.idle();
-      assertEquals(reply.state, "resolved");
-    }
+inWorld("Server sends replies of any size, and none for none", async (world) => {
+  const questions = world.ask();
+  const client = await world.arrived();
+  for (const size of [0, 1, 4096, 65_536, 65_537, 20 * MIB]) {
     await world.write(client, "x");
-    await questions.at().reply();
+    const reply = fate(questions.at().reply(new Uint8Array(size).fill(7)));
     await world.idle();
-    assertEquals(client.readText(), undefined);
-  }),
-);
+    assertEquals(reply.state, size > 65_536 ? "pending" : "resolved");
+    const message = client.read();
+    assertEquals(message?.length, size);
+    assert(message?.every((byte) => byte === 7));
+    await world.idle();
+    assertEquals(reply.state, "resolved");
+  }
+  await world.write(client, "x");
+  await questions.at().reply();
+  await world.idle();
+  assertEquals(client.readText(), undefined);
+});
 
-Deno.test(
-  "Server copies a reply at the call, even one that has to wait",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("x", { writeBufferSize: 4 });
-    const { send, reply } = questions.at();
-    const bytes = new Uint8Array([1, 2, 3, 4, 5]);
-    send(bytes);
-    bytes.fill(8);
-    send(bytes);
-    bytes.fill(9);
-    reply(bytes);
-    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-    assertEquals(client.read(), new Uint8Array([1, 2, 3, 4, 5]));
-    await world.idle();
-    assertEquals(client.read(), new Uint8Array(5).fill(8));
-    await world.idle();
-    assertEquals(client.read(), new Uint8Array(5).fill(9));
-  }),
-);
+inWorld("Server copies a reply at the call, even one that has to wait", async (world) => {
+  const { questions, client } = await world.asked("x", { writeBufferSize: 4 });
+  const { send, reply } = questions.at();
+  const bytes = new Uint8Array([1, 2, 3, 4, 5]);
+  send(bytes);
+  bytes.fill(8);
+  send(bytes);
+  bytes.fill(9);
+  reply(bytes);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  assertEquals(client.read(), new Uint8Array([1, 2, 3, 4, 5]));
+  await world.idle();
+  assertEquals(client.read(), new Uint8Array(5).fill(8));
+  await world.idle();
+  assertEquals(client.read(), new Uint8Array(5).fill(9));
+});
 
-Deno.test(
+inWorld(
   "Server takes a write that fails since the client has left as its leaving",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions, client } = await world.asked("x", { instances: 1, maxInstances: 1 });
     const { reply, client: { signal } } = questions.at();
     // In the same task, so that nobody knows yet.
@@ -635,7 +602,7 @@ Deno.test(
     assertEquals(world.reasons, ["client"]);
     await world.asking("next");
     assertEquals(questions.texts, ["x", "next"]);
-  }),
+  },
 );
 
 for (
@@ -646,9 +613,9 @@ for (
     ["reply", Status.NOT_ENOUGH_QUOTA],
   ] as const
 ) {
-  Deno.test(
+  inWorld(
     `Server ends a connection where ${call}() fails for an unexpected reason (${status})`,
-    inWorld(async (world) => {
+    async (world) => {
       const { questions, client } = await world.asked("x", { instances: 1, maxInstances: 1 });
       world.kernel.failNext("write", status);
       const exchange = questions.at();
@@ -661,32 +628,29 @@ for (
       client.close();
       await world.asking("next");
       assertEquals(questions.texts, ["x", "next"]);
-    }),
+    },
   );
 }
 
 for (const kind of ["read", "write"] as const) {
-  Deno.test(
-    `Server can end while a shortage holds up a ${kind}`,
-    inWorld(async (world) => {
-      const server = world.serve(echo, { instances: 1 });
-      failing(world.kernel, kind, Status.NOT_SUBMITTED);
-      const client = world.connect();
-      client.write("x");
-      await world.pass(10);
-      const shutdown = server.shutdown({ timeout: 100 });
-      await world.pass(100);
-      await shutdown;
-    }),
-  );
+  inWorld(`Server can end while a shortage holds up a ${kind}`, async (world) => {
+    const server = world.serve(echo, { instances: 1 });
+    failing(world.kernel, kind, Status.NOT_SUBMITTED);
+    const client = world.connect();
+    client.write("x");
+    await world.pass(10);
+    const shutdown = server.shutdown({ timeout: 100 });
+    await world.pass(100);
+    await shutdown;
+  });
 }
 
 // What cannot be believed
 
 for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
-  Deno.test(
+  inWorld(
     `Server ends a connection whose read fails with ${status}, and serves the next client`,
-    inWorld(async (world) => {
+    async (world) => {
       world.serve(echo, { instances: 1, maxInstances: 1 });
       await world.idle();
       world.kernel.failNext("read", status);
@@ -696,12 +660,12 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       assert(client.ended !== undefined);
       client.close();
       await world.assertServed();
-    }),
+    },
   );
 
-  Deno.test(
+  inWorld(
     `Server ends a connection where the length of a rest cannot be told (${status})`,
-    inWorld(async (world) => {
+    async (world) => {
       world.serve(echo, { instances: 1, maxInstances: 1 });
       await world.idle();
       world.kernel.failNext("peek", status);
@@ -712,67 +676,61 @@ for (const status of [STRANGE, Status.UNKNOWN, Status.INVALID_PARAMETER]) {
       assertEquals(error.call, "PeekNamedPipe");
       client.close();
       await world.assertServed();
-    }),
+    },
   );
 
   for (const call of ["read", "write"] as const) {
-    Deno.test(
-      `Server survives ${status} for a ${call} that is in flight`,
-      inWorld(async (world) => {
-        let once = true;
-        world.serve(
-          (request) => request.length === 1 ? new Uint8Array(1000) : request,
-          { instances: 1, maxInstances: 1, writeBufferSize: 100 },
-        );
-        await world.idle();
-        world.kernel.decisions.answers = (submission, truth) => {
-          if (submission.call !== call || truth !== Status.PENDING || !once) return truth;
-          once = false;
-          return status;
-        };
-        const client = await world.arrived();
-        if (client.ended === undefined) client.write("x");
-        await world.idle();
-        assertFalse(once);
-        assertEquals(world.reasons, ["error"]);
-        assert(client.ended !== undefined);
-        client.close();
-        await world.assertServed();
-      }),
-    );
+    inWorld(`Server survives ${status} for a ${call} that is in flight`, async (world) => {
+      let once = true;
+      world.serve(
+        (request) => request.length === 1 ? new Uint8Array(1000) : request,
+        { instances: 1, maxInstances: 1, writeBufferSize: 100 },
+      );
+      await world.idle();
+      world.kernel.decisions.answers = (submission, truth) => {
+        if (submission.call !== call || truth !== Status.PENDING || !once) return truth;
+        once = false;
+        return status;
+      };
+      const client = await world.arrived();
+      if (client.ended === undefined) client.write("x");
+      await world.idle();
+      assertFalse(once);
+      assertEquals(world.reasons, ["error"]);
+      assert(client.ended !== undefined);
+      client.close();
+      await world.assertServed();
+    });
   }
 }
 
 // Ends that the server makes
 
-Deno.test(
-  "Server lets a client read what was written when it ends the connection",
-  inWorld(async (world) => {
-    const { questions, client } = await world.asked("x", { instances: 1, writeBufferSize: 4 });
-    const { send, reply, client: { close, signal } } = questions.at();
-    const sent = fate(send("a long message"));
-    const replied = fate(reply("the last message"));
-    close();
-    close();
-    await world.pass(9_000);
-    assertEquals([sent.state, replied.state], ["pending", "pending"]);
-    assertEquals(client.readText(), "a long message");
-    await world.idle();
-    assertEquals([sent.state, replied.state], ["resolved", "pending"]);
-    assertEquals(await client.receiveText(), "the last message");
-    await world.idle();
-    assertEquals(replied.state, "resolved");
-    assertEquals(client.ended, Status.BROKEN);
-    assert(signal.aborted);
-    assertInstanceOf(signal.reason, Deno.errors.Interrupted);
-    assertEquals(world.reasons, ["responder"]);
-    assertEquals(world.kernel.leftovers().timers, 0);
-  }),
-);
+inWorld("Server lets a client read what was written when it ends the connection", async (world) => {
+  const { questions, client } = await world.asked("x", { instances: 1, writeBufferSize: 4 });
+  const { send, reply, client: { close, signal } } = questions.at();
+  const sent = fate(send("a long message"));
+  const replied = fate(reply("the last message"));
+  close();
+  close();
+  await world.pass(9_000);
+  assertEquals([sent.state, replied.state], ["pending", "pending"]);
+  assertEquals(client.readText(), "a long message");
+  await world.idle();
+  assertEquals([sent.state, replied.state], ["resolved", "pending"]);
+  assertEquals(await client.receiveText(), "the last message");
+  await world.idle();
+  assertEquals(replied.state, "resolved");
+  assertEquals(client.ended, Status.BROKEN);
+  assert(signal.aborted);
+  assertInstanceOf(signal.reason, Deno.errors.Interrupted);
+  assertEquals(world.reasons, ["responder"]);
+  assertEquals(world.kernel.leftovers().timers, 0);
+});
 
-Deno.test(
+inWorld(
   "Server settles an open exchange as lost when the program closes the connection",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions, client } = await world.asked("x");
     const { client: { close }, signal, reply } = questions.at();
     close();
@@ -781,12 +739,12 @@ Deno.test(
     await assertRejects(() => reply("late"), Deno.errors.Interrupted);
     await world.idle();
     assertEquals(client.ended, Status.BROKEN);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "Server.finished rejects when the loop cannot wait any more, and nothing is left open",
-  inWorld(async (world) => {
+  async (world) => {
     const { questions, client } = await world.asked("x", { instances: 2, writeBufferSize: 4 });
     const reply = fate(questions.at().reply("a long message"));
     await world.idle();
@@ -803,87 +761,78 @@ Deno.test(
     world.ask();
     await world.idle();
     assertEquals(world.loops, 2);
-  }),
+  },
 );
 
-Deno.test(
-  "Server closes every handle when the program goes away, in every state",
-  inWorld(async (world) => {
-    const server = world.serve((request, exchange) => {
-      if (request.length === 0) return new Promise<string>(() => {});
-      return exchange.text() === "long" ? new Uint8Array(1000) : request;
-    }, { instances: 2, writeBufferSize: 4 });
-    await world.idle();
-    const clients = [world.connect(), world.connect()];
-    await world.idle();
-    clients.push(world.connect(), world.connect());
-    clients[1]?.write("");
-    clients[2]?.write("long");
-    clients[3]?.write("");
-    await world.write(clients[3], "early");
-    world.kernel.unload();
-    assertEquals(world.system.names, []);
-    for (const client of clients) {
-      assert(client.ended !== undefined);
-      client.close();
-    }
-    await world.idle();
-    world.abandonMemory();
-    await server.finished;
-    // Somebody else has dispatched the event: what is started now works.
-    const again = world.serve(echo);
-    await world.assertServed();
-    await again.shutdown();
-    assertEquals(world.loops, 2);
-  }),
-);
-
-Deno.test(
-  "a mistake of ours costs one connection, whose session is over at once",
-  inWorld(async (world) => {
-    const mistakes: unknown[] = [];
-    const mistake = new Error("test: a mistake");
-    const loop = new WaitLoop(world.kernel, undefined, {
-      transition(_state, event) {
-        if (event === "written" && mistakes.length === 0) throw mistake;
-      },
-      crashed: (error) => void mistakes.push(error),
-    });
-    const server = serveOn(() => loop, { path: NAME, writeBufferSize: 4 }, (request, exchange) => {
-      if (request.length === 0) return "answer";
-      exchange.send("longer than four bytes").catch(() => {});
-      return new Promise<void>((resolve) => {
-        exchange.signal.addEventListener("abort", () => resolve());
-      });
-    });
-    const client = await world.asking("x");
-    client.readText();
-    await world.idle();
-    assertEquals(mistakes, [mistake]);
-    assertEquals(client.ended, Status.DISCONNECTED);
+inWorld("Server closes every handle when the program goes away, in every state", async (world) => {
+  const server = world.serve((request, exchange) => {
+    if (request.length === 0) return new Promise<string>(() => {});
+    return exchange.text() === "long" ? new Uint8Array(1000) : request;
+  }, { instances: 2, writeBufferSize: 4 });
+  await world.idle();
+  const clients = [world.connect(), world.connect()];
+  await world.idle();
+  clients.push(world.connect(), world.connect());
+  clients[1]?.write("");
+  clients[2]?.write("long");
+  clients[3]?.write("");
+  await world.write(clients[3], "early");
+  world.kernel.unload();
+  assertEquals(world.system.names, []);
+  for (const client of clients) {
+    assert(client.ended !== undefined);
     client.close();
-    const other = await world.asking("");
-    assertEquals(other.readText(), "answer");
-    other.close();
-    await server.shutdown();
-  }),
-);
+  }
+  await world.idle();
+  world.abandonMemory();
+  await server.finished;
+  // Somebody else has dispatched the event: what is started now works.
+  const again = world.serve(echo);
+  await world.assertServed();
+  await again.shutdown();
+  assertEquals(world.loops, 2);
+});
 
-Deno.test(
-  "Server closes what it created whatever throws before it listens",
-  inWorld(async (world) => {
-    mock.method(world.open().kernel, "security", () => {
-      throw new RangeError("test: no stack left");
+inWorld("a mistake of ours costs one connection, whose session is over at once", async (world) => {
+  const mistakes: unknown[] = [];
+  const mistake = new Error("test: a mistake");
+  const loop = new WaitLoop(world.kernel, undefined, {
+    transition(_state, event) {
+      if (event === "written" && mistakes.length === 0) throw mistake;
+    },
+    crashed: (error) => void mistakes.push(error),
+  });
+  const server = serveOn(() => loop, { path: NAME, writeBufferSize: 4 }, (request, exchange) => {
+    if (request.length === 0) return "answer";
+    exchange.send("longer than four bytes").catch(() => {});
+    return new Promise<void>((resolve) => {
+      exchange.signal.addEventListener("abort", () => resolve());
     });
-    assertThrows(() => world.serve(echo), RangeError, "test: no stack left");
-    await world.idle();
-    assertFalse(world.running);
-  }),
-);
+  });
+  const client = await world.asking("x");
+  client.readText();
+  await world.idle();
+  assertEquals(mistakes, [mistake]);
+  assertEquals(client.ended, Status.DISCONNECTED);
+  client.close();
+  const other = await world.asking("");
+  assertEquals(other.readText(), "answer");
+  other.close();
+  await server.shutdown();
+});
 
-Deno.test(
+inWorld("Server closes what it created whatever throws before it listens", async (world) => {
+  mock.method(world.open().kernel, "security", () => {
+    throw new RangeError("test: no stack left");
+  });
+  assertThrows(() => world.serve(echo), RangeError, "test: no stack left");
+  await world.idle();
+  assertFalse(world.running);
+});
+
+inWorld(
   "Server says that a part of its name is a pipe itself, which may come later",
-  inWorld(async (world) => {
+  async (world) => {
     const app = world.serve(echo, { path: "app" });
     const path = "app\\control";
     const error = assertThrows(() => world.serve(echo, { path }), WindowsError);
@@ -902,25 +851,22 @@ Deno.test(
     await world.idle();
     for (const client of clients) client.close();
     await Promise.all([control.shutdown(), again.shutdown()]);
-  }),
+  },
 );
 
-Deno.test(
-  "Server takes names in any of their spellings",
-  inWorld(async (world) => {
-    const spellings = ["\\\\.\\PIPE\\test", "\\\\?\\pipe\\test", "//./pipe/test", "//?/pipe/test"];
-    for (const path of [NAME, PATH, ...spellings, "npipe:////./pipe/test"]) {
-      const server = world.serve(echo, { path });
-      await world.assertServed();
-      await server.shutdown();
-    }
-  }),
-);
+inWorld("Server takes names in any of their spellings", async (world) => {
+  const spellings = ["\\\\.\\PIPE\\test", "\\\\?\\pipe\\test", "//./pipe/test", "//?/pipe/test"];
+  for (const path of [NAME, PATH, ...spellings, "npipe:////./pipe/test"]) {
+    const server = world.serve(echo, { path });
+    await world.assertServed();
+    await server.shutdown();
+  }
+});
 
 for (const name of ["addEventListener", "aborted"]) {
-  Deno.test(
+  inWorld(
     `a server does not listen whose signal throws at "${name}" when it does already`,
-    inWorld(async (world) => {
+    async (world) => {
       const { signal } = new AbortController();
       const error = new Error("test");
       const options = {
@@ -942,6 +888,6 @@ for (const name of ["addEventListener", "aborted"]) {
       await world.idle();
       assertEquals(world.system.names, []);
       assertEquals(await generator.next(), { done: true, value: undefined });
-    }),
+    },
   );
 }

@@ -27,9 +27,9 @@ function workshop() {
   return { works, responder };
 }
 
-Deno.test(
+inWorld(
   "shutdown() lets open exchanges finish, takes no new clients, and reports",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     const server = world.serve((request) => responder().then(() => request), { instances: 2 });
     const before = await world.asking("before");
@@ -57,32 +57,29 @@ Deno.test(
       assertEquals([client.readText(), client.ended], [`request ${i}`, Status.BROKEN]);
     }
     assertEquals(world.reasons, Array(4).fill("shutdown"));
-  }),
+  },
 );
 
-Deno.test(
-  "shutdown() serves what waits for a responder",
-  inWorld(async (world) => {
-    const server = world.serve(async (request) => {
-      await nextTask();
-      return request;
-    }, { concurrency: 1 });
-    await world.idle();
-    const clients = ["a", "b", "c"].map((request) => {
-      const client = world.connect();
-      client.write(request);
-      return client;
-    });
+inWorld("shutdown() serves what waits for a responder", async (world) => {
+  const server = world.serve(async (request) => {
     await nextTask();
-    await nextTask();
-    await server.shutdown();
-    assertEquals(clients.map((client) => client.readText()), ["a", "b", "c"]);
-  }),
-);
+    return request;
+  }, { concurrency: 1 });
+  await world.idle();
+  const clients = ["a", "b", "c"].map((request) => {
+    const client = world.connect();
+    client.write(request);
+    return client;
+  });
+  await nextTask();
+  await nextTask();
+  await server.shutdown();
+  assertEquals(clients.map((client) => client.readText()), ["a", "b", "c"]);
+});
 
-Deno.test(
+inWorld(
   "shutdown() serves a request that was read already, and one that its cancel came too late for",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     const server = world.serve((request) => responder().then(() => request));
     const early = await world.asking("first");
@@ -98,12 +95,12 @@ Deno.test(
     assertEquals([early.readText(), early.readText()], ["first", "second"]);
     assertEquals(late.readText(), "just in time");
     assertEquals(shutdown.value, { exchanges: 3, evicted: 0, dropped: 0 });
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "shutdown() keeps replies readable, and waits for those that are pending",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve((request) => new Uint8Array(request.length === 1 ? 4 : 100), {
       writeBufferSize: 10,
     });
@@ -118,36 +115,21 @@ Deno.test(
     assertEquals(pending.read()?.length, 100);
     await world.idle();
     assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
-  }),
+  },
 );
 
-Deno.test(
-  "shutdown() of a server that nobody ever connected to",
-  inWorld(async (world) => {
-    const early = world.serve(echo);
-    assertEquals(await early.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-    const late = world.serve(echo);
-    await world.idle();
-    assertEquals(await late.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-    assertFalse(world.running);
-  }),
-);
+inWorld("shutdown() counts a request that it cannot serve any more", async (world) => {
+  const server = world.serve(() => new Promise<void>(() => {}));
+  const client = await world.asking("first");
+  await world.write(client, "second");
+  const shutdown = fate(server.shutdown({ timeout: 10 }));
+  await world.pass(10);
+  assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+});
 
-Deno.test(
-  "shutdown() counts a request that it cannot serve any more",
-  inWorld(async (world) => {
-    const server = world.serve(() => new Promise<void>(() => {}));
-    const client = await world.asking("first");
-    await world.write(client, "second");
-    const shutdown = fate(server.shutdown({ timeout: 10 }));
-    await world.pass(10);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-  }),
-);
-
-Deno.test(
+inWorld(
   "shutdown() counts a request that was read ahead once, however its connection ends",
-  inWorld(async (world) => {
+  async (world) => {
     const controller = new AbortController();
     const works: (() => void)[] = [];
     const server = world.serve(async () => {
@@ -163,13 +145,13 @@ Deno.test(
     await world.pass(100);
     // The reply, and the request.
     assertEquals(shutdown.value, { exchanges: 1, evicted: 1, dropped: 2 });
-  }),
+  },
 );
 
 for (const first of ["who holds the bytes", "who waits for them"]) {
-  Deno.test(
+  inWorld(
     `shutdown() counts a request of which a part was read, when ${first} came first`,
-    inWorld(async (world) => {
+    async (world) => {
       const { works, responder } = workshop();
       const server = world.serve(responder, { maxBuffered: 10_000 });
       const clients = [await world.arrived(), await world.arrived()];
@@ -181,13 +163,13 @@ for (const first of ["who holds the bytes", "who waits for them"]) {
       works[0]?.("too late");
       await world.pass(1_000);
       assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-    }),
+    },
   );
 }
 
-Deno.test(
+inWorld(
   "shutdown() counts a request whose rest a shortage put off until the end",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(() => "ok");
     const client = await world.arrived();
     failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
@@ -195,28 +177,25 @@ Deno.test(
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     await world.pass(2_000);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
-  }),
+  },
 );
 
-Deno.test(
-  "shutdown() serves a request whose rest a shortage puts off for a while",
-  inWorld(async (world) => {
-    const server = world.serve((request) => `${request.length}`);
-    const client = await world.arrived();
-    const shortage = failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
-    await world.write(client, new Uint8Array(9_000));
-    const shutdown = fate(server.shutdown());
-    await world.pass(10);
-    shortage.on = false;
-    await world.pass(10);
-    assertEquals(client.readText(), "9000");
-    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-  }),
-);
+inWorld("shutdown() serves a request whose rest a shortage puts off for a while", async (world) => {
+  const server = world.serve((request) => `${request.length}`);
+  const client = await world.arrived();
+  const shortage = failing(world.kernel, "read", Status.NOT_ENOUGH_QUOTA);
+  await world.write(client, new Uint8Array(9_000));
+  const shutdown = fate(server.shutdown());
+  await world.pass(10);
+  shortage.on = false;
+  await world.pass(10);
+  assertEquals(client.readText(), "9000");
+  assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+});
 
-Deno.test(
+inWorld(
   "shutdown() lets a generator that pushes for ever end in time, by draining",
-  inWorld(async (world) => {
+  async (world) => {
     let waiting = 0;
     const server = world.serve(async function* (_request, { draining, signal }) {
       yield "first";
@@ -231,12 +210,12 @@ Deno.test(
     await world.idle();
     assertEquals(client.readText(), "last");
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "exchange.draining tells the responder that is at work, and nobody whose work is over",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     const seen: AbortSignal[] = [];
     const server = world.serve((_request, exchange) => {
@@ -258,13 +237,13 @@ Deno.test(
     works[2]?.("done");
     await world.idle();
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-  }),
+  },
 );
 
 for (const cause of ["the program goes away", "the loop cannot wait any more"]) {
-  Deno.test(
+  inWorld(
     `exchange.draining tells a generator that waits for nothing else when ${cause}`,
-    inWorld(async (world) => {
+    async (world) => {
       let tidied = false;
       const server = world.serve(async function* (_request, { draining }) {
         await new Promise((resolve) => draining.addEventListener("abort", resolve));
@@ -284,40 +263,37 @@ for (const cause of ["the program goes away", "the loop cannot wait any more"]) 
       await nextTask();
       assert(tidied);
       client.close();
-    }),
+    },
   );
 }
 
-Deno.test(
+inWorld(
   "exchange.draining is aborted when it is first read after the server was stopped",
-  inWorld(async (world) => {
+  async (world) => {
     const controller = new AbortController();
     const { questions } = await world.asked("x", { signal: controller.signal });
     controller.abort();
     assert(questions.at().draining.aborted);
-  }),
+  },
 );
 
-Deno.test(
-  "shutdown() counts nothing of a client that has sent nothing more",
-  inWorld(async (world) => {
-    const controller = new AbortController();
-    const { works, responder } = workshop();
-    const server = world.serve(responder, { maxBuffered: 5_000, signal: controller.signal });
-    const client = await world.arrived();
-    // The next read waits for what this takes.
-    await world.write(client, new Uint8Array(6_000));
-    controller.abort();
-    const shutdown = fate(server.shutdown({ timeout: 100 }));
-    await world.pass(200);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
-    works[0]?.("too late");
-  }),
-);
+inWorld("shutdown() counts nothing of a client that has sent nothing more", async (world) => {
+  const controller = new AbortController();
+  const { works, responder } = workshop();
+  const server = world.serve(responder, { maxBuffered: 5_000, signal: controller.signal });
+  const client = await world.arrived();
+  // The next read waits for what this takes.
+  await world.write(client, new Uint8Array(6_000));
+  controller.abort();
+  const shutdown = fate(server.shutdown({ timeout: 100 }));
+  await world.pass(200);
+  assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
+  works[0]?.("too late");
+});
 
-Deno.test(
+inWorld(
   "a server that is stopped gives no more time to what a shortage has put off",
-  inWorld(async (world) => {
+  async (world) => {
     const controller = new AbortController();
     const server = world.serve(() => "an answer", {
       replyTimeout: 5_000,
@@ -335,35 +311,32 @@ Deno.test(
     assertEquals(finished.state, "pending");
     await world.pass(100);
     assertEquals(finished.state, "resolved");
-  }),
+  },
 );
 
-Deno.test(
-  "shutdown() counts no request of a client that has left",
-  inWorld(async (world) => {
-    const [sends, works] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const server = world.serve(async (_request, exchange) => {
-      await sends.promise;
-      exchange.send("to nobody");
-      await works.promise;
-    });
-    const client = await world.asking("one");
-    await world.write(client, "read ahead");
-    client.close();
-    sends.resolve();
-    await world.idle();
-    const shutdown = fate(server.shutdown({ timeout: 100 }));
-    await world.pass(100);
-    works.resolve();
-    await world.idle();
-    assertEquals(world.reasons, ["client"]);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
-  }),
-);
+inWorld("shutdown() counts no request of a client that has left", async (world) => {
+  const [sends, works] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const server = world.serve(async (_request, exchange) => {
+    await sends.promise;
+    exchange.send("to nobody");
+    await works.promise;
+  });
+  const client = await world.asking("one");
+  await world.write(client, "read ahead");
+  client.close();
+  sends.resolve();
+  await world.idle();
+  const shutdown = fate(server.shutdown({ timeout: 100 }));
+  await world.pass(100);
+  works.resolve();
+  await world.idle();
+  assertEquals(world.reasons, ["client"]);
+  assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
+});
 
-Deno.test(
+inWorld(
   "shutdown() counts a reply that would fit when what is unread before it is destroyed",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve((_request, exchange) => {
       exchange.send(new Uint8Array(500));
       return new Uint8Array(500);
@@ -372,59 +345,53 @@ Deno.test(
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     await world.pass(100);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-  }),
+  },
 );
 
-Deno.test(
-  "shutdown() of a server that was stopped waits no longer than its time",
-  inWorld(async (world) => {
-    const controller = new AbortController();
-    const server = world.serve(() => "a reply that is not read", {
-      writeBufferSize: 5,
-      signal: controller.signal,
-    });
-    await world.asking("x");
-    controller.abort();
-    await world.pass(1_000);
-    const shutdown = fate(server.shutdown({ timeout: 100 }));
-    await world.pass(99);
-    assertEquals(shutdown.state, "pending");
-    await world.pass(1);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-    assertEquals(world.reasons, ["server"]);
-  }),
-);
+inWorld("shutdown() of a server that was stopped waits no longer than its time", async (world) => {
+  const controller = new AbortController();
+  const server = world.serve(() => "a reply that is not read", {
+    writeBufferSize: 5,
+    signal: controller.signal,
+  });
+  await world.asking("x");
+  controller.abort();
+  await world.pass(1_000);
+  const shutdown = fate(server.shutdown({ timeout: 100 }));
+  await world.pass(99);
+  assertEquals(shutdown.state, "pending");
+  await world.pass(1);
+  assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+  assertEquals(world.reasons, ["server"]);
+});
 
 // Responders at work
 
-Deno.test(
-  "shutdown() waits for responders at work whose client has left",
-  inWorld(async (world) => {
-    const { works, responder } = workshop();
-    const server = world.serve(responder);
-    const clients = [await world.arrived(), await world.arrived()];
-    for (const client of clients) {
-      await world.write(client, "x");
-    }
-    clients[0]?.close();
-    await world.idle();
-    const shutdown = fate(server.shutdown());
-    clients[1]?.close();
-    await world.idle();
-    works[0]?.("for nobody");
-    await world.pass(9_000);
-    assertEquals(shutdown.state, "pending");
-    works[1]?.("for nobody");
-    await world.idle();
-    // During a shutdown nothing is read ahead: that one was answered, and nobody was there.
-    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-    assertFalse(world.running);
-  }),
-);
+inWorld("shutdown() waits for responders at work whose client has left", async (world) => {
+  const { works, responder } = workshop();
+  const server = world.serve(responder);
+  const clients = [await world.arrived(), await world.arrived()];
+  for (const client of clients) {
+    await world.write(client, "x");
+  }
+  clients[0]?.close();
+  await world.idle();
+  const shutdown = fate(server.shutdown());
+  clients[1]?.close();
+  await world.idle();
+  works[0]?.("for nobody");
+  await world.pass(9_000);
+  assertEquals(shutdown.state, "pending");
+  works[1]?.("for nobody");
+  await world.idle();
+  // During a shutdown nothing is read ahead: that one was answered, and nobody was there.
+  assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+  assertFalse(world.running);
+});
 
-Deno.test(
+inWorld(
   "shutdown() waits no longer than its time for a responder whose client has left",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     const server = world.serve(responder);
     const client = await world.asking("x");
@@ -437,12 +404,12 @@ Deno.test(
     assertEquals(shutdown.value, NOTHING);
     works[0]?.("too late");
     await nextTask();
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "shutdown() waits for requests that wait for a responder, and whose client has left",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     const server = world.serve(responder, { concurrency: 1 });
     for (let i = 0; i < 3; i++) {
@@ -457,12 +424,12 @@ Deno.test(
     }
     await world.idle();
     assertEquals(shutdown.value, NOTHING);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "shutdown() ends when what waits for a responder is closed by the program",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     const closers: (() => void)[] = [];
     const server = world.serve((_request, { client }) => {
@@ -483,40 +450,37 @@ Deno.test(
     // The request that has waited.
     assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 1 });
     assertEquals(first.readText(), "answer");
-  }),
+  },
 );
 
-Deno.test(
-  "shutdown() waits for an async generator that is returned early",
-  inWorld(async (world) => {
-    const gate = Promise.withResolvers<void>();
-    let tidied = false;
-    const server = world.serve(async function* () {
-      try {
-        for (;;) yield "more than the pipe takes";
-      } finally {
-        await gate.promise;
-        tidied = true;
-      }
-    }, { writeBufferSize: 4 });
-    await world.asking("x");
-    const shutdown = fate(server.shutdown({ timeout: 100 }));
-    await world.pass(50);
-    assertEquals(shutdown.state, "pending");
-    await world.pass(50);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-    gate.resolve();
-    await world.idle();
-    assert(tidied);
-  }),
-);
+inWorld("shutdown() waits for an async generator that is returned early", async (world) => {
+  const gate = Promise.withResolvers<void>();
+  let tidied = false;
+  const server = world.serve(async function* () {
+    try {
+      for (;;) yield "more than the pipe takes";
+    } finally {
+      await gate.promise;
+      tidied = true;
+    }
+  }, { writeBufferSize: 4 });
+  await world.asking("x");
+  const shutdown = fate(server.shutdown({ timeout: 100 }));
+  await world.pass(50);
+  assertEquals(shutdown.state, "pending");
+  await world.pass(50);
+  assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+  gate.resolve();
+  await world.idle();
+  assert(tidied);
+});
 
 // Time
 
 for (const timeout of [0, 1, 500, undefined]) {
-  Deno.test(
+  inWorld(
     `shutdown() with a timeout of ${timeout} serves what is answered at once, and evicts the rest`,
-    inWorld(async (world) => {
+    async (world) => {
       const { responder } = workshop();
       const signals: AbortSignal[] = [];
       const server = world.serve((request, { signal, text }) => {
@@ -547,29 +511,26 @@ for (const timeout of [0, 1, 500, undefined]) {
       const ended = clients.map((client) => client.ended);
       assertEquals(ended, [DISCONNECTED, DISCONNECTED, BROKEN, BROKEN]);
       assertEquals(world.reasons, Array(4).fill("shutdown"));
-    }),
+    },
   );
 }
 
-Deno.test(
-  "shutdown() refuses a timeout that is none",
-  inWorld(async (world) => {
-    const server = world.serve(echo);
-    assertThrows(() => server.shutdown({ timeout: -1 }), RangeError);
-    assertThrows(() => server.shutdown({ timeout: NaN }), RangeError);
-    const { timeout } = Object.assign({ timeout: 0 }, { timeout: "1" });
-    assertThrows(() => server.shutdown({ timeout: timeout as unknown as number }), TypeError);
-    const client = await world.arrived();
-    client.write("still there");
-    assertEquals(await client.receiveText(), "still there");
-    client.close();
-    await server.shutdown({ timeout: Infinity });
-  }),
-);
+inWorld("shutdown() refuses a timeout that is none", async (world) => {
+  const server = world.serve(echo);
+  assertThrows(() => server.shutdown({ timeout: -1 }), RangeError);
+  assertThrows(() => server.shutdown({ timeout: NaN }), RangeError);
+  const { timeout } = Object.assign({ timeout: 0 }, { timeout: "1" });
+  assertThrows(() => server.shutdown({ timeout: timeout as unknown as number }), TypeError);
+  const client = await world.arrived();
+  client.write("still there");
+  assertEquals(await client.receiveText(), "still there");
+  client.close();
+  await server.shutdown({ timeout: Infinity });
+});
 
-Deno.test(
+inWorld(
   "shutdown() counts clients only, and ends listens that could not be cancelled",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(echo);
     const client = await world.arrived();
     world.kernel.decisions.cancels = ({ call }) => call !== "listen";
@@ -579,12 +540,12 @@ Deno.test(
     assertEquals(client.ended, Status.BROKEN);
     await world.pass(1);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "shutdown() throws out nobody at its timeout whose read is only being cancelled",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(echo);
     const client = await world.asking("read this at leisure");
     world.kernel.holdCompletions = true;
@@ -599,12 +560,12 @@ Deno.test(
     assertEquals(world.reasons, ["shutdown"]);
     assertEquals(client.readText(), "read this at leisure");
     assertEquals(client.ended, Status.BROKEN);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "shutdown() throws out whose read cannot be cancelled, a second after its timeout",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(echo);
     const client = await world.asking("x");
     world.kernel.decisions.cancels = () => false;
@@ -614,80 +575,68 @@ Deno.test(
     await world.pass(1);
     assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
     assertEquals(client.ended, Status.DISCONNECTED);
-  }),
+  },
 );
 
-Deno.test(
-  "shutdown() counts whom it throws out once, however long that takes",
-  inWorld(async (world) => {
-    const server = world.serve(echo, { writeBufferSize: 0 });
-    const client = await world.asking("x");
-    world.kernel.decisions.cancels = () => false;
-    const shutdown = fate(server.shutdown({ timeout: 500 }));
-    await world.pass(1_500);
-    client.close();
-    await world.idle();
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-  }),
-);
+inWorld("shutdown() counts whom it throws out once, however long that takes", async (world) => {
+  const server = world.serve(echo, { writeBufferSize: 0 });
+  const client = await world.asking("x");
+  world.kernel.decisions.cancels = () => false;
+  const shutdown = fate(server.shutdown({ timeout: 500 }));
+  await world.pass(1_500);
+  client.close();
+  await world.idle();
+  assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
+});
 
-Deno.test(
-  "shutdown() throws out nobody who has left by himself",
-  inWorld(async (world) => {
-    let send: (message: string) => Promise<void> = () => Promise.resolve();
-    const server = world.serve((_request, exchange) => {
-      send = exchange.send;
-      return workshop().responder();
-    });
-    const client = await world.asking("x");
-    const shutdown = fate(server.shutdown({ timeout: 500 }));
-    client.close();
-    await world.idle();
-    await assertRejects(() => send("for nobody"), Deno.errors.BrokenPipe);
-    await world.pass(500);
-    assertEquals(shutdown.value, NOTHING);
-    assertEquals(world.reasons, ["client"]);
-  }),
-);
+inWorld("shutdown() throws out nobody who has left by himself", async (world) => {
+  let send: (message: string) => Promise<void> = () => Promise.resolve();
+  const server = world.serve((_request, exchange) => {
+    send = exchange.send;
+    return workshop().responder();
+  });
+  const client = await world.asking("x");
+  const shutdown = fate(server.shutdown({ timeout: 500 }));
+  client.close();
+  await world.idle();
+  await assertRejects(() => send("for nobody"), Deno.errors.BrokenPipe);
+  await world.pass(500);
+  assertEquals(shutdown.value, NOTHING);
+  assertEquals(world.reasons, ["client"]);
+});
 
-Deno.test(
-  "shutdown() goes by the first timeout, and a signal ends it before",
-  inWorld(async (world) => {
-    const { responder } = workshop();
-    const controller = new AbortController();
-    const server = world.serve(responder, { signal: controller.signal });
-    await world.asking("x");
-    const reports = [server.shutdown({ timeout: Infinity }), server.shutdown({ timeout: 0 })];
-    await world.pass(3_600_000);
-    assertEquals(world.ends, []);
-    controller.abort();
-    assertEquals(await Promise.all(reports), [NOTHING, NOTHING]);
-    assertEquals(world.reasons, ["server"]);
-  }),
-);
+inWorld("shutdown() goes by the first timeout, and a signal ends it before", async (world) => {
+  const { responder } = workshop();
+  const controller = new AbortController();
+  const server = world.serve(responder, { signal: controller.signal });
+  await world.asking("x");
+  const reports = [server.shutdown({ timeout: Infinity }), server.shutdown({ timeout: 0 })];
+  await world.pass(3_600_000);
+  assertEquals(world.ends, []);
+  controller.abort();
+  assertEquals(await Promise.all(reports), [NOTHING, NOTHING]);
+  assertEquals(world.reasons, ["server"]);
+});
 
 // Other ends
 
-Deno.test(
-  "await using shuts a server down",
-  inWorld(async (world) => {
-    const gate = Promise.withResolvers<string>();
-    let client: RawClient | undefined;
-    {
-      await using server = world.serve(() => gate.promise);
-      assertEquals(server.path, PATH);
-      client = await world.arrived();
-      await world.write(client, "x");
-      setTimeout(() => gate.resolve("answer"), 0);
-    }
-    assertFalse(world.running);
-    assertEquals(client.readText(), "answer");
-  }),
-);
+inWorld("await using shuts a server down", async (world) => {
+  const gate = Promise.withResolvers<string>();
+  let client: RawClient | undefined;
+  {
+    await using server = world.serve(() => gate.promise);
+    assertEquals(server.path, PATH);
+    client = await world.arrived();
+    await world.write(client, "x");
+    setTimeout(() => gate.resolve("answer"), 0);
+  }
+  assertFalse(world.running);
+  assertEquals(client.readText(), "answer");
+});
 
-Deno.test(
+inWorld(
   "a signal stops a server at once, and what Windows has taken stays readable",
-  inWorld(async (world) => {
+  async (world) => {
     const controller = new AbortController();
     const signals: AbortSignal[] = [];
     const server = world.serve((request, { signal }) => {
@@ -705,144 +654,120 @@ Deno.test(
     assertEquals(answered.readText(), "answered");
     assertEquals(world.reasons, ["server", "server"]);
     assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
-  }),
+  },
 );
 
-Deno.test(
-  "a server never listens with a signal that is aborted before",
-  inWorld(async (world) => {
-    const onListen = mock.fn();
-    const controller = new AbortController();
-    const options = { onListen, signal: controller.signal };
-    const generator = world.exchanges(options);
-    controller.abort();
-    assertEquals(await generator.next(), { done: true, value: undefined });
-    await generator.return();
-    const server = world.serve(echo, options);
-    assertEquals(server.path, PATH);
-    await server.finished;
-    assertEquals(await server.shutdown(), NOTHING);
-    assertThrows(() => server.shutdown({ timeout: -1 }), RangeError);
-    await server[Symbol.asyncDispose]();
-    assertEquals([onListen.mock.callCount(), world.loops], [0, 0]);
-  }),
-);
+inWorld("a server never listens with a signal that is aborted before", async (world) => {
+  const onListen = mock.fn();
+  const controller = new AbortController();
+  const options = { onListen, signal: controller.signal };
+  const generator = world.exchanges(options);
+  controller.abort();
+  assertEquals(await generator.next(), { done: true, value: undefined });
+  await generator.return();
+  const server = world.serve(echo, options);
+  assertEquals(server.path, PATH);
+  await server.finished;
+  assertEquals(await server.shutdown(), NOTHING);
+  assertThrows(() => server.shutdown({ timeout: -1 }), RangeError);
+  await server[Symbol.asyncDispose]();
+  assertEquals([onListen.mock.callCount(), world.loops], [0, 0]);
+});
 
-Deno.test(
-  "a server ends when onListen aborts its signal",
-  inWorld(async (world) => {
-    const [one, two] = [new AbortController(), new AbortController()];
-    const server = world.serve(echo, { signal: one.signal, onListen: () => one.abort() });
-    await server.finished;
-    assertFalse(world.running);
-    const questions = world.ask({ signal: two.signal, onListen: () => two.abort() });
-    await world.idle();
-    assertEquals([questions.over.state, world.running], ["resolved", false]);
-  }),
-);
+inWorld("a server ends when onListen aborts its signal", async (world) => {
+  const [one, two] = [new AbortController(), new AbortController()];
+  const server = world.serve(echo, { signal: one.signal, onListen: () => one.abort() });
+  await server.finished;
+  assertFalse(world.running);
+  const questions = world.ask({ signal: two.signal, onListen: () => two.abort() });
+  await world.idle();
+  assertEquals([questions.over.state, world.running], ["resolved", false]);
+});
 
-Deno.test(
-  "a server that has failed rejects, but nothing that is dropped",
-  inWorld(async (world) => {
-    const server = world.serve(echo);
-    await world.idle();
-    world.abandonMemory();
-    world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
-    world.connect();
-    await world.idle();
-    void server.shutdown();
-    // An unhandled rejection would have ended this test run by now.
-    await nextTask();
-    const error = await assertRejects(() => server.finished, Error, "WaitForMultipleObjects");
-    assertStrictEquals(await assertRejects(() => server.shutdown()), error);
-  }),
-);
+inWorld("a server that has failed rejects, but nothing that is dropped", async (world) => {
+  const server = world.serve(echo);
+  await world.idle();
+  world.abandonMemory();
+  world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+  world.connect();
+  await world.idle();
+  void server.shutdown();
+  // An unhandled rejection would have ended this test run by now.
+  await nextTask();
+  const error = await assertRejects(() => server.finished, Error, "WaitForMultipleObjects");
+  assertStrictEquals(await assertRejects(() => server.shutdown()), error);
+});
 
 // The report
 
-Deno.test(
-  "shutdown() gives the same report to all who ask, also afterwards",
-  inWorld(async (world) => {
-    const server = world.serve(() => new Promise<void>(() => {}));
-    await world.asking("x");
-    const reports = [server.shutdown({ timeout: 100 }), server.shutdown({ timeout: 5_000 })];
-    await world.pass(100);
-    reports.push(server.shutdown());
-    const expected = { exchanges: 0, evicted: 1, dropped: 0 };
-    assertEquals(await Promise.all(reports), [expected, expected, expected]);
-  }),
-);
+inWorld("shutdown() gives the same report to all who ask, also afterwards", async (world) => {
+  const server = world.serve(() => new Promise<void>(() => {}));
+  await world.asking("x");
+  const reports = [server.shutdown({ timeout: 100 }), server.shutdown({ timeout: 5_000 })];
+  await world.pass(100);
+  reports.push(server.shutdown());
+  const expected = { exchanges: 0, evicted: 1, dropped: 0 };
+  assertEquals(await Promise.all(reports), [expected, expected, expected]);
+});
 
-Deno.test(
-  "shutdown() counts nothing that was over before",
-  inWorld(async (world) => {
-    const server = world.serve((request) => new Uint8Array(request.length * 100), {
-      writeBufferSize: 100,
-      replyTimeout: 1_000,
-    });
-    const lazy = await world.arrived();
-    lazy.write("dropped at the limit");
-    await world.pass(1_000);
-    assertEquals(world.reasons, ["replyTimeout"]);
-    lazy.close();
+inWorld("shutdown() counts nothing that was over before", async (world) => {
+  const server = world.serve((request) => new Uint8Array(request.length * 100), {
+    writeBufferSize: 100,
+    replyTimeout: 1_000,
+  });
+  const lazy = await world.arrived();
+  lazy.write("dropped at the limit");
+  await world.pass(1_000);
+  assertEquals(world.reasons, ["replyTimeout"]);
+  lazy.close();
+  const client = await world.arrived();
+  for (let i = 0; i < 3; i++) {
+    await world.write(client, "x");
+    client.read();
+  }
+  assertEquals(await server.shutdown(), NOTHING);
+});
+
+inWorld("shutdown() counts what a limit drops meanwhile, and ends by it", async (world) => {
+  const server = world.serve(() => new Uint8Array(1_000), {
+    writeBufferSize: 100,
+    replyTimeout: 1_000,
+  });
+  await world.asking("x");
+  const shutdown = fate(server.shutdown());
+  await world.pass(999);
+  assertEquals(shutdown.state, "pending");
+  await world.pass(1);
+  assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
+  assertEquals(world.reasons, ["replyTimeout"]);
+});
+
+inWorld("a stop counts the request that its cancel came too late for", async (world) => {
+  let asked = 0;
+  const controller = new AbortController();
+  const server = world.serve(() => void asked++, { signal: controller.signal });
+  const client = await world.arrived();
+  client.write("just in time");
+  controller.abort();
+  assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 1 });
+  assertEquals(asked, 0);
+});
+
+inWorld("shutdown() serves a long request whose rest is read, cancelled or not", async (world) => {
+  for (const inTime of [true, false]) {
+    const server = world.serve((request) => `${request.length}`, { readBufferSize: 10 });
     const client = await world.arrived();
-    for (let i = 0; i < 3; i++) {
-      await world.write(client, "x");
-      client.read();
-    }
-    assertEquals(await server.shutdown(), NOTHING);
-  }),
-);
-
-Deno.test(
-  "shutdown() counts what a limit drops meanwhile, and ends by it",
-  inWorld(async (world) => {
-    const server = world.serve(() => new Uint8Array(1_000), {
-      writeBufferSize: 100,
-      replyTimeout: 1_000,
-    });
-    await world.asking("x");
-    const shutdown = fate(server.shutdown());
-    await world.pass(999);
-    assertEquals(shutdown.state, "pending");
-    await world.pass(1);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
-    assertEquals(world.reasons, ["replyTimeout"]);
-  }),
-);
-
-Deno.test(
-  "a stop counts the request that its cancel came too late for",
-  inWorld(async (world) => {
-    let asked = 0;
-    const controller = new AbortController();
-    const server = world.serve(() => void asked++, { signal: controller.signal });
-    const client = await world.arrived();
-    client.write("just in time");
-    controller.abort();
-    assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 1 });
-    assertEquals(asked, 0);
-  }),
-);
-
-Deno.test(
-  "shutdown() serves a long request whose rest is read, cancelled or not",
-  inWorld(async (world) => {
-    for (const inTime of [true, false]) {
-      const server = world.serve((request) => `${request.length}`, { readBufferSize: 10 });
-      const client = await world.arrived();
-      world.kernel.decisions.cancels = () => inTime;
-      // Its first piece is there, and its rest is read after the shutdown has begun.
-      client.write(new Uint8Array(100_000));
-      const shutdown = fate(server.shutdown({ timeout: 100 }));
-      await world.idle();
-      assertEquals(client.readText(), "100000");
-      if (!inTime) await world.pass(100);
-      assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
-      client.close();
-    }
-  }),
-);
+    world.kernel.decisions.cancels = () => inTime;
+    // Its first piece is there, and its rest is read after the shutdown has begun.
+    client.write(new Uint8Array(100_000));
+    const shutdown = fate(server.shutdown({ timeout: 100 }));
+    await world.idle();
+    assertEquals(client.readText(), "100000");
+    if (!inTime) await world.pass(100);
+    assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+    client.close();
+  }
+});
 
 // From everywhere
 
@@ -887,50 +812,44 @@ const CALLERS: Record<string, Begin> = {
 
 for (const [caller, begin] of Object.entries(CALLERS)) {
   for (const how of ["shutdown()", "shutdown() with a timeout of 0", "its signal"]) {
-    Deno.test(
-      `a server can be ended by ${how} in ${caller}`,
-      inWorld(async (world) => {
-        const controller = new AbortController();
-        const servers: PipeServer[] = [];
-        const ended = mock.fn(() => {
-          for (const server of servers) {
-            if (how === "its signal") controller.abort();
-            else server.shutdown(how === "shutdown()" ? undefined : { timeout: 0 });
-          }
-        });
-        const serve = world.serve.bind(world);
-        world.serve = (responder, options) =>
-          serve(responder, { ...options, signal: controller.signal });
-        servers.push(begin(world, ended));
-        await world.arrived();
-        const client = await world.asking("x");
-        client.close();
-        await world.pass(0);
-        assert(ended.mock.callCount() > 0);
-        assertFalse(world.running);
-        for (const server of servers) await server.finished;
-      }),
-    );
+    inWorld(`a server can be ended by ${how} in ${caller}`, async (world) => {
+      const controller = new AbortController();
+      const servers: PipeServer[] = [];
+      const ended = mock.fn(() => {
+        for (const server of servers) {
+          if (how === "its signal") controller.abort();
+          else server.shutdown(how === "shutdown()" ? undefined : { timeout: 0 });
+        }
+      });
+      const serve = world.serve.bind(world);
+      world.serve = (responder, options) =>
+        serve(responder, { ...options, signal: controller.signal });
+      servers.push(begin(world, ended));
+      await world.arrived();
+      const client = await world.asking("x");
+      client.close();
+      await world.pass(0);
+      assert(ended.mock.callCount() > 0);
+      assertFalse(world.running);
+      for (const server of servers) await server.finished;
+    });
   }
 }
 
-Deno.test(
-  "hooks may shut a server down that is being shut down",
-  inWorld(async (world) => {
-    const reports: unknown[] = [];
-    const servers: PipeServer[] = [];
-    const server = world.serve(echo, {
-      onDisconnect: () => void servers[0]?.shutdown().then((report) => reports.push(report)),
-    });
-    servers.push(server);
-    await world.arrived();
-    await world.arrived();
-    reports.push(await server.shutdown());
-    await nextTask();
-    assertEquals(reports.length, 3);
-    for (const report of reports) assertEquals(report, NOTHING);
-  }),
-);
+inWorld("hooks may shut a server down that is being shut down", async (world) => {
+  const reports: unknown[] = [];
+  const servers: PipeServer[] = [];
+  const server = world.serve(echo, {
+    onDisconnect: () => void servers[0]?.shutdown().then((report) => reports.push(report)),
+  });
+  servers.push(server);
+  await world.arrived();
+  await world.arrived();
+  reports.push(await server.shutdown());
+  await nextTask();
+  assertEquals(reports.length, 3);
+  for (const report of reports) assertEquals(report, NOTHING);
+});
 
 // In every state of an instance
 
@@ -1023,9 +942,9 @@ const ENDS: Record<string, (server: PipeServer, stop: () => void, world: World) 
 for (const [state, lead] of Object.entries(STATES)) {
   for (const [how, end] of Object.entries(ENDS)) {
     for (const then of ["stays", "leaves just before", "leaves right after"]) {
-      Deno.test(
+      inWorld(
         `a server can be ended by ${how} while a client ${state}, and it ${then}`,
-        inWorld(async (world) => {
+        async (world) => {
           const controller = new AbortController();
           const server = world.serve(work, {
             instances: 1,
@@ -1061,7 +980,7 @@ for (const [state, lead] of Object.entries(STATES)) {
             assert(client.ended !== undefined || client.read() !== undefined);
             client.close();
           }
-        }),
+        },
       );
     }
   }
@@ -1069,9 +988,9 @@ for (const [state, lead] of Object.entries(STATES)) {
 
 // One after the other, and side by side
 
-Deno.test(
+inWorld(
   "a name can be had again right after a shutdown, while clients still read",
-  inWorld(async (world) => {
+  async (world) => {
     const readers: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
       const server = world.serve(() => `answer of ${i}`, { instances: 1 });
@@ -1084,89 +1003,43 @@ Deno.test(
       assertEquals(client.ended, Status.BROKEN);
       client.close();
     }
-  }),
+  },
 );
 
-Deno.test(
-  "a server that begins while the last one ends goes on with its loop",
-  inWorld(async (world) => {
-    const first = world.serve(() => "first", { path: "first" });
-    await world.idle();
-    const ended = first.shutdown();
-    world.serve(() => "second");
-    await ended;
-    const client = world.connect();
-    client.write("x");
-    assertEquals(await client.receiveText(), "second");
-  }),
-);
-
-Deno.test(
-  "two servers share one loop, and end by themselves",
-  inWorld(async (world) => {
-    const a = world.serve(() => "a", { path: "a" });
-    const b = world.serve(() => "b", { path: "b" });
-    assertEquals(world.loops, 1);
-    const [atA, atB] = ["a", "b"].map((name) => world.system.connect(`\\\\.\\pipe\\${name}`));
-    for (let i = 0; i < 3; i++) {
-      atA?.write("x");
-      atB?.write("x");
-      assertEquals(await atA?.receiveText(), "a");
-      assertEquals(await atB?.receiveText(), "b");
-    }
-    await world.idle();
-    assertEquals(world.kernel.leftovers().waiting, 1);
-    await a.shutdown();
-    assertEquals(atA?.ended, Status.BROKEN);
+inWorld("two servers share one loop, and end by themselves", async (world) => {
+  const a = world.serve(() => "a", { path: "a" });
+  const b = world.serve(() => "b", { path: "b" });
+  assertEquals(world.loops, 1);
+  const [atA, atB] = ["a", "b"].map((name) => world.system.connect(`\\\\.\\pipe\\${name}`));
+  for (let i = 0; i < 3; i++) {
+    atA?.write("x");
     atB?.write("x");
+    assertEquals(await atA?.receiveText(), "a");
     assertEquals(await atB?.receiveText(), "b");
-    assert(world.running);
-    await b.shutdown();
-    assertFalse(world.running);
-    assertEquals(world.loops, 1);
-  }),
-);
+  }
+  await world.idle();
+  assertEquals(world.kernel.leftovers().waiting, 1);
+  await a.shutdown();
+  assertEquals(atA?.ended, Status.BROKEN);
+  atB?.write("x");
+  assertEquals(await atB?.receiveText(), "b");
+  assert(world.running);
+  await b.shutdown();
+  assertFalse(world.running);
+  assertEquals(world.loops, 1);
+});
 
-Deno.test(
-  "the end of one server leaves the clients and the limits of another alone",
-  inWorld(async (world) => {
-    const { responder } = workshop();
-    const dying = world.serve(responder, { path: "dying" });
-    world.serve(echo, { idleTimeout: 1_000 });
-    await world.idle();
-    const one = world.system.connect("\\\\.\\pipe\\dying");
-    one.write("x");
-    const other = await world.arrived();
-    const shutdown = fate(dying.shutdown({ timeout: 500 }));
-    await world.pass(500);
-    assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 0 });
-    other.write("y");
-    assertEquals(await other.receiveText(), "y");
-    await world.idle();
-    await world.pass(999);
-    assertEquals(other.ended, undefined);
-    await world.pass(1);
-    assertEquals(world.reasons, ["shutdown", "idleTimeout"]);
-    one.close();
-    other.close();
-    assertStrictEquals(world.loops, 1);
-  }),
-);
-
-Deno.test(
-  "the loop over exchanges() may be left in onDisconnect",
-  inWorld(async (world) => {
-    const returned: Promise<unknown>[] = [];
-    const generator: AsyncGenerator<unknown> = world.exchanges({
-      onDisconnect: () => void returned.push(generator.return(undefined)),
-    });
-    const next = generator.next();
-    (await world.arrived()).close();
-    const over = { done: true, value: undefined };
-    assertEquals([await next, await returned[0]], [over, over]);
-    assertFalse(world.running);
-  }),
-);
+inWorld("the loop over exchanges() may be left in onDisconnect", async (world) => {
+  const returned: Promise<unknown>[] = [];
+  const generator: AsyncGenerator<unknown> = world.exchanges({
+    onDisconnect: () => void returned.push(generator.return(undefined)),
+  });
+  const next = generator.next();
+  (await world.arrived()).close();
+  const over = { done: true, value: undefined };
+  assertEquals([await next, await returned[0]], [over, over]);
+  assertFalse(world.running);
+});
 
 // A shutdown that is awaited by whom it would wait for
 
@@ -1219,9 +1092,9 @@ const QUITS: [string, Quit][] = [
 ];
 
 for (const [how, quit] of QUITS) {
-  Deno.test(
+  inWorld(
     `shutdown() that a responder awaits ${how} waits for all others, and not for it`,
-    inWorld(async (world) => {
+    async (world) => {
       let ended = 0;
       const { works, responder: work } = workshop();
       const { responder, onError } = quit(async () => {
@@ -1241,40 +1114,37 @@ for (const [how, quit] of QUITS) {
       assertEquals([worker.readText(), quitter.readText(), ended], ["done", "bye", 1]);
       assertEquals(outside.state, "resolved");
       await server.finished;
-    }),
+    },
   );
 }
 
-Deno.test(
-  "shutdown() that two responders await waits for neither",
-  inWorld(async (world) => {
-    const { works, responder: pause } = workshop();
-    const reports: unknown[] = [];
-    const server = world.serve(async () => {
-      await pause();
-      reports.push(await server.shutdown());
-      return "bye";
-    });
-    const clients = [await world.arrived(), await world.arrived()];
-    for (const client of clients) client.write("quit");
-    await world.idle();
-    works[0]?.("");
-    await world.idle();
-    assertEquals(reports, []);
-    works[1]?.("");
-    await world.idle();
-    assertEquals(reports, [NOTHING, NOTHING]);
-    for (const client of clients) {
-      assertEquals(client.readText(), "bye");
-      client.close();
-    }
-    assertEquals(await server.shutdown(), { ...NOTHING, exchanges: 2 });
-  }),
-);
+inWorld("shutdown() that two responders await waits for neither", async (world) => {
+  const { works, responder: pause } = workshop();
+  const reports: unknown[] = [];
+  const server = world.serve(async () => {
+    await pause();
+    reports.push(await server.shutdown());
+    return "bye";
+  });
+  const clients = [await world.arrived(), await world.arrived()];
+  for (const client of clients) client.write("quit");
+  await world.idle();
+  works[0]?.("");
+  await world.idle();
+  assertEquals(reports, []);
+  works[1]?.("");
+  await world.idle();
+  assertEquals(reports, [NOTHING, NOTHING]);
+  for (const client of clients) {
+    assertEquals(client.readText(), "bye");
+    client.close();
+  }
+  assertEquals(await server.shutdown(), { ...NOTHING, exchanges: 2 });
+});
 
-Deno.test(
+inWorld(
   "shutdown() that a responder of another server awaits waits for everybody",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     let report: unknown;
     const server = world.serve(responder, { path: "other" });
@@ -1291,12 +1161,12 @@ Deno.test(
     works[0]?.("done");
     await world.idle();
     assertEquals([report, quitter.readText()], [{ ...NOTHING, exchanges: 1 }, "bye"]);
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "shutdown() that is called by what a responder started earlier waits for everybody",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     const timer = Promise.withResolvers<void>();
     let report: unknown;
@@ -1314,12 +1184,12 @@ Deno.test(
     works[0]?.("done");
     await world.idle();
     assertEquals(report, { ...NOTHING, exchanges: 1 });
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "shutdown() that onDisconnect awaits waits for everybody, whoever queued the turn it is in",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     let report: unknown;
     const server = world.serve(async (_request, exchange) => {
@@ -1338,12 +1208,12 @@ Deno.test(
     works[1]?.("done");
     await world.idle();
     assertEquals(report, { ...NOTHING, exchanges: 1 });
-  }),
+  },
 );
 
-Deno.test(
+inWorld(
   "a loop over exchanges() can await the end of its own generator, and of another server",
-  inWorld(async (world) => {
+  async (world) => {
     const server = world.serve(echo, { path: "other" });
     const seen: unknown[] = [];
     const generator = world.exchanges();
@@ -1358,7 +1228,7 @@ Deno.test(
     client.write("quit");
     await loop;
     assertEquals([client.readText(), seen], ["bye", [NOTHING]]);
-  }),
+  },
 );
 
 /** What a request needs that another holds, which shuts the server down. */
@@ -1369,10 +1239,10 @@ const HELD: Record<string, Partial<ServeOptions>> = {
 
 for (const [what, options] of Object.entries(HELD)) {
   for (const when of ["before", "when"]) {
-    Deno.test(
+    inWorld(
       `a responder's shutdown() does not wait for a request that came ${when} it was called, and ` +
         `needs ${what}`,
-      inWorld(async (world) => {
+      async (world) => {
         const gate = Promise.withResolvers<void>();
         const served: number[] = [];
         const reports: unknown[] = [];
@@ -1397,14 +1267,14 @@ for (const [what, options] of Object.entries(HELD)) {
         await server.finished;
         first.close();
         second.close();
-      }),
+      },
     );
   }
 }
 
-Deno.test(
+inWorld(
   "a responder's shutdown() waits for those who are at work, also after others were told",
-  inWorld(async (world) => {
+  async (world) => {
     const { works, responder } = workshop();
     const gate = Promise.withResolvers<void>();
     const told: string[] = [];
@@ -1431,5 +1301,5 @@ Deno.test(
     assertEquals(clients.map((client) => client.readText()), ["a", "b", "c", "done"]);
     await server.finished;
     for (const client of clients) client.close();
-  }),
+  },
 );

@@ -153,20 +153,20 @@ class Bench implements LoopUser {
   }
 }
 
-function inBench(body: (bench: Bench) => Promise<void>): () => Promise<void> {
-  return async () => {
+function inBench(name: string, body: (bench: Bench) => Promise<void> | void): void {
+  Deno.test(name, async () => {
     const bench = new Bench();
     await body(bench);
     await bench.end();
-  };
+  });
 }
 
 // No completion is missed
 
 for (const late of ["that is pending", "that fails", "that is over at once"]) {
-  Deno.test(
+  inBench(
     `WaitLoop sees a completion whose signal was erased by a late submission ${late}`,
-    inBench(async (bench) => {
+    async (bench) => {
       const { kernel, loop } = bench;
       const [waiting, client] = bench.pair();
       const [other, otherClient] = bench.pair();
@@ -181,13 +181,13 @@ for (const late of ["that is pending", "that fails", "that is over at once"]) {
       kernel.enterWait();
       await bench.idle();
       assertEquals(waiting.got, [Status.SUCCESS]);
-    }),
+    },
   );
 }
 
-Deno.test(
+inBench(
   "WaitLoop sees a completed write whose signal was erased by another, pending write",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     const [waiting, client] = bench.pair();
     const [other] = bench.pair();
@@ -200,12 +200,12 @@ Deno.test(
     kernel.enterWait();
     await bench.idle();
     assertEquals(waiting.got, [Status.SUCCESS]);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop misses no completion in a hundred rounds of late submissions and late waits",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     const [waiting, client] = bench.pair();
     const [other] = bench.pair();
@@ -224,65 +224,56 @@ Deno.test(
       await bench.idle();
       assertEquals(waiting.got.length, round);
     }
-  }),
+  },
 );
 
-Deno.test(
-  "WaitLoop sees a completion between its last look and the wait",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    const [side, client] = bench.pair();
-    loop.read(side.in, 10);
-    // The signal of this completion is reset by the rearming that follows it.
-    const rearm = mock.method(kernel, "rearm", (drained: boolean) => {
-      rearm.mock.restore();
-      client.write("just in time");
-      kernel.rearm(drained);
-    });
-    await bench.idle();
-    assertEquals(side.got, [Status.MORE_DATA]);
-  }),
-);
+inBench("WaitLoop sees a completion between its last look and the wait", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side, client] = bench.pair();
+  loop.read(side.in, 10);
+  // The signal of this completion is reset by the rearming that follows it.
+  const rearm = mock.method(kernel, "rearm", (drained: boolean) => {
+    rearm.mock.restore();
+    client.write("just in time");
+    kernel.rearm(drained);
+  });
+  await bench.idle();
+  assertEquals(side.got, [Status.MORE_DATA]);
+});
 
 // The wait
 
-Deno.test(
-  "WaitLoop waits for writes only while one is pending",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    const [side, client] = bench.pair();
-    const wait = mock.method(kernel, "wait");
-    loop.read(side.in, 10);
-    await bench.idle();
-    assertEquals(wait.mock.calls.map((call) => call.arguments), [[false]]);
-    assertEquals(loop.write(side.out, LONG), Status.PENDING);
-    await bench.idle();
-    assertEquals(wait.mock.calls.map((call) => call.arguments), [[false], [true]]);
-    client.read();
-    await bench.idle();
-    assertEquals(side.got, [Status.SUCCESS]);
-    assertEquals(wait.mock.calls.at(-1)?.arguments, [false]);
-  }),
-);
+inBench("WaitLoop waits for writes only while one is pending", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side, client] = bench.pair();
+  const wait = mock.method(kernel, "wait");
+  loop.read(side.in, 10);
+  await bench.idle();
+  assertEquals(wait.mock.calls.map((call) => call.arguments), [[false]]);
+  assertEquals(loop.write(side.out, LONG), Status.PENDING);
+  await bench.idle();
+  assertEquals(wait.mock.calls.map((call) => call.arguments), [[false], [true]]);
+  client.read();
+  await bench.idle();
+  assertEquals(side.got, [Status.SUCCESS]);
+  assertEquals(wait.mock.calls.at(-1)?.arguments, [false]);
+});
 
-Deno.test(
-  "WaitLoop does not interrupt its wait when a write succeeds at once",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    const [side] = bench.pair();
-    loop.read(side.in, 10);
-    await bench.idle();
-    const wait = mock.method(kernel, "wait");
-    assertEquals(loop.write(side.out, new Uint8Array(1)), Status.SUCCESS);
-    await bench.idle();
-    assertEquals(wait.mock.callCount(), 0);
-    assertEquals(kernel.waitState, "entered");
-  }),
-);
+inBench("WaitLoop does not interrupt its wait when a write succeeds at once", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side] = bench.pair();
+  loop.read(side.in, 10);
+  await bench.idle();
+  const wait = mock.method(kernel, "wait");
+  assertEquals(loop.write(side.out, new Uint8Array(1)), Status.SUCCESS);
+  await bench.idle();
+  assertEquals(wait.mock.callCount(), 0);
+  assertEquals(kernel.waitState, "entered");
+});
 
-Deno.test(
+inBench(
   "WaitLoop sees the completion of a write that became pending during a wait without writes",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     const [side, client] = bench.pair();
     loop.read(side.in, 10);
@@ -295,12 +286,12 @@ Deno.test(
     kernel.enterWait();
     await bench.idle();
     assertEquals(side.got, [Status.SUCCESS]);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop has one wait for all operations, and queues neither turns nor timers while it waits",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     const sides = Array.from({ length: 100 }, () => bench.pair());
     for (const [{ in: operation }] of sides) loop.read(operation, 10);
@@ -320,102 +311,90 @@ Deno.test(
     for (const [, client] of sides) client.write("x");
     await bench.idle();
     assert(sides.every(([{ got }]) => got.length === 1));
-  }),
+  },
 );
 
-Deno.test(
-  "WaitLoop dispatches no second wait while turns run beside the first",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    const [waiting] = bench.pair();
-    const [side, client] = bench.pair();
-    kernel.holdWaits = true;
-    loop.read(waiting.in, 10);
+inBench("WaitLoop dispatches no second wait while turns run beside the first", async (bench) => {
+  const { kernel, loop } = bench;
+  const [waiting] = bench.pair();
+  const [side, client] = bench.pair();
+  kernel.holdWaits = true;
+  loop.read(waiting.in, 10);
+  await bench.idle();
+  // A wait that is never entered: the pool is full of the program's own blocking calls.
+  for (let i = 1; i <= 10; i++) {
+    client.write("x");
+    loop.read(side.in, 10);
     await bench.idle();
-    // A wait that is never entered: the pool is full of the program's own blocking calls.
-    for (let i = 1; i <= 10; i++) {
-      client.write("x");
-      loop.read(side.in, 10);
-      await bench.idle();
-      assertEquals(side.got.length, i);
-      assertEquals(kernel.waitState, "dispatched");
-    }
-  }),
-);
+    assertEquals(side.got.length, i);
+    assertEquals(kernel.waitState, "dispatched");
+  }
+});
 
 // Turns
 
-Deno.test(
-  "WaitLoop hands out an operation that is over at once in a later turn",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const [reading, client] = bench.pair();
-    const [listening] = bench.pair();
-    const [ended, gone] = bench.pair();
-    client.write("hello");
-    gone.close();
-    loop.read(reading.in, 10);
-    loop.listen(listening.in);
-    loop.listen(ended.in);
-    await nextTask();
-    assertEquals([...reading.got, ...listening.got, ...ended.got], []);
+inBench("WaitLoop hands out an operation that is over at once in a later turn", async (bench) => {
+  const { kernel, loop } = bench;
+  kernel.manual = true;
+  const [reading, client] = bench.pair();
+  const [listening] = bench.pair();
+  const [ended, gone] = bench.pair();
+  client.write("hello");
+  gone.close();
+  loop.read(reading.in, 10);
+  loop.listen(listening.in);
+  loop.listen(ended.in);
+  await nextTask();
+  assertEquals([...reading.got, ...listening.got, ...ended.got], []);
+  kernel.runTurn();
+  assertEquals(reading.got, [Status.SUCCESS]);
+  assertEquals(listening.got, [Status.ALREADY_CONNECTED]);
+  assertEquals(ended.got, [Status.NO_DATA]);
+});
+
+inBench("WaitLoop hands out each operation at most once a turn", async (bench) => {
+  const { kernel, loop } = bench;
+  kernel.manual = true;
+  const sides = [0, 1, 2].map(() => {
+    const [side, client] = bench.pair();
+    for (let i = 0; i < 50; i++) client.write("x");
+    side.then = () => loop.read(side.in, 10);
+    loop.read(side.in, 10);
+    return side;
+  });
+  for (let turn = 1; turn <= 50; turn++) {
     kernel.runTurn();
-    assertEquals(reading.got, [Status.SUCCESS]);
-    assertEquals(listening.got, [Status.ALREADY_CONNECTED]);
-    assertEquals(ended.got, [Status.NO_DATA]);
-  }),
-);
+    await nextTask();
+    assertEquals(sides.map(({ got }) => got.length), [turn, turn, turn]);
+  }
+});
 
-Deno.test(
-  "WaitLoop hands out each operation at most once a turn",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const sides = [0, 1, 2].map(() => {
-      const [side, client] = bench.pair();
-      for (let i = 0; i < 50; i++) client.write("x");
-      side.then = () => loop.read(side.in, 10);
-      loop.read(side.in, 10);
-      return side;
-    });
-    for (let turn = 1; turn <= 50; turn++) {
-      kernel.runTurn();
-      await nextTask();
-      assertEquals(sides.map(({ got }) => got.length), [turn, turn, turn]);
-    }
-  }),
-);
+inBench("WaitLoop begins each round with another operation", async (bench) => {
+  const { kernel, loop } = bench;
+  kernel.manual = true;
+  const pairs = [0, 1, 2, 3].map(() => bench.pair());
+  let first: number[] = [];
+  const firsts = new Set<number | undefined>();
+  for (const [side] of pairs) {
+    side.then = () => first.push(side.slot);
+    loop.readNow(side.in, 10);
+  }
+  for (let round = 0; round < 16; round++) {
+    first = [];
+    for (const [, client] of pairs) client.write("x");
+    loop.atNextTurn(() => {});
+    kernel.runTurn();
+    assertEquals(first.length, 4);
+    firsts.add(first[0]);
+    for (const [side] of pairs) loop.readNow(side.in, 10);
+    await nextTask();
+  }
+  assertEquals(firsts.size, 4);
+});
 
-Deno.test(
-  "WaitLoop begins each round with another operation",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const pairs = [0, 1, 2, 3].map(() => bench.pair());
-    let first: number[] = [];
-    const firsts = new Set<number | undefined>();
-    for (const [side] of pairs) {
-      side.then = () => first.push(side.slot);
-      loop.readNow(side.in, 10);
-    }
-    for (let round = 0; round < 16; round++) {
-      first = [];
-      for (const [, client] of pairs) client.write("x");
-      loop.atNextTurn(() => {});
-      kernel.runTurn();
-      assertEquals(first.length, 4);
-      firsts.add(first[0]);
-      for (const [side] of pairs) loop.readNow(side.in, 10);
-      await nextTask();
-    }
-    assertEquals(firsts.size, 4);
-  }),
-);
-
-Deno.test(
+inBench(
   "WaitLoop continues a round that is too long for one turn in the next, before it begins another",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
     let now = 0;
@@ -439,56 +418,27 @@ Deno.test(
     }
     assertEquals(order.slice(0, 4).toSorted(), [0, 1, 2, 3]);
     assertEquals(order.slice(4).toSorted(), [0, 1, 2, 3]);
-  }),
+  },
 );
 
-Deno.test(
-  "WaitLoop lets the program's timers run during a flood of messages",
-  inBench(async (bench) => {
-    const { loop } = bench;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    let flood = true;
-    for (let i = 0; i < 8; i++) {
-      const [side, client] = bench.pair();
-      side.then = () => {
-        if (!flood) return;
-        client.write("x");
-        loop.read(side.in, 10);
-      };
-      client.write("x");
-      loop.read(side.in, 10);
-    }
-    let fired = 0;
-    const interval = setInterval(() => {
-      if (++fired === 5) resolve();
-    }, 1);
-    await promise;
-    clearInterval(interval);
-    flood = false;
-  }),
-);
-
-Deno.test(
-  "WaitLoop.atNextTurn() calls back once, in the next turn",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const called: string[] = [];
-    loop.atNextTurn(() => {
-      called.push("first");
-      loop.atNextTurn(() => called.push("third"));
-    });
-    loop.atNextTurn(() => called.push("second"));
-    await nextTask();
-    assertEquals(called, []);
-    kernel.runTurn();
-    assertEquals(called, ["first", "second"]);
-    kernel.runTurn();
-    assertEquals(called, ["first", "second", "third"]);
-    await bench.turns();
-    assertEquals(called.length, 3);
-  }),
-);
+inBench("WaitLoop.atNextTurn() calls back once, in the next turn", async (bench) => {
+  const { kernel, loop } = bench;
+  kernel.manual = true;
+  const called: string[] = [];
+  loop.atNextTurn(() => {
+    called.push("first");
+    loop.atNextTurn(() => called.push("third"));
+  });
+  loop.atNextTurn(() => called.push("second"));
+  await nextTask();
+  assertEquals(called, []);
+  kernel.runTurn();
+  assertEquals(called, ["first", "second"]);
+  kernel.runTurn();
+  assertEquals(called, ["first", "second", "third"]);
+  await bench.turns();
+  assertEquals(called.length, 3);
+});
 
 /** A loop that reads, and how many turns it takes to wait again after a message. */
 async function reading(bench: Bench) {
@@ -511,9 +461,9 @@ async function reading(bench: Bench) {
   };
 }
 
-Deno.test(
+inBench(
   "WaitLoop looks longer before it waits while that pays, and shorter when it does not",
-  inBench(async (bench) => {
+  async (bench) => {
     const { side, turnsAfter } = await reading(bench);
 
     const first = await turnsAfter(0);
@@ -526,12 +476,12 @@ Deno.test(
     for (let i = 0; i < 12; i++) few = await turnsAfter(5);
     assertLess(few, 5);
     assertEquals(side.got.length, 25);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop takes more turns when several operations were over after a wait, however long it was",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
     const pairs = [bench.pair(), bench.pair()];
@@ -548,12 +498,12 @@ Deno.test(
       turns = await bench.turns();
     }
     assertGreater(turns, 16);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop takes more turns when they see completions, despite long waits in between",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel } = bench;
     const { client, turnsAfter } = await reading(bench);
 
@@ -577,12 +527,12 @@ Deno.test(
     }
     turns = await turnsAfter(5);
     assertGreater(turns, 16);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop gives the microtasks of a turn as much time as the turn itself",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
     let now = 0;
@@ -603,14 +553,14 @@ Deno.test(
     kernel.runTurn();
     await nextTask();
     assertEquals(spent, [true, false, true]);
-  }),
+  },
 );
 
 // Reads wait for the next round
 
-Deno.test(
+inBench(
   "WaitLoop.read() submits in the next turn, which hands out the read if it is over at once",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
     const [busy, client] = bench.pair();
@@ -625,54 +575,34 @@ Deno.test(
     assertEquals(busy.got, [Status.SUCCESS]);
     assertEquals(loop.operations, 1);
     assert(silent.in.expected);
-  }),
+  },
 );
 
-Deno.test(
-  "WaitLoop.read() completes once a round, however many messages there are",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const [side, client] = bench.pair();
-    for (let i = 0; i < 3; i++) client.write("x");
-    side.then = () => loop.read(side.in, 10);
-    loop.read(side.in, 10);
-    for (let turn = 1; turn <= 3; turn++) {
-      kernel.runTurn();
-      await nextTask();
-      assertEquals(side.got.length, turn);
-    }
-  }),
-);
-
-Deno.test(
-  "WaitLoop serves no client twice while another waits",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.manual = true;
-    const order: string[] = [];
-    const [rare, rareClient] = bench.pair();
-    rare.then = () => order.push("rare");
-    loop.readNow(rare.in, 10);
-    const [busy, busyClient] = bench.pair();
-    for (let i = 0; i < 3; i++) busyClient.write("x");
-    busy.then = () => {
-      order.push("busy");
-      if (busy.got.length === 1) rareClient.write("x");
-      loop.read(busy.in, 10);
-    };
+inBench("WaitLoop serves no client twice while another waits", async (bench) => {
+  const { kernel, loop } = bench;
+  kernel.manual = true;
+  const order: string[] = [];
+  const [rare, rareClient] = bench.pair();
+  rare.then = () => order.push("rare");
+  loop.readNow(rare.in, 10);
+  const [busy, busyClient] = bench.pair();
+  for (let i = 0; i < 3; i++) busyClient.write("x");
+  busy.then = () => {
+    order.push("busy");
+    if (busy.got.length === 1) rareClient.write("x");
     loop.read(busy.in, 10);
-    for (let turn = 1; turn <= 3; turn++) {
-      kernel.runTurn();
-      await nextTask();
-    }
-    assertEquals(order, ["busy", "rare", "busy", "busy"]);
-  }),
-);
+  };
+  loop.read(busy.in, 10);
+  for (let turn = 1; turn <= 3; turn++) {
+    kernel.runTurn();
+    await nextTask();
+  }
+  assertEquals(order, ["busy", "rare", "busy", "busy"]);
+});
 
-Deno.test(
+inBench(
   "WaitLoop looks again after a turn that only finished a round, before it waits",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     let now = 0;
     mock.method(kernel, "now", () => now);
@@ -714,12 +644,12 @@ Deno.test(
     kernel.runTurn();
     await bench.idle();
     assertEquals(forgotten.got, [Status.SUCCESS]);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop.atNextTurn() calls back in the order of the calls, even after a long turn",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     kernel.manual = true;
     let now = 0;
@@ -733,12 +663,12 @@ Deno.test(
     loop.atNextTurn(() => order.push("second"));
     await bench.turns();
     assertEquals(order, ["first", "second", "last"]);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop.cancel() of a read that is not submitted yet still reads a message that has arrived",
-  inBench(async (bench) => {
+  async (bench) => {
     const { loop } = bench;
     const [silent] = bench.pair();
     const [busy, client] = bench.pair();
@@ -751,12 +681,12 @@ Deno.test(
     await bench.idle();
     assertEquals(silent.got, [Status.CANCELLED]);
     assertEquals(busy.got, [Status.SUCCESS]);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop.cancel() of a read that is not submitted yet ends it during a shortage",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     kernel.decisions.fails = (call) => call === "read" ? Status.OUT_OF_MEMORY : undefined;
     const [side] = bench.pair();
@@ -765,33 +695,30 @@ Deno.test(
     assertEquals(kernel.leftovers().timers, 0);
     await bench.idle();
     assertEquals(side.got, [Status.CANCELLED]);
-  }),
+  },
 );
 
 // Statuses that are not definite
 
 for (const status of [Status.UNKNOWN, STRANGE]) {
-  Deno.test(
-    `WaitLoop asks whether it is in flight after status ${status}: it is`,
-    inBench(async (bench) => {
-      const { kernel, loop } = bench;
-      kernel.decisions.answers = () => status;
-      const [reading] = bench.pair();
-      const listening = bench.side();
-      loop.readNow(reading.in, 10);
-      loop.listen(listening.in);
-      assertEquals(loop.write(reading.out, LONG), Status.PENDING);
-      assertEquals(loop.operations, 3);
-      // Asking has cancelled it.
-      await bench.idle();
-      assertEquals(reading.got, [Status.CANCELLED, Status.CANCELLED]);
-      assertEquals(listening.got, [Status.CANCELLED]);
-    }),
-  );
+  inBench(`WaitLoop asks whether it is in flight after status ${status}: it is`, async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.decisions.answers = () => status;
+    const [reading] = bench.pair();
+    const listening = bench.side();
+    loop.readNow(reading.in, 10);
+    loop.listen(listening.in);
+    assertEquals(loop.write(reading.out, LONG), Status.PENDING);
+    assertEquals(loop.operations, 3);
+    // Asking has cancelled it.
+    await bench.idle();
+    assertEquals(reading.got, [Status.CANCELLED, Status.CANCELLED]);
+    assertEquals(listening.got, [Status.CANCELLED]);
+  });
 
-  Deno.test(
+  inBench(
     `WaitLoop asks whether it is in flight after status ${status}: it has a result`,
-    inBench(async (bench) => {
+    async (bench) => {
       const { kernel, loop } = bench;
       kernel.decisions.answers = () => status;
       const [side, client] = bench.pair();
@@ -801,12 +728,12 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
       await bench.idle();
       assertEquals(side.got, [Status.MORE_DATA]);
       assertEquals(kernel.transferred(Lane.IN, side.slot), 4);
-    }),
+    },
   );
 
-  Deno.test(
+  inBench(
     `WaitLoop asks whether it is in flight after status ${status}: it has failed`,
-    inBench(async (bench) => {
+    async (bench) => {
       const { kernel, loop } = bench;
       kernel.decisions.answers = () => status;
       const [side, client] = bench.pair();
@@ -818,46 +745,40 @@ for (const status of [Status.UNKNOWN, STRANGE]) {
       // Its status word stays PENDING for ever, so it must not be waited for.
       assertEquals(kernel.status(Lane.IN, side.slot), Status.PENDING);
       assertEquals(side.got, [status]);
-    }),
+    },
   );
 }
 
-Deno.test(
-  "WaitLoop waits for an operation that asking did not cancel",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    const [side, client] = bench.pair();
-    kernel.decisions.answers = () => Status.UNKNOWN;
-    kernel.decisions.cancels = () => false;
-    loop.read(side.in, 10);
-    await bench.idle();
-    assertEquals(side.got, []);
-    client.write("hello");
-    await bench.idle();
-    assertEquals(side.got, [Status.SUCCESS]);
-  }),
-);
+inBench("WaitLoop waits for an operation that asking did not cancel", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side, client] = bench.pair();
+  kernel.decisions.answers = () => Status.UNKNOWN;
+  kernel.decisions.cancels = () => false;
+  loop.read(side.in, 10);
+  await bench.idle();
+  assertEquals(side.got, []);
+  client.write("hello");
+  await bench.idle();
+  assertEquals(side.got, [Status.SUCCESS]);
+});
 
-Deno.test(
-  "WaitLoop hands out a result although PENDING was returned",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    kernel.decisions.answers = () => Status.PENDING;
-    const [side, client] = bench.pair();
-    client.write("hello");
-    loop.read(side.in, 4);
-    assertEquals(loop.write(side.out, new Uint8Array(1)), Status.PENDING);
-    await bench.idle();
-    assertEquals(side.got.toSorted(), [Status.SUCCESS, Status.MORE_DATA]);
-  }),
-);
+inBench("WaitLoop hands out a result although PENDING was returned", async (bench) => {
+  const { kernel, loop } = bench;
+  kernel.decisions.answers = () => Status.PENDING;
+  const [side, client] = bench.pair();
+  client.write("hello");
+  loop.read(side.in, 4);
+  assertEquals(loop.write(side.out, new Uint8Array(1)), Status.PENDING);
+  await bench.idle();
+  assertEquals(side.got.toSorted(), [Status.SUCCESS, Status.MORE_DATA]);
+});
 
 // Shortages
 
 for (const status of SHORTAGES) {
-  Deno.test(
+  inBench(
     `WaitLoop submits an operation again that a shortage prevented (${status})`,
-    inBench(async (bench) => {
+    async (bench) => {
       const { kernel, loop } = bench;
       let short = true;
       kernel.decisions.fails = (call) => {
@@ -887,14 +808,14 @@ for (const status of SHORTAGES) {
       assertEquals(side.got, [Status.SUCCESS, Status.SUCCESS]);
       assertEquals(listening.got, [Status.SUCCESS]);
       assertEquals(kernel.leftovers().timers, 0);
-    }),
+    },
   );
 }
 
 for (const status of SHORTAGES) {
-  Deno.test(
+  inBench(
     `WaitLoop.write() returns a shortage of Windows (${status}), before and after one of its own`,
-    inBench(async (bench) => {
+    async (bench) => {
       const { kernel, loop } = bench;
       const [side, client] = bench.pair();
       kernel.failNext("write", status);
@@ -906,34 +827,31 @@ for (const status of SHORTAGES) {
       await bench.idle();
       assertEquals(side.got, [status]);
       assertEquals(client.read(), undefined);
-    }),
+    },
   );
 }
 
-Deno.test(
-  "WaitLoop submits a read again that completes with a shortage",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    const [side, client] = bench.pair();
-    const answers = mock.method(kernel, "status", () => {
-      answers.mock.restore();
-      kernel.status(Lane.IN, side.slot);
-      return Status.NO_SYSTEM_RESOURCES;
-    });
-    loop.readNow(side.in, 10);
-    client.write("lost");
-    client.write("kept");
-    await bench.idle();
-    assertEquals(side.got, []);
-    await kernel.advance(1);
-    await bench.idle();
-    assertEquals(side.got, [Status.SUCCESS]);
-  }),
-);
+inBench("WaitLoop submits a read again that completes with a shortage", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side, client] = bench.pair();
+  const answers = mock.method(kernel, "status", () => {
+    answers.mock.restore();
+    kernel.status(Lane.IN, side.slot);
+    return Status.NO_SYSTEM_RESOURCES;
+  });
+  loop.readNow(side.in, 10);
+  client.write("lost");
+  client.write("kept");
+  await bench.idle();
+  assertEquals(side.got, []);
+  await kernel.advance(1);
+  await bench.idle();
+  assertEquals(side.got, [Status.SUCCESS]);
+});
 
-Deno.test(
+inBench(
   "WaitLoop tries again after pauses that grow to a second, and start short after the shortage",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     const [side, client] = bench.pair();
     const tries: number[] = [];
@@ -959,12 +877,12 @@ Deno.test(
     loop.readNow(side.in, 10);
     await kernel.advance(1);
     assertEquals(tries.length, 2);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop.repeat() hands out a result again after pauses that grow, and later start short",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     const times: number[] = [];
     const pass = async (milliseconds: number) => {
@@ -988,12 +906,12 @@ Deno.test(
     loop.complete(side.in, Status.MORE_DATA);
     await pass(10);
     assertEquals(pauses(), [1, 2]);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop.cancel() hands out a result that is to be repeated at once, unchanged",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     const [side] = bench.pair();
     side.in.status = Status.MORE_DATA;
@@ -1002,12 +920,12 @@ Deno.test(
     await bench.idle();
     assertEquals(side.got, [Status.MORE_DATA]);
     assertEquals(kernel.leftovers().timers, 0);
-  }),
+  },
 );
 
-Deno.test(
+inBench(
   "WaitLoop.cancel() ends a deferred operation with CANCELLED, and leaves no timer",
-  inBench(async (bench) => {
+  async (bench) => {
     const { kernel, loop } = bench;
     kernel.decisions.fails = (call) =>
       call === "read" || call === "write" ? Status.NOT_SUBMITTED : undefined;
@@ -1020,64 +938,55 @@ Deno.test(
     await bench.idle();
     assertEquals(side.got, [Status.CANCELLED, Status.CANCELLED]);
     assertEquals(kernel.leftovers().timers, 0);
-  }),
+  },
 );
 
 // Cancelling
 
-Deno.test(
-  "WaitLoop.cancel() hands out the operation's own result, once",
-  inBench(async (bench) => {
-    const { kernel, loop } = bench;
-    const [idle] = bench.pair();
-    const [late, client] = bench.pair();
-    kernel.holdCompletions = true;
-    loop.readNow(idle.in, 10);
-    loop.readNow(late.in, 10);
-    client.write("before the cancel");
-    loop.cancel(idle.in);
-    loop.cancel(late.in);
-    await bench.idle();
-    assertEquals([...idle.got, ...late.got], []);
-    kernel.holdCompletions = false;
-    while (kernel.deliver());
-    await bench.idle();
-    assertEquals(idle.got, [Status.CANCELLED]);
-    assertEquals(late.got, [Status.MORE_DATA]);
-    loop.cancel(idle.in);
-    await bench.idle();
-    assertEquals(idle.got.length, 1);
-    assertFalse(idle.in.expected);
-  }),
-);
+inBench("WaitLoop.cancel() hands out the operation's own result, once", async (bench) => {
+  const { kernel, loop } = bench;
+  const [idle] = bench.pair();
+  const [late, client] = bench.pair();
+  kernel.holdCompletions = true;
+  loop.readNow(idle.in, 10);
+  loop.readNow(late.in, 10);
+  client.write("before the cancel");
+  loop.cancel(idle.in);
+  loop.cancel(late.in);
+  await bench.idle();
+  assertEquals([...idle.got, ...late.got], []);
+  kernel.holdCompletions = false;
+  while (kernel.deliver());
+  await bench.idle();
+  assertEquals(idle.got, [Status.CANCELLED]);
+  assertEquals(late.got, [Status.MORE_DATA]);
+  loop.cancel(idle.in);
+  await bench.idle();
+  assertEquals(idle.got.length, 1);
+  assertFalse(idle.in.expected);
+});
 
-Deno.test(
-  "WaitLoop.complete() hands out a known result in a later turn",
-  inBench(async (bench) => {
-    const { loop } = bench;
-    const [side] = bench.pair();
-    loop.complete(side.out, STRANGE);
-    assert(side.out.expected);
-    assertEquals(side.got, []);
-    await bench.idle();
-    assertEquals(side.got, [STRANGE]);
-  }),
-);
+inBench("WaitLoop.complete() hands out a known result in a later turn", async (bench) => {
+  const { loop } = bench;
+  const [side] = bench.pair();
+  loop.complete(side.out, STRANGE);
+  assert(side.out.expected);
+  assertEquals(side.got, []);
+  await bench.idle();
+  assertEquals(side.got, [STRANGE]);
+});
 
 // Slots
 
-Deno.test(
-  "WaitLoop.takeSlot() takes the free slot with the lowest number",
-  inBench(async (bench) => {
-    const { loop } = bench;
-    const slots = [0, 1, 2, 3].map(() => loop.takeSlot());
-    assertEquals(slots, [0, 1, 2, 3]);
-    loop.freeSlot(2);
-    loop.freeSlot(1);
-    assertEquals([loop.takeSlot(), loop.takeSlot(), loop.takeSlot()], [1, 2, 4]);
-    await bench.idle();
-  }),
-);
+inBench("WaitLoop.takeSlot() takes the free slot with the lowest number", async (bench) => {
+  const { loop } = bench;
+  const slots = [0, 1, 2, 3].map(() => loop.takeSlot());
+  assertEquals(slots, [0, 1, 2, 3]);
+  loop.freeSlot(2);
+  loop.freeSlot(1);
+  assertEquals([loop.takeSlot(), loop.takeSlot(), loop.takeSlot()], [1, 2, 4]);
+  await bench.idle();
+});
 
 // The end
 
@@ -1117,8 +1026,7 @@ Deno.test("WaitLoop submits nothing after a wait has failed", async () => {
   assertEquals(kernel.leftovers().timers, 0);
 });
 
-Deno.test("WaitLoop waits only while something is in flight", async () => {
-  const bench = new Bench();
+inBench("WaitLoop waits only while something is in flight", async (bench) => {
   const { kernel, loop } = bench;
   loop.atNextTurn(() => {});
   await bench.idle();
@@ -1130,31 +1038,31 @@ Deno.test("WaitLoop waits only while something is in flight", async () => {
   client.write("x");
   await bench.idle();
   assertEquals([side.got, kernel.waitState], [[Status.SUCCESS], "none"]);
-  await bench.end();
 });
 
-Deno.test("WaitLoop leaves no wait behind when a turn hands out the last completion", async () => {
-  const bench = new Bench();
-  const { kernel, loop } = bench;
-  kernel.holdWaits = true;
-  const [side, client] = bench.pair();
-  loop.read(side.in, 10);
-  await bench.idle();
-  kernel.manual = true;
-  client.write("x");
-  loop.atNextTurn(() => {});
-  kernel.runTurn();
-  client.close();
-  // This fails at once, and erases the signal of the read before.
-  loop.read(side.in, 10);
-  await bench.turns();
-  assertEquals([side.got, kernel.waitState], [[Status.SUCCESS, Status.BROKEN], "dispatched"]);
-  kernel.enterWait();
-  assert(kernel.returnWait());
-  await bench.turns();
-  assertEquals(kernel.waitState, "none");
-  await bench.end();
-});
+inBench(
+  "WaitLoop leaves no wait behind when a turn hands out the last completion",
+  async (bench) => {
+    const { kernel, loop } = bench;
+    kernel.holdWaits = true;
+    const [side, client] = bench.pair();
+    loop.read(side.in, 10);
+    await bench.idle();
+    kernel.manual = true;
+    client.write("x");
+    loop.atNextTurn(() => {});
+    kernel.runTurn();
+    client.close();
+    // This fails at once, and erases the signal of the read before.
+    loop.read(side.in, 10);
+    await bench.turns();
+    assertEquals([side.got, kernel.waitState], [[Status.SUCCESS, Status.BROKEN], "dispatched"]);
+    kernel.enterWait();
+    assert(kernel.returnWait());
+    await bench.turns();
+    assertEquals(kernel.waitState, "none");
+  },
+);
 
 Deno.test("WaitLoop.leave() resolves when the wait has returned and the kernel is disposed", async () => {
   const bench = new Bench();
@@ -1172,13 +1080,9 @@ Deno.test("WaitLoop.leave() resolves when the wait has returned and the kernel i
   assertEquals(kernel.leftovers(), NOTHING_LEFT);
 });
 
-Deno.test("WaitLoop.leave() ends an unused loop at once", async () => {
-  const bench = new Bench();
-  await bench.end();
-});
+inBench("WaitLoop.leave() ends an unused loop at once", () => {});
 
-Deno.test("WaitLoop.leave() keeps the loop while it has other users", async () => {
-  const bench = new Bench();
+inBench("WaitLoop.leave() keeps the loop while it has other users", async (bench) => {
   const other: LoopUser = { failed: () => {}, abandoned: () => {} };
   bench.loop.enter(other);
   await bench.loop.leave(other);
@@ -1189,11 +1093,9 @@ Deno.test("WaitLoop.leave() keeps the loop while it has other users", async () =
   client.write("x");
   await bench.idle();
   assertEquals(side.got, [Status.SUCCESS]);
-  await bench.end();
 });
 
-Deno.test("WaitLoop continues for a user that enters while it ends", async () => {
-  const bench = new Bench();
+inBench("WaitLoop continues for a user that enters while it ends", async (bench) => {
   const { kernel, loop } = bench;
   await bench.waitForNothing();
   const left = fate(loop.leave(bench));
@@ -1211,7 +1113,6 @@ Deno.test("WaitLoop continues for a user that enters while it ends", async () =>
   await bench.idle();
   assertEquals(bench.disposals, 0);
   assertEquals(side.got, [Status.SUCCESS]);
-  await bench.end();
 });
 
 Deno.test("WaitLoop.leave() resolves even if the wait that it ends fails", async () => {
