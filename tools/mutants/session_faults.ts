@@ -143,7 +143,8 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     {
       name: "a reply takes up what requests share",
       text: "return reply.promise();",
-      replacement: "const { length } = message;\n    const era = this.#context.budget.hold(length);\n" +
+      replacement:
+        "const { length } = message;\n    const era = this.#context.budget.hold(length);\n" +
         "    const promise = reply.promise();\n" +
         "    const free = () => this.#context.budget.free(length, era);\n" +
         "    promise.then(free, free);\n    return promise;",
