@@ -466,7 +466,7 @@ for (const [moment, lead] of Object.entries(MOMENTS)) {
 }
 
 inWorld(
-  "Server never writes a late reply to the next client of the instance (I5)",
+  "Server never writes a late reply to the next client of the instance",
   async (world) => {
     const { questions, client: first } = await world.asked("first", {
       instances: 1,
