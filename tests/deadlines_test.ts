@@ -1,5 +1,6 @@
 import { mock } from "node:test";
 import { assert, assertEquals, assertFalse, assertLessOrEqual } from "@std/assert";
+import { currentWork, runFor } from "../src/loop/caller.ts";
 import { Deadline, Deadlines } from "../src/loop/deadlines.ts";
 import { MemoryKernel } from "./memory_kernel.ts";
 
@@ -59,6 +60,17 @@ Deno.test("Deadlines expire on time and once, with one timer", async () => {
   await fixture.pass(100);
   assertEquals(fixture.expired.slice(2), [["20", 20], ["30", 30]]);
   assertEquals([deadlines.size, fixture.timers], [0, 0]);
+});
+
+Deno.test("Deadlines expire for no work, whoever's work the timer was started in", async () => {
+  const fixture = new Fixture();
+  const { deadlines } = fixture;
+  const works: unknown[] = [];
+  const see = () => works.push(currentWork());
+  runFor({}, () => deadlines.set(fixture.deadline("first", see), 10));
+  deadlines.set(fixture.deadline("second", see), 20);
+  await fixture.pass(20);
+  assertEquals(works, [undefined, undefined]);
 });
 
 Deno.test("Deadlines leave no timer after the last one has expired", async () => {

@@ -5,6 +5,7 @@
  */
 
 import type { Kernel, Timer } from "../kernel/kernel.ts";
+import { runWithoutWork } from "./caller.ts";
 
 /** The longest time of one timer, in milliseconds; a longer limit needs several. */
 const LONGEST_TIMER = 0x7fff_ffff;
@@ -63,7 +64,11 @@ export class Deadlines {
     this.#disarm();
     this.#next = at;
     const left = Math.max(0, Math.ceil(at - this.#kernel.now()));
-    this.#timer = this.#kernel.startTimer(Math.min(left, LONGEST_TIMER), () => this.#fire());
+    // Whoever sets a limit may be at work for one client, and the timer is for all.
+    this.#timer = this.#kernel.startTimer(
+      Math.min(left, LONGEST_TIMER),
+      () => runWithoutWork(() => this.#fire()),
+    );
   }
 
   #disarm(): void {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers";
 import type { Timer } from "../../src/kernel/kernel.ts";
 
@@ -54,7 +55,9 @@ export class Clock {
 
   start(milliseconds: number, callback: () => void): Timer {
     const timer = ++this.#lastTimer;
-    this.#timers.set(timer, { at: this.#now + Math.max(0, milliseconds), callback });
+    const at = this.#now + Math.max(0, milliseconds);
+    // As those of the runtime: for the work that started it.
+    this.#timers.set(timer, { at, callback: AsyncLocalStorage.bind(callback) });
     return timer;
   }
 
