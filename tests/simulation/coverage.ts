@@ -104,6 +104,10 @@ function reasonFor(state: State, event: string): string | undefined {
   }
   const listens = state.name === "connecting";
   switch (event) {
+    case "writeFailed":
+      return state.name === "closing" && state.reuse
+        ? "a write whose client has disconnected ends with that: too rare to wait for"
+        : undefined;
     case "crashed":
       return state.name === "open" ? undefined : "only what asks about a client is made to throw";
     case "finish":
