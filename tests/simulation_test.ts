@@ -16,7 +16,7 @@ import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
 import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
 import { Random } from "./simulation/random.ts";
 import { simulate } from "./simulation/run.ts";
-import { stranded, uncancelled, unread } from "./simulation/stranded.ts";
+import { readUnseen, stranded, uncancelled, unread } from "./simulation/stranded.ts";
 
 Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
   const lines: string[] = [];
@@ -64,6 +64,10 @@ Deno.test("a server ends though a client never reads its last message", async ()
 
 Deno.test("a shutdown whose time has run out ends though a cancelled read goes on", async () => {
   assertEquals(await uncancelled(), undefined);
+});
+
+Deno.test("what a client has read does not wait for it, seen by its server or not", async () => {
+  assertEquals(await readUnseen(), undefined);
 });
 
 Deno.test("who needs more than is left stops nobody who fits, and is not passed for ever", () => {
@@ -134,6 +138,10 @@ class Told {
 
   pends(bytes: Uint8Array): boolean {
     return this.writes(bytes);
+  }
+
+  ended(): boolean {
+    return false;
   }
 
   violate(what: string): void {

@@ -406,6 +406,10 @@ export class History implements World, Around {
     return this.#here.kernel?.pends(bytes) ?? false;
   }
 
+  ended(bytes: Uint8Array): boolean {
+    return this.#here.kernel?.ended(bytes) ?? false;
+  }
+
   /** See {@linkcode Around}. */
   instanceLost(): void {
     this.#instanceLost = true;

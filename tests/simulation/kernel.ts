@@ -360,6 +360,11 @@ export class SimulatedKernel extends MemoryKernel {
     return this.#writesOf(bytes).some(({ operation }) => operation.status === Status.PENDING);
   }
 
+  /** Whether a write of these bytes has ended, as its program can see. */
+  ended(bytes: Uint8Array): boolean {
+    return this.#writesOf(bytes).some(({ word }) => word !== Status.PENDING);
+  }
+
   #writesOf(bytes: Uint8Array) {
     return this.inFlight().filter(({ lane, slot }) => {
       const written = lane === Lane.OUT ? this.#writing.get(slot)?.bytes : undefined;

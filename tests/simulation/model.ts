@@ -211,6 +211,8 @@ export interface Surroundings {
   writes(bytes: Uint8Array): boolean;
   /** Whether it has, and the write has not ended, seen or not. */
   pends(bytes: Uint8Array): boolean;
+  /** Whether it has, and the server can see that the write has ended. */
+  ended(bytes: Uint8Array): boolean;
   /** The SID of the user that a process runs as. */
   sidOf(process: number): string;
   violate(what: string): void;
@@ -323,7 +325,7 @@ export class Model {
       due: false,
     };
     session.answers.push(answer);
-    session.full ||= mayWait(session) > session.server.limits.maxQueued;
+    session.full ||= this.#mayWait(session) > session.server.limits.maxQueued;
     return answer;
   }
 
@@ -685,6 +687,9 @@ export class Model {
         return server.stoppedAt <= endedAt ? undefined : CLOSED_BEFORE;
       case "shutdown":
         if (server.shutDownAt === undefined) return "nobody shut it down";
+        if (session.verdict === "asked" && !this.#shutdownTimedOut(server)) {
+          return "its user has not decided yet";
+        }
         if (endedAt === Infinity) return;
         return server.shutDownAt + server.shutdownTimeout <= endedAt ? undefined : CLOSED_BEFORE;
       case "error":
@@ -735,7 +740,7 @@ export class Model {
       case "replyTimeout":
         return this.#isUnread(session) ? undefined : "nothing is unread for so long";
       case "maxQueued":
-        return isFull(session) ? undefined : "too little waits for it";
+        return session.full ? undefined : "too little waits for it";
     }
   }
 
@@ -755,6 +760,15 @@ export class Model {
     return answers.slice(taken).some(({ at }) => at + time <= by);
   }
 
+  /** The most bytes that may wait for a client, besides the last message. */
+  #mayWait({ answers, taken }: Session): number {
+    const open = answers.slice(taken, -1).filter(({ state }) => state !== "resolved");
+    const ended = open.findLastIndex(({ bytes }) =>
+      senderOf(bytes) !== undefined && this.#surroundings.ended(bytes)
+    );
+    return sizeOf(open.slice(ended + 1));
+  }
+
   #isTooLong({ sent }: Link): boolean {
     return sent.some(({ bytes }) => bytes.length > this.#surroundings.maxRequest);
   }
@@ -770,9 +784,9 @@ export class Model {
     if (link.left || link.tainted !== undefined || this.#isFaulty(link)) return true;
     if (this.#shutdownTimedOut(server)) return true;
     if (server.limits.maxPerProcess !== Infinity) return true;
-    if (session !== undefined) return this.#isUnread(session) || isFull(session);
+    if (session !== undefined) return this.#isUnread(session) || session.full;
     const unbound = [...this.sessions.values()].filter((other) => other.link === undefined);
-    return unbound.some((other) => this.#isUnread(other) || isFull(other));
+    return unbound.some((other) => this.#isUnread(other) || other.full);
   }
 
   #shutdownTimedOut(server: ServerRecord): boolean {
@@ -886,16 +900,6 @@ function sizeOf(answers: readonly Answer[]): number {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((all, number) => all + number, 0);
-}
-
-/** The most bytes that may wait for a client, besides the last message. */
-function mayWait({ answers, taken }: Session): number {
-  return sizeOf(answers.slice(taken, -1).filter(({ state }) => state !== "resolved"));
-}
-
-/** Whether more may wait for a client than is allowed. */
-function isFull(session: Session): boolean {
-  return session.full || mayWait(session) > session.server.limits.maxQueued;
 }
 
 /** The limit that an error is about. */

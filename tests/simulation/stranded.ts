@@ -1,5 +1,5 @@
 /**
- * Operations that pend on, and must not keep others waiting for ever.
+ * Operations that pend on, or seem to, and must not keep others waiting.
  *
  * @module
  */
@@ -112,6 +112,33 @@ export async function uncancelled(): Promise<string | undefined> {
   return await comes(() => kernel.system.names.length === 0)
     ? undefined
     : "I8: a shutdown whose time has run out waits for a read";
+}
+
+/**
+ * A client reads a message, and before its server has seen that it is given the next: nothing waits
+ * for it then, and no limit is reached. Says what should not have happened, if anything did.
+ */
+export async function readUnseen(): Promise<string | undefined> {
+  const kernel = new MemoryKernel();
+  const loop = new WaitLoop(kernel);
+  let violation: string | undefined = "the server never answers";
+  const server = serveOn(
+    () => loop,
+    { path: PATH, maxQueued: 1, writeBufferSize: 1 },
+    async (_request, { send }) => {
+      send("more than fits");
+      client.read();
+      violation = await send("as much again")
+        .then(() => undefined, (error) => `what was read waits: ${error}`);
+    },
+  );
+  const client = kernel.system.connect(PATH);
+  client.write("a question");
+  await comes(() => client.read() !== undefined);
+  await comes(() => violation === undefined);
+  client.close();
+  server.shutdown();
+  return await comes(() => kernel.system.names.length === 0) ? violation : "I8: it never ends";
 }
 
 /** Whether something comes about, without any time passing. */

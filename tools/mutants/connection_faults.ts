@@ -87,7 +87,7 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "what Windows has taken counts as waiting for the client",
-      text: "if (status === Status.SUCCESS) this.#unqueue(head);",
+      text: "if (unseen && this.#outbox.head !== undefined) this.#unqueue(this.#outbox.head);",
       replacement: "",
     },
     {
