@@ -19,7 +19,7 @@ export class RequestReader {
   readonly #reader: MessageReader;
   readonly #resumed: () => void;
   /** Stored, because every request needs it. */
-  readonly #submitFirst: () => void = () => this.#submit(0);
+  readonly #submitFirst: () => void = () => this.#submit(undefined);
   #last: ReadOutcome = "message";
   /** The kept outcome of a read, which is delivered again. */
   #kept: ReadOutcome | undefined = undefined;
@@ -120,10 +120,10 @@ export class RequestReader {
   }
 
   /** There is room: reads the next request, or the rest of one of this length. */
-  #submit(length: number): void {
+  #submit(length: number | undefined): void {
     const waited = this.waiting;
     this.#stopWaiting = undefined;
-    if (length === 0) this.#reader.readFirst();
+    if (length === undefined) this.#reader.readFirst();
     else this.#submitRest(length);
     if (waited) this.#resumed();
   }

@@ -7,7 +7,7 @@
 import { faultsOf, type Mutant } from "./mutant.ts";
 
 const PARTIAL = 'if (who === "known") return readRest(disconnected, last);';
-const LEAVES = "instance.raise(event);";
+const LEAVES = "this.#connection.instance.raise(event);";
 
 /** See the module. */
 export const SESSION_FAULTS: readonly Mutant[] = [
