@@ -16,7 +16,7 @@ import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
 import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
 import { Random } from "./simulation/random.ts";
 import { simulate } from "./simulation/run.ts";
-import { readUnseen, stranded, uncancelled, unread } from "./simulation/stranded.ts";
+import { hoarded, readUnseen, stranded, uncancelled, unread } from "./simulation/stranded.ts";
 
 Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
   const lines: string[] = [];
@@ -56,6 +56,10 @@ Deno.test("2,000 clients whose calls come in any order get what the model says",
 
 Deno.test("an instance takes its next client though a write to the last one pends on", async () => {
   assertEquals(await stranded(), undefined);
+});
+
+Deno.test("a reply that its client does not read keeps no other client waiting", async () => {
+  assertEquals(await hoarded(), undefined);
 });
 
 Deno.test("a server ends though a client never reads its last message", async () => {

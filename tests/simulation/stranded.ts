@@ -94,6 +94,29 @@ export async function unread(): Promise<string | undefined> {
 }
 
 /**
+ * A client does not read its reply, which takes up no room that requests share: another client is
+ * served without any time limit (I7). Says what should not have happened, if anything did.
+ */
+export async function hoarded(): Promise<string | undefined> {
+  const kernel = new MemoryKernel();
+  const loop = new WaitLoop(kernel);
+  let asked = 0;
+  const server = serveOn(() => loop, { path: PATH, maxBuffered: 100, writeBufferSize: 1 }, () => {
+    return ++asked === 1 ? new Uint8Array(10_000) : undefined;
+  });
+  const [hoarder, other] = [kernel.system.connect(PATH), kernel.system.connect(PATH)];
+  for (const [before, client] of [hoarder, other, other].entries()) {
+    client.write("a question");
+    if (!await comes(() => asked > before)) return "I7: a request waits for a reply to be read";
+  }
+  for (const client of [hoarder, other]) client.close();
+  server.shutdown();
+  return await comes(() => kernel.system.names.length === 0)
+    ? undefined
+    : "I8: the server of a hoarded reply never ends";
+}
+
+/**
  * A shutdown's time runs out while a read goes on that was cancelled: a disconnect ends it. Says what
  * should not have happened, if anything did.
  */

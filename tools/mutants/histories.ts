@@ -9,7 +9,13 @@ import { clientCalls } from "../../tests/simulation/client_calls.ts";
 import { contest } from "../../tests/simulation/contest.ts";
 import { crowd } from "../../tests/simulation/crowd.ts";
 import { History } from "../../tests/simulation/history.ts";
-import { readUnseen, stranded, uncancelled, unread } from "../../tests/simulation/stranded.ts";
+import {
+  hoarded,
+  readUnseen,
+  stranded,
+  uncancelled,
+  unread,
+} from "../../tests/simulation/stranded.ts";
 
 // deno-lint-ignore no-console
 const say = console.log;
@@ -36,6 +42,7 @@ say("at the stranded write");
 judge(await stranded());
 say("at the unread message");
 judge(await unread());
+judge(await hoarded());
 say("at the read that goes on");
 judge(await uncancelled());
 say("at the message that was read unseen");
