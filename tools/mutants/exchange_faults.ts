@@ -27,8 +27,8 @@ export const EXCHANGE_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "nobody knows that an exchange was taken",
-      text: "exchange.take();",
+      name: "a loop keeps the place of an exchange whose client has left",
+      text: "exchange.markDone();",
       replacement: "",
     },
     {
