@@ -203,7 +203,6 @@ export class ServerExchange implements Exchange {
 
   /** The user is done with the exchange. */
   markDone(): void {
-    this.#taken = true;
     this.#done = true;
     this.#forgetDraining();
     this.#session.progressed(this);

@@ -210,6 +210,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
       const exchange = this.#queue.shift();
       if (exchange === undefined) return;
       this.#waiters.shift()?.resolve({ done: false, value: exchange });
+      exchange.take();
       exchange.markDone();
     }
   }
