@@ -311,6 +311,18 @@ Deno.test("the model sees who waits for nothing", () => {
   told.complained(/^I8: a shutdown waits for nobody/);
 });
 
+Deno.test("the model sees a request that nobody answers in time", () => {
+  const told = new Told();
+  told.asked(1, sentBy(told.link(20), 0), false);
+  Object.assign(told.server.limits, { responderTimeout: 5 });
+  told.now = 105;
+  told.model.inTime(told.server, 100);
+  assertEquals(told.complaints, []);
+  told.now = 106;
+  told.model.inTime(told.server, 100);
+  told.complained(/^I7: client 1 is not answered for longer than is allowed/);
+});
+
 Deno.test("the model sees a report of too many exchanges, or of messages that were not given up", () => {
   const told = new Told();
   const link = told.link(20, 20, 20);
