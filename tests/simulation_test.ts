@@ -16,7 +16,7 @@ import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
 import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
 import { Random } from "./simulation/random.ts";
 import { simulate } from "./simulation/run.ts";
-import { readUnseen, stranded, uncancelled, unread } from "./simulation/stranded.ts";
+import { readUnseen, stranded, unanswered, uncancelled, unread } from "./simulation/stranded.ts";
 
 Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
   const lines: string[] = [];
@@ -68,6 +68,10 @@ Deno.test("a shutdown whose time has run out ends though a cancelled read goes o
 
 Deno.test("what a client has read does not wait for it, seen by its server or not", async () => {
   assertEquals(await readUnseen(), undefined);
+});
+
+Deno.test("a client whose request is taken and never answered is freed in time", async () => {
+  assertEquals(await unanswered(), undefined);
 });
 
 Deno.test("who needs more than is left stops nobody who fits, and is not passed for ever", () => {
@@ -309,18 +313,6 @@ Deno.test("the model sees who waits for nothing", () => {
   assertEquals(told.complaints, []);
   told.model.atStandstill({ ...told.server, shutDownAt: 0 });
   told.complained(/^I8: a shutdown waits for nobody/);
-});
-
-Deno.test("the model sees a request that nobody answers in time", () => {
-  const told = new Told();
-  told.asked(1, sentBy(told.link(20), 0), false);
-  Object.assign(told.server.limits, { responderTimeout: 5 });
-  told.now = 105;
-  told.model.inTime(told.server, 100);
-  assertEquals(told.complaints, []);
-  told.now = 106;
-  told.model.inTime(told.server, 100);
-  told.complained(/^I7: client 1 is not answered for longer than is allowed/);
 });
 
 Deno.test("the model sees a report of too many exchanges, or of messages that were not given up", () => {

@@ -783,12 +783,11 @@ export class History implements World, Around {
     const { kernel } = this.#here;
     if (!this.#server?.serving || kernel === undefined || !this.#here.isAtPeace) return;
     const { record } = this.#server;
-    const due = kernel.nextTimer !== undefined && kernel.nextTimer <= kernel.time;
-    if (!due) this.model.inTime(record, TIMER_SLACK);
     // What nobody has asked for yet takes room too.
     if (!record.queues) this.model.atPeaceWithRoom(record);
     if (this.#plan.limits.maxBuffered !== undefined) return;
     this.model.atPeace(record);
+    const due = kernel.nextTimer !== undefined && kernel.nextTimer <= kernel.time;
     if (!due && !this.#blurred && kernel.longestWrite > record.limits.replyTimeout + TIMER_SLACK) {
       this.violate(`I7: a message is unread for ${kernel.longestWrite} ms`);
     }

@@ -456,16 +456,6 @@ export class Model {
     }
   }
 
-  /** No time limit has run out that has not taken effect. */
-  inTime(server: ServerRecord, slack: number): void {
-    const since = this.#surroundings.now - server.limits.responderTimeout - slack;
-    for (const { id, open, closedAt } of this.#sessionsOf(server)) {
-      if (open === undefined || open.over || closedAt !== undefined || open.at >= since) continue;
-      if (open.exchange.signal.aborted) continue;
-      this.#violate(`I7: client ${id} is not answered for longer than is allowed`);
-    }
-  }
-
   /** Nobody is at work on a request, so nothing is held, and nobody may wait for room. */
   atPeaceWithRoom(server: ServerRecord): void {
     if (this.#sessionsOf(server).some(isAnswering)) return;

@@ -9,7 +9,13 @@ import { clientCalls } from "../../tests/simulation/client_calls.ts";
 import { contest } from "../../tests/simulation/contest.ts";
 import { crowd } from "../../tests/simulation/crowd.ts";
 import { History } from "../../tests/simulation/history.ts";
-import { readUnseen, stranded, uncancelled, unread } from "../../tests/simulation/stranded.ts";
+import {
+  readUnseen,
+  stranded,
+  unanswered,
+  uncancelled,
+  unread,
+} from "../../tests/simulation/stranded.ts";
 
 // deno-lint-ignore no-console
 const say = console.log;
@@ -40,6 +46,8 @@ say("at the read that goes on");
 judge(await uncancelled());
 say("at the message that was read unseen");
 judge(await readUnseen());
+say("at the request without an answer");
+judge(await unanswered());
 for (let seed = from; seed < from + CROWDS; seed++) {
   say(`at crowd ${seed}`);
   judge(crowd(seed));
