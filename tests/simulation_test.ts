@@ -16,7 +16,14 @@ import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
 import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
 import { Random } from "./simulation/random.ts";
 import { simulate } from "./simulation/run.ts";
-import { hoarded, readUnseen, stranded, uncancelled, unread } from "./simulation/stranded.ts";
+import {
+  hoarded,
+  readUnseen,
+  stranded,
+  unanswered,
+  uncancelled,
+  unread,
+} from "./simulation/stranded.ts";
 
 Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
   const lines: string[] = [];
@@ -72,6 +79,10 @@ Deno.test("a shutdown whose time has run out ends though a cancelled read goes o
 
 Deno.test("what a client has read does not wait for it, seen by its server or not", async () => {
   assertEquals(await readUnseen(), undefined);
+});
+
+Deno.test("a client whose request is taken and never answered is freed in time", async () => {
+  assertEquals(await unanswered(), undefined);
 });
 
 Deno.test("who needs more than is left stops nobody who fits, and is not passed for ever", () => {

@@ -1,5 +1,5 @@
 /**
- * Operations that pend on, or seem to, and must not keep others waiting.
+ * What pends on, or seems to, and must not keep others waiting.
  *
  * @module
  */
@@ -7,6 +7,7 @@
 import { setImmediate } from "node:timers";
 import { type Handle, Lane } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
+import { exchangesOn } from "../../src/exchange/exchanges.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/options/server_settings.ts";
@@ -162,6 +163,25 @@ export async function readUnseen(): Promise<string | undefined> {
   client.close();
   server.shutdown();
   return await comes(() => kernel.system.names.length === 0) ? violation : "I8: it never ends";
+}
+
+/**
+ * A loop over exchanges takes a request and never answers it: a time limit frees its client. Says
+ * what should not have happened, if anything did.
+ */
+export async function unanswered(): Promise<string | undefined> {
+  const kernel = new MemoryKernel();
+  const loop = new WaitLoop(kernel);
+  const exchanges = exchangesOn(() => loop, { path: PATH, responderTimeout: 5 });
+  const next = exchanges.next();
+  const client = kernel.system.connect(PATH);
+  client.write("a question");
+  const { value: exchange } = await next;
+  await kernel.advance(5);
+  const freed = exchange?.signal.aborted;
+  client.close();
+  await exchanges.return();
+  return freed ? undefined : "a request that was taken may stay unanswered for ever";
 }
 
 /** Whether something comes about, without any time passing. */

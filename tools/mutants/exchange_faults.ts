@@ -27,7 +27,12 @@ export const EXCHANGE_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "a loop keeps the place of an exchange whose client has left",
+      name: "nobody knows that an exchange was taken",
+      text: "exchange.take();",
+      replacement: "",
+    },
+    {
+      name: "a loop keeps the place of an exchange whose client has disconnected",
       text: "exchange.markDone();",
       replacement: "",
     },

@@ -13,6 +13,7 @@ import {
   hoarded,
   readUnseen,
   stranded,
+  unanswered,
   uncancelled,
   unread,
 } from "../../tests/simulation/stranded.ts";
@@ -47,6 +48,8 @@ say("at the read that goes on");
 judge(await uncancelled());
 say("at the message that was read unseen");
 judge(await readUnseen());
+say("at the request without an answer");
+judge(await unanswered());
 for (let seed = from; seed < from + CROWDS; seed++) {
   say(`at crowd ${seed}`);
   judge(crowd(seed));

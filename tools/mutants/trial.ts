@@ -84,8 +84,10 @@ async function runHistories(folder: string, { from, seeds }: Span): Promise<Verd
     watch.rest();
     report.take(line);
   }
-  const { code } = await child.status;
+  const { code, signal } = await child.status;
   watch.stop();
+  // Whoever else killed it says nothing about the fault.
+  if (signal === "SIGKILL" && !watch.bit) throw new Unusable("it was killed from outside");
   return report.verdict(code, watch.bit, await complaint);
 }
 
