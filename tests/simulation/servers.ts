@@ -120,8 +120,12 @@ class Habits {
     // What was answered before counts, so nothing more may be said.
     if (this.#isOver(session, exchange)) return;
     if (this.#world.random.chance(0.5)) return this.#return(session);
-    this.#settle(session);
-    return this.#world.random.chance(0.5) ? undefined : this.#world.pause();
+    const settle = () => this.#settleOf(session, exchange);
+    if (this.#world.random.chance(0.5)) return settle();
+    // Until this is over, the request is held.
+    const pause = this.#world.pause();
+    pause.then(settle);
+    return pause;
   };
 
   /** A body of a loop over exchanges(). */
