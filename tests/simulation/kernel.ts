@@ -98,6 +98,8 @@ export class SimulatedKernel extends MemoryKernel {
   readonly #unstranded: Stranded = new WeakSet();
   readonly #tainted = new Map<ServerEnd, string>();
   readonly #writing = new Map<number, { readonly bytes: Uint8Array; readonly since: number }>();
+  /** Slots whose write was said to be over while it was in flight. */
+  readonly #saidOver = new Set<number>();
   /** Turns for which a completion that can be seen has waited. */
   readonly #ages = new Map<InFlight, number>();
   /** Handles whose last write could not be submitted. */
@@ -204,6 +206,7 @@ export class SimulatedKernel extends MemoryKernel {
 
   override write(handle: Handle, slot: number, message: Uint8Array<ArrayBuffer>): number {
     this.#writing.set(slot, { bytes: message.slice(), since: this.time });
+    this.#saidOver.delete(slot);
     const status = this.#call("submission", () => {
       this.#inPart = this.endOf(handle)?.takesPart(message) ?? false;
       return super.write(handle, slot, message);
@@ -281,6 +284,7 @@ export class SimulatedKernel extends MemoryKernel {
     const seems = super.seemsPending(lane, slot);
     if (!seems || !this.#chance("blurs")) return seems;
     this.#count(Kind.BLURRED);
+    if (lane === Lane.OUT) this.#saidOver.add(slot);
     return false;
   }
 
@@ -355,9 +359,11 @@ export class SimulatedKernel extends MemoryKernel {
     return this.#writesOf(bytes).length > 0;
   }
 
-  /** Whether it is, and has not ended, seen or not. */
+  /** Whether it is, has not ended, seen or not, and was never said to be over. */
   pends(bytes: Uint8Array): boolean {
-    return this.#writesOf(bytes).some(({ operation }) => operation.status === Status.PENDING);
+    return this.#writesOf(bytes).some(({ slot, operation }) =>
+      operation.status === Status.PENDING && !this.#saidOver.has(slot)
+    );
   }
 
   /** Whether a write of these bytes has ended, as its program can see. */

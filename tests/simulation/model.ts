@@ -209,7 +209,7 @@ export interface Surroundings {
   readonly tainted: boolean;
   /** Whether the kernel still has a write of these bytes. */
   writes(bytes: Uint8Array): boolean;
-  /** Whether it has, and the write has not ended, seen or not. */
+  /** Whether it has, and the write has not ended, seen or not, nor was it said to be over. */
   pends(bytes: Uint8Array): boolean;
   /** Whether it has, and the server can see that the write has ended. */
   ended(bytes: Uint8Array): boolean;
