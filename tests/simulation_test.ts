@@ -16,14 +16,7 @@ import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
 import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
 import { Random } from "./simulation/random.ts";
 import { simulate } from "./simulation/run.ts";
-import {
-  hoarded,
-  readUnseen,
-  stranded,
-  unanswered,
-  uncancelled,
-  unread,
-} from "./simulation/stranded.ts";
+import { SCENARIOS } from "./simulation/stranded.ts";
 
 Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
   const lines: string[] = [];
@@ -61,29 +54,9 @@ Deno.test("2,000 clients whose calls come in any order get what the model says",
   }
 });
 
-Deno.test("an instance takes its next client though a write to the last one pends on", async () => {
-  assertEquals(await stranded(), undefined);
-});
-
-Deno.test("a reply that its client does not read keeps no other client waiting", async () => {
-  assertEquals(await hoarded(), undefined);
-});
-
-Deno.test("a server ends though a client never reads its last message", async () => {
-  assertEquals(await unread(), undefined);
-});
-
-Deno.test("a shutdown whose time has run out ends though a cancelled read goes on", async () => {
-  assertEquals(await uncancelled(), undefined);
-});
-
-Deno.test("what a client has read does not wait for it, seen by its server or not", async () => {
-  assertEquals(await readUnseen(), undefined);
-});
-
-Deno.test("a client whose request is taken and never answered is freed in time", async () => {
-  assertEquals(await unanswered(), undefined);
-});
+for (const [shows, play] of SCENARIOS) {
+  Deno.test(shows, async () => assertEquals(await play(), undefined));
+}
 
 Deno.test("who needs more than is left stops nobody who fits, and is not passed for ever", () => {
   for (let seed = 1; seed <= 1_000; seed++) assertEquals(crowd(seed), undefined, `seed ${seed}`);

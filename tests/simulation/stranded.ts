@@ -42,7 +42,7 @@ class StrandingKernel extends MemoryKernel {
  * write is unknown, so nobody may rely on it. The instance must take its next client without any
  * time limit (I7). Says what should not have happened, if anything did.
  */
-export async function stranded(): Promise<string | undefined> {
+async function stranded(): Promise<string | undefined> {
   const kernel = new StrandingKernel();
   const loop = new WaitLoop(kernel);
   const server = serveOn(() => loop, {
@@ -72,7 +72,7 @@ export async function stranded(): Promise<string | undefined> {
  * A server ends while its client never reads the last message, which may take as long as it likes
  * otherwise. Says what should not have happened, if anything did.
  */
-export async function unread(): Promise<string | undefined> {
+async function unread(): Promise<string | undefined> {
   const kernel = new MemoryKernel();
   const loop = new WaitLoop(kernel);
   const abort = new AbortController();
@@ -98,7 +98,7 @@ export async function unread(): Promise<string | undefined> {
  * A client does not read its reply, which takes up no room that requests share: another client is
  * served without any time limit (I7). Says what should not have happened, if anything did.
  */
-export async function hoarded(): Promise<string | undefined> {
+async function hoarded(): Promise<string | undefined> {
   const kernel = new MemoryKernel();
   const loop = new WaitLoop(kernel);
   let asked = 0;
@@ -121,7 +121,7 @@ export async function hoarded(): Promise<string | undefined> {
  * A shutdown's time runs out while a read goes on that was cancelled: a disconnect ends it. Says what
  * should not have happened, if anything did.
  */
-export async function uncancelled(): Promise<string | undefined> {
+async function uncancelled(): Promise<string | undefined> {
   const kernel = new MemoryKernel();
   kernel.decisions.cancels = ({ call }) => call !== "read";
   const loop = new WaitLoop(kernel);
@@ -142,7 +142,7 @@ export async function uncancelled(): Promise<string | undefined> {
  * A client reads a message, and before its server has seen that it is given the next: nothing waits
  * for it then, and no limit is reached. Says what should not have happened, if anything did.
  */
-export async function readUnseen(): Promise<string | undefined> {
+async function readUnseen(): Promise<string | undefined> {
   const kernel = new MemoryKernel();
   const loop = new WaitLoop(kernel);
   let violation: string | undefined = "the server never answers";
@@ -169,7 +169,7 @@ export async function readUnseen(): Promise<string | undefined> {
  * A loop over exchanges takes a request and never answers it: a time limit frees its client. Says
  * what should not have happened, if anything did.
  */
-export async function unanswered(): Promise<string | undefined> {
+async function unanswered(): Promise<string | undefined> {
   const kernel = new MemoryKernel();
   const loop = new WaitLoop(kernel);
   const exchanges = exchangesOn(() => loop, { path: PATH, responderTimeout: 5 });
@@ -192,3 +192,13 @@ async function comes(about: () => boolean): Promise<boolean> {
   }
   return about();
 }
+
+/** The scenarios, by what each shows. */
+export const SCENARIOS: readonly (readonly [string, () => Promise<string | undefined>])[] = [
+  ["an instance takes its next client though a write to the last one pends on", stranded],
+  ["a server ends though a client never reads its last message", unread],
+  ["a reply that its client does not read keeps no other client waiting", hoarded],
+  ["a shutdown whose time has run out ends though a cancelled read goes on", uncancelled],
+  ["what a client has read does not wait for it, seen by its server or not", readUnseen],
+  ["a client whose request is taken and never answered is freed in time", unanswered],
+];

@@ -9,14 +9,7 @@ import { clientCalls } from "../../tests/simulation/client_calls.ts";
 import { contest } from "../../tests/simulation/contest.ts";
 import { crowd } from "../../tests/simulation/crowd.ts";
 import { History } from "../../tests/simulation/history.ts";
-import {
-  hoarded,
-  readUnseen,
-  stranded,
-  unanswered,
-  uncancelled,
-  unread,
-} from "../../tests/simulation/stranded.ts";
+import { SCENARIOS } from "../../tests/simulation/stranded.ts";
 
 // deno-lint-ignore no-console
 const say = console.log;
@@ -39,17 +32,10 @@ function judge(violation: string | undefined): void {
 say("ready");
 say("at the contest");
 judge(await contest(from));
-say("at the stranded write");
-judge(await stranded());
-say("at the unread message");
-judge(await unread());
-judge(await hoarded());
-say("at the read that goes on");
-judge(await uncancelled());
-say("at the message that was read unseen");
-judge(await readUnseen());
-say("at the request without an answer");
-judge(await unanswered());
+for (const [shows, play] of SCENARIOS) {
+  say(`at the scenario: ${shows}`);
+  judge(await play());
+}
 for (let seed = from; seed < from + CROWDS; seed++) {
   say(`at crowd ${seed}`);
   judge(crowd(seed));
