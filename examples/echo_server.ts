@@ -52,10 +52,10 @@ function start(): PipeServer {
       path,
       instances: Math.min(4, maxInstances ?? 4),
       maxInstances,
-      maxRequest: number(values["max-request"]),
+      maxMessage: number(values["max-request"]),
       readBufferSize: number(values["read-buffer-size"]),
       idleTimeout: number(values["idle-timeout"]),
-      replyTimeout: number(values["reply-timeout"]),
+      writeTimeout: number(values["reply-timeout"]),
       onListen: ({ path }) => console.log(`listening on ${path}`),
       onDisconnect: ({ id }, _reason, error) => {
         if (error instanceof Error) console.error(`client ${id}: ${error.message}`);

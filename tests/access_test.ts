@@ -180,7 +180,7 @@ inWorld(
     assertEquals(known, { sid: "S-1-5-18", integrity: "system", elevated: true });
     assert(Object.isFrozen(known));
     assert(user?.() === known);
-    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.reasons, ["peer"]);
   },
 );
 
@@ -481,7 +481,7 @@ inWorld(
       "served two",
       `asked about ${STRANGER.sid}`,
     ]);
-    assertEquals(world.reasons, ["client", "unauthorized"]);
+    assertEquals(world.reasons, ["peer", "unauthorized"]);
     assertEquals(await world.visit("four"), "yes");
   },
 );
@@ -567,7 +567,7 @@ inWorld("a decision counts once, even if what gives it answers twice", async (wo
     } as unknown as Promise<boolean>),
   });
   assertEquals(await world.visit("hello"), "hello");
-  assertEquals(world.reasons, ["client"]);
+  assertEquals(world.reasons, ["peer"]);
 });
 
 inWorld("a decision that takes time holds up its own client only", async (world) => {
@@ -636,7 +636,7 @@ inWorld(
     decision.resolve(true);
     await world.idle();
     assertEquals(served, ["one way"]);
-    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.reasons, ["peer"]);
   },
 );
 
@@ -664,7 +664,7 @@ for (const admitted of [true, false]) {
       }
       assertEquals(read.mock.calls.some(({ arguments: [, , size] }) => size > 4096), admitted);
       await world.idle();
-      const reason = admitted ? "client" : "unauthorized";
+      const reason = admitted ? "peer" : "unauthorized";
       assertEquals(world.reasons, [reason, reason]);
     },
   );
@@ -691,7 +691,7 @@ for (const what of ["leaves", "withdraws it", "withdraws it and sends another"])
     if (what === "withdraws it") client.close();
     await world.idle();
     const glued = what === "withdraws it and sends another";
-    assertEquals(world.reasons, [glued ? "error" : "client"]);
+    assertEquals(world.reasons, [glued ? "error" : "peer"]);
     assertEquals(world.held, 0);
     if (glued) client.close();
   });
@@ -728,7 +728,7 @@ inWorld("a shutdown whose time is up does not wait for a decision any longer", a
     decision.resolve(true);
     await world.idle();
     assertEquals(served, []);
-    assertEquals(world.reasons.at(-1), stops ? "server" : "shutdown");
+    assertEquals(world.reasons.at(-1), stops ? "stopped" : "shutdown");
     client.close();
   }
 });
@@ -764,7 +764,7 @@ inWorld("authorize() may end the connection itself, or the server", async (world
   assertEquals(await world.visit("two"), undefined);
   await server.finished;
   assertEquals(served, []);
-  assertEquals(world.reasons, ["responder", "server"]);
+  assertEquals(world.reasons, ["self", "stopped"]);
 });
 
 inWorld("exchanges() yields only what was authorized", async (world) => {
@@ -783,12 +783,12 @@ inWorld("exchanges() yields only what was authorized", async (world) => {
 inWorld("connect() goes on only with a server that its owner is asked for", async (world) => {
   world.serve((request) => request);
   for (const who of ["current-user", { sid: USER.sid }] as const) {
-    const conn = await connectOn(world.open, { path: NAME, server: who });
+    const conn = await connectOn(world.open, { path: NAME, owner: who });
     assertEquals(text(await conn.request("hello")), "hello");
     await conn.closed();
   }
   await assertRejects(
-    () => connectOn(world.open, { path: NAME, server: { sid: STRANGER.sid } }),
+    () => connectOn(world.open, { path: NAME, owner: { sid: STRANGER.sid } }),
     Deno.errors.PermissionDenied,
     `Cannot connect to "${PATH}": it is owned by ${USER.sid}, and not by ${STRANGER.sid}`,
   );
@@ -799,7 +799,7 @@ inWorld("connect() sends nothing to a false server, and does not try again", asy
   const process = world.system.newProcess(STRANGER);
   const squatter = world.system.serve(PATH, { process });
   await assertRejects(
-    () => connectOn(world.open, { path: NAME, server: "current-user" }),
+    () => connectOn(world.open, { path: NAME, owner: "current-user" }),
     Deno.errors.PermissionDenied,
     `it is owned by ${STRANGER.sid}, and not by ${USER.sid}`,
   );
@@ -813,18 +813,18 @@ inWorld(
     world.serve((request) => request);
     world.kernel.failNext("ownUser", Status.ACCESS_DENIED);
     await assertRejects(
-      () => connectOn(world.open, { path: NAME, server: "current-user" }),
+      () => connectOn(world.open, { path: NAME, owner: "current-user" }),
       Deno.errors.PermissionDenied,
       "Cannot determine the current user",
     );
     world.kernel.failNext("owner", Status.ACCESS_DENIED);
     await assertRejects(
-      () => connectOn(world.open, { path: NAME, server: "current-user" }),
+      () => connectOn(world.open, { path: NAME, owner: "current-user" }),
       Deno.errors.PermissionDenied,
       "(GetKernelObjectSecurity, error 5)",
     );
     world.kernel.failNext("owner", Status.NO_SYSTEM_RESOURCES);
-    const connecting = connectOn(world.open, { path: NAME, server: "current-user" });
+    const connecting = connectOn(world.open, { path: NAME, owner: "current-user" });
     await world.pass(1);
     await (await connecting).closed();
     await world.idle();

@@ -99,7 +99,7 @@ inWorld(
     const path = "app\\control";
     const reason = "a part of the name is a pipe itself (CreateFileW, error 123)";
     await assertRejects(() => open(world, { path, missing: "fail" }), WindowsError, reason);
-    await assertRejects(() => open(world, { path, timeout: 0 }), WindowsError, reason);
+    await assertRejects(() => open(world, { path, connectTimeout: 0 }), WindowsError, reason);
     const conn = fate(open(world, { path }));
     await world.pass(500);
     assertEquals(conn.state, "pending");
@@ -116,7 +116,7 @@ for (const missing of ["wait", "fail"] as const) {
     async (world) => {
       world.system.serve(PATH);
       world.connect();
-      const conn = fate(open(world, { timeout: 300, missing }));
+      const conn = fate(open(world, { connectTimeout: 300, missing }));
       await world.pass(299);
       assertEquals(conn.state, "pending");
       await world.pass(1);
@@ -134,12 +134,12 @@ for (const missing of ["wait", "fail"] as const) {
 
 inWorld("connect() tries once with a timeout of 0", async (world) => {
   const missing = attempts(world);
-  await assertRejects(() => open(world, { timeout: 0 }), Deno.errors.NotFound);
+  await assertRejects(() => open(world, { connectTimeout: 0 }), Deno.errors.NotFound);
   assertEquals(missing, [0]);
   world.system.serve(PATH);
-  await open(world, { timeout: 0 });
+  await open(world, { connectTimeout: 0 });
   const busy = attempts(world);
-  await assertRejects(() => open(world, { timeout: 0 }), Deno.errors.TimedOut);
+  await assertRejects(() => open(world, { connectTimeout: 0 }), Deno.errors.TimedOut);
   assertEquals(busy, [0]);
 });
 
@@ -207,7 +207,7 @@ inWorld("connect() takes clients at once to a server of the same loop", async (w
   assertEquals(answers.map(text), ["hello 0!", "hello 1!"]);
   for (const conn of conns) conn.close();
   await world.idle();
-  assertEquals(world.reasons, ["client", "client"]);
+  assertEquals(world.reasons, ["peer", "peer"]);
 });
 
 // Requests
@@ -886,7 +886,7 @@ inWorld("call() connects, asks one thing, and closes", async (world) => {
     assertEquals(text(answer), typeof message === "string" ? "one!" : "two!");
   }
   await world.idle();
-  assertEquals(world.reasons, ["client", "client"]);
+  assertEquals(world.reasons, ["peer", "peer"]);
 });
 
 inWorld("call() resolves when everything is closed", async (world) => {
@@ -927,7 +927,7 @@ inWorld("call() gives up when its signal aborts, whatever is going on", async (w
   await world.idle();
   assertStrictEquals(answer.error, reason);
   assertStrictEquals(waiting.error, reason);
-  assertEquals(world.reasons, ["client"]);
+  assertEquals(world.reasons, ["peer"]);
   const shutdown = server.shutdown({ timeout: 10 });
   await world.pass(10);
   await shutdown;

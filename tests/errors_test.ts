@@ -231,13 +231,13 @@ Deno.test("connect() and call() without a pipe reject with NotFound", async () =
   const cause = { code: 2, symbol: "ERROR_FILE_NOT_FOUND", call: OPEN };
   const attempts = [
     () => connectOn(open, { path: "x", missing: "fail" }),
-    () => connectOn(open, { path: "x", timeout: 0 }),
+    () => connectOn(open, { path: "x", connectTimeout: 0 }),
     () => callOn(open, "x", "message", { missing: "fail" }),
   ];
   for (const attempt of attempts) {
     assertError(await assertRejects(attempt), Deno.errors.NotFound, message, cause);
   }
-  const late = assertRejects(() => connectOn(open, { path: "x", timeout: 100 }));
+  const late = assertRejects(() => connectOn(open, { path: "x", connectTimeout: 100 }));
   await pass(100);
   assertError(await late, Deno.errors.NotFound, message, cause);
 });
@@ -246,7 +246,7 @@ Deno.test("connect() while all instances are busy rejects with TimedOut", async 
   const { system, open, pass } = machine();
   const server = system.serve(PATH);
   const first = system.connect(PATH);
-  const late = assertRejects(() => connectOn(open, { path: "x", timeout: 100 }));
+  const late = assertRejects(() => connectOn(open, { path: "x", connectTimeout: 100 }));
   await pass(100);
   assertError(
     await late,

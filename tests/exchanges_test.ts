@@ -273,7 +273,7 @@ inWorld("a client that leaves right after its request is served all the same", a
     assert(questions.at().signal.aborted);
   }
   assertEquals(questions.texts.length, 6);
-  assertEquals(world.reasons, ["client", "client", "client"]);
+  assertEquals(world.reasons, ["peer", "peer", "peer"]);
 });
 
 inWorld(
@@ -286,7 +286,7 @@ inWorld(
     await world.idle();
     assertEquals(client.readText(), "answer");
     assertEquals(client.ended, Status.BROKEN);
-    assertEquals(world.reasons, ["responder"]);
+    assertEquals(world.reasons, ["self"]);
     exchange.client.close();
     client.close();
     const next = await world.asking("next");
@@ -394,7 +394,7 @@ inWorld(
     world.serve((request) => request, { path: "other" });
     const { questions } = await world.asked();
     await questions.end();
-    assertEquals(world.reasons, ["server"]);
+    assertEquals(world.reasons, ["stopped"]);
   },
 );
 
@@ -587,7 +587,7 @@ inWorld(
     assertEquals(left.state, "resolved");
     assertEquals(sent.state, "resolved");
     assertEquals(reading.readText(), undefined);
-    assertEquals(world.reasons, ["server", "server", "server"]);
+    assertEquals(world.reasons, ["stopped", "stopped", "stopped"]);
   },
 );
 
@@ -692,12 +692,12 @@ inWorld("hooks that throw or reject are reported, and harm nothing", async (worl
 inWorld("onDisconnect tells every end once: who, why, and with which error", async (world) => {
   const questions = world.ask({ instances: 1 });
   await world.idle();
-  for (const way of ["client", "responder", "error", "server"] as const) {
+  for (const way of ["peer", "self", "error", "stopped"] as const) {
     const client = await world.asking(way);
     const { reply, client: pipeClient } = questions.at();
     if (way === "error") world.kernel.failNext("write", 1117);
-    if (way === "client") client.close();
-    else if (way === "responder") pipeClient.close();
+    if (way === "peer") client.close();
+    else if (way === "self") pipeClient.close();
     else if (way === "error") reply("x");
     else await questions.end();
     await world.idle();
@@ -705,7 +705,7 @@ inWorld("onDisconnect tells every end once: who, why, and with which error", asy
     const { client: told, error } = world.ends.at(-1) ?? {};
     assertStrictEquals(told, pipeClient);
     assertEquals(error instanceof Error, way === "error");
-    if (way !== "client") client.close();
+    if (way !== "peer") client.close();
   }
   assertEquals(world.ends.length, 4);
 });
@@ -761,5 +761,5 @@ inWorld("an abort listener of the program may answer, close and leave", async (w
   await world.idle();
   await assertRejects(() => late[0] ?? Promise.resolve(), Deno.errors.BrokenPipe);
   assertEquals(questions.over.state, "resolved");
-  assertEquals(world.reasons, ["client"]);
+  assertEquals(world.reasons, ["peer"]);
 });

@@ -9,7 +9,7 @@ import { mock } from "node:test";
 import { setImmediate } from "node:timers";
 import { assertEquals, fail } from "@std/assert";
 import { Budget } from "../src/server/budget.ts";
-import type { DisconnectReason } from "../src/server/end_reasons.ts";
+import type { CloseReason } from "../src/server/end_reasons.ts";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
 import { exchangesOn } from "../src/exchange/exchanges.ts";
@@ -49,7 +49,7 @@ export function nextTask(): Promise<void> {
 /** The end of a connection, as `onDisconnect` told it. */
 export interface End {
   readonly client: PipeClient;
-  readonly reason: DisconnectReason;
+  readonly reason: CloseReason;
   readonly error: unknown;
 }
 
@@ -271,7 +271,7 @@ export class World {
   }
 
   /** The reasons of the ends so far. */
-  get reasons(): DisconnectReason[] {
+  get reasons(): CloseReason[] {
     return this.ends.map(({ reason }) => reason);
   }
 
@@ -311,7 +311,7 @@ export class World {
   #recording<T extends Partial<ExchangesOptions>>(options: T): T {
     return {
       ...options,
-      onDisconnect: (client: PipeClient, reason: DisconnectReason, error?: unknown) => {
+      onDisconnect: (client: PipeClient, reason: CloseReason, error?: unknown) => {
         this.ends.push({ client, reason, error });
         return options.onDisconnect?.(client, reason, error);
       },

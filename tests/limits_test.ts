@@ -11,7 +11,7 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
-import type { DisconnectReason } from "../src/server/end_reasons.ts";
+import type { CloseReason } from "../src/server/end_reasons.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { ServeOptions } from "../src/exchange/serve.ts";
@@ -54,8 +54,8 @@ interface Offence {
 const SELF = 1_000_000;
 
 const OFFENCES: Record<string, Offence> = {
-  maxRequest: {
-    options: { maxRequest: 100 },
+  maxMessage: {
+    options: { maxMessage: 100 },
     offend: async (world, client) => {
       await world.write(client, new Uint8Array(101));
     },
@@ -73,8 +73,8 @@ const OFFENCES: Record<string, Offence> = {
     error: Deno.errors.TimedOut,
     ended: Status.BROKEN,
   },
-  replyTimeout: {
-    options: { replyTimeout: 1_000, writeBufferSize: 100 },
+  writeTimeout: {
+    options: { writeTimeout: 1_000, writeBufferSize: 100 },
     offend: async (world, client, other) => {
       client.write("reply 101");
       await world.pass(999);
@@ -142,15 +142,15 @@ for (const [limit, { options, offend, error: Class, ended }] of Object.entries(O
   }
 }
 
-// maxRequest
+// maxMessage
 
-for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000, undefined]) {
+for (const maxMessage of [0, 1, 100, 4096, 4097, 50_000, undefined]) {
   inWorld(
-    `maxRequest of ${maxRequest ?? "16 MiB, the default,"} takes as many bytes, and not one more`,
+    `maxMessage of ${maxMessage ?? "16 MiB, the default,"} takes as many bytes, and not one more`,
     async (world) => {
-      const limit = maxRequest ?? 16_777_216;
+      const limit = maxMessage ?? 16_777_216;
       const sizes: number[] = [];
-      world.serve((request) => void sizes.push(request.length), { maxRequest });
+      world.serve((request) => void sizes.push(request.length), { maxMessage });
       const clients = [await world.arrived(), await world.arrived()];
       const read = mock.method(world.kernel, "read");
       // Memory is bounded by the limit, not by what the client sends: the rest is not asked for.
@@ -162,19 +162,19 @@ for (const maxRequest of [0, 1, 100, 4096, 4097, 50_000, undefined]) {
       const most = Math.max(limit, 4096);
       for (const call of read.mock.calls) assertLessOrEqual(call.arguments[2], most);
       assertEquals(sizes, [limit, 0]);
-      assertEquals(world.reasons, ["maxRequest", "maxRequest"]);
+      assertEquals(world.reasons, ["maxMessage", "maxMessage"]);
       assertEquals(world.held, 0);
     },
   );
 }
 
-inWorld("maxRequest of an early request ends the exchange that is open", async (world) => {
-  const { questions, client } = await world.asked("first", { maxRequest: 100 });
+inWorld("maxMessage of an early request ends the exchange that is open", async (world) => {
+  const { questions, client } = await world.asked("first", { maxMessage: 100 });
   await world.write(client, new Uint8Array(101));
   const { signal, reply } = questions.at();
-  const error = await assertRejects(() => reply("late"), Deno.errors.InvalidData, "maxRequest");
+  const error = await assertRejects(() => reply("late"), Deno.errors.InvalidData, "maxMessage");
   assertStrictEquals(signal.reason, error);
-  assertEquals(world.reasons, ["maxRequest"]);
+  assertEquals(world.reasons, ["maxMessage"]);
   assertStrictEquals(world.ends[0]?.error, error);
   assertEquals(questions.all.length, 1);
 });
@@ -205,7 +205,7 @@ inWorld("idleTimeout stands still while a responder is at work", async (world) =
 inWorld("idleTimeout stands still while a reply is pending", async (world) => {
   world.serve(respond, {
     idleTimeout: 1_000,
-    replyTimeout: Infinity,
+    writeTimeout: Infinity,
     writeBufferSize: 10,
   });
   const client = await world.arrived();
@@ -268,7 +268,7 @@ inWorld("idleTimeout does not count what the program was too busy to look at", a
 });
 
 inWorld("idleTimeout leaves readable what was answered", async (world) => {
-  world.serve(respond, { idleTimeout: 1_000, replyTimeout: 500 });
+  world.serve(respond, { idleTimeout: 1_000, writeTimeout: 500 });
   const client = await world.arrived();
   client.write("never read, as it seems");
   await world.pass(1_000);
@@ -290,15 +290,15 @@ inWorld("idleTimeout does not hurry a client that has left", async (world) => {
   assertEquals(questions.texts, ["one", "two"]);
   questions.at().reply().catch(ignore);
   await world.idle();
-  assertEquals(world.reasons, ["client"]);
+  assertEquals(world.reasons, ["peer"]);
 });
 
-// replyTimeout
+// writeTimeout
 
-inWorld("replyTimeout is the time of each message", async (world) => {
+inWorld("writeTimeout is the time of each message", async (world) => {
   const { questions, client } = await world.asked("x", {
     writeBufferSize: 10,
-    replyTimeout: 1_000,
+    writeTimeout: 1_000,
   });
   const { send, reply } = questions.at();
   for (let i = 0; i < 4; i++) send(new Uint8Array(100));
@@ -313,11 +313,11 @@ inWorld("replyTimeout is the time of each message", async (world) => {
 });
 
 inWorld(
-  "replyTimeout rejects a reply that would fit when what is unread before it is destroyed",
+  "writeTimeout rejects a reply that would fit when what is unread before it is destroyed",
   async (world) => {
     const { questions } = await world.asked("x", {
       writeBufferSize: 512,
-      replyTimeout: 1_000,
+      writeTimeout: 1_000,
     });
     const { send, reply } = questions.at();
     const [sent, replied] = [send, reply].map((give) => fate(give(new Uint8Array(500))));
@@ -328,11 +328,11 @@ inWorld(
 );
 
 inWorld(
-  "replyTimeout drops the messages that wait, says so, and aborts the exchange",
+  "writeTimeout drops the messages that wait, says so, and aborts the exchange",
   async (world) => {
     const { questions } = await world.asked("x", {
       writeBufferSize: 10,
-      replyTimeout: 1_000,
+      writeTimeout: 1_000,
     });
     const { send, reply, signal } = questions.at();
     const sent = [1, 2, 3].map(() => fate(send(new Uint8Array(100))));
@@ -342,28 +342,28 @@ inWorld(
       assertStrictEquals(error, world.ends[0]?.error);
     }
     assertStrictEquals(signal.reason, world.ends[0]?.error);
-    await assertRejects(() => reply("late"), Deno.errors.TimedOut, "(replyTimeout)");
+    await assertRejects(() => reply("late"), Deno.errors.TimedOut, "(writeTimeout)");
   },
 );
 
-inWorld("replyTimeout gets a client that sends requests and never reads", async (world) => {
+inWorld("writeTimeout gets a client that sends requests and never reads", async (world) => {
   let served = 0;
   world.serve((request) => {
     served++;
     return request;
-  }, { writeBufferSize: 1_000, replyTimeout: 1_000 });
+  }, { writeBufferSize: 1_000, writeTimeout: 1_000 });
   const client = await world.arrived();
   for (let i = 0; i < 100; i++) client.write(new Uint8Array(100));
   await world.pass(1_000);
-  assertEquals(world.reasons, ["replyTimeout"]);
+  assertEquals(world.reasons, ["writeTimeout"]);
   // Ten fit into the pipe, and one waits.
   assertEquals(served, 11);
 });
 
-inWorld("replyTimeout does not count what the program was too busy to look at", async (world) => {
+inWorld("writeTimeout does not count what the program was too busy to look at", async (world) => {
   const { questions, client } = await world.asked("x", {
     writeBufferSize: 10,
-    replyTimeout: 1_000,
+    writeTimeout: 1_000,
   });
   const replied = fate(questions.at().reply(new Uint8Array(100)));
   await world.pass(500);
@@ -375,12 +375,12 @@ inWorld("replyTimeout does not count what the program was too busy to look at", 
   assertEquals(client.read()?.length, 5);
 });
 
-for (const replyTimeout of [1_000, Infinity]) {
+for (const writeTimeout of [1_000, Infinity]) {
   inWorld(
-    `replyTimeout of ${replyTimeout} bounds how long each last message of an end may wait`,
+    `writeTimeout of ${writeTimeout} bounds how long each last message of an end may wait`,
     async (world) => {
-      const questions = world.ask({ writeBufferSize: 10, replyTimeout });
-      const time = replyTimeout === Infinity ? 10_000 : replyTimeout;
+      const questions = world.ask({ writeBufferSize: 10, writeTimeout });
+      const time = writeTimeout === Infinity ? 10_000 : writeTimeout;
       const client = await world.asking("x");
       const { send, reply, client: { close } } = questions.at();
       const messages = [
@@ -399,16 +399,16 @@ for (const replyTimeout of [1_000, Infinity]) {
       await world.pass(1);
       assertEquals(messages[2]?.state, "rejected");
       assertEquals(client.ended, Status.DISCONNECTED);
-      assertEquals(world.reasons, ["responder"]);
+      assertEquals(world.reasons, ["self"]);
       assertEquals(world.ends[0]?.error, undefined);
     },
   );
 }
 
 inWorld(
-  "replyTimeout ends a connection whose reply there is no memory to write, and says so",
+  "writeTimeout ends a connection whose reply there is no memory to write, and says so",
   async (world) => {
-    const { questions } = await world.asked("x", { replyTimeout: 5_000 });
+    const { questions } = await world.asked("x", { writeTimeout: 5_000 });
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(questions.at().reply("answer"));
     await world.pass(4_999);
@@ -423,9 +423,9 @@ inWorld(
 );
 
 inWorld(
-  "replyTimeout ends a connection that a shortage of the system keeps from its end",
+  "writeTimeout ends a connection that a shortage of the system keeps from its end",
   async (world) => {
-    const { exchange } = await world.asked("x", { replyTimeout: 5_000 });
+    const { exchange } = await world.asked("x", { writeTimeout: 5_000 });
     failing(world.kernel, "write", Status.NOT_SUBMITTED);
     const replied = fate(exchange.reply("answer"));
     exchange.client.close();
@@ -433,14 +433,14 @@ inWorld(
     assertEquals(replied.state, "pending");
     await world.pass(1);
     assertEquals(replied.state, "rejected");
-    assertEquals(world.reasons, ["responder"]);
+    assertEquals(world.reasons, ["self"]);
   },
 );
 
 inWorld(
-  "replyTimeout begins anew when a shortage has passed: the client could not read before",
+  "writeTimeout begins anew when a shortage has passed: the client could not read before",
   async (world) => {
-    world.serve(() => "an answer", { replyTimeout: 5_000, writeBufferSize: 2 });
+    world.serve(() => "an answer", { writeTimeout: 5_000, writeBufferSize: 2 });
     const client = await world.arrived();
     const shortage = failing(world.kernel, "write", Status.NOT_SUBMITTED);
     client.write("x");
@@ -451,7 +451,7 @@ inWorld(
     await world.pass(4_000);
     assertEquals(world.reasons, []);
     await world.pass(1_000);
-    assertEquals(world.reasons, ["replyTimeout"]);
+    assertEquals(world.reasons, ["writeTimeout"]);
   },
 );
 
@@ -473,7 +473,7 @@ inWorld(
       await world.idle();
     }
     assertEquals(got, ["one", "two", "three"]);
-    assertEquals(world.reasons, ["responder"]);
+    assertEquals(world.reasons, ["self"]);
   },
 );
 
@@ -592,7 +592,7 @@ inWorld("responderTimeout is not the reason when the client had left before", as
   client.write("next");
   client.close();
   await world.pass(1_000);
-  assertEquals(world.reasons, ["client"]);
+  assertEquals(world.reasons, ["peer"]);
   assertEquals(world.ends[0]?.error, undefined);
   await world.assertServed();
   const shutdown = server.shutdown({ timeout: 10 });
@@ -667,9 +667,9 @@ inWorld("maxPerProcess makes room however a connection ends", async (world) => {
     maxPerProcess: 1,
     instances: 1,
     maxInstances: 1,
-    maxRequest: 100,
+    maxMessage: 100,
     idleTimeout: 1_000,
-    replyTimeout: 1_000,
+    writeTimeout: 1_000,
     responderTimeout: 1_000,
     writeBufferSize: 100,
   });
@@ -683,13 +683,13 @@ inWorld("maxPerProcess makes room however a connection ends", async (world) => {
   }
   assertEquals(world.reports.splice(0).length, 1);
   assertEquals(world.reasons, [
-    "client",
-    "responder",
-    "responder",
-    "replyTimeout",
+    "peer",
+    "self",
+    "self",
+    "writeTimeout",
     "responderTimeout",
     "idleTimeout",
-    "maxRequest",
+    "maxMessage",
   ]);
   const client = await world.arrived(SELF);
   await assertAnswered(world, client);
@@ -731,7 +731,7 @@ inWorld(
     await world.idle();
     assertEquals(questions.texts, ["one", "two"]);
     await world.arrived(SELF);
-    assertEquals(world.reasons, ["maxPerProcess", "client"]);
+    assertEquals(world.reasons, ["maxPerProcess", "peer"]);
   },
 );
 
@@ -776,7 +776,7 @@ inWorld(
     await assertRejects(() => reply("x"), Deno.errors.BrokenPipe);
     assert(signal.aborted);
     await world.idle();
-    assertEquals([world.reasons, world.held], [["client"], 0]);
+    assertEquals([world.reasons, world.held], [["peer"], 0]);
   },
 );
 
@@ -876,8 +876,8 @@ for (const [what, hold] of Object.entries(HOLDERS)) {
   inWorld(`maxBuffered gets everything back from a client that ${what}`, async (world) => {
     const server = world.serve(respond, {
       maxBuffered: 250,
-      maxRequest: 50_000,
-      replyTimeout: 5_000,
+      maxMessage: 50_000,
+      writeTimeout: 5_000,
       responderTimeout: 5_000,
       readBufferSize: 100,
       writeBufferSize: 100,
@@ -939,7 +939,7 @@ for (const [what, size] of [["a request", 10], ["the rest of a long request", 10
     await world.idle();
     gate.resolve("x");
     await world.idle();
-    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.reasons, ["peer"]);
     await world.assertServed();
   });
 
@@ -1087,9 +1087,9 @@ inWorld(
 inWorld("limits have one timer for the whole loop, and none without a client", async (world) => {
   const options = {
     idleTimeout: 1_000,
-    replyTimeout: 2_000,
+    writeTimeout: 2_000,
     responderTimeout: 3_000,
-    maxRequest: 100,
+    maxMessage: 100,
     maxPerProcess: 2,
     maxBuffered: 1_000,
     writeBufferSize: 100,
@@ -1122,10 +1122,10 @@ inWorld("limits have one timer for the whole loop, and none without a client", a
     world.reasons.toSorted(),
     [
       ...Array(9).fill("idleTimeout"),
-      "replyTimeout",
       "responderTimeout",
       ...Array(9).fill("shutdown"),
-    ] satisfies DisconnectReason[],
+      "writeTimeout",
+    ] satisfies CloseReason[],
   );
   for (const client of clients) client.close();
   const last = servers[0]?.shutdown({ timeout: 10 });

@@ -46,7 +46,7 @@ Deno.test("connect() and call() reject with NotSupported", { ignore }, async () 
   assertNotSupported(await assertRejects(() => connect({ path: "x" })));
   assertNotSupported(await assertRejects(() => call("x", "message")));
   // At once, however long they may wait.
-  assertNotSupported(await assertRejects(() => call("x", "message", { timeout: Infinity })));
+  assertNotSupported(await assertRejects(() => call("x", "message", { connectTimeout: Infinity })));
   assertNotSupported(await assertRejects(() => connect({ path: "\\\\host\\pipe\\x" })));
 });
 
@@ -63,7 +63,11 @@ Deno.test("wrong arguments are refused first", { ignore }, async () => {
   assertThrows(() => serve({ path: "a/b" }, () => {}), TypeError, "slash");
   assertThrows(() => serve({ path: "x", concurrency: 0 }, () => {}), RangeError, '"concurrency"');
   await assertRejects(() => connect({ path: "/x" }), TypeError, "it must be a name");
-  await assertRejects(() => connect({ path: "x", timeout: -1 }), RangeError, '"timeout"');
+  await assertRejects(
+    () => connect({ path: "x", connectTimeout: -1 }),
+    RangeError,
+    '"connectTimeout"',
+  );
   await assertRejects(() => call("", "message"), TypeError, "the name is empty");
   await assertRejects(() => call("x", "message", { maxMessage: 0.5 }), RangeError, '"maxMessage"');
 });

@@ -241,12 +241,12 @@ const SERVER_DEFAULTS: ServerOptions = {
   readBufferSize: 65_536,
   writeBufferSize: 65_536,
   waitTimeout: 5_000,
-  maxRequest: 16_777_216,
+  maxMessage: 16_777_216,
   maxBuffered: 268_435_456,
   maxQueued: 16_777_216,
   maxPerProcess: Infinity,
   idleTimeout: Infinity,
-  replyTimeout: 30_000,
+  writeTimeout: 30_000,
   responderTimeout: Infinity,
   access: "current-user",
   remote: false,
@@ -259,10 +259,10 @@ const SERVER_DEFAULTS: ServerOptions = {
 
 const CLIENT_DEFAULTS: ClientSettings = {
   path: "\\\\.\\pipe\\x",
-  timeout: 5_000,
+  connectTimeout: 5_000,
   missing: "wait",
   maxMessage: 16_777_216,
-  server: undefined,
+  owner: undefined,
   signal: undefined,
 };
 
@@ -333,24 +333,24 @@ Deno.test("users are asked about unless there is nothing to ask", () => {
   );
 });
 
-Deno.test("server is this user or a SID", () => {
-  assertEquals(client({ path: "x", server: "current-user" }).server, "current-user");
-  assertEquals(client({ path: "x", server: { sid: SID } }).server, { sid: SID });
+Deno.test("owner is this user or a SID", () => {
+  assertEquals(client({ path: "x", owner: "current-user" }).owner, "current-user");
+  assertEquals(client({ path: "x", owner: { sid: SID } }).owner, { sid: SID });
   // As Windows writes them.
-  const odd = client({ path: "x", server: { sid: "s-1-0X0123456789AB-5" } }).server;
+  const odd = client({ path: "x", owner: { sid: "s-1-0X0123456789AB-5" } }).owner;
   assertEquals(odd, { sid: "S-1-0x0123456789ab-5" });
   assert(Object.isFrozen(odd));
-  const words = 'Cannot use "server": must be "current-user" or { sid }';
+  const words = 'Cannot use "owner": must be "current-user" or { sid }';
   const refused: [unknown, string][] = [
     ["me", `${words}, was "me"`],
     [SID, `${words}, was "${SID}"`],
     [null, `${words}, was null`],
-    [{ sid: "S-2-5" }, 'Cannot use "server.sid": must be a SID, "S-1-…", was "S-2-5"'],
-    [{ sid: "S-1-5" }, 'Cannot use "server.sid": must be a SID, "S-1-…", was "S-1-5"'],
-    [{ sid: 1n }, 'Cannot use "server.sid": must be a SID, "S-1-…", was 1n'],
+    [{ sid: "S-2-5" }, 'Cannot use "owner.sid": must be a SID, "S-1-…", was "S-2-5"'],
+    [{ sid: "S-1-5" }, 'Cannot use "owner.sid": must be a SID, "S-1-…", was "S-1-5"'],
+    [{ sid: 1n }, 'Cannot use "owner.sid": must be a SID, "S-1-…", was 1n'],
   ];
   for (const [value, text] of refused) {
-    assertRefused(() => client({ path: "x", server: value }), TypeError, text);
+    assertRefused(() => client({ path: "x", owner: value }), TypeError, text);
   }
 });
 
@@ -415,8 +415,8 @@ const NUMBERS: NumberOption[] = [
     infinity: "refused",
   },
   {
-    name: "maxRequest",
-    check: (maxRequest) => server({ path: "x", maxRequest }).maxRequest,
+    name: "maxMessage",
+    check: (maxMessage) => server({ path: "x", maxMessage }).maxMessage,
     range: "from 0 to 2147483647",
     taken: [0, 1, 16_777_216, 0x7fff_ffff],
     refused: [-1, 0x8000_0000],
@@ -446,7 +446,7 @@ const NUMBERS: NumberOption[] = [
     refused: [0, -1, 2 ** 53],
     infinity: "taken",
   },
-  ...(["idleTimeout", "replyTimeout", "responderTimeout"] as const).map((name): NumberOption => ({
+  ...(["idleTimeout", "writeTimeout", "responderTimeout"] as const).map((name): NumberOption => ({
     name,
     check: (value) => server({ path: "x", [name]: value })[name],
     range: "from 1",
@@ -457,8 +457,8 @@ const NUMBERS: NumberOption[] = [
   })),
   {
     // No timer takes more: nearly 25 days.
-    name: "timeout",
-    check: (timeout) => client({ path: "x", timeout }).timeout,
+    name: "connectTimeout",
+    check: (connectTimeout) => client({ path: "x", connectTimeout }).connectTimeout,
     range: "from 0",
     taken: [0, 1, 0x7fff_ffff, [0x8000_0000, 0x7fff_ffff], [MAX, 0x7fff_ffff], [
       Infinity,
@@ -644,7 +644,11 @@ const BAD_FOR_SERVE: Refusal[] = [
 
 const BAD_FOR_CLIENTS: Refusal[] = [
   ...BAD_FOR_ALL,
-  [{ timeout: -1 }, RangeError, 'Cannot use "timeout": must be an integer from 0, was -1'],
+  [
+    { connectTimeout: -1 },
+    RangeError,
+    'Cannot use "connectTimeout": must be an integer from 0, was -1',
+  ],
   [
     { missing: "retry" },
     TypeError,
@@ -853,9 +857,9 @@ inWorld("connect() and call() read each option once, at the call", async (world)
   world.serve((request) => request);
   const { signal } = new AbortController();
   const owner = { sid: world.kernel.ownUser().text };
-  const counted = new Counted<ConnectOptions>({ path: "test", server: owner, signal });
+  const counted = new Counted<ConnectOptions>({ path: "test", owner, signal });
   const connecting = connectOn(world.open, counted.options);
-  counted.seal([...CLIENT_NAMES, "server.sid"]);
+  counted.seal([...CLIENT_NAMES, "owner.sid"]);
   const connection = await connecting;
   for (
     const use of [
@@ -869,9 +873,9 @@ inWorld("connect() and call() read each option once, at the call", async (world)
     small.seal(["signal"]);
     await used;
   }
-  const options = new Counted<CallOptions>({ server: owner, signal });
+  const options = new Counted<CallOptions>({ owner, signal });
   const answer = callOn(world.open, "test", "c", options.options);
-  options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "server.sid"]);
+  options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "owner.sid"]);
   assertEquals(await answer, Uint8Array.of(0x63));
   connection.close();
 });

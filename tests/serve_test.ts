@@ -103,7 +103,7 @@ for (const [what, responder, expected] of REPLIES) {
     assertEquals(client.ended, undefined);
     client.close();
     await world.idle();
-    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.reasons, ["peer"]);
   });
 }
 
@@ -220,7 +220,7 @@ for (const [what, responder, message, messages] of FAILURES) {
       assertInstanceOf(reported, Error);
       assert(reported.message.includes(message), reported.message);
       assertEquals(more, []);
-      assertEquals(world.reasons, ["responder"]);
+      assertEquals(world.reasons, ["self"]);
       assertEquals(await answers(world, other, "fine"), ["fine"]);
     },
   );
@@ -396,7 +396,7 @@ for (const [what, value] of HOSTILE) {
       hostile = false;
       const next = await world.arrived();
       assertEquals(await answers(world, next), ["fine"]);
-      assertEquals(world.reasons, ["responder"]);
+      assertEquals(world.reasons, ["self"]);
     });
   }
 
@@ -473,7 +473,7 @@ inWorld(
     client.close();
     await world.idle();
     assertEquals([pulled, ended], [0, 1]);
-    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.reasons, ["peer"]);
   },
 );
 
@@ -704,7 +704,7 @@ inWorld(
     world.serve(async (_request, exchange) => {
       began.push(exchange.text());
       await new Promise<void>((resolve) => gates.push(resolve));
-    }, { concurrency: 1, maxRequest: 100, maxInstances: 4 });
+    }, { concurrency: 1, maxMessage: 100, maxInstances: 4 });
     await world.asking("first");
     const clients: RawClient[] = [];
     for (let i = 0; i < 3; i++) {
@@ -720,7 +720,7 @@ inWorld(
       await world.idle();
     }
     assertEquals(began, ["first", "early 0", "early 1", "early 2"]);
-    assertEquals(world.reasons, ["maxRequest", "maxRequest", "maxRequest"]);
+    assertEquals(world.reasons, ["maxMessage", "maxMessage", "maxMessage"]);
     for (const client of clients) {
       assert(client.ended !== undefined);
       client.close();
@@ -798,7 +798,7 @@ inWorld(
     world.serve(async function* (request) {
       yield request;
       yield request;
-    }, { concurrency: 1, writeBufferSize: 2, responderTimeout: 500, replyTimeout: 30_000 });
+    }, { concurrency: 1, writeBufferSize: 2, responderTimeout: 500, writeTimeout: 30_000 });
     const lazy = await world.arrived();
     lazy.write("is not read");
     await world.pass(500);

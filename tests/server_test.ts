@@ -153,7 +153,7 @@ inWorld("Server serves a client that came before the instance listened (535)", a
   assertEquals(await client?.receiveText(), "early");
   client?.close();
   await world.assertServed();
-  assertEquals(world.reasons, ["client", "client"]);
+  assertEquals(world.reasons, ["peer", "peer"]);
 });
 
 inWorld(
@@ -174,7 +174,7 @@ inWorld(
     assert(exchange.client.signal.aborted);
     await assertRejects(() => exchange.reply("x"), Deno.errors.BrokenPipe);
     await world.idle();
-    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.reasons, ["peer"]);
     const next = await world.asking("three");
     questions.at().reply("answer");
     assertEquals(next.readText(), "answer");
@@ -456,7 +456,7 @@ for (const [moment, lead] of Object.entries(MOMENTS)) {
         await world.idle();
         for (const end of works) end();
         await world.idle();
-        assertEquals(world.reasons, ["client"]);
+        assertEquals(world.reasons, ["peer"]);
         assertEquals(world.ends[0]?.error, undefined);
         await world.assertServed();
         assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
@@ -599,7 +599,7 @@ inWorld(
     await assertRejects(() => reply("late"), Deno.errors.BrokenPipe, PATH);
     await world.idle();
     assert(signal.aborted);
-    assertEquals(world.reasons, ["client"]);
+    assertEquals(world.reasons, ["peer"]);
     await world.asking("next");
     assertEquals(questions.texts, ["x", "next"]);
   },
@@ -724,7 +724,7 @@ inWorld("Server lets a client read what was written when it ends the connection"
   assertEquals(client.ended, Status.BROKEN);
   assert(signal.aborted);
   assertInstanceOf(signal.reason, Deno.errors.Interrupted);
-  assertEquals(world.reasons, ["responder"]);
+  assertEquals(world.reasons, ["self"]);
   assertEquals(world.kernel.leftovers().timers, 0);
 });
 

@@ -296,7 +296,7 @@ inWorld(
   async (world) => {
     const controller = new AbortController();
     const server = world.serve(() => "an answer", {
-      replyTimeout: 5_000,
+      writeTimeout: 5_000,
       writeBufferSize: 2,
       signal: controller.signal,
     });
@@ -330,7 +330,7 @@ inWorld("shutdown() counts no request of a client that has left", async (world) 
   await world.pass(100);
   works.resolve();
   await world.idle();
-  assertEquals(world.reasons, ["client"]);
+  assertEquals(world.reasons, ["peer"]);
   assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 0 });
 });
 
@@ -362,7 +362,7 @@ inWorld("shutdown() of a server that was stopped waits no longer than its time",
   assertEquals(shutdown.state, "pending");
   await world.pass(1);
   assertEquals(shutdown.value, { exchanges: 0, evicted: 1, dropped: 1 });
-  assertEquals(world.reasons, ["server"]);
+  assertEquals(world.reasons, ["stopped"]);
 });
 
 // Responders at work
@@ -602,7 +602,7 @@ inWorld("shutdown() throws out nobody who has left by himself", async (world) =>
   await assertRejects(() => send("for nobody"), Deno.errors.BrokenPipe);
   await world.pass(500);
   assertEquals(shutdown.value, NOTHING);
-  assertEquals(world.reasons, ["client"]);
+  assertEquals(world.reasons, ["peer"]);
 });
 
 inWorld("shutdown() goes by the first timeout, and a signal ends it before", async (world) => {
@@ -615,7 +615,7 @@ inWorld("shutdown() goes by the first timeout, and a signal ends it before", asy
   assertEquals(world.ends, []);
   controller.abort();
   assertEquals(await Promise.all(reports), [NOTHING, NOTHING]);
-  assertEquals(world.reasons, ["server"]);
+  assertEquals(world.reasons, ["stopped"]);
 });
 
 // Other ends
@@ -652,7 +652,7 @@ inWorld(
     assertFalse(signals[1]?.aborted);
     await server.finished;
     assertEquals(answered.readText(), "answered");
-    assertEquals(world.reasons, ["server", "server"]);
+    assertEquals(world.reasons, ["stopped", "stopped"]);
     assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
   },
 );
@@ -713,12 +713,12 @@ inWorld("shutdown() gives the same report to all who ask, also afterwards", asyn
 inWorld("shutdown() counts nothing that was over before", async (world) => {
   const server = world.serve((request) => new Uint8Array(request.length * 100), {
     writeBufferSize: 100,
-    replyTimeout: 1_000,
+    writeTimeout: 1_000,
   });
   const lazy = await world.arrived();
   lazy.write("dropped at the limit");
   await world.pass(1_000);
-  assertEquals(world.reasons, ["replyTimeout"]);
+  assertEquals(world.reasons, ["writeTimeout"]);
   lazy.close();
   const client = await world.arrived();
   for (let i = 0; i < 3; i++) {
@@ -731,7 +731,7 @@ inWorld("shutdown() counts nothing that was over before", async (world) => {
 inWorld("shutdown() counts what a limit drops meanwhile, and ends by it", async (world) => {
   const server = world.serve(() => new Uint8Array(1_000), {
     writeBufferSize: 100,
-    replyTimeout: 1_000,
+    writeTimeout: 1_000,
   });
   await world.asking("x");
   const shutdown = fate(server.shutdown());
@@ -739,7 +739,7 @@ inWorld("shutdown() counts what a limit drops meanwhile, and ends by it", async 
   assertEquals(shutdown.state, "pending");
   await world.pass(1);
   assertEquals(shutdown.value, { exchanges: 0, evicted: 0, dropped: 1 });
-  assertEquals(world.reasons, ["replyTimeout"]);
+  assertEquals(world.reasons, ["writeTimeout"]);
 });
 
 inWorld("a stop counts the request that its cancel came too late for", async (world) => {
@@ -890,7 +890,7 @@ const STATES: Record<string, Lead> = {
     client.write("several");
     await world.pass(2_000);
   },
-  "is being evicted by replyTimeout, and cancelling takes time": async (world, client) => {
+  "is being evicted by writeTimeout, and cancelling takes time": async (world, client) => {
     await world.write(client, "long");
     world.kernel.holdCompletions = true;
     await world.kernel.advance(3_000);
@@ -952,7 +952,7 @@ for (const [state, lead] of Object.entries(STATES)) {
             readBufferSize: 10_000,
             writeBufferSize: 10,
             idleTimeout: 5_000,
-            replyTimeout: 3_000,
+            writeTimeout: 3_000,
             responderTimeout: 2_000,
           });
           await world.idle();
@@ -1204,7 +1204,7 @@ inWorld(
     works[0]?.("");
     other.close();
     await world.idle();
-    assertEquals([worker.readText(), world.reasons, report], ["more", ["client"], undefined]);
+    assertEquals([worker.readText(), world.reasons, report], ["more", ["peer"], undefined]);
     works[1]?.("done");
     await world.idle();
     assertEquals(report, { ...NOTHING, exchanges: 1 });

@@ -91,7 +91,7 @@ class Told {
   now = 0;
   task = 0;
   readonly taskBegin = 0;
-  readonly maxRequest = 10_000;
+  readonly maxMessage = 10_000;
   readonly readBufferSize = 65_536;
   readonly tainted = false;
   readonly inFlight: Uint8Array[] = [];
@@ -99,10 +99,10 @@ class Told {
   readonly server: ServerRecord = {
     path: PATH,
     limits: {
-      maxRequest: 10_000,
+      maxMessage: 10_000,
       maxPerProcess: Infinity,
       idleTimeout: Infinity,
-      replyTimeout: 500,
+      writeTimeout: 500,
       maxQueued: 100,
       responderTimeout: Infinity,
     },
@@ -445,9 +445,9 @@ Deno.test("the model sees ends that are not told, told twice, or told with a wro
   told.asked(1, sentBy(told.link(20), 0));
   told.model.atEnd(told.server);
   told.complained(/^the end of client 1 was told 0 times/);
-  const reasons = ["client", "responder", "server", "shutdown", "error", "maxRequest"];
+  const reasons = ["peer", "self", "stopped", "shutdown", "error", "maxMessage"];
   const limits = [
-    ...["maxPerProcess", "idleTimeout", "replyTimeout", "maxQueued", "responderTimeout", "whim"],
+    ...["maxPerProcess", "idleTimeout", "writeTimeout", "maxQueued", "responderTimeout", "whim"],
   ];
   for (const reason of [...reasons, ...limits]) {
     const other = new Told();

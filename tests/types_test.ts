@@ -11,9 +11,9 @@ import { assertEquals } from "@std/assert";
 import type {
   call,
   CallOptions,
+  CloseReason,
   connect,
   ConnectOptions,
-  DisconnectReason,
   Exchange,
   exchanges,
   ExchangesOptions,
@@ -300,7 +300,7 @@ Deno.test("hooks know their arguments, and may be asynchronous", () => {
       onListen: ({ path }) => path.length,
       onDisconnect(client, reason, error) {
         assertType<Same<typeof client, PipeClient>>();
-        assertType<Same<typeof reason, DisconnectReason>>();
+        assertType<Same<typeof reason, CloseReason>>();
         assertType<Same<typeof error, unknown>>();
       },
       onError(error, exchange) {
@@ -360,10 +360,10 @@ Deno.test("the types of the interface are those that are documented", () => {
   assertType<Same<Reply, Message | undefined | void>>();
   assertType<
     Same<
-      DisconnectReason,
-      | ("client" | "responder" | "server" | "shutdown" | "error" | "unauthorized")
-      | ("maxRequest" | "maxQueued" | "maxPerProcess")
-      | ("idleTimeout" | "replyTimeout" | "responderTimeout")
+      CloseReason,
+      | ("peer" | "self" | "stopped" | "shutdown" | "error" | "unauthorized")
+      | ("maxMessage" | "maxQueued" | "maxPerProcess")
+      | ("idleTimeout" | "writeTimeout" | "responderTimeout")
     >
   >();
   assertType<
@@ -375,12 +375,14 @@ Deno.test("the types of the interface are those that are documented", () => {
       keyof ExchangesOptions,
       | ("path" | "instances" | "maxInstances" | "readBufferSize" | "writeBufferSize")
       | ("waitTimeout" | "access" | "remote" | "authorize" | "signal" | "onListen" | "onDisconnect")
-      | ("maxRequest" | "maxBuffered" | "maxQueued" | "maxPerProcess")
-      | ("idleTimeout" | "replyTimeout" | "responderTimeout")
+      | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess")
+      | ("idleTimeout" | "writeTimeout" | "responderTimeout")
     >
   >();
   assertType<Same<keyof ServeOptions, keyof ExchangesOptions | "concurrency" | "onError">>();
-  assertType<Same<keyof CallOptions, "timeout" | "missing" | "maxMessage" | "server" | "signal">>();
+  assertType<
+    Same<keyof CallOptions, "connectTimeout" | "missing" | "maxMessage" | "owner" | "signal">
+  >();
   assertType<Same<keyof ConnectOptions, keyof CallOptions | "path">>();
   assertType<
     Same<

@@ -36,11 +36,11 @@ const INSTANCE_BYTES = 2 * 4096 + 2 * 32;
 const SPARE_BYTES = 2 * KEPT_BYTES + 64 * 1024;
 
 const EXPECTED = [
-  "client",
-  "maxRequest",
+  "peer",
+  "maxMessage",
   "maxPerProcess",
   "idleTimeout",
-  "replyTimeout",
+  "writeTimeout",
   "responderTimeout",
 ] as const;
 

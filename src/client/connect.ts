@@ -18,7 +18,7 @@ export interface CallOptions {
    *
    * @default {5000}
    */
-  timeout?: number | undefined;
+  connectTimeout?: number | undefined;
   /**
    * What to do while there is no pipe of this name, or a part of the name is a pipe itself: wait, or
    * fail at once.
@@ -45,7 +45,7 @@ export interface CallOptions {
    *
    * @default {undefined}
    */
-  server?: "current-user" | { readonly sid: string } | undefined;
+  owner?: "current-user" | { readonly sid: string } | undefined;
   /** Aborting it cancels the call, which rejects with the reason of the signal. */
   signal?: AbortSignal | undefined;
 }
@@ -76,11 +76,11 @@ export interface ConnectOptions extends CallOptions {
  * @throws {Deno.errors.TimedOut} If all instances are busy until the time has run out.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection while it was being set up.
  * @throws {Deno.errors.PermissionDenied} If the access rights of the pipe do not admit this user, or
- *   the owner of the pipe is not the one that `server` asks for. A client that the server's
+ *   the owner of the pipe is not the one that `owner` asks for. A client that the server's
  *   `authorize` refuses gets `Deno.errors.BrokenPipe` instead, from its first request.
  * @throws {Deno.errors.NotSupported} If this is not Windows.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
- *   `--allow-ffi=C:\Windows\System32\kernel32.dll`, to which `server` adds
+ *   `--allow-ffi=C:\Windows\System32\kernel32.dll`, to which `owner` adds
  *   `,C:\Windows\System32\advapi32.dll`.
  * @throws {Deno.errors.Interrupted} If the program is being unloaded.
  * @throws {WindowsError} If a part of the name is a pipe itself, at once with `missing: "fail"`,
@@ -117,7 +117,7 @@ export async function connectWith(
 ): Promise<ClientConnection> {
   const { signal } = settings;
   signal?.throwIfAborted();
-  const loop = open(settings.path, settings.server !== undefined);
+  const loop = open(settings.path, settings.owner !== undefined);
   const opener = new PipeOpener(loop, settings);
   loop.enter(opener);
   try {

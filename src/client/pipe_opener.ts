@@ -42,7 +42,7 @@ export class PipeOpener implements LoopUser {
   async open(signal: AbortSignal | undefined): Promise<ClientConnection> {
     const { kernel } = this.#loop;
     const owner = this.#expectedOwner();
-    const deadline = kernel.now() + this.#settings.timeout;
+    const deadline = kernel.now() + this.#settings.connectTimeout;
     for (const backoff = new Backoff(LONGEST_PAUSE);;) {
       signal?.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure;
@@ -95,8 +95,8 @@ export class PipeOpener implements LoopUser {
 
   /** The SID of the user that must own the pipe; undefined: any may. */
   #expectedOwner(): string | undefined {
-    const { server, path } = this.#settings;
-    if (server !== "current-user") return server?.sid;
+    const { owner, path } = this.#settings;
+    if (owner !== "current-user") return owner?.sid;
     const { status, call, text } = this.#loop.kernel.ownUser();
     if (status === Status.SUCCESS) return text;
     throw systemError("Cannot determine the current user for", call, path, status);

@@ -11,7 +11,7 @@ import type { Callbacks } from "../server/callbacks.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
-import { type DisconnectReason, refused, timedOut, unread } from "../server/end_reasons.ts";
+import { type CloseReason, refused, timedOut, unread } from "../server/end_reasons.ts";
 import type { Replies } from "../server/replies.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
@@ -243,7 +243,7 @@ export class ExchangeSession implements Session {
       case "dropRequest":
         return this.#connection.dropRequest();
       case "clientDisconnected":
-        return this.#finish("client", command);
+        return this.#finish("peer", command);
       case "sessionFinished":
         return this.#finish(this.#context.draining ? "shutdown" : "error", command);
       case "sessionEvicted":
@@ -256,7 +256,7 @@ export class ExchangeSession implements Session {
    *
    * @param reason Why the connection ends, if no reason is set yet.
    */
-  #finish(reason: DisconnectReason, event: SessionEnd): void {
+  #finish(reason: CloseReason, event: SessionEnd): void {
     this.#connection.setEndReason(reason);
     this.#requests.close();
     this.#loop.deadlines.lift(this.#answer);
@@ -310,7 +310,7 @@ export class ExchangeSession implements Session {
 
   #abort(): void {
     const { client } = this.#connection;
-    this.#connection.setEndReason("client");
+    this.#connection.setEndReason("peer");
     const error = this.#connection.abortError();
     const exchange = this.#exchange;
     exchange?.abort(error);

@@ -18,7 +18,7 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  *
  * Each client has at most one open exchange; different clients are served concurrently.
  * The pipe is a message pipe: a request is one message of a client, of any length up to
- * {@linkcode ExchangesOptions.maxRequest}, and empty messages are requests too. Clients of other
+ * {@linkcode ExchangesOptions.maxMessage}, and empty messages are requests too. Clients of other
  * machines are refused, unless {@linkcode ExchangesOptions.remote} is set.
  *
  * A client that exceeds a limit is disconnected, which makes room for the next: `onDisconnect` gets
@@ -26,7 +26,7 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  * they make further clients, or further requests, wait.
  *
  * The instances are created by the first `next()`. Leaving the loop ends the server: exchanges that
- * are not settled are dropped, and a message that is being written may take `replyTimeout` more, or
+ * are not settled are dropped, and a message that is being written may take `writeTimeout` more, or
  * 10,000 ms if that is `Infinity`. When `signal` aborts, the generator ends at once and without an
  * error; `await generator.return()` waits until everything is closed.
  *

@@ -149,6 +149,6 @@ export class RequestReader {
     const { fault } = this.#reader;
     if (fault === undefined) return;
     const error = readError(this.#context, fault);
-    this.#connection.setEndReason(fault.tooLong ? "maxRequest" : "error", error);
+    this.#connection.setEndReason(fault.tooLong ? "maxMessage" : "error", error);
   }
 }

@@ -20,7 +20,7 @@
  *   (`FA`), since every further instance is checked against it. Give clients `0x12019b`, and never
  *   `GW`, `FW`, `GA` or `FA`: these include the right to create instances, with which a client could
  *   serve the pipe itself and capture other clients. Name the owner (`O:` and the SID of that user)
- *   if clients check it with `server`: otherwise the pipe of an elevated process is owned by the
+ *   if clients check it with `owner`: otherwise the pipe of an elevated process is owned by the
  *   group of administrators.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-security-and-access-rights}

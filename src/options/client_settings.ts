@@ -20,10 +20,10 @@ const SID = /^S-1-(?:0x[0-9a-f]{12}|\d{1,10})(?:-\d{1,10}){1,15}$/i;
 
 /** Every option of a call; the interface of a call's options says what they mean. */
 const CALL_CHECKS = {
-  timeout: milliseconds(5_000),
+  connectTimeout: milliseconds(5_000),
   missing: waitOrFail,
   maxMessage: messageLength,
-  server: pipeOwner,
+  owner: pipeOwner,
   signal: abortSignal,
 };
 
@@ -52,16 +52,16 @@ function waitOrFail(missing: unknown = "wait", name: string): "wait" | "fail" {
 }
 
 function pipeOwner(
-  server: unknown,
+  owner: unknown,
   name: string,
 ): "current-user" | { readonly sid: string } | undefined {
-  if (server === undefined || server === "current-user") return server;
-  if (typeof server === "object" && server !== null && "sid" in server) {
-    const { sid } = server;
+  if (owner === undefined || owner === "current-user") return owner;
+  if (typeof owner === "object" && owner !== null && "sid" in owner) {
+    const { sid } = owner;
     if (typeof sid === "string" && SID.test(sid)) {
       return Object.freeze({ sid: `S${sid.slice(1).toLowerCase()}` });
     }
     refuse(`${name}.sid`, 'a SID, "S-1-…"', sid);
   }
-  refuse(name, '"current-user" or { sid }', server);
+  refuse(name, '"current-user" or { sid }', owner);
 }

@@ -69,7 +69,7 @@ export interface PipeClient {
   readonly signal: AbortSignal;
   /**
    * Closes the connection. Messages already sent stay readable for the client; one that it does
-   * not read within {@linkcode ExchangesOptions.replyTimeout} is dropped. An open exchange is
+   * not read within {@linkcode ExchangesOptions.writeTimeout} is dropped. An open exchange is
    * aborted. Does nothing if the connection has already ended.
    */
   close(): void;

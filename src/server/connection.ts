@@ -10,7 +10,7 @@ import { MessageReader } from "../pipe/message_reader.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
-import { type DisconnectReason, timedOut, tooMany } from "./end_reasons.ts";
+import { type CloseReason, timedOut, tooMany } from "./end_reasons.ts";
 import type { PipeInstance } from "./instance.ts";
 import { Replies } from "./replies.ts";
 
@@ -24,7 +24,7 @@ export class ServerConnection {
   readonly replies: Replies;
   /** Whether the client connected before its instance listened. */
   readonly early: boolean;
-  #reason: DisconnectReason | undefined = undefined;
+  #reason: CloseReason | undefined = undefined;
   #error: Error | undefined = undefined;
   /** The client's process, if `maxPerProcess` counts it. */
   #process: number | undefined = undefined;
@@ -36,8 +36,8 @@ export class ServerConnection {
     this.instance = instance;
     this.early = early;
     const { inbound, handle } = instance.end;
-    this.reader = new MessageReader(loop, inbound, settings.maxRequest, settings.readBufferSize);
-    this.replies = new Replies(loop, instance.end, settings.replyTimeout, this);
+    this.reader = new MessageReader(loop, inbound, settings.maxMessage, settings.readBufferSize);
+    this.replies = new Replies(loop, instance.end, settings.writeTimeout, this);
     const processId = loop.kernel.clientProcess(handle);
     this.client = new ServerClient(++context.clients, this, {
       processId,
@@ -48,16 +48,16 @@ export class ServerConnection {
 
   /** Whether the client is not known to have disconnected. */
   get connected(): boolean {
-    return this.#reason !== "client";
+    return this.#reason !== "peer";
   }
 
   /** Whether the client ended the connection: it did if there is no other reason. */
   get clientDisconnected(): boolean {
-    return this.#reason === undefined || this.#reason === "client";
+    return this.#reason === undefined || this.#reason === "peer";
   }
 
   /** Sets why the connection ends. The first reason counts. */
-  setEndReason(reason: DisconnectReason, error?: Error): void {
+  setEndReason(reason: CloseReason, error?: Error): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#error = error;
@@ -65,7 +65,7 @@ export class ServerConnection {
 
   /** Ends the connection, called by the program. */
   close(): void {
-    if (this.instance.connection === this) this.instance.finish("responder");
+    if (this.instance.connection === this) this.instance.finish("self");
   }
 
   /**
@@ -120,7 +120,7 @@ export class ServerConnection {
 
   /** The client did not read a message in time. */
   stillUnread(): void {
-    this.instance.evict("replyTimeout", timedOut(this.context, "replyTimeout"));
+    this.instance.evict("writeTimeout", timedOut(this.context, "writeTimeout"));
   }
 
   /** A shortage that does not pass is not the client's fault, but must not hold memory forever. */

@@ -12,17 +12,17 @@ import type { ServerContext } from "./context.ts";
 /**
  * Why a connection ended.
  *
- * - `"client"`: the client disconnected.
- * - `"responder"`: the program closed it, with {@linkcode PipeClient.close} or by throwing while
+ * - `"peer"`: the client disconnected.
+ * - `"self"`: the program closed it, with {@linkcode PipeClient.close} or by throwing while
  *   answering.
- * - `"server"`: the server was stopped at once: its `signal` aborted, or the program left the loop
+ * - `"stopped"`: the server was stopped at once: its `signal` aborted, or the program left the loop
  *   over its exchanges.
  * - `"shutdown"`: the server was shut down.
- * - `"maxRequest"`: a request was longer than {@linkcode ExchangesOptions.maxRequest}.
+ * - `"maxMessage"`: a request was longer than {@linkcode ExchangesOptions.maxMessage}.
  * - `"maxPerProcess"`: the client's process already had
  *   {@linkcode ExchangesOptions.maxPerProcess} connections.
  * - `"idleTimeout"`: no request came within {@linkcode ExchangesOptions.idleTimeout}.
- * - `"replyTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.replyTimeout}.
+ * - `"writeTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.writeTimeout}.
  * - `"maxQueued"`: the client was sent a message while more than
  *   {@linkcode ExchangesOptions.maxQueued} bytes waited for it to read.
  * - `"responderTimeout"`: an exchange was not settled within
@@ -32,15 +32,15 @@ import type { ServerContext } from "./context.ts";
  *
  * For `"error"`, `"unauthorized"` and all limits, the hook also gets an error with the details.
  */
-export type DisconnectReason =
-  | "client"
-  | "responder"
-  | "server"
+export type CloseReason =
+  | "peer"
+  | "self"
+  | "stopped"
   | "shutdown"
-  | "maxRequest"
+  | "maxMessage"
   | "maxPerProcess"
   | "idleTimeout"
-  | "replyTimeout"
+  | "writeTimeout"
   | "maxQueued"
   | "responderTimeout"
   | "unauthorized"
@@ -52,11 +52,11 @@ export const TOO_EARLY = "it connected before this instance listened, and may tr
 /** The error of a time limit. */
 export function timedOut(
   { path, settings }: ServerContext,
-  limit: "idleTimeout" | "replyTimeout" | "responderTimeout",
+  limit: "idleTimeout" | "writeTimeout" | "responderTimeout",
 ): Error {
   const what = {
     idleTimeout: "it sent no request",
-    replyTimeout: "it did not read its reply",
+    writeTimeout: "it did not read its reply",
     responderTimeout: "its request was not answered",
   };
   const time = settings[limit] === Infinity ? LAST_WRITE_TIMEOUT : settings[limit];
@@ -96,7 +96,7 @@ export function readError(
   { call, status, reason, tooLong }: Fault,
 ): Error {
   if (reason !== undefined) {
-    const limit = tooLong ? " (maxRequest)" : "";
+    const limit = tooLong ? " (maxMessage)" : "";
     return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}${limit}`);
   }
   return systemError("Cannot read from a client of", call, path, status);

@@ -7,13 +7,13 @@
 import { askHook, callHook, HookReports } from "./user_code.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerClient } from "./client.ts";
-import type { DisconnectReason } from "./end_reasons.ts";
+import type { CloseReason } from "./end_reasons.ts";
 import type { ServerOptions } from "./options.ts";
 
 /** The end of a connection, for `onDisconnect`. */
 interface End {
   readonly client: ServerClient;
-  readonly reason: DisconnectReason;
+  readonly reason: CloseReason;
   readonly error: Error | undefined;
 }
 
@@ -58,7 +58,7 @@ export class ServerHooks {
    * A connection has ended. `onDisconnect` is called in a turn of its own: the last request of the
    * client may still be on its way to the program, and is delivered by then.
    */
-  disconnected(client: ServerClient, reason: DisconnectReason, error: Error | undefined): void {
+  disconnected(client: ServerClient, reason: CloseReason, error: Error | undefined): void {
     if (this.#options.onDisconnect === undefined) return;
     this.#pending.push({ client, reason, error });
     this.#loop.atNextTurn(() => this.#callNext());

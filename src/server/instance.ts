@@ -11,7 +11,7 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
 import { Callbacks } from "./callbacks.ts";
 import { ServerConnection } from "./connection.ts";
 import type { ServerContext } from "./context.ts";
-import { crash, type DisconnectReason } from "./end_reasons.ts";
+import { type CloseReason, crash } from "./end_reasons.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./lifecycle.ts";
 import type { InstancePool } from "./pool.ts";
 import type { Session } from "./session.ts";
@@ -80,19 +80,19 @@ export class PipeInstance implements PipeEndOwner {
   }
 
   /** Ends once the queued messages are written. */
-  finish(reason: DisconnectReason, error?: Error): void {
+  finish(reason: CloseReason, error?: Error): void {
     this.#connection?.setEndReason(reason, error);
     this.raise("finish");
   }
 
   /** Ends once the write in flight has completed; drops the other messages. */
-  stop(reason: DisconnectReason, error?: Error): void {
+  stop(reason: CloseReason, error?: Error): void {
     this.#connection?.setEndReason(reason, error);
     this.raise("stop");
   }
 
   /** Disconnects the client and ends now. */
-  evict(reason: DisconnectReason, error?: Error): void {
+  evict(reason: CloseReason, error?: Error): void {
     this.#connection?.setEndReason(reason, error);
     this.raise("evict");
   }
@@ -103,7 +103,7 @@ export class PipeInstance implements PipeEndOwner {
     this.#state = FINAL;
     this.end.abandon();
     this.callbacks.enter();
-    this.#connection?.setEndReason(error === undefined ? "server" : "error", error);
+    this.#connection?.setEndReason(error === undefined ? "stopped" : "error", error);
     this.#endConnection("error");
     this.callbacks.leave();
   }
@@ -198,7 +198,7 @@ export class PipeInstance implements PipeEndOwner {
   }
 
   #recycle(): void {
-    this.#endConnection("client");
+    this.#endConnection("peer");
     // Otherwise data that this client left would pass for the next client's.
     const usable = this.#loop.kernel.disconnect(this.end.handle) === Status.SUCCESS &&
       this.#pool.takesBack();
@@ -214,7 +214,7 @@ export class PipeInstance implements PipeEndOwner {
   }
 
   /** @param reason Why it ended, if no reason is set yet. */
-  #endConnection(reason: DisconnectReason): void {
+  #endConnection(reason: CloseReason): void {
     this.#connection?.setEndReason(reason);
     this.#session?.end();
     this.#connection?.end();

@@ -7,7 +7,7 @@
 import type { PipeAccess } from "../options/access.ts";
 import type { ServerSettings } from "../options/server_settings.ts";
 import type { PipeClient } from "./client.ts";
-import type { DisconnectReason } from "./end_reasons.ts";
+import type { CloseReason } from "./end_reasons.ts";
 
 /** A server's options, checked and complete. */
 export type ServerOptions = ServerSettings<ExchangesOptions>;
@@ -49,7 +49,7 @@ export interface ExchangesOptions {
   /**
    * Bytes that Windows buffers of what each client has written and the server has not read, 0 to
    * 4,294,967,295: `nInBufferSize` of `CreateNamedPipeW`. A longer request still arrives whole, but
-   * its client can withdraw it while it is being read. With `readBufferSize` at least `maxRequest`,
+   * its client can withdraw it while it is being read. With `readBufferSize` at least `maxMessage`,
    * no request can be joined with what its client writes instead.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-createnamedpipew}
@@ -79,7 +79,7 @@ export interface ExchangesOptions {
    *
    * @default {16777216}
    */
-  maxRequest?: number | undefined;
+  maxMessage?: number | undefined;
   /**
    * How many bytes of requests the server holds for all clients together, from 1. A request counts
    * from when it is read until its exchange is settled. One that does not fit waits in its pipe until
@@ -137,7 +137,7 @@ export interface ExchangesOptions {
    *
    * @default {30000}
    */
-  replyTimeout?: number | undefined;
+  writeTimeout?: number | undefined;
   /**
    * Milliseconds, from 1, that the program has to settle an exchange, from when it is delivered.
    * After that the exchange's signal aborts and the connection is closed. A responder that continues
@@ -200,6 +200,6 @@ export interface ExchangesOptions {
    * @param error The error, if there was one.
    */
   onDisconnect?:
-    | ((client: PipeClient, reason: DisconnectReason, error?: unknown) => void)
+    | ((client: PipeClient, reason: CloseReason, error?: unknown) => void)
     | undefined;
 }

@@ -131,7 +131,7 @@ export class Server implements LoopUser {
   stop(): void {
     if (this.#phase === "stopped") return;
     this.#enter("stopped");
-    for (const instance of this.#pool.instances) instance.stop("server");
+    for (const instance of this.#pool.instances) instance.stop("stopped");
     this.#abortDraining();
     this.endIfDone();
   }

@@ -254,8 +254,8 @@ export class History implements World, Around {
     return this.#here.time;
   }
 
-  get maxRequest(): number {
-    return this.#plan.limits.maxRequest ?? 16 * 1024 * 1024;
+  get maxMessage(): number {
+    return this.#plan.limits.maxMessage ?? 16 * 1024 * 1024;
   }
 
   get readBufferSize(): number {
@@ -788,7 +788,7 @@ export class History implements World, Around {
     if (this.#plan.limits.maxBuffered !== undefined) return;
     this.model.atPeace(record);
     const due = kernel.nextTimer !== undefined && kernel.nextTimer <= kernel.time;
-    if (!due && !this.#blurred && kernel.longestWrite > record.limits.replyTimeout + TIMER_SLACK) {
+    if (!due && !this.#blurred && kernel.longestWrite > record.limits.writeTimeout + TIMER_SLACK) {
       this.violate(`I7: a message is unread for ${kernel.longestWrite} ms`);
     }
   }
@@ -979,11 +979,11 @@ function haste(state: State): number {
 
 function someLimits(random: Random): Partial<Limits> & { maxBuffered?: number } {
   return {
-    ...(random.chance(0.3) ? { maxRequest: random.pick([4096, 6000]) } : {}),
+    ...(random.chance(0.3) ? { maxMessage: random.pick([4096, 6000]) } : {}),
     ...(random.chance(0.4) ? { maxBuffered: random.pick([1, 100, 10_000]) } : {}),
     ...(random.chance(0.2) ? { maxPerProcess: random.pick([1, 2]) } : {}),
     ...(random.chance(0.3) ? { idleTimeout: random.pick([5, 500]) } : {}),
-    ...(random.chance(0.4) ? { replyTimeout: random.pick([5, 500, Infinity]) } : {}),
+    ...(random.chance(0.4) ? { writeTimeout: random.pick([5, 500, Infinity]) } : {}),
     ...(random.chance(0.3) ? { maxQueued: random.pick([1, 50, 5_000]) } : {}),
     ...(random.chance(0.3) ? { responderTimeout: random.pick([5, 500]) } : {}),
   };

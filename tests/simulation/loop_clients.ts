@@ -133,7 +133,7 @@ export class LoopClient implements Client {
     const { signal } = this.#abort;
     const options = {
       path: this.path,
-      timeout: random.pick([0, 20, 5_000]),
+      connectTimeout: random.pick([0, 20, 5_000]),
       missing: random.chance(0.5) ? "wait" as const : "fail" as const,
       ...(this.#style === "takes little" ? { maxMessage: random.pick([0, 100, 5_000]) } : {}),
     };
@@ -153,7 +153,7 @@ export class LoopClient implements Client {
     }
   }
 
-  async #call(options: { timeout: number; missing: "wait" | "fail" }): Promise<void> {
+  async #call(options: { connectTimeout: number; missing: "wait" | "fail" }): Promise<void> {
     for (let i = this.#world.random.between(1, 3); i > 0; i--) {
       const { signal } = this.#abort;
       this.#called = undefined;

@@ -165,10 +165,10 @@ export class Session {
 
 /** The limits of a server. */
 export interface Limits {
-  readonly maxRequest: number;
+  readonly maxMessage: number;
   readonly maxPerProcess: number;
   readonly idleTimeout: number;
-  readonly replyTimeout: number;
+  readonly writeTimeout: number;
   readonly maxQueued: number;
   readonly responderTimeout: number;
 }
@@ -202,7 +202,7 @@ export interface Surroundings {
   /** When the task that runs began, on the server's clock. */
   readonly taskBegin: number;
   /** The longest request that a server takes. */
-  readonly maxRequest: number;
+  readonly maxMessage: number;
   /** Bytes that a client can write without the server reading. */
   readonly readBufferSize: number;
   /** Whether any connection was touched by a fault. */
@@ -276,7 +276,7 @@ export class Model {
     const session = this.#session(client, server);
     session.requests++;
     this.#notEnded(session, "asks");
-    if (request.length > server.limits.maxRequest) {
+    if (request.length > server.limits.maxMessage) {
       this.#violate(`client ${client.id} asks with ${request.length} B, which is too long`);
     }
     if (server.authorizes !== undefined && session.verdict !== "admitted") {
@@ -677,11 +677,11 @@ export class Model {
       ? this.#surroundings.tainted || this.links.some((other) => this.#isFaulty(other))
       : link.tainted !== undefined;
     switch (reason) {
-      case "client":
+      case "peer":
         return link === undefined || link.left || touched ? undefined : "its client is there";
-      case "responder":
+      case "self":
         return session.closedAt !== undefined ? undefined : "nobody closed it";
-      case "server":
+      case "stopped":
         if (server.failed) return;
         if (server.stoppedAt === undefined) return "nobody stopped it";
         return server.stoppedAt <= endedAt ? undefined : CLOSED_BEFORE;
@@ -699,15 +699,15 @@ export class Model {
       case "unauthorized":
         session.limited = true;
         return session.verdict === "refused" ? undefined : `it is ${session.verdict}`;
-      case "maxRequest":
+      case "maxMessage":
       case "maxPerProcess":
       case "idleTimeout":
-      case "replyTimeout":
+      case "writeTimeout":
       case "maxQueued":
       case "responderTimeout":
         session.limited = true;
         if (limitOf(error) !== reason) return "the error says something else";
-        if (reason === "replyTimeout" && endedAt < Infinity && !this.#isUnread(session, endedAt)) {
+        if (reason === "writeTimeout" && endedAt < Infinity && !this.#isUnread(session, endedAt)) {
           return CLOSED_BEFORE;
         }
         return this.#unreached(session, reason);
@@ -721,13 +721,13 @@ export class Model {
     const { link, server, open } = session;
     const { limits } = server;
     const { now } = this.#surroundings;
-    if (limits[limit] === Infinity && limit !== "replyTimeout") return `there is no ${limit}`;
+    if (limits[limit] === Infinity && limit !== "writeTimeout") return `there is no ${limit}`;
     if (limit === "maxPerProcess") {
       return this.#crowd(link) > limits.maxPerProcess ? undefined : "its process has no others";
     }
     if (link === undefined) return;
     switch (limit) {
-      case "maxRequest":
+      case "maxMessage":
         return this.#isFaulty(link) ? undefined : "no request was too long";
       case "idleTimeout": {
         const asked = open?.at ?? 0;
@@ -737,7 +737,7 @@ export class Model {
         if (session.verdict === "asked" && session.askedAt + limits.responderTimeout <= now) return;
         if (open === undefined) return "nothing was asked";
         return open.at + limits.responderTimeout <= now ? undefined : "there is still time";
-      case "replyTimeout":
+      case "writeTimeout":
         return this.#isUnread(session) ? undefined : "nothing is unread for so long";
       case "maxQueued":
         return session.full ? undefined : "too little waits for it";
@@ -755,8 +755,8 @@ export class Model {
 
   /** Whether a message may be unread for longer than is allowed. */
   #isUnread({ answers, taken, server }: Session, by: number = this.#surroundings.now): boolean {
-    const { replyTimeout } = server.limits;
-    const time = replyTimeout === Infinity ? LAST_WRITE_TIMEOUT : replyTimeout;
+    const { writeTimeout } = server.limits;
+    const time = writeTimeout === Infinity ? LAST_WRITE_TIMEOUT : writeTimeout;
     return answers.slice(taken).some(({ at }) => at + time <= by);
   }
 
@@ -770,7 +770,7 @@ export class Model {
   }
 
   #isTooLong({ sent }: Link): boolean {
-    return sent.some(({ bytes }) => bytes.length > this.#surroundings.maxRequest);
+    return sent.some(({ bytes }) => bytes.length > this.#surroundings.maxMessage);
   }
 
   /** Whether the server may end the connection because of what its client did. */
@@ -914,10 +914,10 @@ function isShortageOf(error: unknown, call: string): boolean {
 }
 
 const LIMITS = [
-  "maxRequest",
+  "maxMessage",
   "maxPerProcess",
   "idleTimeout",
-  "replyTimeout",
+  "writeTimeout",
   "maxQueued",
   "responderTimeout",
 ] as const;

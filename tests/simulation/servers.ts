@@ -554,10 +554,10 @@ function newRecord(world: World, plan: Plan, queues: boolean): ServerRecord {
     shutdownTimeout: Infinity,
     failed: false,
     limits: {
-      maxRequest: world.maxRequest,
+      maxMessage: world.maxMessage,
       maxPerProcess: Infinity,
       idleTimeout: Infinity,
-      replyTimeout: 30_000,
+      writeTimeout: 30_000,
       maxQueued: 16 * 1024 * 1024,
       responderTimeout: Infinity,
       ...plan.limits,

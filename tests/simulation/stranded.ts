@@ -78,7 +78,7 @@ async function unread(): Promise<string | undefined> {
   const abort = new AbortController();
   serveOn(() => loop, {
     path: PATH,
-    replyTimeout: Infinity,
+    writeTimeout: Infinity,
     writeBufferSize: 1,
     signal: abort.signal,
   }, () => "more than fits");

@@ -22,7 +22,7 @@ export interface World {
   /** The most that a client may have unread, and a server. */
   readonly quotas: { readonly read: number; readonly write: number };
   /** The longest request that the server takes. */
-  readonly maxRequest: number;
+  readonly maxMessage: number;
   /** A number that grows with everything that happens. */
   readonly stamp: number;
   /** Counts the tasks of programs. */

@@ -40,7 +40,7 @@ windowsTest("errors: without a pipe connect() and call() reject with NotFound", 
   };
   const attempts = [
     () => connect({ path, missing: "fail" }),
-    () => connect({ path, timeout: 20 }),
+    () => connect({ path, connectTimeout: 20 }),
     () => call(path, "message", { missing: "fail" }),
   ];
   for (const attempt of attempts) assertError(await assertRejects(attempt), path, expected);
@@ -50,7 +50,7 @@ windowsTest("errors: while all instances are busy connect() rejects with TimedOu
   const path = newPath();
   await using _server = serve({ path, instances: 1, maxInstances: 1 }, echo);
   await using _first = await client.open(path);
-  assertError(await assertRejects(() => connect({ path, timeout: 20 })), path, {
+  assertError(await assertRejects(() => connect({ path, connectTimeout: 20 })), path, {
     Class: Deno.errors.TimedOut,
     message: `Cannot connect to "${path}": all instances are busy (CreateFileW, error 231), ` +
       "and the time ran out",
@@ -63,7 +63,7 @@ windowsTest("errors: a pipe for one direction rejects with PermissionDenied", as
   const path = newPath();
   const server = raw.createPipe(path, { access: "inbound" });
   try {
-    assertError(await assertRejects(() => connect({ path, timeout: 0 })), path, {
+    assertError(await assertRejects(() => connect({ path, connectTimeout: 0 })), path, {
       Class: Deno.errors.PermissionDenied,
       message: `Cannot connect to "${path}": access is denied (CreateFileW, error 5)`,
       code: 5,

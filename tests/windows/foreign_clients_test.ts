@@ -140,7 +140,7 @@ for (const [name, run] of Object.entries(CLIENTS)) {
     if (connected.size > 0) await within("the end of all connections", left.promise);
     await server.shutdown();
     assertEquals(exchanges, CONNECTIONS * EXCHANGES);
-    assertEquals([...reasons], ["client"]);
+    assertEquals([...reasons], ["peer"]);
   });
 }
 
@@ -172,13 +172,17 @@ for (const [name, runtime] of Object.entries(RUNTIMES).filter(([name]) => name !
     await using verdict = new Verdict();
     await using server = new Foreign([...runtime, script("net_server.mjs"), path, verdict.path]);
     {
-      await using conn = await connect({ path, timeout: 30_000 });
+      await using conn = await connect({ path, connectTimeout: 30_000 });
       assertEquals(conn.type, "byte");
       for (const call of [() => conn.request("x"), () => conn.send("x"), () => conn.receive()]) {
         await assertRejects(call, TypeError, "it is a byte pipe");
       }
     }
-    await assertRejects(() => call(path, "x", { timeout: 30_000 }), TypeError, "it is a byte pipe");
+    await assertRejects(
+      () => call(path, "x", { connectTimeout: 30_000 }),
+      TypeError,
+      "it is a byte pipe",
+    );
     const pipe = await client.open(path, { wait: 30_000 });
     await pipe.write("stop");
     const code = await server.ended();
@@ -194,7 +198,10 @@ windowsTest("call() gets the answer of a C server with four instances", async ()
   const answer = "Default answer from server\0";
   for (let round = 0; round < 5; round++) {
     // More than it has instances.
-    const calls = Array.from({ length: 10 }, (_, i) => call(path, `${i}\0`, { timeout: 30_000 }));
+    const calls = Array.from(
+      { length: 10 },
+      (_, i) => call(path, `${i}\0`, { connectTimeout: 30_000 }),
+    );
     const replies = await Promise.all(calls);
     assertEquals(replies.map((reply) => decoder.decode(reply)), Array(10).fill(answer));
   }

@@ -150,7 +150,7 @@ windowsTest("clients that come and leave at any moment are no loss", async () =>
     scene.othersServed(),
   ]);
   await scene.ends.reach(4 * ROUNDS);
-  assertEquals(scene.ends.reasons, Array(4 * ROUNDS).fill("client"));
+  assertEquals(scene.ends.reasons, Array(4 * ROUNDS).fill("peer"));
   assertEquals(scene.texts, Array(2 * ROUNDS).fill("bye"));
   await using next = await client.open(path, { messageMode: true });
   assertEquals(await next.ask("next"), "next");
@@ -168,7 +168,7 @@ windowsTest("a client killed in the middle of a message leaves no part of it", a
   await victim.kill();
   scene.release();
   await scene.ends.reach(1);
-  assertEquals([scene.texts, scene.ends.reasons], [["hold"], ["client"]]);
+  assertEquals([scene.texts, scene.ends.reasons], [["hold"], ["peer"]]);
   await scene.finish();
 });
 

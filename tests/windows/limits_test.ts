@@ -1,7 +1,7 @@
 /** The limits, with clients of other processes: each once. */
 
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { type DisconnectReason, type Responder, serve, type ServeOptions } from "../../mod.ts";
+import { type CloseReason, type Responder, serve, type ServeOptions } from "../../mod.ts";
 import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Win32Error } from "../win32/raw.ts";
@@ -26,16 +26,15 @@ const respond: Responder = (request, exchange) => {
   return exchange.text() === "large" ? new Uint8Array(50_000) : request;
 };
 
-const EVICTIONS: [DisconnectReason, Partial<ServeOptions>, (pipe: ClientPipe) => Promise<void>][] =
-  [
-    ["maxRequest", { maxRequest: 100_000 }, async (pipe) => {
-      const writing = pipe.write(new Uint8Array(100_001));
-      await writing.catch((error) => assertInstanceOf(error, Win32Error));
-    }],
-    ["idleTimeout", { idleTimeout: 500 }, () => Promise.resolve()],
-    ["replyTimeout", { replyTimeout: 300, writeBufferSize: 1_000 }, (pipe) => pipe.write("large")],
-    ["responderTimeout", { responderTimeout: 300 }, (pipe) => pipe.write("work")],
-  ];
+const EVICTIONS: [CloseReason, Partial<ServeOptions>, (pipe: ClientPipe) => Promise<void>][] = [
+  ["maxMessage", { maxMessage: 100_000 }, async (pipe) => {
+    const writing = pipe.write(new Uint8Array(100_001));
+    await writing.catch((error) => assertInstanceOf(error, Win32Error));
+  }],
+  ["idleTimeout", { idleTimeout: 500 }, () => Promise.resolve()],
+  ["writeTimeout", { writeTimeout: 300, writeBufferSize: 1_000 }, (pipe) => pipe.write("large")],
+  ["responderTimeout", { responderTimeout: 300 }, (pipe) => pipe.write("work")],
+];
 
 for (const [limit, options, deed] of EVICTIONS) {
   windowsTest(
@@ -73,7 +72,7 @@ windowsTest("maxPerProcess ends the connections that one process has too many", 
   for (const pipe of [one, two, other]) assertEquals(await pipe.ask("still there"), "still there");
   await one.close();
   await ends.reach(2);
-  assertEquals(ends.reasons, ["maxPerProcess", "client"]);
+  assertEquals(ends.reasons, ["maxPerProcess", "peer"]);
   await using next = await open();
   assertEquals(await next.ask("next"), "next");
 });

@@ -59,7 +59,7 @@ windowsTest("300 clients at once are served over one wait, and leave no instance
   assertEquals(counts, Array(CLIENTS).fill(3));
   assertEquals(most, CLIENTS);
   await within("the end of all connections", left.promise, 30_000);
-  assertEquals(reasons, Array(CLIENTS).fill("client"));
+  assertEquals(reasons, Array(CLIENTS).fill("peer"));
   // The probe's own, and those that always listen.
   assertEquals(await probe.countInstances(), 1 + INSTANCES);
   assertEquals(kernel.mostWaiting, 1);

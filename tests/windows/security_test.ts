@@ -305,10 +305,10 @@ windowsTest(
       return request;
     });
     const own = await ownSid();
-    assertEquals(decoder.decode(await call(path, "one", { server: "current-user" })), "one");
-    assertEquals(decoder.decode(await call(path, "two", { server: { sid: own } })), "two");
+    assertEquals(decoder.decode(await call(path, "one", { owner: "current-user" })), "one");
+    assertEquals(decoder.decode(await call(path, "two", { owner: { sid: own } })), "two");
     await assertRejects(
-      () => call(path, "three", { server: { sid: EVERYBODY } }),
+      () => call(path, "three", { owner: { sid: EVERYBODY } }),
       Deno.errors.PermissionDenied,
       `it is owned by ${own}, and not by ${EVERYBODY}`,
     );

@@ -44,8 +44,8 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "to close a client that has left ends the next one",
-      text: 'if (this.instance.connection === this) this.instance.finish("responder");',
-      replacement: 'this.instance.finish("responder");',
+      text: 'if (this.instance.connection === this) this.instance.finish("self");',
+      replacement: 'this.instance.finish("self");',
     },
     {
       name: "a shutdown does not report the messages that were given up",

@@ -14,8 +14,8 @@ export const SERVER_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/server/server.ts", [
     {
       name: "a stop throws everybody out",
-      text: 'instance.stop("server");',
-      replacement: 'instance.evict("server");',
+      text: 'instance.stop("stopped");',
+      replacement: 'instance.evict("stopped");',
     },
     {
       name: "a server ends before its instances",

@@ -39,7 +39,7 @@ function size(random: Random): number {
   if (most < 0.6) return random.between(2, 200);
   if (most < 0.85) return random.between(2, 8_192);
   if (most < 0.97) return random.between(2, 100_000);
-  return random.between(2, LIMITS.maxRequest);
+  return random.between(2, LIMITS.maxMessage);
 }
 
 function request(random: Random): Uint8Array<ArrayBuffer> {
@@ -65,9 +65,9 @@ async function ask(conn: PipeConn, random: Random): Promise<void> {
 async function converse(path: string, random: Random): Promise<void> {
   if (random.chance(0.1)) {
     const message = request(random);
-    return check(await call(path, message, { timeout: PATIENCE }), message);
+    return check(await call(path, message, { connectTimeout: PATIENCE }), message);
   }
-  await using conn = await connect({ path, timeout: PATIENCE });
+  await using conn = await connect({ path, connectTimeout: PATIENCE });
   for (let left = random.between(1, 30); left > 0; left--) {
     if (random.chance(0.05)) await pause(random.between(0, 300));
     const together = random.chance(0.2) ? random.between(2, 6) : 1;

@@ -16,7 +16,7 @@ type Deed = (pipe: ClientPipe, random: Random) => Promise<unknown>;
 const ACTORS = 5;
 
 /** Longer than any limit that ends a connection. */
-const LONG = 2 * Math.max(LIMITS.idleTimeout, LIMITS.replyTimeout, LIMITS.responderTimeout);
+const LONG = 2 * Math.max(LIMITS.idleTimeout, LIMITS.writeTimeout, LIMITS.responderTimeout);
 
 /** Reads until the connection has ended. */
 async function readOn(pipe: ClientPipe): Promise<void> {
@@ -26,7 +26,7 @@ async function readOn(pipe: ClientPipe): Promise<void> {
 const DEEDS: readonly [Deed, ...Deed[]] = [
   // A request that is too long.
   async (pipe, random) => {
-    const length = LIMITS.maxRequest + random.between(1, 1_000_000);
+    const length = LIMITS.maxMessage + random.between(1, 1_000_000);
     await pipe.write({ length, seed: 1 });
     await readOn(pipe);
   },
@@ -35,13 +35,13 @@ const DEEDS: readonly [Deed, ...Deed[]] = [
   // A reply that nobody reads.
   async (pipe, random) => {
     await pipe.write(`reply ${random.between(70_000, 400_000)}`);
-    await pause(LIMITS.replyTimeout + random.between(0, 500));
+    await pause(LIMITS.writeTimeout + random.between(0, 500));
     await readOn(pipe);
   },
   // Many messages that nobody reads.
   async (pipe, random) => {
     await pipe.write(`stream ${random.between(1, 100)}`);
-    await pause(random.between(0, LIMITS.replyTimeout));
+    await pause(random.between(0, LIMITS.writeTimeout));
   },
   // A request that is never answered.
   async (pipe, random) => {
@@ -53,7 +53,7 @@ const DEEDS: readonly [Deed, ...Deed[]] = [
   async (pipe, random) => {
     await pipe.write("reply 1000", {
       count: random.between(10, 300),
-      timeout: LIMITS.replyTimeout,
+      timeout: LIMITS.writeTimeout,
     });
   },
   // A request that is withdrawn, and another in its place.

@@ -9,10 +9,10 @@ export const LIMITS = {
   instances: 4,
   maxInstances: 36,
   maxPerProcess: 16,
-  maxRequest: 1024 * 1024,
+  maxMessage: 1024 * 1024,
   maxBuffered: 2 * 1024 * 1024,
   idleTimeout: 4_000,
-  replyTimeout: 2_000,
+  writeTimeout: 2_000,
   responderTimeout: 3_000,
 } as const;
 

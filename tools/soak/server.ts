@@ -6,7 +6,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import type { DisconnectReason } from "../../src/server/end_reasons.ts";
+import type { CloseReason } from "../../src/server/end_reasons.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import { DEFINITE_STATUSES, Status } from "../../src/kernel/status.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
@@ -24,7 +24,7 @@ export interface ServerState {
   /** Requests that were answered. */
   readonly served: number;
   /** Ends of connections. */
-  readonly ends: Partial<Record<DisconnectReason, number>>;
+  readonly ends: Partial<Record<CloseReason, number>>;
   /** Errors that nobody should see. */
   readonly errors: readonly string[];
   /** Submissions whose outcome Windows did not tell, by call and status: see `Kernel`. */
@@ -76,7 +76,7 @@ async function soakServer(path: string): Promise<void> {
   const kernel = new WindowsKernel({ security: true });
   const doubts = watchDoubts(kernel);
   const loop = new WaitLoop(kernel);
-  const ends: Partial<Record<DisconnectReason, number>> = {};
+  const ends: Partial<Record<CloseReason, number>> = {};
   const errors: string[] = [];
   const note = (error: unknown) => {
     // A request that was withdrawn while it was read, and what was then sent in its place.

@@ -15,7 +15,7 @@ console.log(opened.join());
 const path = `libraries-${crypto.randomUUID()}`;
 for (let i = 0; i < 2; i++) {
   await using _server = serve({ path }, (request) => request);
-  await call(path, "hello", { server: "current-user" });
+  await call(path, "hello", { owner: "current-user" });
 }
 console.log(opened.length);
 

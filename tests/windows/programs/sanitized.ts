@@ -6,7 +6,7 @@ for (const name of ["one test", "another test"]) {
   Deno.test({ name, sanitizeOps: true, sanitizeResources: true }, async () => {
     const path = `sanitized-${crypto.randomUUID()}`;
     await using _server = serve({ path }, (request) => request);
-    await using conn = await connect({ path, server: "current-user" });
+    await using conn = await connect({ path, owner: "current-user" });
     await conn.request("hello");
     await call(path, "hello");
   });
