@@ -41,7 +41,7 @@ export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/options/acc
 export { call } from "./src/client/call.ts";
 export { type CallOptions, connect, type ConnectOptions } from "./src/client/connect.ts";
 export type { PipeConn } from "./src/pipe/pipe_conn.ts";
-export type { CloseReason } from "./src/server/end_reasons.ts";
+export type { CloseReason } from "./src/pipe/close_reason.ts";
 export { WindowsError, type WindowsErrorInit } from "./src/kernel/errors.ts";
 export type { ClientUser, PipeClient } from "./src/server/client.ts";
 export type { ExchangesOptions } from "./src/server/options.ts";

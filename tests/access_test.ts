@@ -785,7 +785,7 @@ inWorld("connect() goes on only with a server that its owner is asked for", asyn
   for (const who of ["current-user", { sid: USER.sid }] as const) {
     const conn = await connectOn(world.open, { path: NAME, owner: who });
     assertEquals(text(await conn.request("hello")), "hello");
-    await conn.closed();
+    await conn.release();
   }
   await assertRejects(
     () => connectOn(world.open, { path: NAME, owner: { sid: STRANGER.sid } }),
@@ -826,7 +826,7 @@ inWorld(
     world.kernel.failNext("owner", Status.NO_SYSTEM_RESOURCES);
     const connecting = connectOn(world.open, { path: NAME, owner: "current-user" });
     await world.pass(1);
-    await (await connecting).closed();
+    await (await connecting).release();
     await world.idle();
   },
 );

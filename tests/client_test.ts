@@ -820,10 +820,16 @@ for (const how of ["close()", "using", "await using"] as const) {
       using conn = await open(world);
       await use(conn);
     } else {
-      {
+      const disposed = fate((async () => {
         await using conn = await open(world);
         await use(conn);
-      }
+      })());
+      await world.idle();
+      // What is queued is written first, for a time.
+      await world.pass(9_999);
+      assertEquals(disposed.state, "pending");
+      await world.pass(1);
+      assertEquals(disposed.state, "resolved");
       assertFalse(world.running);
     }
     await world.idle();

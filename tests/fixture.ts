@@ -9,7 +9,7 @@ import { mock } from "node:test";
 import { setImmediate } from "node:timers";
 import { assertEquals, fail } from "@std/assert";
 import { Budget } from "../src/server/budget.ts";
-import type { CloseReason } from "../src/server/end_reasons.ts";
+import type { CloseReason } from "../src/pipe/close_reason.ts";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
 import { exchangesOn } from "../src/exchange/exchanges.ts";

@@ -11,7 +11,7 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
-import type { CloseReason } from "../src/server/end_reasons.ts";
+import type { CloseReason } from "../src/pipe/close_reason.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { ServeOptions } from "../src/exchange/serve.ts";

@@ -263,6 +263,10 @@ const CLIENT_DEFAULTS: ClientSettings = {
   missing: "wait",
   maxMessage: 16_777_216,
   owner: undefined,
+  writeTimeout: Infinity,
+  direction: "both",
+  halfClose: "none",
+  framing: undefined,
   signal: undefined,
 };
 

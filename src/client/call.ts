@@ -54,6 +54,6 @@ export async function callOn(
   try {
     return await connection.request(bytes, settings);
   } finally {
-    await connection.closed();
+    await connection.release();
   }
 }

@@ -6,9 +6,9 @@
 
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import { type ClientSettings, clientSettings } from "../options/client_settings.ts";
-import type { ClientConnection } from "../pipe/connection.ts";
+import type { Framing } from "../pipe/framing.ts";
 import type { PipeConn } from "../pipe/pipe_conn.ts";
-import { PipeOpener } from "./pipe_opener.ts";
+import { type ClientConnection, PipeOpener } from "./pipe_opener.ts";
 
 /** Options of {@linkcode call}. All are read once, at the call. */
 export interface CallOptions {
@@ -46,12 +46,41 @@ export interface CallOptions {
    * @default {undefined}
    */
   owner?: "current-user" | { readonly sid: string } | undefined;
+  /**
+   * How messages are marked in a stream of bytes: see {@linkcode Framing}. A byte pipe needs it to
+   * send and receive messages. Streams, `read` and `write` do not use it.
+   *
+   * @default {undefined}
+   */
+  framing?: Framing | undefined;
   /** Aborting it cancels the call, which rejects with the reason of the signal. */
   signal?: AbortSignal | undefined;
 }
 
 /** Options of {@linkcode connect}. */
 export interface ConnectOptions extends CallOptions {
+  /**
+   * The direction in which the pipe is opened, from this end: `"read"` to receive only, `"write"` to
+   * send only. The pipe must have that direction.
+   *
+   * @default {"both"}
+   */
+  direction?: "both" | "read" | "write" | undefined;
+  /**
+   * Whether the ends can end one direction alone. With `"empty-message"`, an empty message says that
+   * no more follow, as with go-winio and Docker: {@linkcode PipeConn.closeWrite} sends one, one that
+   * arrives ends reading, and none can be sent otherwise. Needs a message pipe.
+   *
+   * @default {"none"}
+   */
+  halfClose?: "none" | "empty-message" | undefined;
+  /**
+   * Milliseconds, from 1, that one write may wait for the server to read, before the connection is
+   * closed and what is queued is dropped. With `Infinity`, `await using` waits 10,000 ms.
+   *
+   * @default {Infinity}
+   */
+  writeTimeout?: number | undefined;
   /**
    * The name of the pipe, as for a server; `\\host\pipe\…` is a pipe on another machine. Opening
    * one of those blocks the thread for as long as the network takes.

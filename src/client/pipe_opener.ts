@@ -10,7 +10,9 @@ import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { Backoff } from "../loop/backoff.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import type { ClientSettings } from "../options/client_settings.ts";
-import { ClientConnection, type OpenPipe } from "../pipe/connection.ts";
+import { Connection } from "../pipe/connection.ts";
+import { ClientLink } from "./client_link.ts";
+import { Host } from "./host.ts";
 
 /** The longest pause between two attempts to open a pipe, in milliseconds. */
 const LONGEST_PAUSE = 50;
@@ -19,7 +21,10 @@ const LONGEST_PAUSE = 50;
 type Failure = { readonly status: number; readonly call: string };
 
 /** The result of one attempt: with SUCCESS the pipe is open. */
-type Attempt = Failure & OpenPipe;
+type Attempt = Failure & { readonly handle: Handle; readonly type: "message" | "byte" };
+
+/** A client's connection. */
+export type ClientConnection = Connection<Host>;
 
 /** See the module. */
 export class PipeOpener implements LoopUser {
@@ -48,7 +53,7 @@ export class PipeOpener implements LoopUser {
       if (this.#failure !== undefined) throw this.#failure;
       const { status, call, handle, type } = this.#openOnce(owner);
       if (status === Status.SUCCESS) {
-        return new ClientConnection(this.#loop, this.#settings, { handle, type });
+        return this.#connect(handle, type);
       }
       const left = deadline - kernel.now();
       if (!this.#isTemporary(status) || left <= 0) throw this.#error(call, status);
@@ -68,6 +73,12 @@ export class PipeOpener implements LoopUser {
         `Cannot connect to "${this.#settings.path}": the program is being unloaded`,
       ),
     );
+  }
+
+  #connect(handle: Handle, type: "message" | "byte"): ClientConnection {
+    const settings = { ...this.#settings, type, maxQueued: Infinity };
+    const link = new ClientLink(this.#loop, settings, handle);
+    return new Connection(link.duplex, settings, new Host(this.#loop, link, this.#settings));
   }
 
   #fail(error: Error): void {

@@ -11,8 +11,10 @@ import type { Callbacks } from "../server/callbacks.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
-import { type CloseReason, refused, timedOut, unread } from "../server/end_reasons.ts";
-import type { Replies } from "../server/replies.ts";
+import type { CloseReason } from "../pipe/close_reason.ts";
+import { refused, timedOut, unread } from "../server/end_reasons.ts";
+import { queueReply } from "../server/reply.ts";
+import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
@@ -63,7 +65,7 @@ export class ExchangeSession implements Session {
   readonly #context: ServerContext;
   readonly #loop: WaitLoop;
   readonly #callbacks: Callbacks;
-  readonly #replies: Replies;
+  readonly #queue: WriteQueue;
   readonly #requests: RequestReader;
   readonly #handler: ExchangeHandler;
   #state: State = FINAL;
@@ -77,7 +79,7 @@ export class ExchangeSession implements Session {
     this.#context = connection.context;
     this.#loop = connection.loop;
     this.#callbacks = connection.instance.callbacks;
-    this.#replies = connection.replies;
+    this.#queue = connection.queue;
     this.#requests = new RequestReader(connection, () => this.#watchTime());
     this.#handler = handler;
   }
@@ -160,8 +162,8 @@ export class ExchangeSession implements Session {
     own: boolean,
   ): Promise<void> {
     const { maxQueued } = this.#context.settings;
-    const waiting = this.#replies.queued(maxQueued);
-    const reply = this.#replies.add(message, last, own);
+    const waiting = this.#queue.queued(maxQueued);
+    const reply = queueReply(this.#queue, message, last, own);
     if (waiting > maxQueued) {
       this.#connection.instance.evict("maxQueued", unread(this.#context, waiting));
     } else if (!last) this.#raise("sent");
@@ -221,7 +223,7 @@ export class ExchangeSession implements Session {
       case "readRest":
         return this.#requests.readRest();
       case "write":
-        return this.#replies.write();
+        return this.#queue.write();
       case "cancelRead":
         return this.#requests.cancel();
       case "identify":

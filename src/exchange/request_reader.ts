@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageReader, Outcome } from "../pipe/message_reader.ts";
+import type { Outcome, Reader } from "../pipe/reader.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import { readError } from "../server/end_reasons.ts";
@@ -16,7 +16,7 @@ export type ReadOutcome = Exclude<Outcome, "later">;
 export class RequestReader {
   readonly #connection: ServerConnection;
   readonly #context: ServerContext;
-  readonly #reader: MessageReader;
+  readonly #reader: Reader;
   readonly #resumed: () => void;
   /** Stored, because every request needs it. */
   readonly #submitFirst: () => void = () => this.#submit(undefined);

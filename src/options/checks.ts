@@ -71,6 +71,14 @@ export function milliseconds(fallback: number): Check<number> {
 /** How long a message may be that is received, in bytes. */
 export const messageLength: Check<number> = integer(0, LONGEST_MESSAGE, 16 * MIB);
 
+/** One of some words, of which the first is the default. */
+export function oneOf<T extends string>(...words: readonly [T, ...T[]]): Check<T> {
+  const quoted = words.map((word) => `"${word}"`);
+  const wanted = `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+  return (value = words[0], name) =>
+    words.find((word) => word === value) ?? refuse(name, wanted, value);
+}
+
 /** Whether something is so; by default it is not. */
 export function boolean(value: unknown = false, name: string): boolean {
   return typeof value === "boolean" ? value : refuse(name, "a boolean", value);

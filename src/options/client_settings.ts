@@ -8,11 +8,14 @@ import {
   abortSignal,
   type Checked,
   checkOptions,
+  limit,
   messageLength,
   milliseconds,
+  oneOf,
   refuse,
   type Unchecked,
 } from "./checks.ts";
+import type { Framing } from "../pipe/framing.ts";
 import { clientPath } from "./path.ts";
 
 /** The syntax of a SID; whether it exists is not checked. */
@@ -24,10 +27,18 @@ const CALL_CHECKS = {
   missing: waitOrFail,
   maxMessage: messageLength,
   owner: pipeOwner,
+  framing: (value: unknown): Framing | undefined => value as Framing | undefined,
   signal: abortSignal,
 };
 
-const CHECKS = { path: clientPath, ...CALL_CHECKS };
+/** Every further option of a connection. */
+const CONNECTION_CHECKS = {
+  direction: oneOf("both", "read", "write"),
+  halfClose: oneOf("none", "empty-message"),
+  writeTimeout: limit(),
+};
+
+const CHECKS = { path: clientPath, ...CALL_CHECKS, ...CONNECTION_CHECKS };
 
 /** See the module. */
 export type ClientSettings = Checked<typeof CHECKS>;
@@ -42,7 +53,11 @@ export function callSettings(
   path: unknown,
   options: Unchecked<typeof CALL_CHECKS>,
 ): ClientSettings {
-  return Object.freeze({ path: clientPath(path), ...checkOptions(options, CALL_CHECKS) });
+  return Object.freeze({
+    path: clientPath(path),
+    ...checkOptions(options, CALL_CHECKS),
+    ...checkOptions({}, CONNECTION_CHECKS),
+  });
 }
 
 function waitOrFail(missing: unknown = "wait", name: string): "wait" | "fail" {

@@ -24,9 +24,6 @@ import { serverPath } from "./path.ts";
 const MAX_DWORD = 0xffff_ffff;
 const MIB = 1024 * 1024;
 
-/** Milliseconds that the last write of a connection may stay pending, if there is no other limit. */
-export const LAST_WRITE_TIMEOUT = 10_000;
-
 /** Every option of a server; the interface of a server's options says what they mean. */
 const CHECKS = {
   path: serverPath,

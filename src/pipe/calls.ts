@@ -4,19 +4,21 @@
  * @module
  */
 
+import { Outgoing } from "./outbox.ts";
 import { remove } from "./remove.ts";
 
-/** What a call does: it writes a message, receives the next one, or both. */
-export type CallKind = "send" | "request" | "receive" | "iterate";
+/**
+ * What a call does: it writes a message, receives the next one, or both. A `"chunk"` is received as
+ * it was read, whether it is a message or not.
+ */
+export type CallKind = "send" | "request" | "receive" | "iterate" | "chunk";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** One call, until it is settled. */
-export class Call {
+export class Call extends Outgoing {
   /** The message received; null if it was only to be written, or the connection has ended. */
   readonly promise: Promise<Bytes | null>;
-  /** How much of its message is withdrawn, once its signal has aborted the write. */
-  withdrawn: "whole" | "partly" | undefined = undefined;
   readonly #resolve: (message: Bytes | null) => void;
   readonly #reject: (error: unknown) => void;
   readonly #signal: AbortSignal | undefined;
@@ -28,10 +30,11 @@ export class Call {
    */
   constructor(
     readonly kind: CallKind,
-    readonly bytes: Bytes,
+    bytes: Bytes,
     signal: AbortSignal | undefined,
     abort: (call: Call) => void,
   ) {
+    super(bytes, false);
     const { promise, resolve, reject } = Promise.withResolvers<Bytes | null>();
     this.promise = promise;
     this.#resolve = resolve;
@@ -49,6 +52,13 @@ export class Call {
   /** Whether it receives a message. */
   get receives(): boolean {
     return this.kind !== "send";
+  }
+
+  /** Its message is written or, with an error, dropped. A request goes on waiting for its answer. */
+  override end(error?: Error): void {
+    if (this.kind === "request") return;
+    if (error === undefined) this.resolve(null);
+    else this.reject(error);
   }
 
   resolve(message: Bytes | null): void {
@@ -116,9 +126,31 @@ export class CallQueue {
     return next;
   }
 
-  /** Whether the message of a call may not be written yet. */
-  holds(call: Call): boolean {
-    return this.#unwritten.includes(call);
+  /** Whether a message is written as soon as it is added. */
+  writesNow(kind: CallKind): boolean {
+    return this.#unwritten.length === 0 && (kind !== "request" || this.#unanswered === undefined);
+  }
+
+  /** Whether the call that waits for the next message takes it as it was read. */
+  get awaitsChunk(): boolean {
+    return this.#receivers[0]?.kind === "chunk";
+  }
+
+  /** Removes a call that was aborted, if nothing of it was written. */
+  withdraw(call: Call): boolean {
+    if (call.writes && !this.#unwritten.includes(call)) return false;
+    this.remove(call);
+    return true;
+  }
+
+  /** Bytes of messages that may not be written yet. */
+  get held(): number {
+    return this.#unwritten.reduce((bytes, { length }) => bytes + length, 0);
+  }
+
+  /** Removes the calls that wait for a message. */
+  takeReceivers(): Call[] {
+    return this.#receivers.splice(0);
   }
 
   /** Removes a call that was aborted. */

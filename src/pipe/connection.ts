@@ -1,84 +1,172 @@
 /**
- * A connection to a pipe server, with one write and one read at a time.
+ * A connection over a pipe, at either end of it, as the program uses it.
  *
  * @module
  */
 
-import { systemError } from "../kernel/errors.ts";
-import type { Handle } from "../kernel/kernel.ts";
-import { isEnd, Status } from "../kernel/status.ts";
 import { abortSignal } from "../options/checks.ts";
-import type { ClientSettings } from "../options/client_settings.ts";
-import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
-import { Call, type CallKind, CallQueue } from "./calls.ts";
-import { encodeMessage, type Message } from "./message.ts";
-import { MessageReader } from "./message_reader.ts";
-import { Outbox } from "./outbox.ts";
-import type { PipeConn } from "./pipe_conn.ts";
-import { PipeEnd, type PipeEndOwner } from "./pipe_end.ts";
-
-/** A pipe that was opened, before it becomes a {@linkcode ClientConnection}. */
-export interface OpenPipe {
-  readonly handle: Handle;
-  readonly type: PipeConn["type"];
-}
+import type { CallKind } from "./calls.ts";
+import { type As, decodeAs, type Decoded, decodingOf, type Ended, endedAs } from "./decoding.ts";
+import { DirectionUse } from "./direction_use.ts";
+import type { ConnectionSettings, Duplex } from "./duplex.ts";
+import { encodeMessage, isBytes, type Message } from "./message.ts";
+import type { PipePeer } from "./peer.ts";
+import type { PipeConn, PipeEnded, ReceiveOptions, SendOptions } from "./pipe_conn.ts";
+import { Readable, Writable } from "./streams.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const NO_BYTES = new Uint8Array(0);
+/** Bytes of a chunk that is short enough to be gathered, and of all that are. */
+const SHORT = 16_384;
+const GATHERED = 65_536;
 
 /** See {@linkcode PipeConn}. */
-export class ClientConnection implements PipeConn, PipeEndOwner, LoopUser {
+export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
+  readonly path: string;
   readonly type: PipeConn["type"];
-  readonly #loop: WaitLoop;
-  readonly #path: string;
-  readonly #end: PipeEnd;
-  readonly #reader: MessageReader;
-  readonly #outbox: Outbox<Call>;
-  readonly #calls = new CallQueue();
-  /** Messages received for calls that were aborted meanwhile. */
-  #unclaimed: Bytes[] = [];
-  /** What ended it, once it has ended. */
-  #endedBy: "peer" | "program" | "failure" | undefined = undefined;
-  readonly #released = Promise.withResolvers<void>();
+  readonly peer: Peer;
+  readonly #duplex: Duplex;
+  readonly #settings: ConnectionSettings;
+  readonly #receives: DirectionUse;
+  readonly #sends: DirectionUse;
+  /** What remains of the chunk that `read` has received last. */
+  #rest: Uint8Array = new Uint8Array(0);
+  #lastRead: Promise<unknown> = Promise.resolve();
+  #writeClosed: Promise<void> | undefined = undefined;
+  #readable: Readable | undefined = undefined;
+  #writable: Writable | undefined = undefined;
 
-  constructor(loop: WaitLoop, settings: ClientSettings, { handle, type }: OpenPipe) {
+  constructor(duplex: Duplex, settings: ConnectionSettings, peer: Peer) {
+    const { path, type, direction, framing } = settings;
+    this.path = path;
     this.type = type;
-    this.#loop = loop;
-    this.#path = settings.path;
-    loop.enter(this);
-    this.#end = new PipeEnd(loop, handle, this);
-    this.#reader = new MessageReader(loop, this.#end.inbound, settings.maxMessage);
-    this.#outbox = new Outbox(loop, this.#end);
+    this.peer = peer;
+    this.#duplex = duplex;
+    this.#settings = settings;
+    const noMessages = type === "byte" && framing === undefined;
+    const { errors } = duplex;
+    this.#receives = new DirectionUse(errors, direction !== "write", noMessages);
+    this.#sends = new DirectionUse(errors, direction !== "read", noMessages);
+    duplex.onEnd = (error) => this.#writable?.ended(error);
   }
 
-  async request(
+  get closed(): Promise<PipeEnded> {
+    return this.#duplex.closed;
+  }
+
+  get draining(): AbortSignal {
+    return this.#duplex.draining;
+  }
+
+  get queued(): number {
+    return this.#duplex.queued;
+  }
+
+  async request<A extends As = "bytes">(
     message: Message,
-    options?: { signal?: AbortSignal | undefined },
-  ): Promise<Bytes> {
-    const answer = await this.#call("request", copyOf(message), abortSignal(options?.signal));
-    if (answer === null) throw this.#endError();
-    return answer;
+    options: ReceiveOptions<A> = {},
+  ): Promise<Decoded<A>> {
+    const as = decodingOf<A>(options.as);
+    const signal = abortSignal(options.signal);
+    this.#receives.begin("messages");
+    const answer = await this.#duplex.call("request", this.#encode(message, "request"), signal);
+    if (answer === null) throw this.#duplex.endError;
+    return decodeAs(answer, as);
   }
 
-  async send(message: Message, options?: { signal?: AbortSignal | undefined }): Promise<void> {
-    await this.#call("send", copyOf(message), abortSignal(options?.signal));
+  async send(message: Message, options: SendOptions = {}): Promise<void> {
+    const signal = abortSignal(options.signal);
+    await this.#duplex.call("send", this.#encode(message, "send"), signal);
   }
 
-  async receive(options?: { signal?: AbortSignal | undefined }): Promise<Bytes | null> {
-    return await this.#call("receive", NO_BYTES, abortSignal(options?.signal));
+  async receive<A extends As = "bytes">(
+    options: ReceiveOptions<A> = {},
+  ): Promise<Decoded<A> | Ended<A>> {
+    const as = decodingOf<A>(options.as);
+    const signal = abortSignal(options.signal);
+    this.#receives.begin("messages");
+    const message = await this.#duplex.call("receive", undefined, signal);
+    return message === null ? endedAs(as) : decodeAs(message, as);
   }
+
+  async *messages<A extends As = "bytes">(
+    options: { as?: A | undefined } = {},
+  ): AsyncGenerator<Decoded<A>, void, void> {
+    const as = decodingOf<A>(options.as);
+    this.#receives.begin("messages");
+    while (true) {
+      const message = await this.#duplex.call("iterate");
+      if (message === null) return;
+      yield decodeAs(message, as);
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Bytes, void, void> {
+    return this.messages();
+  }
+
+  async read(p: Uint8Array): Promise<number | null> {
+    this.#receives.begin("bytes");
+    if (!isBytes(p)) throw new TypeError("Cannot read into it: must be a Uint8Array");
+    const read = this.#lastRead.then(() => this.#readInto(p));
+    this.#lastRead = read.catch(() => {});
+    return await read;
+  }
+
+  async write(p: Uint8Array): Promise<number> {
+    this.#sends.begin("bytes");
+    if (!isBytes(p)) throw new TypeError("Cannot write it: must be a Uint8Array");
+    const bytes = encodeMessage(p);
+    await this.#write(bytes);
+    return bytes.length;
+  }
+
+  get readable(): ReadableStream<Bytes> {
+    if (this.#readable === undefined) {
+      this.#receives.begin("stream");
+      this.#readable = new Readable(this.type === "byte", {
+        chunk: () => this.#duplex.call("chunk"),
+        readInto: (p) => this.#readInto(p),
+        cancel: () => this.#cancelReadable(),
+      });
+    }
+    return this.#readable.stream;
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    if (this.#writable === undefined) {
+      this.#sends.begin("stream");
+      this.#writable = new Writable({
+        waits: (chunk) => !this.#gathers(chunk),
+        write: async (chunk) => await this.#write(encodeMessage(chunk)),
+        close: () => this.#closeWritable(),
+        abort: () => this.close(),
+      });
+      if (this.#duplex.over) this.#writable.ended(this.#duplex.endError);
+    }
+    return this.#writable.stream;
+  }
+
+  async closeWrite(): Promise<void> {
+    if (this.#settings.halfClose === "none") throw this.#duplex.errors.noHalfClose();
+    this.#sends.open();
+    this.#writeClosed ??= this.#duplex.endWriting();
+    await this.#writeClosed;
+  }
+
+  ref(): void {}
+
+  unref(): void {}
 
   close(): void {
-    this.#unclaimed = [];
-    if (this.#endedBy === undefined) this.#close("program", this.#closedError());
-    else this.#endedBy = "program";
+    this.#rest = this.#rest.subarray(0, 0);
+    this.#duplex.close();
   }
 
   /** Closes the connection, and resolves when everything is released. */
-  closed(): Promise<void> {
+  release(): Promise<void> {
     this.close();
-    return this.#released.promise;
+    return this.#duplex.released;
   }
 
   [Symbol.dispose](): void {
@@ -86,224 +174,65 @@ export class ClientConnection implements PipeConn, PipeEndOwner, LoopUser {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.closed();
+    this.#duplex.finish();
+    await this.#duplex.released;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Bytes, void, void> {
-    while (true) {
-      const message = await this.#call("iterate", NO_BYTES, undefined);
-      if (message === null) return;
-      yield message;
+  async #readInto(p: Uint8Array): Promise<number | null> {
+    if (p.length === 0) return 0;
+    if (this.#rest.length === 0) {
+      const chunk = await this.#duplex.call("chunk");
+      if (chunk === null) return null;
+      this.#rest = chunk;
     }
+    const part = this.#rest.subarray(0, p.length);
+    p.set(part);
+    this.#rest = this.#rest.subarray(part.length);
+    return part.length;
   }
 
-  /** See {@linkcode PipeEndOwner}. */
-  outboundCompleted(status: number): void {
-    const call = this.#outbox.take();
-    if (call === undefined) return;
-    if (status !== Status.SUCCESS) this.#writeFailed(call, status);
-    else if (call.kind === "send") call.resolve(null);
-    if (this.#endedBy === undefined) this.#write();
+  /** Whether a stream need not wait for a chunk: it may be written together with later ones. */
+  #gathers({ length }: Uint8Array): boolean {
+    return this.type === "byte" && length <= SHORT && this.queued + length <= GATHERED;
   }
 
-  /** See {@linkcode PipeEndOwner}. */
-  inboundCompleted(): void {
-    if (this.#endedBy !== undefined) return;
-    switch (this.#reader.outcome()) {
-      case "later":
-        return;
-      case "partial":
-        return this.#reader.readRest();
-      case "message":
-        this.#unclaimed.push(this.#reader.takeMessage());
-        break;
-      case "ended":
-        return this.#close("peer", this.#peerError("ReadFile", Status.BROKEN));
-      case "cancelled":
-        if (this.#end.inbound.cancelled) break;
-        return this.#close("failure", this.#readError());
-      case "broken":
-        return this.#close("failure", this.#readError());
+  #write(bytes: Bytes): Promise<unknown> {
+    return this.#duplex.call("send", this.#sendable(bytes, "send", false));
+  }
+
+  async #closeWritable(): Promise<void> {
+    if (this.#settings.halfClose !== "none") return await this.closeWrite();
+    this.#duplex.finish();
+    await this.#duplex.released;
+  }
+
+  async #cancelReadable(): Promise<void> {
+    if (this.#settings.halfClose !== "none") return this.#duplex.endReading();
+    this.#duplex.finish();
+    await this.#duplex.released;
+  }
+
+  /** A message as it is written. */
+  #encode(message: Message, kind: CallKind): Bytes {
+    this.#sends.begin("messages");
+    const bytes = encodeMessage(message);
+    const { framing } = this.#settings;
+    return framing === undefined
+      ? this.#sendable(bytes, kind, typeof message === "string")
+      : this.#sendable(encodeMessage(framing.encode(bytes)), kind, false);
+  }
+
+  /**
+   * What is sent, in memory that the program cannot change while it waits.
+   *
+   * @param own Whether the program cannot change it anyway.
+   */
+  #sendable(bytes: Bytes, kind: CallKind, own: boolean): Bytes {
+    const { errors } = this.#duplex;
+    if (this.#writeClosed !== undefined) throw errors.misuse("closeWrite() was called");
+    if (bytes.length === 0 && this.#settings.halfClose !== "none") {
+      throw errors.misuse("an empty message would end this direction: call closeWrite()");
     }
-    this.#deliver();
+    return own || this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();
   }
-
-  /** See {@linkcode PipeEndOwner}. */
-  crashed(cause: unknown): void {
-    this.#close(
-      "failure",
-      new Error(`Closed the connection to "${this.#path}": an internal error`, { cause }),
-    );
-  }
-
-  /** See {@linkcode LoopUser}. */
-  failed({ call, status }: WaitFailure): void {
-    this.#abandon("failure", systemError("Closed the connection to", call, this.#path, status));
-  }
-
-  /** See {@linkcode LoopUser}. */
-  abandoned(): void {
-    this.#abandon("program", this.#closedError());
-  }
-
-  /** Begins a call. A throw rejects the promise of the caller, which is an async function. */
-  #call(kind: CallKind, bytes: Bytes, signal: AbortSignal | undefined): Promise<Bytes | null> {
-    if (this.type === "byte") throw this.#typeError("it is a byte pipe, which has no messages");
-    if (kind === "request" && this.#calls.receiving) {
-      throw this.#typeError("its answer would go to a receive() or a loop that waits already");
-    }
-    const closed = this.#endedBy === "program" || this.#endedBy === "failure";
-    if (!closed && signal?.aborted) throw signal.reason;
-    const call = new Call(kind, bytes, signal, (call) => this.#aborted(call));
-    if (this.#endedBy === undefined) this.#begin(call);
-    else this.#callEnded(call);
-    return call.promise;
-  }
-
-  #begin(call: Call): void {
-    this.#calls.add(call);
-    this.#queueWrites();
-    this.#deliver();
-  }
-
-  /** A call on a connection that has ended receives what is left, or fails. */
-  #callEnded(call: Call): void {
-    const message = call.writes ? undefined : this.#unclaimed.shift();
-    if (message === undefined) this.#settle(call, this.#endError());
-    else call.resolve(message);
-  }
-
-  /** Queues all messages that may be written now. */
-  #queueWrites(): void {
-    for (let next; (next = this.#calls.nextToWrite()) !== undefined;) this.#outbox.push(next);
-    if (!this.#outbox.writing) this.#write();
-  }
-
-  #write(): void {
-    const { head } = this.#outbox;
-    if (head === undefined) return;
-    const status = this.#outbox.submit(head);
-    // In the next turn: a program that sends endlessly must not keep the thread.
-    if (status !== Status.PENDING) this.#loop.complete(this.#end.outbound, status);
-  }
-
-  #writeFailed(call: Call, status: number): void {
-    if (this.#endedBy !== undefined) return this.#settle(call, this.#endError());
-    if (isEnd(status)) {
-      // A request keeps waiting: an answer sent before the end can still be read.
-      if (call.kind === "send") call.reject(this.#peerError("WriteFile", status));
-      return this.#checkEnd();
-    }
-    if (call.withdrawn === "whole") return call.reject(undefined);
-    const error = systemError("Cannot write to", "WriteFile", this.#path, status);
-    call.reject(error);
-    if (call.withdrawn === undefined) this.#close("failure", error);
-    else this.#close("program", this.#closedError());
-  }
-
-  /** Delivers received messages to the calls that wait, and reads on while any wait. */
-  #deliver(): void {
-    while (this.#calls.awaitsMessage) {
-      const message = this.#unclaimed.shift();
-      if (message === undefined) break;
-      this.#calls.nextToReceive()?.resolve(message);
-      this.#queueWrites();
-    }
-    if (this.#calls.awaitsMessage && !this.#end.inbound.expected) this.#reader.readFirst();
-  }
-
-  #aborted(call: Call): void {
-    if (!call.writes || this.#calls.holds(call) || this.#outbox.remove(call)) {
-      return this.#drop(call);
-    }
-    if (call.kind === "send") {
-      // The completion of its write tells whether the message was sent.
-      call.withdrawn = this.#end.outbound.deferred ? "whole" : "partly";
-      return this.#end.cancel(this.#end.outbound);
-    }
-    call.reject(undefined);
-    this.close();
-  }
-
-  /** Drops an aborted call that has written nothing. */
-  #drop(call: Call): void {
-    this.#calls.remove(call);
-    call.reject(undefined);
-    this.#queueWrites();
-    // A read that no call needs would keep the program running. If a message was read in part, the
-    // rest is there, and the read ends by itself.
-    const { inbound } = this.#end;
-    if (!this.#calls.awaitsMessage && inbound.expected && !this.#reader.begun) {
-      this.#end.cancel(inbound);
-    }
-  }
-
-  /** A write found that the server has disconnected: closes unless something is left to be read. */
-  #checkEnd(): void {
-    if (this.#end.inbound.expected) return;
-    const { status } = this.#loop.kernel.peek(this.#end.handle);
-    if (isEnd(status)) this.#close("peer", this.#peerError("PeekNamedPipe", status));
-  }
-
-  /** Settles all calls but that of a write in flight, and closes the pipe. */
-  #close(by: "peer" | "program" | "failure", error: Error): void {
-    this.#endedBy = by;
-    this.#settleAll([...this.#calls.removeAll(), ...this.#outbox.takeUnsent()], error);
-    this.#end.close(() => this.#released.resolve(this.#loop.leave(this)));
-  }
-
-  /** Nothing completes any more. */
-  #abandon(by: "program" | "failure", error: Error): void {
-    this.#end.abandon();
-    this.#endedBy ??= by;
-    this.#settleAll([...this.#calls.removeAll(), ...this.#outbox.takeAll()], error);
-    this.#released.resolve();
-  }
-
-  #settleAll(calls: Call[], error: Error): void {
-    for (const call of calls) this.#settle(call, error);
-  }
-
-  /** Settles a call on a connection that has ended. */
-  #settle(call: Call, error: Error): void {
-    const isQuiet = call.kind === "receive" && this.#endedBy === "peer" ||
-      call.kind === "iterate" && this.#endedBy !== "failure";
-    if (isQuiet) call.resolve(null);
-    else call.reject(error);
-  }
-
-  #endError(): Error {
-    return this.#endedBy === "peer"
-      ? this.#peerError("ReadFile", Status.BROKEN)
-      : this.#closedError();
-  }
-
-  /** The error of a connection that the server has ended. */
-  #peerError(call: string, status: number): Error {
-    return systemError("Cannot use the connection to", call, this.#path, status);
-  }
-
-  #closedError(): Error {
-    return new Deno.errors.Interrupted(
-      `Cannot use the connection to "${this.#path}": it is closed`,
-    );
-  }
-
-  #typeError(reason: string): TypeError {
-    return new TypeError(`Cannot exchange messages with "${this.#path}": ${reason}`);
-  }
-
-  #readError(): Error {
-    const { call, status, reason } = this.#reader.fault ??
-      { call: "ReadFile", status: Status.CANCELLED };
-    return reason === undefined
-      ? systemError("Cannot read from", call, this.#path, status)
-      : new Deno.errors.InvalidData(`Cannot read from "${this.#path}": ${reason}`);
-  }
-}
-
-/** The bytes of a message, in memory of our own. */
-function copyOf(message: Message): Bytes {
-  const bytes = encodeMessage(message);
-  return typeof message === "string" ? bytes : bytes.slice();
 }

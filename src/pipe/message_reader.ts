@@ -4,33 +4,17 @@
  * @module
  */
 
-import { type Kernel, Lane } from "../kernel/kernel.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { allocate } from "../loop/memory.ts";
 import type { Operation } from "../loop/operation.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
+import { type Fault, type Outcome, Reader } from "./reader.ts";
 
 /** Bytes of a connection's first read, and of each read while its messages are short. */
 const FIRST_READ = 4096;
 
 /** The most bytes of a message's first read, where the pipe's quota is unknown. */
 const LONGEST_FIRST_READ = 65_536;
-
-/**
- * How a read ended. With "broken", `fault` says why the message cannot be used; with "later", the
- * read goes on, and completes again.
- */
-export type Outcome = "message" | "partial" | "ended" | "cancelled" | "broken" | "later";
-
-/** Why a message cannot be used. */
-export interface Fault {
-  readonly call: string;
-  readonly status: number;
-  /** Why, unless a call failed. */
-  readonly reason?: string;
-  /** The message is longer than the limit. */
-  readonly tooLong?: boolean;
-}
 
 /**
  * Reads one message at a time: a first read, and if the message is longer, exactly one more for the
@@ -47,10 +31,7 @@ export interface Fault {
  * which consumes nothing, then measured, and then read in one piece. This costs one more call for
  * each such message; messages that fit, and the first of a connection, are read as usual.
  */
-export class MessageReader {
-  readonly #loop: WaitLoop;
-  readonly #kernel: Kernel;
-  readonly #operation: Operation;
+export class MessageReader extends Reader {
   readonly #longest: number;
   readonly #quota: number | undefined;
   readonly #longestFirst: number;
@@ -62,8 +43,6 @@ export class MessageReader {
   #piece = 0;
   #rest = 0;
   #readsRest = false;
-  #fault: Fault | undefined = undefined;
-  #discards = false;
 
   /**
    * @param longest Bytes of the longest message that is accepted.
@@ -71,99 +50,51 @@ export class MessageReader {
    *   hold as many while the other is silent.
    */
   constructor(loop: WaitLoop, operation: Operation, longest: number, quota?: number) {
-    this.#loop = loop;
-    this.#kernel = loop.kernel;
-    this.#operation = operation;
+    super(loop, operation);
     this.#longest = longest;
     this.#quota = quota;
     this.#longestFirst = Math.max(quota ?? LONGEST_FIRST_READ, FIRST_READ);
   }
 
-  /** Why the last read was "broken". */
-  get fault(): Fault | undefined {
-    return this.#fault;
-  }
-
   /** Bytes of the message, after "partial" or "message". */
-  get length(): number {
+  override get length(): number {
     return this.#rest > 0 ? this.#piece + this.#rest : this.#message.length;
   }
 
   /** Whether a message was read in part, and its rest is still to be read. */
-  get begun(): boolean {
+  override get begun(): boolean {
     return this.#rest > 0;
   }
 
   /** Submits the first read of the next message. */
-  readFirst(): void {
+  override readFirst(): void {
     this.#readsRest = false;
     this.#rest = 0;
-    this.#loop.read(this.#operation, this.#awaits ? 0 : this.#first);
+    this.loop.read(this.operation, this.#awaits ? 0 : this.#first);
   }
 
   /** Submits the one read for the rest, after "partial". */
-  readRest(): void {
+  override readRest(): void {
     const message = allocate(this.#piece + this.#rest);
     if (message === undefined) {
-      return this.#loop.complete(this.#operation, Status.OUT_OF_MEMORY);
+      return this.loop.complete(this.operation, Status.OUT_OF_MEMORY);
     }
     this.#message = message;
-    this.#kernel.take(this.#operation.slot, this.#message.subarray(0, this.#piece));
+    this.kernel.take(this.operation.slot, this.#message.subarray(0, this.#piece));
     this.#readsRest = true;
-    this.#loop.readNow(this.#operation, this.#rest);
+    this.loop.readNow(this.operation, this.#rest);
   }
 
-  /** Whether the read is pending in Windows, even if the loop has not looked since. */
-  get pending(): boolean {
-    return this.#loop.isPending(this.#operation);
-  }
-
-  /** Whether the read, or its result, waits for a shortage to pass. */
-  get deferred(): boolean {
-    return this.#operation.deferred;
-  }
-
-  /** Cancels the read, whose completion still follows. */
-  cancel(): void {
-    this.#loop.cancel(this.#operation);
-  }
-
-  /** Completes a read that was not submitted, as cancelled. */
-  completeCancelled(): void {
-    this.#loop.complete(this.#operation, Status.CANCELLED);
-  }
-
-  /** Lets the read complete once more, in the next turn. */
-  redeliver(): void {
-    this.#loop.complete(this.#operation, this.#operation.status);
-  }
-
-  /** Lets the read complete once more, when a shortage may have passed. */
-  repeat(): void {
-    this.#loop.repeat(this.#operation);
-  }
-
-  /**
-   * From now on a read is only classified: while closing, fetching the message could fail and delay
-   * the close.
-   */
-  discard(): void {
-    this.#discards = true;
-  }
-
-  /** How the read that completed has ended. To be called once, when it completes. */
-  outcome(): Outcome {
-    const { status } = this.#operation;
-    if (this.#discards) return this.#classify(status);
+  protected override received(status: number): Outcome {
     if (status === Status.SUCCESS) return this.#readsRest ? this.#joinRest() : this.#takeWhole();
     if (status === Status.MORE_DATA) return this.#readsRest ? this.#mismatch() : this.#measure();
     if (status === Status.CANCELLED) return "cancelled";
     if (isEnd(status)) return "ended";
-    return this.#broken({ call: "ReadFile", status });
+    return this.#unusable({ call: "ReadFile", status });
   }
 
   /** The whole message, after "message". */
-  takeMessage(): Uint8Array<ArrayBuffer> {
+  override takeMessage(): Uint8Array<ArrayBuffer> {
     const message = this.#message;
     this.#message = EMPTY;
     this.#rest = 0;
@@ -174,44 +105,32 @@ export class MessageReader {
     return message;
   }
 
-  /** "message" if anything was read, even in part. */
-  #classify(status: number): Outcome {
-    const cancelled = status === Status.CANCELLED;
-    const read = status === Status.SUCCESS || status === Status.MORE_DATA;
-    if (read || cancelled && this.begun) return "message";
-    return cancelled ? "cancelled" : "ended";
-  }
-
-  get #transferred(): number {
-    return this.#kernel.transferred(Lane.IN, this.#operation.slot);
-  }
-
   #takeWhole(): Outcome {
-    this.#message = new Uint8Array(this.#transferred);
+    this.#message = new Uint8Array(this.transferred);
     if (this.#message.length > this.#longest) return this.#tooLong(this.#message.length);
-    if (this.#message.length > 0) this.#kernel.take(this.#operation.slot, this.#message);
+    if (this.#message.length > 0) this.kernel.take(this.operation.slot, this.#message);
     return "message";
   }
 
   #joinRest(): Outcome {
-    const rest = this.#transferred;
+    const rest = this.transferred;
     if (rest !== this.#rest) {
       if (this.#piece > 0) return this.#mismatch();
       // Nothing was read of the message that was measured, and this one is whole.
       this.#message = new Uint8Array(rest);
       this.#rest = rest;
     }
-    this.#kernel.take(this.#operation.slot, this.#message.subarray(this.#piece));
+    this.kernel.take(this.operation.slot, this.#message.subarray(this.#piece));
     return "message";
   }
 
   /** The message is longer: asks for its length before any memory is allocated. */
   #measure(): Outcome {
-    this.#piece = this.#transferred;
-    const { status, left } = this.#kernel.peek(this.#operation.handle);
+    this.#piece = this.transferred;
+    const { status, left } = this.kernel.peek(this.operation.handle);
     if (isEnd(status)) return "ended";
     if (isShortage(status)) return this.#later();
-    if (status !== Status.SUCCESS) return this.#broken({ call: "PeekNamedPipe", status });
+    if (status !== Status.SUCCESS) return this.#unusable({ call: "PeekNamedPipe", status });
     if (left === 0) return this.#awaits ? this.#awaitNext() : this.#mismatch();
     if (this.#piece + left > this.#longest) return this.#tooLong(this.#piece + left);
     this.#rest = left;
@@ -220,7 +139,7 @@ export class MessageReader {
 
   /** The message was withdrawn, or is empty by now: another read of 0 bytes receives that one. */
   #awaitNext(): Outcome {
-    if (this.#operation.cancelled) return "cancelled";
+    if (this.operation.cancelled) return "cancelled";
     this.readFirst();
     return "later";
   }
@@ -232,18 +151,17 @@ export class MessageReader {
 
   #tooLong(length: number): Outcome {
     const reason = `a message of ${length} bytes is longer than the limit of ${this.#longest}`;
-    return this.#broken({ call: "ReadFile", status: Status.MORE_DATA, reason, tooLong: true });
+    return this.#unusable({ call: "ReadFile", status: Status.MORE_DATA, reason, tooLong: true });
+  }
+
+  #unusable(fault: Fault): Outcome {
+    this.#message = EMPTY;
+    return this.broken(fault);
   }
 
   #mismatch(): Outcome {
     const reason = "a message was withdrawn while it was read";
-    return this.#broken({ call: "ReadFile", status: this.#operation.status, reason });
-  }
-
-  #broken(fault: Fault): Outcome {
-    this.#message = EMPTY;
-    this.#fault = fault;
-    return "broken";
+    return this.#unusable({ call: "ReadFile", status: this.operation.status, reason });
   }
 }
 

@@ -7,21 +7,23 @@
 import { systemError } from "../kernel/errors.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
+import type { Reader } from "../pipe/reader.ts";
+import { type WriteOwner, WriteQueue } from "../pipe/write_queue.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
-import { type CloseReason, timedOut, tooMany } from "./end_reasons.ts";
+import type { CloseReason } from "../pipe/close_reason.ts";
+import { timedOut, tooMany } from "./end_reasons.ts";
 import type { PipeInstance } from "./instance.ts";
-import { Replies } from "./replies.ts";
 
 /** See the module. */
-export class ServerConnection {
+export class ServerConnection implements WriteOwner {
   readonly client: ServerClient;
   readonly context: ServerContext;
   readonly loop: WaitLoop;
   readonly instance: PipeInstance;
-  readonly reader: MessageReader;
-  readonly replies: Replies;
+  readonly reader: Reader;
+  readonly queue: WriteQueue;
   /** Whether the client connected before its instance listened. */
   readonly early: boolean;
   #reason: CloseReason | undefined = undefined;
@@ -37,7 +39,7 @@ export class ServerConnection {
     this.early = early;
     const { inbound, handle } = instance.end;
     this.reader = new MessageReader(loop, inbound, settings.maxMessage, settings.readBufferSize);
-    this.replies = new Replies(loop, instance.end, settings.writeTimeout, this);
+    this.queue = new WriteQueue(loop, instance.end, this, settings.writeTimeout, false);
     const processId = loop.kernel.clientProcess(handle);
     this.client = new ServerClient(++context.clients, this, {
       processId,
@@ -92,7 +94,7 @@ export class ServerConnection {
 
   /** Drops the messages that are not being written. */
   dropUnsent(): void {
-    this.#countDropped(this.replies.drop(this.abortError()));
+    this.#countDropped(this.queue.drop(this.abortError()));
   }
 
   /** Counts a request as dropped. */
@@ -128,10 +130,15 @@ export class ServerConnection {
     this.instance.evict("error", this.#writeError(status));
   }
 
+  /** See {@linkcode WriteOwner}. */
+  aborted(): void {
+    this.instance.stop("self");
+  }
+
   /** The connection has ended: rejects what is left, and calls `onDisconnect`. */
   end(): void {
     const { client, context } = this;
-    this.#countDropped(this.replies.close(this.abortError()));
+    this.#countDropped(this.queue.close(this.abortError()));
     const [reason = "error", error] = [this.#reason, this.#error];
     this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));
     if (this.#process !== undefined) context.processes.release(this.#process);

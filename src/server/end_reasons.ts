@@ -1,50 +1,13 @@
 /**
- * Why connections end: the reasons and errors that users see.
+ * The errors with which connections end.
  *
  * @module
  */
 
 import { systemError } from "../kernel/errors.ts";
-import type { Fault } from "../pipe/message_reader.ts";
-import { LAST_WRITE_TIMEOUT } from "../options/server_settings.ts";
+import type { Fault } from "../pipe/reader.ts";
+import { LAST_WRITE_TIMEOUT } from "../pipe/write_queue.ts";
 import type { ServerContext } from "./context.ts";
-
-/**
- * Why a connection ended.
- *
- * - `"peer"`: the client disconnected.
- * - `"self"`: the program closed it, with {@linkcode PipeClient.close} or by throwing while
- *   answering.
- * - `"stopped"`: the server was stopped at once: its `signal` aborted, or the program left the loop
- *   over its exchanges.
- * - `"shutdown"`: the server was shut down.
- * - `"maxMessage"`: a request was longer than {@linkcode ExchangesOptions.maxMessage}.
- * - `"maxPerProcess"`: the client's process already had
- *   {@linkcode ExchangesOptions.maxPerProcess} connections.
- * - `"idleTimeout"`: no request came within {@linkcode ExchangesOptions.idleTimeout}.
- * - `"writeTimeout"`: a message stayed unread for {@linkcode ExchangesOptions.writeTimeout}.
- * - `"maxQueued"`: the client was sent a message while more than
- *   {@linkcode ExchangesOptions.maxQueued} bytes waited for it to read.
- * - `"responderTimeout"`: an exchange was not settled within
- *   {@linkcode ExchangesOptions.responderTimeout}.
- * - `"unauthorized"`: {@linkcode ExchangesOptions.authorize} refused the client.
- * - `"error"`: a call to Windows failed, or what the client sent cannot be used.
- *
- * For `"error"`, `"unauthorized"` and all limits, the hook also gets an error with the details.
- */
-export type CloseReason =
-  | "peer"
-  | "self"
-  | "stopped"
-  | "shutdown"
-  | "maxMessage"
-  | "maxPerProcess"
-  | "idleTimeout"
-  | "writeTimeout"
-  | "maxQueued"
-  | "responderTimeout"
-  | "unauthorized"
-  | "error";
 
 /** Why a client that connected before its instance listened cannot be identified. */
 export const TOO_EARLY = "it connected before this instance listened, and may try again";

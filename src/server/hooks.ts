@@ -7,7 +7,7 @@
 import { askHook, callHook, HookReports } from "./user_code.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerClient } from "./client.ts";
-import type { CloseReason } from "./end_reasons.ts";
+import type { CloseReason } from "../pipe/close_reason.ts";
 import type { ServerOptions } from "./options.ts";
 
 /** The end of a connection, for `onDisconnect`. */

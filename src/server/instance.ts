@@ -11,7 +11,8 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
 import { Callbacks } from "./callbacks.ts";
 import { ServerConnection } from "./connection.ts";
 import type { ServerContext } from "./context.ts";
-import { type CloseReason, crash } from "./end_reasons.ts";
+import type { CloseReason } from "../pipe/close_reason.ts";
+import { crash } from "./end_reasons.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./lifecycle.ts";
 import type { InstancePool } from "./pool.ts";
 import type { Session } from "./session.ts";
@@ -66,7 +67,7 @@ export class PipeInstance implements PipeEndOwner {
 
   /** Whether a request is being authorized or answered, or a message is being written. */
   get busy(): boolean {
-    return this.#session?.busy === true || this.#connection?.replies.empty === false;
+    return this.#session?.busy === true || this.#connection?.queue.empty === false;
   }
 
   /** Listens for a client. */
@@ -126,7 +127,7 @@ export class PipeInstance implements PipeEndOwner {
 
   /** See {@linkcode PipeEndOwner}. */
   outboundCompleted(status: number): void {
-    this.#connection?.replies.completed(status);
+    this.#connection?.queue.completed(status);
   }
 
   /**
@@ -164,7 +165,7 @@ export class PipeInstance implements PipeEndOwner {
       case "dropUnsent":
         return this.#connection?.dropUnsent();
       case "limitWrite":
-        return this.#connection?.replies.limitLast();
+        return this.#connection?.queue.limitLast();
       case "disconnect":
         this.#loop.kernel.disconnect(this.end.handle);
         return;

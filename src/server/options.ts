@@ -7,7 +7,7 @@
 import type { PipeAccess } from "../options/access.ts";
 import type { ServerSettings } from "../options/server_settings.ts";
 import type { PipeClient } from "./client.ts";
-import type { CloseReason } from "./end_reasons.ts";
+import type { CloseReason } from "../pipe/close_reason.ts";
 
 /** A server's options, checked and complete. */
 export type ServerOptions = ServerSettings<ExchangesOptions>;

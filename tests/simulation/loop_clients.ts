@@ -6,7 +6,7 @@
 
 import { callOn } from "../../src/client/call.ts";
 import { connectOn } from "../../src/client/connect.ts";
-import type { ClientConnection } from "../../src/pipe/connection.ts";
+import type { ClientConnection } from "../../src/client/pipe_opener.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import type { Link, Sent, SentState } from "./model.ts";
 import type { Client, World } from "./world.ts";
@@ -149,7 +149,7 @@ export class LoopClient implements Client {
       await this.#talk(connection, this.#link ?? unknownLink());
     } finally {
       this.#connection = undefined;
-      await connection.closed();
+      await connection.release();
     }
   }
 

@@ -13,7 +13,7 @@ import { WindowsError } from "../../src/kernel/errors.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
 import { isShortage, Status } from "../../src/kernel/status.ts";
-import { LAST_WRITE_TIMEOUT } from "../../src/options/server_settings.ts";
+import { LAST_WRITE_TIMEOUT } from "../../src/pipe/write_queue.ts";
 import type { ShutdownReport } from "../../src/server/tally.ts";
 import { describe, IDENTITY, replyTo, requestOf, sameBytes, senderOf } from "./messages.ts";
 

@@ -10,7 +10,7 @@ import { Status } from "../../src/kernel/status.ts";
 import { exchangesOn } from "../../src/exchange/exchanges.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
-import { LAST_WRITE_TIMEOUT } from "../../src/options/server_settings.ts";
+import { LAST_WRITE_TIMEOUT } from "../../src/pipe/write_queue.ts";
 import { type InFlight, MemoryKernel } from "../memory_kernel.ts";
 
 const PATH = "\\\\.\\pipe\\stranded";

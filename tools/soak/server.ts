@@ -6,7 +6,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import type { CloseReason } from "../../src/server/end_reasons.ts";
+import type { CloseReason } from "../../src/pipe/close_reason.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import { DEFINITE_STATUSES, Status } from "../../src/kernel/status.ts";
 import { serveOn } from "../../src/exchange/serve.ts";

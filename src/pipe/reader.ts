@@ -1,0 +1,133 @@
+/**
+ * Reading from one end of a pipe, whether it keeps messages apart or not.
+ *
+ * @module
+ */
+
+import { type Kernel, Lane } from "../kernel/kernel.ts";
+import { isEnd, Status } from "../kernel/status.ts";
+import type { Operation } from "../loop/operation.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
+
+/**
+ * How a read ended. With "broken", `fault` says why the message cannot be used; with "later", the
+ * read goes on, and completes again.
+ */
+export type Outcome = "message" | "partial" | "ended" | "cancelled" | "broken" | "later";
+
+/** Why a message cannot be used. */
+export interface Fault {
+  readonly call: string;
+  readonly status: number;
+  /** Why, unless a call failed. */
+  readonly reason?: string;
+  /** The message is longer than the limit. */
+  readonly tooLong?: boolean;
+}
+
+/** Reads one message at a time; what that is depends on the pipe and on how it is used. */
+export abstract class Reader {
+  protected readonly loop: WaitLoop;
+  protected readonly kernel: Kernel;
+  protected readonly operation: Operation;
+  #fault: Fault | undefined = undefined;
+  #discards = false;
+
+  constructor(loop: WaitLoop, operation: Operation) {
+    this.loop = loop;
+    this.kernel = loop.kernel;
+    this.operation = operation;
+  }
+
+  /** Bytes of the message, after "partial" or "message". */
+  abstract get length(): number;
+
+  /** Whether a message was read in part, and its rest is still to be read. */
+  abstract get begun(): boolean;
+
+  /** Submits the first read of the next message. */
+  abstract readFirst(): void;
+
+  /** Submits the one read for the rest, after "partial". */
+  abstract readRest(): void;
+
+  /** The whole message, after "message". */
+  abstract takeMessage(): Uint8Array<ArrayBuffer>;
+
+  /** How a read with this status has ended. */
+  protected abstract received(status: number): Outcome;
+
+  /** Why the last read was "broken". */
+  get fault(): Fault | undefined {
+    return this.#fault;
+  }
+
+  /** Whether the read is pending in Windows, even if the loop has not looked since. */
+  get pending(): boolean {
+    return this.loop.isPending(this.operation);
+  }
+
+  /** Whether the read, or its result, waits for a shortage to pass. */
+  get deferred(): boolean {
+    return this.operation.deferred;
+  }
+
+  /** Cancels the read, whose completion still follows. */
+  cancel(): void {
+    this.loop.cancel(this.operation);
+  }
+
+  /** Completes a read that was not submitted, as cancelled. */
+  completeCancelled(): void {
+    this.loop.complete(this.operation, Status.CANCELLED);
+  }
+
+  /** Lets the read complete once more, in the next turn. */
+  redeliver(): void {
+    this.loop.complete(this.operation, this.operation.status);
+  }
+
+  /** Lets the read complete once more, when a shortage may have passed. */
+  repeat(): void {
+    this.loop.repeat(this.operation);
+  }
+
+  /**
+   * From now on a read is only classified: while closing, fetching the message could fail and delay
+   * the close.
+   */
+  discard(): void {
+    this.#discards = true;
+  }
+
+  /** How the read that completed has ended. To be called once, when it completes. */
+  outcome(): Outcome {
+    const { status } = this.operation;
+    return this.#discards ? this.#classify(status) : this.received(status);
+  }
+
+  /** Bytes that the read has received. */
+  protected get transferred(): number {
+    return this.kernel.transferred(Lane.IN, this.operation.slot);
+  }
+
+  /** What was read cannot be used. */
+  protected broken(fault: Fault): Outcome {
+    this.#fault = fault;
+    return "broken";
+  }
+
+  /** A read that failed, was cancelled, or found the end. */
+  protected failed(status: number): Outcome {
+    if (status === Status.CANCELLED) return "cancelled";
+    return isEnd(status) ? "ended" : this.broken({ call: "ReadFile", status });
+  }
+
+  /** "message" if anything was read, even in part. */
+  #classify(status: number): Outcome {
+    const cancelled = status === Status.CANCELLED;
+    const read = status === Status.SUCCESS || status === Status.MORE_DATA;
+    if (read || cancelled && this.begun) return "message";
+    return cancelled ? "cancelled" : "ended";
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * Writes the outgoing messages of one end of a pipe, with a time limit for each write, and counts
+ * the bytes that wait.
+ *
+ * @module
+ */
+
+import { Deadline } from "../loop/deadlines.ts";
+import { Status } from "../kernel/status.ts";
+import type { WaitLoop } from "../loop/wait_loop.ts";
+import { Outbox, type Outgoing } from "./outbox.ts";
+import type { PipeEnd } from "./pipe_end.ts";
+
+/** Milliseconds that the last write of a connection may stay pending, if there is no other limit. */
+export const LAST_WRITE_TIMEOUT = 10_000;
+
+/** Is told what becomes of the messages of a {@linkcode WriteQueue}. */
+export interface WriteOwner {
+  /** All messages are written. */
+  written(): void;
+  /** A write failed: returns the error for its message and for those that wait. */
+  writeFailed(status: number): Error;
+  /** This many messages were dropped because a write failed. */
+  unwritten(status: number, messages: number): void;
+  /** The other end did not read in time. */
+  stillUnread(): void;
+  /** A shortage that prevents a write has lasted for the time of a write. */
+  stillShort(status: number): void;
+  /** A message was aborted of which the other end may have a part: end the connection. */
+  aborted(): void;
+}
+
+/** See the module. */
+export class WriteQueue<T extends Outgoing = Outgoing> {
+  readonly #loop: WaitLoop;
+  readonly #end: PipeEnd;
+  readonly #owner: WriteOwner;
+  readonly #outbox: Outbox<T>;
+  readonly #unread = new Deadline(() => this.#expired());
+  readonly #timeout: number;
+  readonly #gathers: boolean;
+  #queued = 0;
+  /** The message whose write was cancelled, and whether the other end may have a part of it. */
+  #aborted: { readonly message: T; readonly partly: boolean } | undefined = undefined;
+  /** Whether the connection is to end once its messages are written. */
+  #ending = false;
+
+  /**
+   * @param timeout Milliseconds that one write may stay pending.
+   * @param gathers Whether the pipe is a byte pipe.
+   */
+  constructor(
+    loop: WaitLoop,
+    end: PipeEnd,
+    owner: WriteOwner,
+    timeout: number,
+    gathers: boolean,
+  ) {
+    this.#loop = loop;
+    this.#end = end;
+    this.#owner = owner;
+    this.#timeout = timeout;
+    this.#gathers = gathers;
+    this.#outbox = new Outbox(loop, end, gathers);
+  }
+
+  /**
+   * Bytes of messages that Windows has not accepted.
+   *
+   * @param most If more than that wait, checks whether the write in flight has completed since.
+   */
+  queued(most: number): number {
+    const { outbound } = this.#end;
+    const unseen = this.#queued > most && outbound.expected && !outbound.deferred &&
+      !this.#loop.isPending(outbound);
+    if (unseen) this.#accepted();
+    return this.#queued;
+  }
+
+  /** Whether no message waits or is being written. */
+  get empty(): boolean {
+    return this.#outbox.head === undefined;
+  }
+
+  /** Whether a write was submitted, and its result is still to come. */
+  get writing(): boolean {
+    return this.#outbox.writing;
+  }
+
+  /** Adds a message, without submitting anything. */
+  add(message: T): void {
+    this.#outbox.push(message);
+    this.#queued += message.waiting;
+  }
+
+  /** Writes the messages, one after another. */
+  write(): void {
+    const { head } = this.#outbox;
+    if (head === undefined) return;
+    const status = this.#outbox.submit(head);
+    if (status === Status.PENDING) {
+      this.#loop.deadlines.set(this.#unread, this.#limit);
+      return;
+    }
+    if (status === Status.SUCCESS) this.#accepted();
+    // Only the end of an exchange continues in the same turn: a responder that sends endlessly must
+    // not keep the thread.
+    if (head.last) this.completed(status);
+    else this.#loop.complete(this.#end.outbound, status);
+  }
+
+  /** The write completed. */
+  completed(status: number): void {
+    this.#loop.deadlines.lift(this.#unread);
+    const aborted = this.#aborted;
+    this.#aborted = undefined;
+    if (status === Status.CANCELLED && aborted !== undefined) return this.#withdraw(aborted);
+    if (status !== Status.SUCCESS) return this.#fail(status);
+    for (let message; (message = this.#outbox.takeWritten()) !== undefined;) {
+      this.#unqueue(message);
+      message.end();
+    }
+    if (this.empty) this.#owner.written();
+    else this.write();
+  }
+
+  /** Removes a message of which nothing was submitted. False if something was. */
+  remove(message: T): boolean {
+    const removed = this.#outbox.remove(message);
+    if (removed) this.#unqueue(message);
+    return removed;
+  }
+
+  /**
+   * Withdraws a message. If a write has a part of it, the write is cancelled: its completion ends the
+   * message if Windows has accepted it all the same, or else the connection.
+   *
+   * @returns Whether it is withdrawn; its owner settles it then.
+   */
+  abort(message: T): boolean {
+    const { outbound } = this.#end;
+    if (this.remove(message)) return true;
+    const partly = !outbound.deferred || this.#outbox.cut(message);
+    this.#aborted = { message, partly };
+    this.#loop.cancel(outbound);
+    return false;
+  }
+
+  /**
+   * Drops the messages that are not being written.
+   *
+   * @returns How many were dropped.
+   */
+  drop(error: Error): number {
+    return this.#drop(this.#outbox.takeUnsent(), error);
+  }
+
+  /** The connection is ending: its last messages get a time limit, if they have none. */
+  limitLast(): void {
+    this.#ending = true;
+    const { deadlines } = this.#loop;
+    if (this.#outbox.writing && !deadlines.has(this.#unread)) {
+      deadlines.set(this.#unread, this.#limit);
+    }
+  }
+
+  /**
+   * The connection has ended, and nothing completes any more: drops all messages.
+   *
+   * @returns How many were dropped.
+   */
+  close(error: Error): number {
+    this.#loop.deadlines.lift(this.#unread);
+    return this.#drop(this.#outbox.takeAll(), error);
+  }
+
+  #withdraw({ message, partly }: { readonly message: T; readonly partly: boolean }): void {
+    if (partly || !this.remove(message)) return this.#owner.aborted();
+    message.end(new Deno.errors.Interrupted("The message was aborted"));
+    if (this.empty) this.#owner.written();
+    else this.write();
+  }
+
+  #fail(status: number): void {
+    const error = this.#owner.writeFailed(status);
+    this.#owner.unwritten(status, this.#drop(this.#outbox.takeAll(), error));
+  }
+
+  #drop(messages: readonly T[], error: Error): number {
+    for (const message of messages) {
+      this.#unqueue(message);
+      message.end(error);
+    }
+    return messages.length;
+  }
+
+  /** Windows has accepted the head, though its promise settles later. */
+  #accepted(): void {
+    // A write to a byte pipe may be a part of it only.
+    if (!this.#gathers && this.#outbox.head !== undefined) this.#unqueue(this.#outbox.head);
+  }
+
+  #unqueue(message: T): void {
+    this.#queued -= message.waiting;
+    message.waiting = 0;
+  }
+
+  get #limit(): number {
+    return this.#ending && this.#timeout === Infinity ? LAST_WRITE_TIMEOUT : this.#timeout;
+  }
+
+  #expired(): void {
+    const { outbound } = this.#end;
+    if (outbound.deferred) this.#owner.stillShort(outbound.status);
+    else if (!this.#loop.isPending(outbound)) this.#loop.deadlines.set(this.#unread, this.#limit);
+    else this.#stillUnread();
+  }
+
+  /** The time begins when Windows has the message, except on a connection that is ending. */
+  #stillUnread(): void {
+    const since = this.#ending ? -Infinity : this.#end.outbound.deferredUntil;
+    const left = since + this.#limit - this.#loop.kernel.now();
+    if (left > 0) this.#loop.deadlines.set(this.#unread, left);
+    else this.#owner.stillUnread();
+  }
+}
