@@ -242,19 +242,20 @@ Deno.test("a length that was only announced takes no memory", () => {
   }
 });
 
-/** Streams that never end, and no frame of which is within the limit. */
-const ENDLESS: [name: string, framing: Framing, pattern: string, holds: number][] = [
-  ["a line", lines(), "x", MAX + 1],
-  ["carriage returns", lines(), "\r", MAX + 1],
-  ["a long prefix", lengthPrefixed(), "\xc2\xc2", 8],
-  ["a header", contentLength(), "Content-Length: 1", 8192],
-  ["headers", contentLength(), "X: y\r\n", 8192],
+/** Streams that never end, and no frame of which is within the limit: how much may be held. */
+const ENDLESS: [name: string, framing: Framing, pattern: string, max: number, holds: number][] = [
+  ["a line", lines(), "x", MAX, MAX + 1],
+  ["a short line", lines(), "x", 10, 11],
+  ["carriage returns", lines(), "\r", MAX, MAX + 1],
+  ["a long prefix", lengthPrefixed(), "\xc2\xc2", MAX, 4],
+  ["a header", contentLength(), "Content-Length: 1", MAX, 8192],
+  ["headers", contentLength(), "X: y\r\n", MAX, 8192],
 ];
 
 Deno.test("what is too long is refused before it is held", () => {
-  for (const [name, framing, pattern, holds] of ENDLESS) {
+  for (const [name, framing, pattern, max, holds] of ENDLESS) {
     for (const pieceLength of [1, 7, MAX, 100_000]) {
-      const { push } = framing.decoder(MAX);
+      const { push } = framing.decoder(max);
       const piece = encoder.encode(pattern.repeat(pieceLength)).subarray(0, pieceLength);
       let pushed = 0;
       const { largest } = allocations(() => {

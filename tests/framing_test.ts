@@ -245,6 +245,21 @@ Deno.test("contentLength() refuses heads that are wrong or ambiguous", () => {
   for (const [head, reason] of BAD_HEADS) assertBad(contentLength(), `${head}\r\n\r\nabc`, reason);
 });
 
+Deno.test("contentLength() takes nothing but CR LF CR LF for the end of a head", () => {
+  let ends = [""];
+  for (let i = 0; i < 4; i++) ends = ends.flatMap((end) => ["\r", "\n", "x"].map((c) => end + c));
+  const taken = ends.filter((end) => {
+    const { push } = contentLength().decoder(MAX);
+    try {
+      return push(bytes(`Content-Length: 1${end}a\r\n\r\n`)).length > 0;
+    } catch (error) {
+      assert(error instanceof Deno.errors.InvalidData);
+      return false;
+    }
+  });
+  assertEquals(taken, ["\r\n\r\n"]);
+});
+
 Deno.test("contentLength() refuses a length beyond the limit at its head", () => {
   for (const [digits, length] of [["101", "101"], ["9".repeat(20), "100000000000000000000"]]) {
     assertBad(

@@ -61,7 +61,7 @@ export function contentLength(): Framing {
 
 class HeaderReader implements HeadReader {
   readonly #head = new FrameBuffer();
-  /** How many of the last bytes may be the first of the CR LF CR LF that ends the head. */
+  /** How much of the CR LF CR LF that ends a head the last bytes are. */
   #endBytes = 0;
   #messageLength = 0;
 
@@ -93,10 +93,7 @@ class HeaderReader implements HeadReader {
       if (byte === CR) this.#endBytes = this.#endBytes === 2 ? 3 : 1;
       else if (byte === LF && this.#endBytes % 2 === 1) this.#endBytes++;
       else this.#endBytes = 0;
-      if (this.#endBytes === 4) {
-        this.#endBytes = 0;
-        return at + 1;
-      }
+      if (this.#endBytes === 4) return at + 1;
     }
     return -1;
   }

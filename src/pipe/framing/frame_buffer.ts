@@ -42,8 +42,8 @@ export class FrameBuffer {
   }
 
   #grow(length: number, limit: number): void {
-    const capacity = Math.max(length, Math.min(limit, 2 * this.#bytes.length), FIRST_CAPACITY);
-    const bytes = new Uint8Array(Math.min(limit, capacity));
+    const doubled = Math.max(2 * this.#bytes.length, FIRST_CAPACITY);
+    const bytes = new Uint8Array(Math.max(length, Math.min(limit, doubled)));
     bytes.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = bytes;
   }

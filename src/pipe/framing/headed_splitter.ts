@@ -38,7 +38,7 @@ export class HeadedSplitter implements Splitter {
 
   split(chunk: Uint8Array, messages: Uint8Array<ArrayBuffer>[]): void {
     let at = 0;
-    while (this.#inMessage || at < chunk.length) {
+    while (at < chunk.length) {
       if (!this.#inMessage) {
         at = this.#head.read(chunk, at);
         if (at === -1) break;
