@@ -8,12 +8,14 @@
  * - {@linkcode serve} answers each request with a function.
  * - {@linkcode exchanges} yields requests to a `for await` loop.
  * - {@linkcode connect} and {@linkcode call} are the client.
+ * - {@linkcode lines}, {@linkcode lengthPrefixed} and {@linkcode contentLength} cut messages out of a
+ *   byte stream.
  *
  * **Permissions:** `--allow-ffi`, or scoped to the libraries that are opened:
  * `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`. The second is for
  * users and access rights: a client, unless it checks the owner of its server, and a server with
  * `access: "system-default"` and no `authorize`, need only the first. The module can be imported on
- * every system; on other systems, its functions throw `Deno.errors.NotSupported`.
+ * every system; on other systems, what uses a pipe throws `Deno.errors.NotSupported`.
  *
  * @example A server
  * ```ts

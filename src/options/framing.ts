@@ -53,8 +53,9 @@ export interface Framing {
 export interface FrameDecoder {
   /**
    * Takes the next bytes of the stream and returns the messages that they complete, in order. The
-   * bytes may end anywhere, in the middle of a frame or after several, and there may be none. If
-   * messages came before a bad frame, return them, and throw when called next.
+   * bytes may end anywhere, in the middle of a frame or after several, and there may be none. When
+   * this throws, the messages that it has found are lost: to have those before a bad frame received,
+   * return them, and throw at the next call.
    *
    * @throws {Deno.errors.InvalidData} If the bytes are not a frame, or one that is too long.
    */
