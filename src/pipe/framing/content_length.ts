@@ -16,8 +16,6 @@ const LONGEST_HEAD = 8192;
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Every byte as the character with its number: header values may be in any encoding. */
-const decoder = new TextDecoder("latin1");
 const encoder = new TextEncoder();
 
 /** The name of a header, as HTTP has it. */
@@ -81,7 +79,8 @@ class HeaderReader implements HeadReader {
     }
     this.#head.append(head, LONGEST_HEAD);
     if (to === -1) return -1;
-    this.#messageLength = parse(decoder.decode(this.#head.take(this.#head.length)));
+    // Every byte as the character with its number: values may be in any encoding.
+    this.#messageLength = parse(String.fromCharCode(...this.#head.take(this.#head.length)));
     return to;
   }
 
