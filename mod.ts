@@ -8,12 +8,14 @@
  * - {@linkcode serve} answers each request with a function.
  * - {@linkcode exchanges} yields requests to a `for await` loop.
  * - {@linkcode connect} and {@linkcode call} are the client.
+ * - {@linkcode lines}, {@linkcode lengthPrefixed} and {@linkcode contentLength} cut messages out of a
+ *   byte stream.
  *
  * **Permissions:** `--allow-ffi`, or scoped to the libraries that are opened:
  * `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`. The second is for
  * users and access rights: a client, unless it checks the owner of its server, and a server with
  * `access: "system-default"` and no `authorize`, need only the first. The module can be imported on
- * every system; on other systems, its functions throw `Deno.errors.NotSupported`.
+ * every system; on other systems, what uses a pipe throws `Deno.errors.NotSupported`.
  *
  * @example A server
  * ```ts
@@ -40,8 +42,15 @@
 export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/options/access.ts";
 export { call } from "./src/client/call.ts";
 export { type CallOptions, connect, type ConnectOptions } from "./src/client/connect.ts";
-export type { PipeConn } from "./src/pipe/pipe_conn.ts";
+export type { PipeHost } from "./src/client/host.ts";
+export type { PipeConn, PipeEnded, ReceiveOptions, SendOptions } from "./src/pipe/pipe_conn.ts";
+export type { As, Decoded, Ended } from "./src/pipe/decoding.ts";
+export type { PipePeer } from "./src/pipe/peer.ts";
 export type { CloseReason } from "./src/pipe/close_reason.ts";
+export { contentLength } from "./src/pipe/framing/content_length.ts";
+export { lengthPrefixed, type LengthPrefixedOptions } from "./src/pipe/framing/length_prefixed.ts";
+export { lines, type LinesOptions } from "./src/pipe/framing/lines.ts";
+export type { FrameDecoder, Framing } from "./src/options/framing.ts";
 export { WindowsError, type WindowsErrorInit } from "./src/kernel/errors.ts";
 export type { ClientUser, PipeClient } from "./src/server/client.ts";
 export type { ExchangesOptions } from "./src/server/options.ts";

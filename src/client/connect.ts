@@ -6,7 +6,7 @@
 
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import { type ClientSettings, clientSettings } from "../options/client_settings.ts";
-import type { Framing } from "../pipe/framing.ts";
+import type { Framing } from "../options/framing.ts";
 import type { PipeConn } from "../pipe/pipe_conn.ts";
 import { type ClientConnection, PipeOpener } from "./pipe_opener.ts";
 
@@ -47,8 +47,9 @@ export interface CallOptions {
    */
   owner?: "current-user" | { readonly sid: string } | undefined;
   /**
-   * How messages are marked in a stream of bytes: see {@linkcode Framing}. A byte pipe needs it to
-   * send and receive messages. Streams, `read` and `write` do not use it.
+   * How messages are cut out of a stream of bytes, for example {@linkcode lines}. A byte pipe needs it
+   * to send and receive messages; on a message pipe, a frame may span several messages, and a message
+   * may hold several frames. Streams, `read` and `write` do not use it.
    *
    * @default {undefined}
    */

@@ -11,6 +11,7 @@ import { Backoff } from "../loop/backoff.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import type { ClientSettings } from "../options/client_settings.ts";
 import { Connection } from "../pipe/connection.ts";
+import { verifiedFraming } from "../pipe/framing/framings.ts";
 import { ClientLink } from "./client_link.ts";
 import { Host } from "./host.ts";
 
@@ -76,7 +77,13 @@ export class PipeOpener implements LoopUser {
   }
 
   #connect(handle: Handle, type: "message" | "byte"): ClientConnection {
-    const settings = { ...this.#settings, type, maxQueued: Infinity };
+    const { framing } = this.#settings;
+    const settings = {
+      ...this.#settings,
+      framing: framing && verifiedFraming(framing),
+      type,
+      maxQueued: Infinity,
+    };
     const link = new ClientLink(this.#loop, settings, handle);
     return new Connection(link.duplex, settings, new Host(this.#loop, link, this.#settings));
   }

@@ -15,7 +15,7 @@ import {
   refuse,
   type Unchecked,
 } from "./checks.ts";
-import type { Framing } from "../pipe/framing.ts";
+import { framing } from "./framing.ts";
 import { clientPath } from "./path.ts";
 
 /** The syntax of a SID; whether it exists is not checked. */
@@ -27,7 +27,7 @@ const CALL_CHECKS = {
   missing: waitOrFail,
   maxMessage: messageLength,
   owner: pipeOwner,
-  framing: (value: unknown): Framing | undefined => value as Framing | undefined,
+  framing,
   signal: abortSignal,
 };
 

@@ -55,13 +55,10 @@ export class ConnectionErrors {
   }
 
   /** What was read is no message. */
-  unframed(cause: unknown, tooLong: boolean): Error {
+  unframed(cause: unknown): Error {
     const reason = cause instanceof Error ? cause.message : "its framing failed";
-    const limit = tooLong ? " (maxMessage)" : "";
-    return new Deno.errors.InvalidData(
-      `Cannot read from${this.#of} "${this.#path}": ${reason}${limit}`,
-      { cause },
-    );
+    const text = `Cannot read from${this.#of} "${this.#path}": ${reason}`;
+    return new Deno.errors.InvalidData(text, { cause });
   }
 
   /** A write failed. */

@@ -10,7 +10,8 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
 import { Call, type CallKind, CallQueue } from "./calls.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type { ConnectionErrors } from "./connection_errors.ts";
-import { FrameTooLong, type Framing } from "./framing.ts";
+import { FrameTooLong } from "./framing/faults.ts";
+import type { BuiltInFraming } from "../options/framing.ts";
 import { Inbox } from "./inbox.ts";
 import { LONGEST_PART } from "./outbox.ts";
 import type { PipeEnded } from "./pipe_conn.ts";
@@ -27,7 +28,7 @@ export interface ConnectionSettings {
   readonly path: string;
   readonly type: "message" | "byte";
   readonly direction: "both" | "read" | "write";
-  readonly framing: Framing | undefined;
+  readonly framing: BuiltInFraming | undefined;
   readonly halfClose: "none" | "empty-message";
   readonly maxMessage: number;
   readonly maxQueued: number;
@@ -82,8 +83,11 @@ export class Duplex {
     this.#link = link;
     this.#settings = settings;
     const { framing, halfClose, maxMessage } = settings;
-    const decoder = framing?.decoder(maxMessage);
-    this.#inbox = new Inbox(() => link.take(), decoder, halfClose === "empty-message");
+    this.#inbox = new Inbox(
+      () => link.take(),
+      framing && (() => framing.decoder(maxMessage)),
+      halfClose === "empty-message",
+    );
   }
 
   /** Called when the connection has ended, with what calls get from now on. */
@@ -271,19 +275,16 @@ export class Duplex {
       this.#queueWrites();
     }
     if (this.#ended !== undefined) return;
-    if (this.#peerClosed && !this.#inbox.full) this.#link.close("peer");
+    const { failure } = this.#inbox;
+    if (failure !== undefined) this.#unframed(failure.error);
+    else if (this.#peerClosed && !this.#inbox.full) this.#link.close("peer");
     else this.#readOn();
   }
 
   #next(raw: boolean): Bytes | null | undefined {
-    try {
-      const next = this.#inbox.next(raw);
-      if (next === null) this.#closeIfOver();
-      return next;
-    } catch (error) {
-      this.#unframed(error);
-      return undefined;
-    }
+    const next = this.#inbox.next(raw);
+    if (next === null) this.#closeIfOver();
+    return next;
   }
 
   /** Reads on if anybody wants what comes next, and nothing waits to be received. */
@@ -302,11 +303,7 @@ export class Duplex {
 
   #peerEnded(): void {
     this.#peerClosed = true;
-    try {
-      this.#inbox.end();
-    } catch (error) {
-      return this.#unframed(error);
-    }
+    this.#inbox.end();
     this.#deliver();
   }
 
@@ -318,8 +315,7 @@ export class Duplex {
   /** What was read is no message. */
   #unframed(cause: unknown): void {
     const tooLong = cause instanceof FrameTooLong;
-    const error = this.errors.unframed(cause, tooLong);
-    if (this.#ended === undefined) this.#link.close(tooLong ? "maxMessage" : "error", error);
+    this.#link.close(tooLong ? "maxMessage" : "error", this.errors.unframed(cause));
   }
 
   #aborted(call: Call): void {

@@ -4,31 +4,39 @@
  * @module
  */
 
-import type { FrameDecoder } from "./framing.ts";
+import type { BuiltInDecoder } from "../options/framing.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** See the module. At most one message or chunk is held that was not decoded. */
 export class Inbox {
   readonly #take: () => Bytes;
-  readonly #decoder: FrameDecoder | undefined;
+  readonly #newDecoder: (() => BuiltInDecoder) | undefined;
   readonly #emptyEnds: boolean;
+  /** Created with the first message: a connection may never be used for messages. */
+  #decoder: BuiltInDecoder | undefined = undefined;
   /** Whether a message or chunk was read, which is still in the reader. */
   #holds = false;
   /** Messages that were decoded, from this position on. */
   #decoded: readonly Bytes[] = [];
   #position = 0;
+  #failure: { readonly error: unknown } | undefined = undefined;
   #over = false;
-  #decodes = false;
 
   /**
    * @param take Takes what was read out of the reader.
-   * @param decoder Decodes messages from chunks; undefined: what was read is a message.
+   * @param newDecoder Decodes messages from chunks; undefined: what was read is a message.
    * @param emptyEnds Whether an empty message says that no more messages follow.
    */
-  constructor(take: () => Bytes, decoder: FrameDecoder | undefined, emptyEnds: boolean) {
+  constructor(
+    take: () => Bytes,
+    newDecoder: (() => BuiltInDecoder) | undefined,
+    emptyEnds: boolean,
+  ) {
     this.#take = take;
-    this.#decoder = decoder;
+    this.#newDecoder = newDecoder;
     this.#emptyEnds = emptyEnds;
   }
 
@@ -40,6 +48,11 @@ export class Inbox {
   /** Whether the other end sends nothing more. */
   get over(): boolean {
     return this.#over;
+  }
+
+  /** Why what follows the messages that were received cannot be decoded. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.full ? undefined : this.#failure;
   }
 
   /** A message or chunk was read. */
@@ -54,51 +67,54 @@ export class Inbox {
    *
    * @param raw Whether it is a message or chunk as it was read, without decoding.
    * @returns null if no more messages follow; undefined if none has arrived.
-   * @throws {unknown} What the decoder throws.
    */
   next(raw: boolean): Bytes | null | undefined {
     while (true) {
-      const decoded = this.#decoded[this.#position];
-      if (decoded !== undefined) {
-        this.#position++;
-        return decoded;
-      }
-      if (!this.#holds) return this.#over ? null : undefined;
+      const decoded = this.#nextDecoded();
+      if (decoded !== undefined) return decoded;
+      if (!this.#holds) return this.#over && this.#failure === undefined ? null : undefined;
       this.#holds = false;
       const item = this.#take();
       if (item.length === 0 && this.#emptyEnds) this.end();
-      else if (raw || this.#decoder === undefined) return item;
-      else this.#decode(this.#decoder, item);
+      else if (raw || this.#newDecoder === undefined) return item;
+      else this.#decode((decoder) => decoder.push(item));
     }
   }
 
-  /**
-   * The other end sends nothing more. What was decoded is still received.
-   *
-   * @throws {unknown} What the decoder throws, when a message is unfinished.
-   */
+  /** The other end sends nothing more. What was decoded is still received. */
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    // One that was never used, for messages, has nothing unfinished.
-    if (this.#decoder !== undefined && this.#decodes) this.#keep(this.#decoder.end());
+    // Without a decoder, the connection was never used for messages.
+    if (this.#decoder !== undefined) this.#decode((decoder) => decoder.end());
   }
 
   /** Drops everything: nobody receives it any more. */
   close(): void {
     this.#over = true;
-    this.#keep([]);
+    this.#decoded = [];
     this.#drop();
   }
 
-  #decode(decoder: FrameDecoder, item: Bytes): void {
-    this.#decodes = true;
-    this.#keep(decoder.push(item));
+  #nextDecoded(): Bytes | undefined {
+    const decoded = this.#decoded[this.#position];
+    if (decoded === undefined) return undefined;
+    this.#position++;
+    // A decoder that has found a bad frame after these messages says so when it is asked again.
+    const last = this.#position === this.#decoded.length;
+    if (last && !this.#over) this.#decode((decoder) => decoder.push(NO_BYTES));
+    return decoded;
   }
 
-  #keep(decoded: readonly Bytes[]): void {
-    this.#decoded = decoded;
+  #decode(decode: (decoder: BuiltInDecoder) => readonly Bytes[]): void {
+    this.#decoded = [];
     this.#position = 0;
+    try {
+      this.#decoder ??= this.#newDecoder?.();
+      if (this.#decoder !== undefined) this.#decoded = decode(this.#decoder);
+    } catch (error) {
+      this.#failure = { error };
+    }
   }
 
   #drop(): void {
