@@ -21,7 +21,7 @@ const NEVER = new AbortController().signal;
 /** See the module. */
 export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   readonly loop: WaitLoop;
-  readonly end: PipeEnd;
+  readonly pipeEnd: PipeEnd;
   readonly queue: WriteQueue;
   readonly errors: ConnectionErrors;
   readonly duplex: Duplex;
@@ -39,10 +39,10 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
     this.errors = new ConnectionErrors(path, false);
     this.#timeout = writeTimeout;
     loop.enter(this);
-    this.end = new PipeEnd(loop, handle, this);
-    this.queue = new WriteQueue(loop, this.end, this, writeTimeout, type === "byte");
+    this.pipeEnd = new PipeEnd(loop, handle, this);
+    this.queue = new WriteQueue(loop, this.pipeEnd, this, writeTimeout, type === "byte");
     const chunks = type === "byte" || framing !== undefined;
-    const { inbound } = this.end;
+    const { inbound } = this.pipeEnd;
     this.#reader = chunks
       ? new ChunkReader(loop, inbound)
       : new MessageReader(loop, inbound, maxMessage);
@@ -92,7 +92,7 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
     this.#ended = error ?? (reason === "peer" ? this.errors.ended() : this.errors.closed());
     this.duplex.ended(reason, error);
     this.queue.drop(this.#ended);
-    this.end.close(() => this.#release(this.loop.leave(this)));
+    this.pipeEnd.close(() => this.#release(this.loop.leave(this)));
   }
 
   /** See {@linkcode PipeEndOwner}. */
@@ -156,7 +156,7 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
 
   /** Nothing completes any more. */
   #abandon(reason: CloseReason, error?: Error): void {
-    this.end.abandon();
+    this.pipeEnd.abandon();
     this.#ended ??= error ?? this.errors.closed();
     this.duplex.ended(reason, error);
     this.#release();

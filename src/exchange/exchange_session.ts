@@ -13,6 +13,7 @@ import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import { refused, timedOut, unread } from "../server/end_reasons.ts";
+import { BudgetedReader } from "../server/budgeted_reader.ts";
 import { queueReply } from "../server/reply.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
@@ -27,7 +28,6 @@ import {
   type State,
   transition,
 } from "./exchange_states.ts";
-import { RequestReader } from "./request_reader.ts";
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
@@ -52,6 +52,7 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
     get blocked() {
       return handler.blocked;
     },
+    backlog: 0,
     create: (connection) => new ExchangeSession(connection, handler),
   };
 }
@@ -66,7 +67,7 @@ export class ExchangeSession implements Session {
   readonly #loop: WaitLoop;
   readonly #callbacks: Callbacks;
   readonly #queue: WriteQueue;
-  readonly #requests: RequestReader;
+  readonly #requests: BudgetedReader;
   readonly #handler: ExchangeHandler;
   #state: State = FINAL;
   #exchange: ServerExchange | undefined = undefined;
@@ -80,7 +81,11 @@ export class ExchangeSession implements Session {
     this.#loop = connection.loop;
     this.#callbacks = connection.instance.callbacks;
     this.#queue = connection.queue;
-    this.#requests = new RequestReader(connection, () => this.#watchTime());
+    this.#requests = new BudgetedReader(
+      connection,
+      () => this.#watchTime(),
+      () => this.#context.draining,
+    );
     this.#handler = handler;
   }
 

@@ -10,6 +10,7 @@ import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import { serverSettings } from "../options/server_settings.ts";
 import { remove } from "../pipe/remove.ts";
 import type { ExchangesOptions, ServerOptions } from "../server/options.ts";
+import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 
@@ -71,29 +72,6 @@ export function exchangesOn(
   options: ExchangesOptions,
 ): AsyncGenerator<Exchange, void, void> {
   return new Exchanges(open, serverSettings(options));
-}
-
-/**
- * Calls `stop` when the signal aborts, until the server has ended.
- *
- * @throws {unknown} What the signal throws, which need not be an ordinary one: the server ends then.
- */
-export function onAbort(
-  server: Server,
-  signal: AbortSignal | undefined,
-  stop: () => void,
-): void {
-  if (signal === undefined) return;
-  try {
-    // onListen may have aborted it.
-    if (signal.aborted) return stop();
-    signal.addEventListener("abort", stop, { once: true });
-  } catch (error) {
-    stop();
-    throw error;
-  }
-  const forget = () => signal.removeEventListener("abort", stop);
-  server.finished.finally(forget).catch(() => {});
 }
 
 type Result = IteratorResult<Exchange, void>;

@@ -9,11 +9,11 @@ import type { PipeSecurity } from "../options/access.ts";
 import { optionalFunction, requiredFunction } from "../options/checks.ts";
 import { concurrencyLimit, serverSettings, shutdownTimeout } from "../options/server_settings.ts";
 import type { ExchangesOptions } from "../server/options.ts";
+import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
 import type { ShutdownReport } from "../server/tally.ts";
 import type { Exchange } from "./exchange.ts";
 import { exchangeSessions } from "./exchange_session.ts";
-import { onAbort } from "./exchanges.ts";
 import { type Reply, type Responder, Responders } from "./responders.ts";
 
 /** Options of {@linkcode serve}. */

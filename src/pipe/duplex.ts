@@ -38,7 +38,7 @@ export interface ConnectionSettings {
 /** The end of a pipe that a connection uses, and its owner. */
 export interface Link {
   readonly loop: WaitLoop;
-  readonly end: PipeEnd;
+  readonly pipeEnd: PipeEnd;
   readonly queue: WriteQueue;
   readonly errors: ConnectionErrors;
   /** Whether a message is read before the program asks for it. */
@@ -214,7 +214,7 @@ export class Duplex {
         return this.#peerEnded();
       case "cancelled":
         // Not by us: it cannot be used any more.
-        if (!this.#link.end.inbound.cancelled) return this.#readFailed();
+        if (!this.#link.pipeEnd.inbound.cancelled) return this.#readFailed();
         return this.#deliver();
       case "broken":
         return this.#readFailed();
@@ -229,9 +229,9 @@ export class Duplex {
   /** A write found that the other end has closed: ends too, unless something is left to be read. */
   unwritten(): void {
     if (this.#ended !== undefined || this.#reading || this.#inbox.full) return;
-    const { loop, end } = this.#link;
+    const { loop, pipeEnd } = this.#link;
     const writesOnly = this.#settings.direction === "write";
-    if (writesOnly || isEnd(loop.kernel.peek(end.handle).status)) this.#peerEnded();
+    if (writesOnly || isEnd(loop.kernel.peek(pipeEnd.handle).status)) this.#peerEnded();
   }
 
   /** The connection has ended: settles all calls, except those whose write is in flight. */

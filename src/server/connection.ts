@@ -58,6 +58,11 @@ export class ServerConnection implements WriteOwner {
     return this.#reason === undefined || this.#reason === "peer";
   }
 
+  /** Why the connection ends, once that is known. */
+  get endReason(): { readonly reason: CloseReason; readonly error: Error | undefined } {
+    return { reason: this.#reason ?? "error", error: this.#error };
+  }
+
   /** Sets why the connection ends. The first reason counts. */
   setEndReason(reason: CloseReason, error?: Error): void {
     if (this.#reason !== undefined) return;
@@ -139,7 +144,7 @@ export class ServerConnection implements WriteOwner {
   end(): void {
     const { client, context } = this;
     this.#countDropped(this.queue.close(this.abortError()));
-    const [reason = "error", error] = [this.#reason, this.#error];
+    const { reason, error } = this.endReason;
     this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));
     if (this.#process !== undefined) context.processes.release(this.#process);
     this.#process = undefined;

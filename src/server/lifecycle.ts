@@ -48,9 +48,13 @@ export type Event =
   | "finish"
   | "stop"
   | "evict"
-  /** The session is over: the client disconnected, or is to be closed, or disconnected now. */
+  /**
+   * The session is over: the client disconnected, or is to be closed, at once without what is being
+   * written, or disconnected now.
+   */
   | "clientDisconnected"
   | "sessionFinished"
+  | "sessionClosed"
   | "sessionEvicted"
   /** A write failed, and not because the client disconnected. */
   | "writeFailed"
@@ -112,6 +116,7 @@ export const EVENTS: readonly Event[] = [
   "evict",
   "clientDisconnected",
   "sessionFinished",
+  "sessionClosed",
   "sessionEvicted",
   "writeFailed",
   "quiet",
@@ -165,6 +170,8 @@ function fromOpen(event: Event): Step<State, Command> | undefined {
       return to(REUSING, "dropUnsent", "cancelOut", "limitWrite", "awaitQuiet");
     case "sessionFinished":
       return to(CLOSING, "cancelIn", "limitWrite", "awaitQuiet");
+    case "sessionClosed":
+      return to(CLOSING, "dropUnsent", "cancelOut", "cancelIn", "limitWrite", "awaitQuiet");
     case "sessionEvicted":
     case "crashed":
       return evict();

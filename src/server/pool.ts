@@ -102,20 +102,32 @@ export class InstancePool {
     if (!connected) return this.#retryLater();
     // Only a client that arrived proves that listening works again.
     this.#backoff.reset();
-    this.#replenish();
+    this.replenish();
   }
 
   /** Whether an instance whose client has disconnected should listen again; counts it if so. */
   takesBack(): boolean {
-    const wanted = this.#replenishes && this.#listening < this.#context.settings.instances;
+    const wanted = this.#replenishes && this.#lacking;
     if (wanted) this.#listening++;
     return wanted;
+  }
+
+  /** Creates instances until the configured number listens. */
+  replenish(): void {
+    const { maxInstances } = this.#context.settings;
+    while (
+      this.#replenishes && this.#retry === undefined && this.#lacking && this.#count < maxInstances
+    ) {
+      const first = this.empty;
+      const status = this.#spec === undefined ? Status.UNKNOWN : this.#create(this.#spec, first);
+      if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
+    }
   }
 
   /** An instance is about to close its handle: creates another in its place. */
   closing(): void {
     this.#count--;
-    this.#replenish();
+    this.replenish();
   }
 
   /** An instance is closed. */
@@ -142,17 +154,10 @@ export class InstancePool {
     instance.raise("listen");
   }
 
-  /** Creates instances until the configured number listens. */
-  #replenish(): void {
-    const { instances, maxInstances } = this.#context.settings;
-    while (
-      this.#replenishes && this.#retry === undefined &&
-      this.#listening < instances && this.#count < maxInstances
-    ) {
-      const first = this.empty;
-      const status = this.#spec === undefined ? Status.UNKNOWN : this.#create(this.#spec, first);
-      if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
-    }
+  /** Whether fewer instances listen than configured, although enough clients are taken. */
+  get #lacking(): boolean {
+    const { settings, sessions } = this.#context;
+    return this.#listening < settings.instances && sessions.backlog < settings.instances;
   }
 
   /** A missing instance is no reason to end; a lost name is. */
@@ -165,7 +170,7 @@ export class InstancePool {
     if (!this.#replenishes || this.#retry !== undefined) return;
     this.#retry = this.#loop.kernel.startTimer(this.#backoff.next(), () => {
       this.#retry = undefined;
-      this.#replenish();
+      this.replenish();
     });
   }
 }

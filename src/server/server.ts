@@ -111,10 +111,10 @@ export class Server implements LoopUser {
    * @param caller The work that calls this and may await it: its report does not wait for that work.
    */
   shutdown(timeout: number, caller?: Work): Promise<ShutdownReport> {
-    if (this.#phase === "listening") {
-      this.#enter("draining");
+    if (this.#phase !== "stopped" && !this.#shuttingDown) {
+      this.#drain();
+      this.#context.tally.begin();
       this.#loop.deadlines.set(this.#deadline, timeout);
-      for (const instance of this.#pool.instances) instance.drain();
       this.#abortDraining();
       this.endIfDone();
     } else if (!this.#shuttingDown && !this.#pool.empty) {
@@ -125,6 +125,18 @@ export class Server implements LoopUser {
     const report = this.#reports.for(caller);
     if (caller !== undefined) this.endIfDone();
     return report;
+  }
+
+  /** Accepts no new clients, and ends when the present ones have left. */
+  close(): void {
+    if (this.#phase !== "listening") return;
+    this.#drain();
+    this.endIfDone();
+  }
+
+  /** More clients can be taken: see {@linkcode Sessions.backlog}. */
+  replenish(): void {
+    this.#pool.replenish();
   }
 
   /** Ends now: waits only for writes in flight. */
@@ -153,6 +165,12 @@ export class Server implements LoopUser {
   /** See {@linkcode LoopUser}. */
   abandoned(): void {
     this.#fail();
+  }
+
+  #drain(): void {
+    if (this.#phase !== "listening") return;
+    this.#enter("draining");
+    for (const instance of this.#pool.instances) instance.drain();
   }
 
   #enter(phase: "draining" | "stopped"): void {

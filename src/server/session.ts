@@ -38,6 +38,8 @@ export interface Sessions {
   readonly atWork: number;
   /** How many of them cannot begin before others are done. */
   readonly blocked: number;
+  /** How many clients wait until the program takes them: no further instances are created then. */
+  readonly backlog: number;
   /** Creates the session of a client that connected. */
   create(connection: ServerConnection): Session;
 }

@@ -165,7 +165,7 @@ export const SESSION_FAULTS: readonly Mutant[] = [
       replacement: "this.#requests.close();",
     },
   ]),
-  ...faultsOf("src/exchange/request_reader.ts", [
+  ...faultsOf("src/server/budgeted_reader.ts", [
     {
       name: "what is read when a session is over is looked at all the same",
       text: "this.#reader.discard();",

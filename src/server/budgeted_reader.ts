@@ -1,23 +1,24 @@
 /**
- * Reads the requests of one client, each once the budget has room for it.
+ * Reads the messages of one client, each once the budget has room for it.
  *
  * @module
  */
 
 import type { Outcome, Reader } from "../pipe/reader.ts";
-import type { ServerConnection } from "../server/connection.ts";
-import type { ServerContext } from "../server/context.ts";
-import { readError } from "../server/end_reasons.ts";
+import type { ServerConnection } from "./connection.ts";
+import type { ServerContext } from "./context.ts";
+import { readError } from "./end_reasons.ts";
 
 /** The outcome of a read; see {@linkcode Outcome}. */
 export type ReadOutcome = Exclude<Outcome, "later">;
 
 /** See the module. */
-export class RequestReader {
+export class BudgetedReader {
   readonly #connection: ServerConnection;
   readonly #context: ServerContext;
   readonly #reader: Reader;
   readonly #resumed: () => void;
+  readonly #lastOnly: () => boolean;
   /** Stored, because every request needs it. */
   readonly #submitFirst: () => void = () => this.#submit(undefined);
   #last: ReadOutcome = "message";
@@ -29,12 +30,16 @@ export class RequestReader {
   #bytes = 0;
   #era = 0;
 
-  /** @param resumed Called when a read that waited for room is submitted. */
-  constructor(connection: ServerConnection, resumed: () => void) {
+  /**
+   * @param resumed Called when a read that waited for room is submitted.
+   * @param lastOnly Whether nothing is read any more but what is already in the pipe.
+   */
+  constructor(connection: ServerConnection, resumed: () => void, lastOnly: () => boolean) {
     this.#connection = connection;
     this.#context = connection.context;
     this.#reader = connection.reader;
     this.#resumed = resumed;
+    this.#lastOnly = lastOnly;
   }
 
   /** Whether it waits for room in the budget. */
@@ -47,12 +52,12 @@ export class RequestReader {
     return this.#reader.pending;
   }
 
-  /** Reads the next request. */
+  /** Reads the next message. */
   read(): void {
     this.#stopWaiting = this.#context.budget.wait(0, this.#submitFirst);
   }
 
-  /** Reads the rest of a long request, after "partial". */
+  /** Reads the rest of a long message, after "partial". */
   readRest(): void {
     const { length } = this.#reader;
     this.#stopWaiting = this.#context.budget.wait(length, () => this.#submit(length));
@@ -97,7 +102,7 @@ export class RequestReader {
     this.#reader.repeat();
   }
 
-  /** Takes the whole request, after "message". */
+  /** Takes the whole message, after "message". */
   take(): Uint8Array<ArrayBuffer> {
     const request = this.#reader.takeMessage();
     // The bytes of a long request are held since the read of its rest.
@@ -105,7 +110,7 @@ export class RequestReader {
     return request;
   }
 
-  /** The request is answered or dropped: releases its bytes. */
+  /** The message is received, answered or dropped: releases its bytes. */
   release(): void {
     this.#context.budget.free(this.#bytes, this.#era);
     this.#bytes = 0;
@@ -132,7 +137,7 @@ export class RequestReader {
     this.#hold(length);
     this.#reader.readRest();
     // The last request is not waited for: only what is already in the pipe is read.
-    if (this.#context.draining && !this.#reader.deferred) this.#reader.cancel();
+    if (this.#lastOnly() && !this.#reader.deferred) this.#reader.cancel();
   }
 
   #cancelWait(): void {
