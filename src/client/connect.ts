@@ -46,6 +46,17 @@ export interface CallOptions {
    * @default {undefined}
    */
   owner?: "current-user" | { readonly sid: string } | undefined;
+  /**
+   * What the server may do with the identity of this program: nothing, not even learn it
+   * (`"anonymous"`), learn it, act with its rights on this machine (`"impersonation"`), or on other
+   * machines too (`"delegation"`). Give the last two only to a server that you trust, which `owner`
+   * checks only after the pipe was opened. The security quality of service of `CreateFileW`:
+   * `SECURITY_ANONYMOUS` to `SECURITY_DELEGATION`.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/secauthz/impersonation-levels}
+   * @default {"identification"}
+   */
+  impersonation?: "anonymous" | "identification" | "impersonation" | "delegation" | undefined;
   /** Aborting it cancels the call, which rejects with the reason of the signal. */
   signal?: AbortSignal | undefined;
 }
@@ -57,13 +68,22 @@ export interface ConnectOptions extends CallOptions {
    * one of those blocks the thread for as long as the network takes.
    */
   path: string;
+  /**
+   * What this end does: read, write, or both. Must be one that the pipe allows, which is all of them
+   * unless the pipe itself goes in one direction only. `GENERIC_READ` (with `FILE_WRITE_ATTRIBUTES`,
+   * which reading single messages needs) and `GENERIC_WRITE` of `CreateFileW`.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-open-modes}
+   * @default {"both"}
+   */
+  direction?: "both" | "read" | "write" | undefined;
 }
 
 /**
  * Connects to a named pipe as a client.
  *
- * The pipe is opened for reading and writing. The server can identify its client, but not
- * impersonate it (`SECURITY_IDENTIFICATION`). Messages need a message pipe: see {@linkcode PipeConn.type}.
+ * Unless `impersonation` says otherwise, the server can identify its client, but not impersonate it
+ * (`SECURITY_IDENTIFICATION`). Messages need a message pipe: see {@linkcode PipeConn.type}.
  *
  * **Cancellation:** aborting `signal` gives up connecting. Once connected it has no effect.
  *
@@ -75,7 +95,8 @@ export interface ConnectOptions extends CallOptions {
  *   otherwise when the time has run out.
  * @throws {Deno.errors.TimedOut} If all instances are busy until the time has run out.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection while it was being set up.
- * @throws {Deno.errors.PermissionDenied} If the access rights of the pipe do not admit this user, or
+ * @throws {Deno.errors.PermissionDenied} If the access rights of the pipe do not admit this user, the
+ *   pipe does not go in the direction that `direction` asks for, or
  *   the owner of the pipe is not the one that `owner` asks for. A client that the server's
  *   `authorize` refuses gets `Deno.errors.BrokenPipe` instead, from its first request.
  * @throws {Deno.errors.NotSupported} If this is not Windows.

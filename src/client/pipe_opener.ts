@@ -77,7 +77,7 @@ export class PipeOpener implements LoopUser {
 
   #openOnce(owner: string | undefined): Attempt {
     const { kernel } = this.#loop;
-    const { status, handle } = kernel.open(this.#settings.path);
+    const { status, handle } = kernel.open(this.#settings.path, this.#settings);
     const opened = { status, call: "CreateFileW", handle, type: "message" } as const;
     if (status !== Status.SUCCESS) return opened;
     const wrongOwner = owner === undefined ? undefined : this.#checkOwner(handle, owner);

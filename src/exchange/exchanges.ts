@@ -7,7 +7,7 @@
 import type { Exchange, ServerExchange } from "./exchange.ts";
 import { type ExchangeHandler, exchangeSessions } from "./exchange_session.ts";
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
-import { serverSettings } from "../options/server_settings.ts";
+import { exchangeSettings } from "../options/server_settings.ts";
 import { remove } from "../pipe/remove.ts";
 import type { ExchangesOptions, ServerOptions } from "../server/options.ts";
 import { Server } from "../server/server.ts";
@@ -70,7 +70,7 @@ export function exchangesOn(
   open: OpenLoop,
   options: ExchangesOptions,
 ): AsyncGenerator<Exchange, void, void> {
-  return new Exchanges(open, serverSettings(options));
+  return new Exchanges(open, exchangeSettings(options));
 }
 
 /**

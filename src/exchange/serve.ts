@@ -7,7 +7,7 @@
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import type { PipeSecurity } from "../options/access.ts";
 import { optionalFunction, requiredFunction } from "../options/checks.ts";
-import { concurrencyLimit, serverSettings, shutdownTimeout } from "../options/server_settings.ts";
+import { concurrencyLimit, exchangeSettings, shutdownTimeout } from "../options/server_settings.ts";
 import type { ExchangesOptions } from "../server/options.ts";
 import { Server } from "../server/server.ts";
 import type { ShutdownReport } from "../server/tally.ts";
@@ -136,7 +136,7 @@ export function serve(options: ServeOptions, responder: Responder): PipeServer {
 
 /** {@linkcode serve} on a given loop. */
 export function serveOn(open: OpenLoop, options: ServeOptions, responder: Responder): PipeServer {
-  const settings = serverSettings(options);
+  const settings = exchangeSettings(options);
   const onError = optionalFunction(options.onError, "onError");
   const limit = concurrencyLimit(options.concurrency, "concurrency");
   requiredFunction(responder, "responder");

@@ -8,8 +8,10 @@ import {
   abortSignal,
   type Checked,
   checkOptions,
+  direction,
   messageLength,
   milliseconds,
+  oneOf,
   refuse,
   type Unchecked,
 } from "./checks.ts";
@@ -21,13 +23,17 @@ const SID = /^S-1-(?:0x[0-9a-f]{12}|\d{1,10})(?:-\d{1,10}){1,15}$/i;
 /** Every option of a call; the interface of a call's options says what they mean. */
 const CALL_CHECKS = {
   connectTimeout: milliseconds(5_000),
-  missing: waitOrFail,
+  missing: oneOf(["wait", "fail"]),
   maxMessage: messageLength,
   owner: pipeOwner,
+  impersonation: oneOf(
+    ["anonymous", "identification", "impersonation", "delegation"],
+    "identification",
+  ),
   signal: abortSignal,
 };
 
-const CHECKS = { path: clientPath, ...CALL_CHECKS };
+const CHECKS = { path: clientPath, ...CALL_CHECKS, direction };
 
 /** See the module. */
 export type ClientSettings = Checked<typeof CHECKS>;
@@ -42,13 +48,11 @@ export function callSettings(
   path: unknown,
   options: Unchecked<typeof CALL_CHECKS>,
 ): ClientSettings {
-  return Object.freeze({ path: clientPath(path), ...checkOptions(options, CALL_CHECKS) });
-}
-
-function waitOrFail(missing: unknown = "wait", name: string): "wait" | "fail" {
-  return missing === "wait" || missing === "fail"
-    ? missing
-    : refuse(name, '"wait" or "fail"', missing);
+  return Object.freeze({
+    path: clientPath(path),
+    ...checkOptions(options, CALL_CHECKS),
+    direction: "both",
+  });
 }
 
 function pipeOwner(

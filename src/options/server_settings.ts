@@ -11,15 +11,18 @@ import {
   type Check,
   type Checked,
   checkOptions,
+  direction,
   integer,
   limit,
   messageLength,
   milliseconds,
+  oneOf,
   optionalFunction,
   refuse,
   type Unchecked,
 } from "./checks.ts";
 import { serverPath } from "./path.ts";
+import type { PipeType } from "../kernel/kernel.ts";
 
 const MAX_DWORD = 0xffff_ffff;
 const MIB = 1024 * 1024;
@@ -44,6 +47,9 @@ const CHECKS = {
   responderTimeout: limit(),
   access: pipeAccess,
   remote: boolean,
+  type: pipeType,
+  direction,
+  join: boolean,
   signal: abortSignal,
   authorize: optionalFunction,
   onListen: optionalFunction,
@@ -51,7 +57,8 @@ const CHECKS = {
 };
 
 /** See the module. */
-export type ServerSettings<Options = unknown> = Checked<typeof CHECKS, Options> & {
+export type ServerSettings<Options = unknown> = Omit<Checked<typeof CHECKS, Options>, "type"> & {
+  readonly type: PipeType;
   /** Whether the server asks Windows about users, its own and its clients'. */
   readonly identifies: boolean;
 };
@@ -60,7 +67,7 @@ export type ServerSettings<Options = unknown> = Checked<typeof CHECKS, Options> 
 export function serverSettings<Options extends Unchecked<typeof CHECKS>>(
   options: Options,
 ): ServerSettings<Options> {
-  const settings = checkOptions(options, CHECKS);
+  const { type: asked, ...settings } = checkOptions(options, CHECKS);
   const { instances, maxInstances, access, remote, authorize } = settings;
   if (maxInstances < instances) {
     throw new RangeError(
@@ -73,8 +80,26 @@ export function serverSettings<Options extends Unchecked<typeof CHECKS>>(
       'Cannot use "remote": access "local-users" refuses clients of other machines',
     );
   }
+  const type: PipeType = asked ?? "message";
   const identifies = access !== "system-default" || authorize !== undefined;
-  return Object.freeze({ ...settings, identifies });
+  return Object.freeze({ ...settings, type, identifies });
+}
+
+/** The settings of a server that answers requests, for which a client must be able to read and write. */
+export function exchangeSettings<Options extends Unchecked<typeof CHECKS>>(
+  options: Options,
+): ServerSettings<Options> {
+  const settings = serverSettings(options);
+  const { path, type, direction } = settings;
+  if (direction !== "both") {
+    throw new TypeError(
+      `Cannot use "direction": must be "both" where requests are answered, was "${direction}"`,
+    );
+  }
+  if (type === "byte") {
+    throw new TypeError(`Cannot serve "${path}": it is a byte pipe, which has no messages`);
+  }
+  return settings;
 }
 
 /** How many responders may work at once. */
@@ -82,6 +107,11 @@ export const concurrencyLimit: Check<number> = limit();
 
 /** How long a shutdown waits. */
 export const shutdownTimeout: Check<number> = milliseconds(10_000);
+
+/** The type that was asked for: the default depends on other options. */
+function pipeType(value: unknown, name: string): PipeType | undefined {
+  return value === undefined ? undefined : oneOf(["message", "byte"])(value, name);
+}
 
 function pipeAccess(access: unknown = "current-user", name: string): PipeAccess {
   if (access === "current-user" || access === "local-users" || access === "system-default") {

@@ -364,6 +364,8 @@ windowsTest.notUnderWine(
     const tap = new WindowsKernel();
     const { status } = tap.create({
       path,
+      type: "message",
+      direction: "both",
       readBufferSize: 0,
       writeBufferSize: 0,
       waitTimeout: 50,
