@@ -30,7 +30,7 @@ import { MemorySystem } from "./memory/system.ts";
 export type { Decisions, Failing, Submission } from "./memory/decisions.ts";
 export type { Outcome, RawClient, RawEnd, RawServer } from "./memory/raw.ts";
 export type { WaitState } from "./memory/signals.ts";
-export { MemorySystem } from "./memory/system.ts";
+export { MemorySystem, USER } from "./memory/system.ts";
 
 /** What memory holds that is nobody's to read: in flight, or released. */
 export const POISON = 0xdb;

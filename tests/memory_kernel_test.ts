@@ -390,22 +390,6 @@ Deno.test("raw clients write, read, cancel and leave", () => {
   client.close();
 });
 
-Deno.test("byte pipes know no messages", () => {
-  const system = new MemorySystem();
-  const kernel = new MemoryKernel(system);
-  const server = system.serve(PATH, { messages: false });
-  const { handle } = kernel.open(PATH, ACCESS);
-  assertEquals(kernel.keepMessages(handle), Status.INVALID_PARAMETER);
-  server.write("by");
-  server.write("");
-  server.write("tes");
-  assertEquals(kernel.read(handle, 0, 10), Status.SUCCESS);
-  assertEquals(kernel.transferred(Lane.IN, 0), 5);
-  assertEquals(server.state, "connected");
-  kernel.close(handle);
-  assertEquals(server.state, "closing");
-});
-
 for (const takesEmpty of [true, false]) {
   Deno.test(`byte read mode passes over an empty message, the last one too: ${takesEmpty}`, () => {
     const system = new MemorySystem();
