@@ -470,6 +470,7 @@ windowsTest("WindowsKernel: a failure without a reason is UNKNOWN, never a succe
   assertEquals(kernel.disconnect(BAD), Status.UNKNOWN);
   assertEquals(kernel.close(BAD), Status.UNKNOWN);
   assertEquals(kernel.keepMessages(BAD), Status.UNKNOWN);
+  assertEquals(kernel.type(BAD), undefined);
   assertEquals(kernel.open(newPath(), ACCESS), {
     status: Status.UNKNOWN,
     handle: INVALID_HANDLE_VALUE,
@@ -805,6 +806,58 @@ windowsTest("WindowsKernel.abandon() ends a wait that begins only afterwards", a
   begin.resolve();
   assertEquals(await waiting, false);
   watched.library.close();
+});
+
+// Processes
+
+windowsTest(
+  "WindowsKernel.executable() tells what another process runs, while it runs",
+  async () => {
+    using kernel = new TestKernel();
+    const before = kernel.now() - 1_000;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "console.log('runs'); setInterval(() => {}, 1_000_000);"],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    const path = kernel.executable(child.pid);
+    assertEquals(path?.toLowerCase(), Deno.execPath().toLowerCase());
+    assertEquals(kernel.executable(child.pid, kernel.now()), path);
+    assertEquals(kernel.executable(child.pid, before), undefined, "it began later");
+    child.kill("SIGKILL");
+    await child.status;
+    await reader.cancel();
+    assertEquals(kernel.executable(child.pid, before), undefined);
+    assertEquals(kernel.executable(0), undefined);
+  },
+);
+
+windowsTest("WindowsKernel.executable() allows for clocks that do not agree", () => {
+  const SECOND = 10_000_000n;
+  let age = 0n;
+  const watched = new Watched(() => ({
+    GetProcessTimes: (_process, creation) => {
+      assert(creation instanceof BigUint64Array);
+      creation[0] = 1_000n * SECOND - age;
+      return 1;
+    },
+    GetSystemTimeAsFileTime: (time) => {
+      assert(time instanceof BigUint64Array);
+      time[0] = 1_000n * SECOND;
+    },
+  }));
+  using kernel = new TestKernel({ kernel32: watched.library });
+  /** Whether a process of this age may be the one that connected so many milliseconds ago. */
+  const tells = (milliseconds: bigint, connected: number) => {
+    age = milliseconds * 10_000n;
+    return kernel.executable(Deno.pid, kernel.now() - connected) !== undefined;
+  };
+  assert(tells(100n, 100));
+  assert(tells(70n, 100), "a step of the clock that stamps processes");
+  assert(!tells(20n, 100));
+  assert(tells(99_920n, 100_000), "a clock that was adjusted");
+  assert(!tells(99_000n, 100_000));
 });
 
 // Measurements
