@@ -923,7 +923,7 @@ export function testKernelContract(
     assertEquals(await kernel.accountName("nobody"), undefined);
   });
 
-  testPipeKinds(test, exceptions);
+  testPipeKinds(test);
   testPeers(test, exceptions);
 
   // The end

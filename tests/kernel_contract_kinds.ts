@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertGreater, assertMatch, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { type Direction, type Impersonation, Lane } from "../src/kernel/kernel.ts";
 import { isEnd, Status } from "../src/kernel/status.ts";
 import type { Bench, Exceptions, Side, TestOfKernel } from "./kernel_bench.ts";
@@ -21,7 +21,7 @@ const LEVELS: readonly Impersonation[] = [
 ];
 
 /** Types, directions, and names that are joined. */
-export function testPipeKinds(test: TestOfKernel, exceptions: Exceptions): void {
+export function testPipeKinds(test: TestOfKernel): void {
   // Byte pipes
 
   test("type() tells which one it is at either end, a client's in any direction", async (bench) => {
@@ -167,16 +167,6 @@ export function testPipeKinds(test: TestOfKernel, exceptions: Exceptions): void 
     assertEquals(kernel.acceptsSecurity(security), Status.SUCCESS);
     const first = bench.server({ security });
     assertMatch(kernel.security(first.handle).text, /D:P\(A;;(FA|0x1f01ff);;;WD\)/);
-  });
-
-  test("create() of the first instance fails while another server has the name", async (bench) => {
-    if (exceptions.ignoresFirst) return;
-    const server = bench.server();
-    assertNotEquals(bench.kernel.create(bench.spec(), true).status, Status.SUCCESS);
-    await server.close();
-    const { status, handle } = bench.kernel.create(bench.spec(), true);
-    assertEquals(status, Status.SUCCESS);
-    bench.side(handle);
   });
 
   // What a peek tells of an instance whose listen was cancelled

@@ -45,8 +45,9 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  * @throws {Deno.errors.NotCapable} From `next()`, without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
  *   second is not needed with `access: "system-default"` and no `authorize`.
- * @throws {Deno.errors.AddrInUse} From `next()`, if a pipe of this name exists; the message names
- *   its process, if Windows reports it.
+ * @throws {Deno.errors.AddrInUse} From `next()`, if a pipe of this name exists, unless `join` is set
+ *   and it can be joined: it is of the same type and direction, and takes another instance. The
+ *   message names its process, if Windows reports it.
  * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed, or
  *   `access.sddl` keeps this user from creating more than one instance.
  * @throws {WindowsError} From `next()`, if something else prevents listening, now or later.

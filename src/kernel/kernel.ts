@@ -177,9 +177,10 @@ export interface Kernel {
   hostSession(handle: Handle): number | undefined;
 
   /**
-   * The path of the program that a process runs. Undefined if the process has ended or may not be
-   * asked, or if it began after `since`, a time on the clock of {@linkcode Kernel.now}: its number
-   * was given to it after another process had ended.
+   * The path of the program that a process of this machine runs. Undefined if the process has ended
+   * or may not be asked, or if it began after `since`, a time on the clock of
+   * {@linkcode Kernel.now}: its number was given to it after another process had ended. Clocks do
+   * not agree exactly, so one that began shortly after is told, too.
    */
   executable(process: number, since?: number): string | undefined;
 

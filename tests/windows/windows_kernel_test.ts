@@ -808,6 +808,18 @@ windowsTest("WindowsKernel.abandon() ends a wait that begins only afterwards", a
   watched.library.close();
 });
 
+windowsTest("WindowsKernel.type() asks in another way where a handle may not ask", () => {
+  const watched = new Watched(() => ({ GetNamedPipeInfo: () => 0 }));
+  using kernel = new TestKernel({ kernel32: watched.library });
+  const sizes = { readBufferSize: 0, writeBufferSize: 0, waitTimeout: 50 };
+  for (const type of ["message", "byte"] as const) {
+    const spec = { ...USUAL, ...sizes, path: newPath(), type, direction: "write" } as const;
+    const { handle } = kernel.create(spec, true);
+    assertEquals(kernel.type(handle), type);
+    kernel.close(handle);
+  }
+});
+
 // Processes
 
 windowsTest(
