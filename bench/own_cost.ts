@@ -47,6 +47,7 @@ class PromptKernel implements Kernel {
   create = () => ({ status: Status.SUCCESS, handle: ++this.#handles });
   open = () => ({ status: Status.NOT_FOUND, handle: 0n });
   keepMessages = () => Status.SUCCESS;
+  type = () => "message" as const;
   exists = () => false;
   listen(_handle: bigint, slot: number): number {
     if (this.#clients > 0) {
@@ -70,6 +71,9 @@ class PromptKernel implements Kernel {
   peek = () => ({ status: Status.SUCCESS, left: 0 });
   clientProcess = () => 1;
   clientSession = () => 1;
+  hostProcess = () => 1;
+  hostSession = () => 1;
+  executable = () => undefined;
   serverProcess = () => undefined;
   ownUser = () => ({ status: Status.SUCCESS, call: "", text: "S-1-5-21-1" });
   acceptsSecurity = () => Status.SUCCESS;

@@ -90,6 +90,8 @@ class Sweeping implements CompletionHandler {
     const path = `\\\\.\\pipe\\bench-sweep-${crypto.randomUUID()}`;
     const pipe: PipeSpec = {
       path,
+      type: "message",
+      direction: "both",
       readBufferSize: 4_096,
       writeBufferSize: 4_096,
       waitTimeout: 50,

@@ -95,6 +95,27 @@ export const SYMBOLS = {
     result: "i32",
   },
 
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeserversessionid} */
+  GetNamedPipeServerSessionId: {
+    parameters: [
+      "usize", // HANDLE Pipe
+      "buffer", // PULONG ServerSessionId
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-getnamedpipeinfo} */
+  GetNamedPipeInfo: {
+    parameters: [
+      "usize", // HANDLE hNamedPipe
+      "buffer", // LPDWORD lpFlags
+      "usize", // LPDWORD lpOutBufferSize
+      "usize", // LPDWORD lpInBufferSize
+      "usize", // LPDWORD lpMaxInstances
+    ],
+    result: "i32",
+  },
+
   /** @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-disconnectnamedpipe} */
   DisconnectNamedPipe: {
     parameters: [
@@ -262,6 +283,47 @@ export const SYMBOLS = {
       "usize", // HLOCAL hMem
     ],
     result: "usize", // HLOCAL
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocess} */
+  OpenProcess: {
+    parameters: [
+      "u32", // DWORD dwDesiredAccess
+      "i32", // BOOL bInheritHandle
+      "u32", // DWORD dwProcessId
+    ],
+    result: "usize", // HANDLE
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-queryfullprocessimagenamew} */
+  QueryFullProcessImageNameW: {
+    parameters: [
+      "usize", // HANDLE hProcess
+      "u32", // DWORD dwFlags
+      "buffer", // LPWSTR lpExeName
+      "buffer", // PDWORD lpdwSize
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getprocesstimes} */
+  GetProcessTimes: {
+    parameters: [
+      "usize", // HANDLE hProcess
+      "buffer", // LPFILETIME lpCreationTime
+      "buffer", // LPFILETIME lpExitTime
+      "buffer", // LPFILETIME lpKernelTime
+      "buffer", // LPFILETIME lpUserTime
+    ],
+    result: "i32",
+  },
+
+  /** @see {@link https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getsystemtimeasfiletime} */
+  GetSystemTimeAsFileTime: {
+    parameters: [
+      "buffer", // LPFILETIME lpSystemTimeAsFileTime
+    ],
+    result: "void",
   },
 
   /** @see {@link https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-terminateprocess} */

@@ -94,6 +94,13 @@ export const DACL_SECURITY_INFORMATION = 0x00000004;
 /** The integrity level of an object. */
 export const LABEL_SECURITY_INFORMATION = 0x00000010;
 
+/**
+ * The right to ask what a process runs, and since when.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/procthread/process-security-and-access-rights}
+ */
+export const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
+
 /** The exit code of a process that terminates itself because it cannot go on safely. */
 export const STATUS_FATAL_APP_EXIT = 0x40000015;
 
@@ -109,12 +116,20 @@ export const INVALID_HANDLE_VALUE = 0xffffffffffffffffn;
  * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-createnamedpipew}
  */
 export const PIPE_ACCESS_DUPLEX = 0x00000003;
+/** The server reads, and clients write. */
+export const PIPE_ACCESS_INBOUND = 0x00000001;
+/** The server writes, and clients read. */
+export const PIPE_ACCESS_OUTBOUND = 0x00000002;
 /** Fails if the name already exists. */
 export const FILE_FLAG_FIRST_PIPE_INSTANCE = 0x00080000;
 /** Without it every operation blocks the thread, even with an OVERLAPPED. */
 export const FILE_FLAG_OVERLAPPED = 0x40000000;
 /** Each write is one message. */
 export const PIPE_TYPE_MESSAGE = 0x00000004;
+/** What is written is a stream of bytes. */
+export const PIPE_TYPE_BYTE = 0x00000000;
+/** A read returns what there is, across the borders of messages. */
+export const PIPE_READMODE_BYTE = 0x00000000;
 /** A read returns no more than one message. */
 export const PIPE_READMODE_MESSAGE = 0x00000002;
 /** The mode for overlapped I/O; its opposite, PIPE_NOWAIT, is obsolete. */
@@ -129,9 +144,11 @@ export const PIPE_ACCEPT_REMOTE_CLIENTS = 0x00000000;
 
 /** The right to ask about a pipe, and nothing more. */
 export const FILE_READ_ATTRIBUTES = 0x00000080;
+/** The right to change the read mode of a pipe, which GENERIC_WRITE includes. */
+export const FILE_WRITE_ATTRIBUTES = 0x00000100;
 
 /**
- * The right to read. A client needs it and GENERIC_WRITE.
+ * The right to read.
  *
  * @see {@link https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-createfilew}
  */
@@ -142,8 +159,18 @@ export const GENERIC_WRITE = 0x40000000;
 export const OPEN_EXISTING = 3;
 /** Makes the other SECURITY_ flags take effect. */
 export const SECURITY_SQOS_PRESENT = 0x00100000;
+/**
+ * The server may not learn who the client is.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/api/winnt/ne-winnt-security_impersonation_level}
+ */
+export const SECURITY_ANONYMOUS = 0x00000000;
 /** The server may learn who the client is, but not act with its rights. */
 export const SECURITY_IDENTIFICATION = 0x00010000;
+/** The server may act with the client's rights on this machine. */
+export const SECURITY_IMPERSONATION = 0x00020000;
+/** The server may act with the client's rights, on other machines too. */
+export const SECURITY_DELEGATION = 0x00030000;
 /** The server sees the identity that the client has when it writes, not when it opened the pipe. */
 export const SECURITY_CONTEXT_TRACKING = 0x00040000;
 

@@ -5,6 +5,7 @@
  */
 
 import type {
+  ClientAccess,
   Handle,
   Identified,
   Kernel,
@@ -12,6 +13,7 @@ import type {
   Opened,
   Peeked,
   PipeSpec,
+  PipeType,
   Timer,
   Told,
 } from "../src/kernel/kernel.ts";
@@ -23,6 +25,7 @@ import { type Kernel32, openKernel32 } from "./kernel32.ts";
 import type { MemoryUsage } from "./native_memory.ts";
 import { OverlappedIo } from "./overlapped_io.ts";
 import { Pipes } from "./pipes.ts";
+import { Processes } from "./processes.ts";
 import { Security } from "./security.ts";
 import { Slab } from "./slab.ts";
 import { Waiter } from "./waiter.ts";
@@ -50,6 +53,7 @@ export class WindowsKernel implements Kernel {
   readonly #waiter: Waiter;
   readonly #io: OverlappedIo;
   readonly #pipes: Pipes;
+  readonly #processes: Processes;
   readonly #advapi32: Advapi32 | undefined;
   #security: Security | undefined = undefined;
   /** Frees what this kernel holds, the last first. */
@@ -76,6 +80,7 @@ export class WindowsKernel implements Kernel {
       this.#undo.push(() => waiter.close());
       this.#io = new OverlappedIo(calls, slab, waiter, this.#counters);
       this.#pipes = new Pipes(calls, this.#counters);
+      this.#processes = new Processes(calls, this.#counters);
       if (options.security) this.openSecurity();
     } catch (error) {
       this.#freeAll();
@@ -107,21 +112,24 @@ export class WindowsKernel implements Kernel {
   }
 
   create(pipe: PipeSpec, first: boolean): Opened {
-    // Access to later instances is checked against the descriptor of the first; they get none.
-    const attributes = first && pipe.security !== undefined
-      ? this.#security?.descriptors.attributes(pipe.security)
-      : null;
+    const attributes = pipe.security === undefined
+      ? null
+      : this.#security?.descriptors.attributes(pipe.security);
     // Never the default descriptor in place of the one that was asked for.
     if (attributes === undefined) return { status: Status.INVALID_PARAMETER, handle: 0n };
     return this.#pipes.create(pipe, first, attributes);
   }
 
-  open(path: string): Opened {
-    return this.#pipes.open(path);
+  open(path: string, access: ClientAccess): Opened {
+    return this.#pipes.open(path, access);
   }
 
   keepMessages(handle: Handle): number {
     return this.#pipes.keepMessages(handle);
+  }
+
+  type(handle: Handle): PipeType | undefined {
+    return this.#pipes.type(handle);
   }
 
   exists(path: string): boolean {
@@ -154,6 +162,18 @@ export class WindowsKernel implements Kernel {
 
   clientSession(handle: Handle): number | undefined {
     return this.#pipes.clientSession(handle);
+  }
+
+  hostProcess(handle: Handle): number | undefined {
+    return this.#pipes.hostProcess(handle);
+  }
+
+  hostSession(handle: Handle): number | undefined {
+    return this.#pipes.hostSession(handle);
+  }
+
+  executable(process: number, since?: number): string | undefined {
+    return this.#processes.executable(process, since);
   }
 
   serverProcess(path: string): number | undefined {

@@ -52,18 +52,18 @@ Deno.test("integrityLevel() names each level, and what lies between two by the l
 });
 
 inWorld(
-  "serve() creates the first instance with the descriptor, and says what is in force",
+  "serve() creates every instance with the descriptor, and says what is in force",
   (world) => {
     const created: (string | undefined)[] = [];
     const { create } = world.kernel;
     world.kernel.create = (pipe, first) => {
-      created.push(first ? pipe.security : undefined);
+      created.push(pipe.security);
       assertEquals(pipe.remote, true);
       return create.call(world.kernel, pipe, first);
     };
     const server = world.serve((request) => request, { remote: true, instances: 2 });
     const own = `O:${USER.sid}D:P(A;;FA;;;${USER.sid})(A;;FA;;;SY)`;
-    assertEquals(created, [own, undefined]);
+    assertEquals(created, [own, own]);
     assertEquals(server.security, { sddl: own, firstInstance: true, remote: true });
     assert(Object.isFrozen(server.security));
   },

@@ -14,7 +14,7 @@ import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/status.ts";
 import { type Fate, fate, inWorld, NAME, PATH, text, type World } from "./fixture.ts";
-import type { RawServer } from "./memory_kernel.ts";
+import { type RawServer, USER } from "./memory_kernel.ts";
 
 /** A failure that no call is known for. */
 const STRANGE = 1117;
@@ -671,6 +671,44 @@ inWorld("message calls on a byte pipe are refused, and nothing is sent or taken"
   await world.idle();
   assertEquals([other.readText(), other.state, world.running], [undefined, "closing", false]);
 });
+
+inWorld("a connection of one direction goes through a pipe of one direction", async (world) => {
+  const news = world.system.serve(PATH, { direction: "write" });
+  await assertRejects(
+    () => open(world),
+    Deno.errors.PermissionDenied,
+    `Cannot connect to "${PATH}": access is denied (CreateFileW, error 5)`,
+  );
+  const reader = await open(world, { direction: "read" });
+  news.write("news");
+  news.write("more");
+  assertEquals(await reader.receive(), new TextEncoder().encode("news"));
+  reader.close();
+  news.close();
+  const log = world.system.serve(PATH, { direction: "read" });
+  const writer = await open(world, { direction: "write" });
+  await writer.send("entry");
+  assertEquals(log.readText(), "entry");
+});
+
+for (const impersonation of ["anonymous", "identification", undefined] as const) {
+  inWorld(`a client that allows ${impersonation} is known, or not`, async (world) => {
+    const users: unknown[] = [];
+    world.serve((_request, { client }) => {
+      try {
+        users.push(client.user().sid);
+      } catch (error) {
+        users.push(error instanceof WindowsError && error.code);
+      }
+      return "done";
+    });
+    const options = impersonation === undefined ? {} : { impersonation };
+    await callOn(world.open, NAME, "x", options);
+    await (await open(world, options)).request("y");
+    const expected = impersonation === "anonymous" ? 1347 : USER.sid;
+    assertEquals(users, [expected, expected]);
+  });
+}
 
 // What goes wrong
 

@@ -16,226 +16,25 @@ import {
   assertMatch,
   assertNotEquals,
 } from "@std/assert";
-import { type Handle, type Kernel, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { Lane } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
-
-/** A kernel under test, and what differs between the systems that it may run on. */
-export interface Subject {
-  readonly kernel: Kernel;
-  /** Lets time pass, where that is the test's business; else the clock runs by itself. */
-  readonly pass?: (milliseconds: number) => Promise<void>;
-  /** Has the program go away. */
-  readonly unload?: () => void;
-  /** Looks for what the kernel still holds, after it was disposed of or abandoned. */
-  readonly checked?: () => void;
-}
-
-/** What one system is known to do differently. */
-export interface Exceptions {
-  /** Wine ignores FILE_FLAG_FIRST_PIPE_INSTANCE. */
-  readonly ignoresFirst?: boolean;
-  /** Makes a kernel whose memory and library may stay behind. */
-  readonly makeToAbandon?: () => Subject;
-}
+import {
+  Bench,
+  type Exceptions,
+  FIRST_READ,
+  Side,
+  type Subject,
+  type TestOfKernel,
+} from "./kernel_bench.ts";
+import { testPeers, testPipeKinds } from "./kernel_contract_kinds.ts";
 
 /** Owner and rights of a security descriptor, with the user's SID where Windows knows an alias. */
 export function rightsIn(sddl: string, user: string): string {
   const rights = sddl.replace(/S:.*$/, "").replaceAll("0x1f01ff", "FA");
   return user.endsWith("-500") ? rights.replaceAll(/(?<=O:|;)LA(?=D:|\))/g, user) : rights;
 }
-
-const ROOM = 65_536;
-const FIRST_READ = 4096;
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-/** One end of a pipe with the slot of its operations. */
-class Side {
-  readonly handle: Handle;
-  readonly slot: number;
-  open = true;
-  readonly #kernel: Kernel;
-  readonly #pending: [boolean, boolean] = [false, false];
-
-  constructor(kernel: Kernel, handle: Handle, slot: number) {
-    this.#kernel = kernel;
-    this.handle = handle;
-    this.slot = slot;
-  }
-
-  listen(): number {
-    return this.#submitted(Lane.IN, this.#kernel.listen(this.handle, this.slot));
-  }
-
-  read(size: number = FIRST_READ): number {
-    return this.#submitted(Lane.IN, this.#kernel.read(this.handle, this.slot, size));
-  }
-
-  write(message: string | Uint8Array<ArrayBuffer>): number {
-    const bytes = typeof message === "string" ? encoder.encode(message) : message;
-    return this.#submitted(Lane.OUT, this.#kernel.write(this.handle, this.slot, bytes));
-  }
-
-  cancel(lane: Lane): number {
-    return this.#kernel.cancel(this.handle, lane, this.slot);
-  }
-
-  /** How an operation stands, without waiting. */
-  status(lane: Lane): number {
-    const status = this.#kernel.status(lane, this.slot);
-    if (status !== Status.PENDING) this.#pending[lane] = false;
-    return status;
-  }
-
-  /** How a submission ended: at once, or after waiting for its completion. */
-  async end(lane: Lane, submitted: number): Promise<number> {
-    if (submitted !== Status.PENDING) return submitted;
-    while (true) {
-      this.#kernel.rearm(true);
-      const status = this.status(lane);
-      if (status !== Status.PENDING) return status;
-      assert(await this.#kernel.wait(true), "the wait failed");
-    }
-  }
-
-  /** What the last read brought. */
-  taken(): Uint8Array {
-    const bytes = new Uint8Array(this.#kernel.transferred(Lane.IN, this.slot));
-    this.#kernel.take(this.slot, bytes);
-    return bytes;
-  }
-
-  text(): string {
-    return decoder.decode(this.taken());
-  }
-
-  async accept(): Promise<number> {
-    return await this.end(Lane.IN, this.listen());
-  }
-
-  /** How a read ends. */
-  async readEnd(size?: number): Promise<number> {
-    return await this.end(Lane.IN, this.read(size));
-  }
-
-  /** How a write ends. */
-  async writeEnd(message: string | Uint8Array<ArrayBuffer>): Promise<number> {
-    return await this.end(Lane.OUT, this.write(message));
-  }
-
-  /** Reads one message that must be whole. */
-  async receive(size?: number): Promise<string> {
-    assertEquals(await this.readEnd(size), Status.SUCCESS);
-    return this.text();
-  }
-
-  /** Writes one message, which must succeed. */
-  async send(message: string | Uint8Array<ArrayBuffer>): Promise<void> {
-    assertEquals(await this.writeEnd(message), Status.SUCCESS);
-  }
-
-  left(): number {
-    const { status, left } = this.#kernel.peek(this.handle);
-    assertEquals(status, Status.SUCCESS);
-    return left;
-  }
-
-  disconnect(): number {
-    return this.#kernel.disconnect(this.handle);
-  }
-
-  /** Ends what is in flight, as every caller must, and closes the handle. */
-  async close(): Promise<void> {
-    if (!this.open) return;
-    for (const lane of [Lane.IN, Lane.OUT]) {
-      if (!this.#pending[lane]) continue;
-      this.cancel(lane);
-      await this.end(lane, Status.PENDING);
-    }
-    this.open = false;
-    assertEquals(this.#kernel.close(this.handle), Status.SUCCESS);
-  }
-
-  #submitted(lane: Lane, status: number): number {
-    this.#pending[lane] = status === Status.PENDING;
-    return status;
-  }
-}
-
-/** What one test works with: a kernel, a pipe's name, and the ends that it opened. */
-class Bench {
-  readonly kernel: Kernel;
-  readonly subject: Subject;
-  readonly path = "\\\\.\\pipe\\contract-" + crypto.randomUUID();
-  readonly #sides: Side[] = [];
-  #ended = false;
-
-  constructor(subject: Subject) {
-    this.kernel = subject.kernel;
-    this.subject = subject;
-  }
-
-  spec(sizes: Partial<PipeSpec> = {}): PipeSpec {
-    return {
-      path: this.path,
-      readBufferSize: ROOM,
-      writeBufferSize: ROOM,
-      waitTimeout: 50,
-      security: undefined,
-      remote: false,
-      ...sizes,
-    };
-  }
-
-  /** An instance. */
-  server(sizes?: Partial<PipeSpec>): Side {
-    const { status, handle } = this.kernel.create(this.spec(sizes), false);
-    assertEquals(status, Status.SUCCESS);
-    return this.side(handle);
-  }
-
-  /** A client's end; `mode` as Windows begins it, or as a message client makes it. */
-  client(mode: "message" | "byte" = "message"): Side {
-    const { status, handle } = this.kernel.open(this.path);
-    assertEquals(status, Status.SUCCESS);
-    if (mode === "message") assertEquals(this.kernel.keepMessages(handle), Status.SUCCESS);
-    return this.side(handle);
-  }
-
-  /** A connection. */
-  async pair(sizes?: Partial<PipeSpec>): Promise<{ server: Side; client: Side }> {
-    const server = this.server(sizes);
-    const submitted = server.listen();
-    assertEquals(submitted, Status.PENDING);
-    const client = this.client();
-    assertEquals(await server.end(Lane.IN, submitted), Status.SUCCESS);
-    return { server, client };
-  }
-
-  side(handle: Handle): Side {
-    const side = new Side(this.kernel, handle, this.#sides.length);
-    this.#sides.push(side);
-    return side;
-  }
-
-  /** Ends everything, and gives the kernel back. */
-  async tidy(): Promise<void> {
-    if (this.#ended) return;
-    // Clients first: a write that a server still has in flight ends with them.
-    for (const side of this.#sides.toReversed()) await side.close();
-    for (const { slot } of this.#sides) this.kernel.release(slot);
-    this.#ended = true;
-    this.kernel.dispose();
-    this.subject.checked?.();
-  }
-
-  /** The kernel ended in the test itself. */
-  ended(): void {
-    this.#ended = true;
-    this.subject.checked?.();
-  }
-}
 
 /** What is the same whatever its name says: that a status tells of a connection that ended. */
 function assertFails(status: number): void {
@@ -243,11 +42,9 @@ function assertFails(status: number): void {
   assertNotEquals(status, Status.PENDING);
   assertNotEquals(status, Status.MORE_DATA);
 }
-
 function bytes(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8) * 7 + seed) & 0xff);
 }
-
 /**
  * Registers the tests.
  *
@@ -259,11 +56,7 @@ export function testKernelContract(
   make: () => Subject,
   exceptions: Exceptions = {},
 ): void {
-  const test = (
-    title: string,
-    body: (bench: Bench) => void | Promise<void>,
-    makeIt: () => Subject = make,
-  ) => {
+  const test: TestOfKernel = (title, body, makeIt = make) => {
     Deno.test({
       name: `${name}: ${title}`,
       sanitizeOps: true,
@@ -334,16 +127,16 @@ export function testKernelContract(
     assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
   });
 
-  test("open() of a name that does not exist is NOT_FOUND", ({ kernel, path }) => {
-    assertEquals(kernel.open(path).status, Status.NOT_FOUND);
+  test("open() of a name that does not exist is NOT_FOUND", (bench) => {
+    assertEquals(bench.open().status, Status.NOT_FOUND);
   });
 
   test("open() with no instance free is BUSY", async (bench) => {
     const { server } = await bench.pair();
-    assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
+    assertEquals(bench.open().status, Status.BUSY);
     assertEquals(server.disconnect(), Status.SUCCESS);
     // Disconnected is not yet listening.
-    assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
+    assertEquals(bench.open().status, Status.BUSY);
     const submitted = server.listen();
     assertEquals(submitted, Status.PENDING);
     bench.client();
@@ -353,7 +146,7 @@ export function testKernelContract(
   test("open() after a client left is BUSY until the instance listens again", async (bench) => {
     const { server, client } = await bench.pair();
     await client.close();
-    assertEquals(bench.kernel.open(bench.path).status, Status.BUSY);
+    assertEquals(bench.open().status, Status.BUSY);
     assertEquals(await server.readEnd(), Status.BROKEN);
     assertEquals(server.disconnect(), Status.SUCCESS);
     assertEquals(server.listen(), Status.PENDING);
@@ -392,7 +185,7 @@ export function testKernelContract(
   test("the name dies with the last server handle, though a client remains", async (bench) => {
     const { server, client } = await bench.pair();
     await server.close();
-    assertEquals(bench.kernel.open(bench.path).status, Status.NOT_FOUND);
+    assertEquals(bench.open().status, Status.NOT_FOUND);
     assertEquals(await client.readEnd(), Status.BROKEN);
     // Anyone may have the name now.
     bench.server();
@@ -1129,6 +922,9 @@ export function testKernelContract(
     assertEquals(await kernel.accountName("S-1-5-21-1-2-3-999999"), undefined);
     assertEquals(await kernel.accountName("nobody"), undefined);
   });
+
+  testPipeKinds(test);
+  testPeers(test, exceptions);
 
   // The end
 

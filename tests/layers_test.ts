@@ -13,7 +13,7 @@ ffi/ src/options/
 src/loop/
 src/pipe/
 src/server/ src/client/
-src/exchange/
+src/exchange/ src/listen/
 mod.ts
 `.trim().split("\n").map((row) => row.split(" "));
 

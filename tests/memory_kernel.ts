@@ -7,6 +7,7 @@
 
 import { setImmediate } from "node:timers";
 import {
+  type ClientAccess,
   type Handle,
   type Identified,
   type Kernel,
@@ -14,6 +15,7 @@ import {
   type Opened,
   type Peeked,
   type PipeSpec,
+  type PipeType,
   type Timer,
   type Told,
 } from "../src/kernel/kernel.ts";
@@ -28,7 +30,7 @@ import { MemorySystem } from "./memory/system.ts";
 export type { Decisions, Failing, Submission } from "./memory/decisions.ts";
 export type { Outcome, RawClient, RawEnd, RawServer } from "./memory/raw.ts";
 export type { WaitState } from "./memory/signals.ts";
-export { MemorySystem } from "./memory/system.ts";
+export { MemorySystem, USER } from "./memory/system.ts";
 
 /** What memory holds that is nobody's to read: in flight, or released. */
 export const POISON = 0xdb;
@@ -163,7 +165,8 @@ export class MemoryKernel implements Kernel {
     const failure = this.#fails("create");
     if (failure !== undefined) return { status: failure, handle: 0n };
     const { status, end } = this.system.create(pipe.path, {
-      messages: true,
+      messages: pipe.type === "message",
+      direction: pipe.direction,
       most: 255,
       readBufferSize: pipe.readBufferSize,
       writeBufferSize: pipe.writeBufferSize,
@@ -173,11 +176,11 @@ export class MemoryKernel implements Kernel {
     return this.#opened(status, end);
   }
 
-  open(path: string): Opened {
+  open(path: string, access: ClientAccess): Opened {
     this.#running();
     const failure = this.#fails("open");
     if (failure !== undefined) return { status: failure, handle: 0n };
-    const { status, end } = this.system.open(path, this.process);
+    const { status, end } = this.system.open(path, { ...access, process: this.process });
     return this.#opened(status, end);
   }
 
@@ -193,12 +196,29 @@ export class MemoryKernel implements Kernel {
     return end instanceof ServerEnd ? SESSION : undefined;
   }
 
+  hostProcess(handle: Handle): number | undefined {
+    const { end } = this.#use(handle);
+    return this.#fails("hostProcess", handle) === undefined ? end.host : undefined;
+  }
+
+  hostSession(handle: Handle): number | undefined {
+    this.#use(handle);
+    return this.#fails("hostSession", handle) === undefined ? SESSION : undefined;
+  }
+
+  executable(process: number, since: number = Infinity): string | undefined {
+    this.#running();
+    if (this.#fails("executable") !== undefined) return undefined;
+    const program = this.system.programOf(process);
+    return program === undefined || program.began > since ? undefined : program.path;
+  }
+
   serverProcess(path: string): number | undefined {
     this.#running();
     if (this.#fails("serverProcess") !== undefined) return undefined;
-    const { end } = this.system.open(path, this.process);
+    const { end } = this.system.open(path, { process: this.process, direction: "none" });
     end?.close();
-    return end?.terms.process;
+    return end?.host;
   }
 
   ownUser(): Told {
@@ -239,10 +259,14 @@ export class MemoryKernel implements Kernel {
     if (failure !== undefined) return { status: failure, call, identity: undefined };
     // It is that of the last message read, and nobody knows which after the next read.
     if (!identifiable) this.#breach("a client is identified without a message just read");
-    const process = end instanceof ServerEnd ? end.writer : 0;
-    return process === undefined
-      ? { status: Status.CANNOT_IMPERSONATE, call, identity: undefined }
-      : { status: Status.SUCCESS, call, identity: this.system.identityOf(process) };
+    const { status, process } = end instanceof ServerEnd
+      ? end.writer
+      : { status: Status.SUCCESS, process: 0 };
+    if (status === Status.SUCCESS) {
+      return { status, call, identity: this.system.identityOf(process) };
+    }
+    const failed = status === Status.ANONYMOUS ? "OpenThreadToken" : call;
+    return { status, call: failed, identity: undefined };
   }
 
   accountName(sid: string): Promise<string | undefined> {
@@ -253,6 +277,12 @@ export class MemoryKernel implements Kernel {
   keepMessages(handle: Handle): number {
     const { end } = this.#use(handle);
     return this.#fails("keepMessages", handle) ?? end.keepMessages(true);
+  }
+
+  type(handle: Handle): PipeType | undefined {
+    const { end } = this.#use(handle);
+    if (this.#fails("type", handle) !== undefined) return undefined;
+    return end.terms.messages ? "message" : "byte";
   }
 
   exists(path: string): boolean {

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
-import { type Handle, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
+import { type ClientAccess, type Handle, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import { testKernelContract } from "./kernel_contract.ts";
 import { MemoryKernel, MemorySystem, NOTHING_LEFT } from "./memory_kernel.ts";
@@ -40,8 +40,11 @@ testKernelContract("MemoryKernel whose completions are late", () => {
 });
 
 const PATH = "\\\\.\\pipe\\memory";
+const ACCESS: ClientAccess = { direction: "both", impersonation: "identification" };
 const SPEC: PipeSpec = {
   path: PATH,
+  type: "message",
+  direction: "both",
   readBufferSize: 4096,
   writeBufferSize: 4096,
   waitTimeout: 50,
@@ -353,7 +356,7 @@ Deno.test("kill() ends everything that a kernel has", () => {
   const kernel = new MemoryKernel(system);
   const other = new MemoryKernel(system);
   const server = create(kernel, { readBufferSize: 0 });
-  const { handle: client } = other.open(PATH);
+  const { handle: client } = other.open(PATH, ACCESS);
   assertEquals(kernel.listen(server, 0), Status.ALREADY_CONNECTED);
   assertEquals(other.write(client, 0, new Uint8Array(9)), Status.PENDING);
   assertEquals(kernel.peek(server).left, 9);
@@ -385,22 +388,6 @@ Deno.test("raw clients write, read, cancel and leave", () => {
   assertEquals(client.ended, Status.DISCONNECTED);
   assertEquals(client.write("x"), Status.DISCONNECTED);
   client.close();
-});
-
-Deno.test("byte pipes know no messages", () => {
-  const system = new MemorySystem();
-  const kernel = new MemoryKernel(system);
-  const server = system.serve(PATH, { messages: false });
-  const { handle } = kernel.open(PATH);
-  assertEquals(kernel.keepMessages(handle), Status.INVALID_PARAMETER);
-  server.write("by");
-  server.write("");
-  server.write("tes");
-  assertEquals(kernel.read(handle, 0, 10), Status.SUCCESS);
-  assertEquals(kernel.transferred(Lane.IN, 0), 5);
-  assertEquals(server.state, "connected");
-  kernel.close(handle);
-  assertEquals(server.state, "closing");
 });
 
 for (const takesEmpty of [true, false]) {
@@ -474,7 +461,7 @@ for (const keepsPending of [true, false]) {
 Deno.test("a write that the system has no memory for fills a read that waits", () => {
   const kernel = new MemoryKernel();
   const server = create(kernel);
-  const { handle } = kernel.open(PATH);
+  const { handle } = kernel.open(PATH, ACCESS);
   kernel.keepMessages(handle);
   assertEquals(kernel.read(handle, 1, 3), Status.PENDING);
   for (
@@ -508,5 +495,5 @@ Deno.test("disconnecting an instance that listens ends its listen", () => {
   assertEquals(kernel.listen(server, 0), Status.PENDING);
   assertEquals(kernel.disconnect(server), Status.SUCCESS);
   assertEquals(kernel.status(Lane.IN, 0), Status.DISCONNECTED);
-  assertEquals(kernel.open(PATH).status, Status.BUSY);
+  assertEquals(kernel.open(PATH, ACCESS).status, Status.BUSY);
 });

@@ -45,6 +45,8 @@ class Fixture implements CompletionHandler, LoopUser, AsyncDisposable {
     const slot = loop.takeSlot();
     const spec: PipeSpec = {
       path: PATH,
+      type: "message",
+      direction: "both",
       readBufferSize: quota,
       writeBufferSize: quota,
       waitTimeout: 50,
@@ -537,7 +539,10 @@ Deno.test("MessageReader gives the bytes of a byte pipe as they come", async () 
   await using fixture = new Fixture();
   const { kernel, loop } = fixture;
   const server = kernel.system.serve(`${PATH}-bytes`, { messages: false });
-  const { handle } = kernel.open(`${PATH}-bytes`);
+  const { handle } = kernel.open(`${PATH}-bytes`, {
+    direction: "both",
+    impersonation: "identification",
+  });
   const slot = loop.takeSlot();
   const { promise, resolve } = Promise.withResolvers<void>();
   const operation = new Operation(

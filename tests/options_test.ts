@@ -250,6 +250,9 @@ const SERVER_DEFAULTS: ServerOptions = {
   responderTimeout: Infinity,
   access: "current-user",
   remote: false,
+  type: "message",
+  direction: "both",
+  join: false,
   signal: undefined,
   authorize: undefined,
   onListen: undefined,
@@ -267,6 +270,7 @@ const CLIENT_DEFAULTS: ClientSettings = {
   direction: "both",
   halfClose: "none",
   framing: undefined,
+  impersonation: "identification",
   signal: undefined,
 };
 
@@ -559,18 +563,76 @@ Deno.test('"maxInstances" begins at the instances', () => {
 
 // Other kinds
 
-Deno.test('"missing" is one of two words', () => {
-  for (const missing of ["wait", "fail"] as const) {
-    assertEquals(client({ path: "x", missing }).missing, missing);
-  }
-  const refused = [["", '""'], ["Wait", '"Wait"'], [true, "true"], [0, "0"], [{}, "an object"]];
-  for (const [missing, shown] of refused) {
-    assertRefused(
-      () => client({ path: "x", missing }),
-      TypeError,
-      `Cannot use "missing": must be "wait" or "fail", was ${shown}`,
-    );
-  }
+interface WordOption {
+  readonly name: string;
+  /** Whose it is. */
+  readonly of: string;
+  readonly check: (value: unknown) => unknown;
+  readonly words: readonly string[];
+  /** The words in the error. */
+  readonly shown: string;
+}
+
+const DIRECTIONS = ["both", "read", "write"];
+const LEVELS = ["anonymous", "identification", "impersonation", "delegation"];
+
+const WORDS: WordOption[] = [
+  {
+    name: "missing",
+    of: "a client",
+    check: (missing) => client({ path: "x", missing }).missing,
+    words: ["wait", "fail"],
+    shown: '"wait" or "fail"',
+  },
+  {
+    name: "impersonation",
+    of: "a client",
+    check: (impersonation) => client({ path: "x", impersonation }).impersonation,
+    words: LEVELS,
+    shown: '"anonymous", "identification", "impersonation" or "delegation"',
+  },
+  {
+    name: "direction",
+    of: "a client",
+    check: (direction) => client({ path: "x", direction }).direction,
+    words: DIRECTIONS,
+    shown: '"both", "read" or "write"',
+  },
+  {
+    name: "direction",
+    of: "a server",
+    check: (direction) => server({ path: "x", direction }).direction,
+    words: DIRECTIONS,
+    shown: '"both", "read" or "write"',
+  },
+  {
+    name: "type",
+    of: "a server",
+    check: (type) => server({ path: "x", type }).type,
+    words: ["message", "byte"],
+    shown: '"message" or "byte"',
+  },
+];
+
+for (const { name, of, check, words, shown } of WORDS) {
+  Deno.test(`"${name}" of ${of} is one of ${words.length} words`, () => {
+    for (const word of words) assertEquals(check(word), word);
+    const upper = words[0]?.toUpperCase();
+    const refused = [["", '""'], [upper, `"${upper}"`], [true, "true"], [0, "0"], [null, "null"]];
+    for (const [value, was] of [...refused, [{}, "an object"]]) {
+      const text = `Cannot use "${name}": must be ${shown}, was ${was}`;
+      assertRefused(() => check(value), TypeError, text);
+    }
+  });
+}
+
+Deno.test('"join" is a boolean', () => {
+  for (const join of [true, false]) assertEquals(server({ path: "x", join }).join, join);
+  assertRefused(
+    () => server({ path: "x", join: "yes" }),
+    TypeError,
+    'Cannot use "join": must be a boolean, was "yes"',
+  );
 });
 
 Deno.test('"signal" is an AbortSignal', () => {
@@ -638,6 +700,16 @@ const BAD_FOR_SERVERS: Refusal[] = [
     'Cannot use "instances": must be an integer from 1 to 65000, was 0',
   ],
   [{ onListen: 5 }, TypeError, 'Cannot use "onListen": must be a function, was 5'],
+  [
+    { direction: "read" },
+    TypeError,
+    'Cannot use "direction": must be "both" where requests are answered, was "read"',
+  ],
+  [
+    { type: "byte" },
+    TypeError,
+    'Cannot serve "\\\\.\\pipe\\x": it is a byte pipe, which has no messages',
+  ],
 ];
 
 const BAD_FOR_SERVE: Refusal[] = [
@@ -807,6 +879,8 @@ class Counted<T extends object> {
 
 const SERVER_NAMES = Object.keys(SERVER_DEFAULTS).filter((name) => name !== "identifies");
 const CLIENT_NAMES = Object.keys(CLIENT_DEFAULTS);
+/** Options of `call()`; the name is no option, and both directions are needed. */
+const CALL_NAMES = CLIENT_NAMES.filter((name) => name !== "path" && name !== "direction");
 
 /** What may be told to a server, hooks and signal included. */
 function serverOptions(told: string[]): ExchangesOptions {
@@ -879,7 +953,7 @@ inWorld("connect() and call() read each option once, at the call", async (world)
   }
   const options = new Counted<CallOptions>({ owner, signal });
   const answer = callOn(world.open, "test", "c", options.options);
-  options.seal([...CLIENT_NAMES.filter((name) => name !== "path"), "owner.sid"]);
+  options.seal([...CALL_NAMES, "owner.sid"]);
   assertEquals(await answer, Uint8Array.of(0x63));
   connection.close();
 });
@@ -900,7 +974,7 @@ Deno.test("a getter that throws does so at the call, before anything is opened",
   }
   for (const name of CLIENT_NAMES) {
     await assertRejected(() => connectOn(open, hostile(name)), RangeError, `test: ${name}`);
-    if (name === "path") continue;
+    if (!CALL_NAMES.includes(name)) continue;
     await assertRejected(() => callOn(open, "x", "", hostile(name)), RangeError, `test: ${name}`);
   }
   assertNeverOpened(open);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { ClientUser, PipeClient } from "../src/server/client.ts";
-import { Lane } from "../src/kernel/kernel.ts";
+import { Lane, type PipeSpec } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import { inWorld, nextTask, PATH } from "./fixture.ts";
 import { MemorySystem } from "./memory_kernel.ts";
@@ -519,8 +519,10 @@ Deno.test("messages say whose they are", () => {
 
 // The simulated kernel itself.
 
-const PIPE = {
+const PIPE: PipeSpec = {
   path: PATH,
+  type: "message",
+  direction: "both",
   readBufferSize: 4096,
   writeBufferSize: 4096,
   waitTimeout: 50,

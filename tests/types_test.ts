@@ -375,15 +375,18 @@ Deno.test("the types of the interface are those that are documented", () => {
       keyof ExchangesOptions,
       | ("path" | "instances" | "maxInstances" | "readBufferSize" | "writeBufferSize")
       | ("waitTimeout" | "access" | "remote" | "authorize" | "signal" | "onListen" | "onDisconnect")
-      | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess")
+      | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess" | "type" | "join")
       | ("idleTimeout" | "writeTimeout" | "responderTimeout")
     >
   >();
   assertType<Same<keyof ServeOptions, keyof ExchangesOptions | "concurrency" | "onError">>();
   assertType<
-    Same<keyof CallOptions, "connectTimeout" | "missing" | "maxMessage" | "owner" | "signal">
+    Same<
+      keyof CallOptions,
+      "connectTimeout" | "missing" | "maxMessage" | "owner" | "impersonation" | "signal"
+    >
   >();
-  assertType<Same<keyof ConnectOptions, keyof CallOptions | "path">>();
+  assertType<Same<keyof ConnectOptions, keyof CallOptions | "path" | "direction">>();
   assertType<
     Same<
       keyof Exchange,
@@ -395,6 +398,8 @@ Deno.test("the types of the interface are those that are documented", () => {
 });
 
 Deno.test("every option that is documented is checked, and no other", () => {
-  assertType<Same<keyof ExchangesOptions, Exclude<keyof ServerSettings, "identifies">>>();
+  assertType<
+    Same<keyof ExchangesOptions, Exclude<keyof ServerSettings, "identifies" | "direction">>
+  >();
   assertType<Same<keyof ConnectOptions, keyof ClientSettings>>();
 });

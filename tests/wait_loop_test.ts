@@ -9,6 +9,8 @@ import { MemoryKernel, NOTHING_LEFT, type RawClient } from "./memory_kernel.ts";
 
 const SPEC: PipeSpec = {
   path: PATH,
+  type: "message",
+  direction: "both",
   readBufferSize: 65_536,
   writeBufferSize: 4,
   waitTimeout: 50,

@@ -49,6 +49,11 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
     this.duplex = new Duplex(this, settings);
   }
 
+  /** Whether the connection has ended. */
+  get over(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** See {@linkcode Link}. */
   get released(): Promise<void> {
     return this.#released.promise;

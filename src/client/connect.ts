@@ -8,6 +8,7 @@ import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import { type ClientSettings, clientSettings } from "../options/client_settings.ts";
 import type { Framing } from "../options/framing.ts";
 import type { PipeConn } from "../pipe/pipe_conn.ts";
+import type { PipeHost } from "./host.ts";
 import { type ClientConnection, PipeOpener } from "./pipe_opener.ts";
 
 /** Options of {@linkcode call}. All are read once, at the call. */
@@ -54,19 +55,23 @@ export interface CallOptions {
    * @default {undefined}
    */
   framing?: Framing | undefined;
+  /**
+   * What the server may do with the identity of this program: nothing, not even learn it
+   * (`"anonymous"`), learn it, act with its rights on this machine (`"impersonation"`), or on other
+   * machines too (`"delegation"`). Give the last two only to a server that you trust, which `owner`
+   * checks only after the pipe was opened. The security quality of service of `CreateFileW`:
+   * `SECURITY_ANONYMOUS` to `SECURITY_DELEGATION`.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/secauthz/impersonation-levels}
+   * @default {"identification"}
+   */
+  impersonation?: "anonymous" | "identification" | "impersonation" | "delegation" | undefined;
   /** Aborting it cancels the call, which rejects with the reason of the signal. */
   signal?: AbortSignal | undefined;
 }
 
 /** Options of {@linkcode connect}. */
 export interface ConnectOptions extends CallOptions {
-  /**
-   * The direction in which the pipe is opened, from this end: `"read"` to receive only, `"write"` to
-   * send only. The pipe must have that direction.
-   *
-   * @default {"both"}
-   */
-  direction?: "both" | "read" | "write" | undefined;
   /**
    * Whether the ends can end one direction alone. With `"empty-message"`, an empty message says that
    * no more follow, as with go-winio and Docker: {@linkcode PipeConn.closeWrite} sends one, one that
@@ -87,13 +92,22 @@ export interface ConnectOptions extends CallOptions {
    * one of those blocks the thread for as long as the network takes.
    */
   path: string;
+  /**
+   * What this end does: read, write, or both. Must be one that the pipe allows, which is all of them
+   * unless the pipe itself goes in one direction only. `GENERIC_READ` (with `FILE_WRITE_ATTRIBUTES`,
+   * which reading single messages needs) and `GENERIC_WRITE` of `CreateFileW`.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-open-modes}
+   * @default {"both"}
+   */
+  direction?: "both" | "read" | "write" | undefined;
 }
 
 /**
  * Connects to a named pipe as a client.
  *
- * The pipe is opened for reading and writing. The server can identify its client, but not
- * impersonate it (`SECURITY_IDENTIFICATION`). Messages need a message pipe: see {@linkcode PipeConn.type}.
+ * Unless `impersonation` says otherwise, the server can identify its client, but not impersonate it
+ * (`SECURITY_IDENTIFICATION`). Messages need a message pipe: see {@linkcode PipeConn.type}.
  *
  * **Cancellation:** aborting `signal` gives up connecting. Once connected it has no effect.
  *
@@ -105,10 +119,11 @@ export interface ConnectOptions extends CallOptions {
  *   otherwise when the time has run out.
  * @throws {Deno.errors.TimedOut} If all instances are busy until the time has run out.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection while it was being set up.
- * @throws {Deno.errors.PermissionDenied} If the access rights of the pipe do not admit this user, or
+ * @throws {Deno.errors.PermissionDenied} If the access rights of the pipe do not admit this user, the
+ *   pipe does not go in the direction that `direction` asks for, or
  *   the owner of the pipe is not the one that `owner` asks for. A client that the server's
  *   `authorize` refuses gets `Deno.errors.BrokenPipe` instead, from its first request.
- * @throws {Deno.errors.NotSupported} If this is not Windows.
+ * @throws {Deno.errors.NotSupported} If this is not Windows, or with `halfClose` on a byte pipe.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll`, to which `owner` adds
  *   `,C:\Windows\System32\advapi32.dll`.
@@ -128,7 +143,7 @@ export interface ConnectOptions extends CallOptions {
  * }
  * ```
  */
-export async function connect(options: ConnectOptions): Promise<PipeConn> {
+export async function connect(options: ConnectOptions): Promise<PipeConn<PipeHost>> {
   return await connectOn(openLoop, options);
 }
 
@@ -148,7 +163,7 @@ export async function connectWith(
   const { signal } = settings;
   signal?.throwIfAborted();
   const loop = open(settings.path, settings.owner !== undefined);
-  const opener = new PipeOpener(loop, settings);
+  const opener = new PipeOpener(loop, settings, open);
   loop.enter(opener);
   try {
     return await opener.open(signal);

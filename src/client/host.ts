@@ -4,37 +4,68 @@
  * @module
  */
 
-import type { WaitLoop } from "../loop/wait_loop.ts";
+import { systemError } from "../kernel/errors.ts";
+import { Status } from "../kernel/status.ts";
+import { type OpenLoop } from "../loop/isolate.ts";
 import type { PipePeer } from "../pipe/peer.ts";
 import type { ClientLink } from "./client_link.ts";
 
 /** The server that a client is connected to. */
 export interface PipeHost extends PipePeer {
   /**
-   * The SID of the owner of the pipe, `S-1-…`. The option `owner` of {@linkcode connect} checks it
-   * before anything is sent.
+   * The SID of the owner of the pipe, `S-1-…`. Asked when this is first called, and kept. To check it
+   * before anything is sent, use the option `owner` of {@linkcode connect} instead.
    *
    * @throws {Deno.errors.Interrupted} If the connection has ended before this was first called.
    * @throws {Deno.errors.NotCapable} Without the permission for advapi32.
-   * @throws {WindowsError} If Windows does not report it.
+   * @throws {WindowsError} If Windows does not report it; `Deno.errors.PermissionDenied` where that
+   *   fits.
    */
   owner(): string;
 }
 
 /** See {@linkcode PipeHost}. */
 export class Host implements PipeHost {
-  constructor(_loop: WaitLoop, _link: ClientLink, _settings: { path: string }) {
+  readonly processId: number | undefined;
+  readonly sessionId: number | undefined;
+  readonly #link: ClientLink;
+  readonly #path: string;
+  readonly #open: OpenLoop;
+  readonly #since: number;
+  #executable: { readonly path: string | undefined } | undefined = undefined;
+  #owner: string | undefined = undefined;
+
+  /** @param open Opens the loop again, with advapi32. */
+  constructor(link: ClientLink, path: string, open: OpenLoop) {
+    const { kernel } = link.loop;
+    const { handle } = link.pipeEnd;
+    this.#link = link;
+    this.#path = path;
+    this.#open = open;
+    this.#since = kernel.now();
+    this.processId = kernel.hostProcess(handle);
+    this.sessionId = kernel.hostSession(handle);
   }
-  get processId(): number | undefined {
-    return undefined;
-  }
-  get sessionId(): number | undefined {
-    return undefined;
-  }
+
   executable(): string | undefined {
-    return undefined;
+    const { processId } = this;
+    this.#executable ??= {
+      path: processId === undefined
+        ? undefined
+        : this.#link.loop.kernel.executable(processId, this.#since),
+    };
+    return this.#executable.path;
   }
+
   owner(): string {
-    return "";
+    return this.#owner ??= this.#readOwner();
+  }
+
+  #readOwner(): string {
+    if (this.#link.over) throw this.#link.errors.closed();
+    const { kernel } = this.#open(this.#path, true);
+    const { status, call, text } = kernel.owner(this.#link.pipeEnd.handle);
+    if (status === Status.SUCCESS) return text;
+    throw systemError("Cannot look up the owner of", call, this.#path, status);
   }
 }

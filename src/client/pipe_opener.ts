@@ -8,6 +8,7 @@ import { isBelowPipe, systemError, timedOut } from "../kernel/errors.ts";
 import type { Handle } from "../kernel/kernel.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { Backoff } from "../loop/backoff.ts";
+import type { OpenLoop } from "../loop/isolate.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import type { ClientSettings } from "../options/client_settings.ts";
 import { Connection } from "../pipe/connection.ts";
@@ -31,11 +32,14 @@ export type ClientConnection = Connection<Host>;
 export class PipeOpener implements LoopUser {
   readonly #loop: WaitLoop;
   readonly #settings: ClientSettings;
+  readonly #openLoop: OpenLoop;
   #endPause: ((error: unknown) => void) | undefined = undefined;
   #failure: Error | undefined = undefined;
 
-  constructor(loop: WaitLoop, settings: ClientSettings) {
+  /** @param open Opens the loop, if its connection needs more of Windows. */
+  constructor(loop: WaitLoop, settings: ClientSettings, open: OpenLoop) {
     this.#loop = loop;
+    this.#openLoop = open;
     this.#settings = settings;
   }
 
@@ -85,7 +89,11 @@ export class PipeOpener implements LoopUser {
       maxQueued: Infinity,
     };
     const link = new ClientLink(this.#loop, settings, handle);
-    return new Connection(link.duplex, settings, new Host(this.#loop, link, this.#settings));
+    return new Connection(
+      link.duplex,
+      settings,
+      new Host(link, this.#settings.path, this.#openLoop),
+    );
   }
 
   #fail(error: Error): void {
@@ -95,20 +103,27 @@ export class PipeOpener implements LoopUser {
 
   #openOnce(owner: string | undefined): Attempt {
     const { kernel } = this.#loop;
-    const { status, handle } = kernel.open(this.#settings.path);
+    const { status, handle } = kernel.open(this.#settings.path, this.#settings);
     const opened = { status, call: "CreateFileW", handle, type: "message" } as const;
     if (status !== Status.SUCCESS) return opened;
     const wrongOwner = owner === undefined ? undefined : this.#checkOwner(handle, owner);
     // Otherwise messages that wait to be read would be joined.
     const kept = wrongOwner === undefined ? kernel.keepMessages(handle) : Status.SUCCESS;
     // A byte pipe cannot keep messages apart.
-    if (kept === Status.INVALID_PARAMETER) return { ...opened, type: "byte" };
-    const failure = wrongOwner ??
+    const byte = kept === Status.INVALID_PARAMETER;
+    if (byte && this.#settings.halfClose === "none") return { ...opened, type: "byte" };
+    const failure = wrongOwner ?? (byte ? this.#noHalfClose() : undefined) ??
       (kept === Status.SUCCESS ? undefined : { status: kept, call: "SetNamedPipeHandleState" });
     if (failure === undefined) return opened;
     kernel.close(handle);
     if (failure instanceof Error) throw failure;
     return { ...opened, ...failure };
+  }
+
+  #noHalfClose(): Error {
+    return new Deno.errors.NotSupported(
+      `Cannot connect to "${this.#settings.path}": a byte pipe has no empty messages (halfClose)`,
+    );
   }
 
   /** The SID of the user that must own the pipe; undefined: any may. */

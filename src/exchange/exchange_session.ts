@@ -95,6 +95,14 @@ export class ExchangeSession implements Session {
   }
 
   /** See {@linkcode Session}. */
+  get admitted(): boolean {
+    const { name } = this.#state;
+    const asks = this.#state.name === "reading" && this.#state.who === "unadmitted" ||
+      this.#state.name === "identifying" && this.#state.asks;
+    return !asks && name !== "authorizing" && name !== "over";
+  }
+
+  /** See {@linkcode Session}. */
   get work(): ServerExchange | undefined {
     return this.#exchange;
   }

@@ -7,7 +7,7 @@
 import type { Exchange, ServerExchange } from "./exchange.ts";
 import { type ExchangeHandler, exchangeSessions } from "./exchange_session.ts";
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
-import { serverSettings } from "../options/server_settings.ts";
+import { exchangeSettings } from "../options/server_settings.ts";
 import { remove } from "../pipe/remove.ts";
 import type { ExchangesOptions, ServerOptions } from "../server/options.ts";
 import { onAbort } from "../server/on_abort.ts";
@@ -46,8 +46,9 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  * @throws {Deno.errors.NotCapable} From `next()`, without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
  *   second is not needed with `access: "system-default"` and no `authorize`.
- * @throws {Deno.errors.AddrInUse} From `next()`, if a pipe of this name exists; the message names
- *   its process, if Windows reports it.
+ * @throws {Deno.errors.AddrInUse} From `next()`, if a pipe of this name exists, unless `join` is set
+ *   and it can be joined: it is of the same type and direction, and takes another instance. The
+ *   message names its process, if Windows reports it.
  * @throws {Deno.errors.PermissionDenied} From `next()`, if the name is not allowed, or
  *   `access.sddl` keeps this user from creating more than one instance.
  * @throws {WindowsError} From `next()`, if something else prevents listening, now or later.
@@ -71,7 +72,7 @@ export function exchangesOn(
   open: OpenLoop,
   options: ExchangesOptions,
 ): AsyncGenerator<Exchange, void, void> {
-  return new Exchanges(open, serverSettings(options));
+  return new Exchanges(open, exchangeSettings(options));
 }
 
 type Result = IteratorResult<Exchange, void>;

@@ -7,7 +7,7 @@
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import type { PipeSecurity } from "../options/access.ts";
 import { optionalFunction, requiredFunction } from "../options/checks.ts";
-import { concurrencyLimit, serverSettings, shutdownTimeout } from "../options/server_settings.ts";
+import { concurrencyLimit, exchangeSettings, shutdownTimeout } from "../options/server_settings.ts";
 import type { ExchangesOptions } from "../server/options.ts";
 import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
@@ -105,8 +105,9 @@ export interface PipeServer extends AsyncDisposable {
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll`, of which the
  *   second is not needed with `access: "system-default"` and no `authorize`.
- * @throws {Deno.errors.AddrInUse} If a pipe of this name exists; the message names its process, if
- *   Windows reports it.
+ * @throws {Deno.errors.AddrInUse} If a pipe of this name exists, unless `join` is set and it can be
+ *   joined: it is of the same type and direction, and takes another instance. The message names
+ *   its process, if Windows reports it.
  * @throws {Deno.errors.PermissionDenied} If the name is not allowed, or `access.sddl` keeps this
  *   user from creating more than one instance.
  * @throws {WindowsError} If something else prevents listening.
@@ -136,7 +137,7 @@ export function serve(options: ServeOptions, responder: Responder): PipeServer {
 
 /** {@linkcode serve} on a given loop. */
 export function serveOn(open: OpenLoop, options: ServeOptions, responder: Responder): PipeServer {
-  const settings = serverSettings(options);
+  const settings = exchangeSettings(options);
   const onError = optionalFunction(options.onError, "onError");
   const limit = concurrencyLimit(options.concurrency, "concurrency");
   requiredFunction(responder, "responder");

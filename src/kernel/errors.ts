@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { PipeType } from "./kernel.ts";
+
 /** Names in the Windows headers, and short texts, of the codes that pipe functions return. */
 const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]> = new Map([
   [2, ["ERROR_FILE_NOT_FOUND", "there is no pipe of this name"]],
@@ -139,19 +141,31 @@ export function systemError(
   return Class === null ? cause : new Class(cause.message, { cause });
 }
 
-/** The error of a name that another server has. It names the process, if that is known. */
+/**
+ * The error of a name that another server has. It names the process, if that is known.
+ *
+ * @param why What is said of that server, if it is not that it has the name.
+ */
 export function nameTaken(
   call: string,
   path: string,
   status: number,
   process: number | undefined,
+  why = "has the name",
 ): Error {
   const action = "Cannot listen on";
-  const init = { code: status, call, path };
+  const init = { code: Math.max(0, status), call, path };
   const holder = process === undefined ? "another server" : `process ${process}`;
-  return new Deno.errors.AddrInUse(describe(action, init, `${holder} has the name`), {
+  return new Deno.errors.AddrInUse(describe(action, init, `${holder} ${why}`), {
     cause: new WindowsError(action, init),
   });
+}
+
+/** The error of a name that is served, as a pipe of another type. */
+export function otherType(path: string, type: PipeType): Error {
+  return new Deno.errors.AddrInUse(
+    `Cannot listen on "${path}": it is already served as a ${type} pipe`,
+  );
 }
 
 /** The error of a wait that timed out, with what it waited for. */

@@ -30,10 +30,23 @@ export const Lane = {
 /** An open end of a pipe. The value has a meaning only to the kernel that created it. */
 export type Handle = bigint;
 
+/** Whether a pipe keeps the messages that are written to it apart, or is a stream of bytes. */
+export type PipeType = "message" | "byte";
+
+/** What an end of a pipe can do, from its own side. */
+export type Direction = "both" | "read" | "write";
+
+/** What a client allows its server to do with its identity, from the least to the most. */
+export type Impersonation = "anonymous" | "identification" | "impersonation" | "delegation";
+
 /** What an instance of a pipe is created with. */
 export interface PipeSpec {
   /** The full name, `\\.\pipe\…`. */
   readonly path: string;
+  /** The type of the name: only the first instance's counts, see {@linkcode Kernel.type}. */
+  readonly type: PipeType;
+  /** What the server's end can do: ACCESS_DENIED if the name exists and differs. */
+  readonly direction: Direction;
   /** Bytes that the system buffers of what clients wrote and the server has not read yet. */
   readonly readBufferSize: number;
   /** Bytes that the system buffers of what the server wrote and a client has not read yet. */
@@ -42,11 +55,20 @@ export interface PipeSpec {
   readonly waitTimeout: number;
   /**
    * The security descriptor of the name, in SDDL, which {@linkcode Kernel.acceptsSecurity} has
-   * accepted. Undefined: the system's default. Only the first instance's descriptor counts.
+   * accepted. Undefined: the system's default. Every instance is created with it, since any may be
+   * the first; the first one's holds for the name.
    */
   readonly security: string | undefined;
   /** Whether clients on other machines can connect. */
   readonly remote: boolean;
+}
+
+/** What a client opens a pipe with. */
+export interface ClientAccess {
+  /** What the client's end can do: ACCESS_DENIED if the pipe does not allow it. */
+  readonly direction: Direction;
+  /** What the server may do with the client's identity. */
+  readonly impersonation: Impersonation;
 }
 
 /** The result of a call that opens a handle: `handle` is valid only with SUCCESS. */
@@ -58,7 +80,7 @@ export interface Opened {
 /** The result of {@linkcode Kernel.peek}: `left` is valid only with SUCCESS. */
 export interface Peeked {
   readonly status: number;
-  /** Bytes left in the message at the head of the pipe; 0 when there is none. */
+  /** Bytes left in the message at the head of the pipe; 0 when there is none, or no message type. */
   readonly left: number;
 }
 
@@ -97,17 +119,21 @@ export type Timer = number;
  */
 export interface Kernel {
   /**
-   * Creates an instance of a message pipe. Clients can connect from now on, even before it listens:
-   * listen at once, since a client that connects before that may never be identified. With `first`,
-   * the name must not exist: ACCESS_DENIED or BUSY.
+   * Creates an instance of a pipe. Clients can connect from now on, even before it listens: listen
+   * at once, since a client that connects before that may never be identified. With `first`, the
+   * name must not exist: ACCESS_DENIED or BUSY. Without it, the instance may join a name of another
+   * type: {@linkcode Kernel.type} tells.
    */
   create(pipe: PipeSpec, first: boolean): Opened;
 
   /** Opens the client's end of a pipe, in byte read mode: NOT_FOUND or BUSY if that may pass. */
-  open(path: string): Opened;
+  open(path: string, access: ClientAccess): Opened;
 
   /** Makes reads of a client's end return single messages; INVALID_PARAMETER for a byte pipe. */
   keepMessages(handle: Handle): number;
+
+  /** The type of the pipe that a handle is an end of; undefined if the system does not tell. */
+  type(handle: Handle): PipeType | undefined;
 
   /** Whether a pipe of this name exists now. */
   exists(path: string): boolean;
@@ -128,7 +154,14 @@ export interface Kernel {
    */
   cancel(handle: Handle, lane: Lane, slot: number): number;
 
-  /** Tells how much of the message at the head of the pipe is unread. */
+  /**
+   * Tells how much of the message at the head of the pipe is unread. ACCESS_DENIED for an end that
+   * cannot read.
+   *
+   * For an instance whose listen was cancelled it tells whether a client came all the same: SUCCESS
+   * while it is there or something that it wrote is unread, then one of the statuses of an end; if
+   * none came, BAD_PIPE or LISTENING.
+   */
   peek(handle: Handle): Peeked;
 
   /** The process at the client's end; undefined if the system does not tell. */
@@ -136,6 +169,20 @@ export interface Kernel {
 
   /** The session that this process is in; undefined if the system does not tell. */
   clientSession(handle: Handle): number | undefined;
+
+  /** The process that created the instance at the server's end; undefined if the system does not tell. */
+  hostProcess(handle: Handle): number | undefined;
+
+  /** The session that this process is in; undefined if the system does not tell. */
+  hostSession(handle: Handle): number | undefined;
+
+  /**
+   * The path of the program that a process of this machine runs. Undefined if the process has ended
+   * or may not be asked, or if it began after `since`, a time on the clock of
+   * {@linkcode Kernel.now}: its number was given to it after another process had ended. Clocks do
+   * not agree exactly, so one that began shortly after is told, too.
+   */
+  executable(process: number, since?: number): string | undefined;
 
   /**
    * The process that serves a name; undefined if the system does not tell. Asking connects to an

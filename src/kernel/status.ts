@@ -19,7 +19,7 @@ export const Status = {
   SUCCESS: 0,
   /** There is no pipe of this name. */
   NOT_FOUND: 2,
-  /** The security descriptor of the pipe, or of its name, forbids it. */
+  /** The security descriptor of the pipe, or of its name, forbids it, or the pipe's direction. */
   ACCESS_DENIED: 5,
   /** The handle is not that of an open pipe, or no longer. */
   INVALID_HANDLE: 6,
@@ -33,6 +33,8 @@ export const Status = {
   INSUFFICIENT_BUFFER: 122,
   /** The pipe's name is malformed, or a part of it is a pipe itself. */
   INVALID_NAME: 123,
+  /** A peek at an instance that has no client. */
+  BAD_PIPE: 230,
   /** No instance of the pipe is free, or the name has all its instances. */
   BUSY: 231,
   /** The other end is closed. */
@@ -43,12 +45,16 @@ export const Status = {
   MORE_DATA: 234,
   /** A client had connected before the server listened. */
   ALREADY_CONNECTED: 535,
+  /** Input or output, or a peek, before a client has connected. */
+  LISTENING: 536,
   /** The operation was cancelled. */
   CANCELLED: 995,
   /** In flight: exactly one completion follows. */
   PENDING: 997,
   /** Nothing is in flight that could be cancelled. */
   NOTHING_TO_CANCEL: 1168,
+  /** The client is anonymous, so it cannot be identified. */
+  ANONYMOUS: 1347,
   /** The client cannot be impersonated, so it cannot be identified. */
   CANNOT_IMPERSONATE: 1368,
   /** Not enough of some system resource. */

@@ -105,6 +105,11 @@ export class ConnectionSession implements Session, Link {
   }
 
   /** See {@linkcode Session}. */
+  get admitted(): boolean {
+    return this.#shown !== undefined;
+  }
+
+  /** See {@linkcode Session}. */
   get blocked(): boolean {
     return this.#reader.waiting;
   }

@@ -39,7 +39,10 @@ export interface PipeSecurity {
    * `access: "system-default"`, since kernel32 alone cannot read them, and if reading them failed.
    */
   readonly sddl: string | undefined;
-  /** Whether the server created the first instance, rather than joining another program's pipe. */
+  /**
+   * Whether the server created the first instance, rather than joining a pipe that existed, which
+   * takes {@linkcode ExchangesOptions.join}.
+   */
   readonly firstInstance: boolean;
   /** Whether clients on other machines are accepted. */
   readonly remote: boolean;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Direction } from "../kernel/kernel.ts";
+
 const MIB = 1024 * 1024;
 
 /** The longest time that timers take, in milliseconds: nearly 25 days. */
@@ -71,18 +73,24 @@ export function milliseconds(fallback: number): Check<number> {
 /** How long a message may be that is received, in bytes. */
 export const messageLength: Check<number> = integer(0, LONGEST_MESSAGE, 16 * MIB);
 
-/** One of some words, of which the first is the default. */
-export function oneOf<T extends string>(...words: readonly [T, ...T[]]): Check<T> {
-  const quoted = words.map((word) => `"${word}"`);
-  const wanted = `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
-  return (value = words[0], name) =>
-    words.find((word) => word === value) ?? refuse(name, wanted, value);
-}
-
 /** Whether something is so; by default it is not. */
 export function boolean(value: unknown = false, name: string): boolean {
   return typeof value === "boolean" ? value : refuse(name, "a boolean", value);
 }
+
+/** One of some words; the first is the default unless another is given. */
+export function oneOf<const W extends string>(
+  words: readonly [W, W, ...W[]],
+  fallback: W = words[0],
+): Check<W> {
+  const quoted = words.map((word) => `"${word}"`);
+  const wanted = `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+  return (value = fallback, name) =>
+    words.find((word) => word === value) ?? refuse(name, wanted, value);
+}
+
+/** What an end of a pipe can do. */
+export const direction: Check<Direction> = oneOf(["both", "read", "write"]);
 
 /** An abort signal, or none. */
 export function abortSignal(value: unknown, name = "signal"): AbortSignal | undefined {

@@ -8,6 +8,7 @@ import {
   abortSignal,
   type Checked,
   checkOptions,
+  direction,
   limit,
   messageLength,
   milliseconds,
@@ -24,17 +25,21 @@ const SID = /^S-1-(?:0x[0-9a-f]{12}|\d{1,10})(?:-\d{1,10}){1,15}$/i;
 /** Every option of a call; the interface of a call's options says what they mean. */
 const CALL_CHECKS = {
   connectTimeout: milliseconds(5_000),
-  missing: waitOrFail,
+  missing: oneOf(["wait", "fail"]),
   maxMessage: messageLength,
   owner: pipeOwner,
   framing,
+  impersonation: oneOf(
+    ["anonymous", "identification", "impersonation", "delegation"],
+    "identification",
+  ),
   signal: abortSignal,
 };
 
 /** Every further option of a connection. */
 const CONNECTION_CHECKS = {
-  direction: oneOf("both", "read", "write"),
-  halfClose: oneOf("none", "empty-message"),
+  direction,
+  halfClose: oneOf(["none", "empty-message"]),
   writeTimeout: limit(),
 };
 
@@ -58,12 +63,6 @@ export function callSettings(
     ...checkOptions(options, CALL_CHECKS),
     ...checkOptions({}, CONNECTION_CHECKS),
   });
-}
-
-function waitOrFail(missing: unknown = "wait", name: string): "wait" | "fail" {
-  return missing === "wait" || missing === "fail"
-    ? missing
-    : refuse(name, '"wait" or "fail"', missing);
 }
 
 function pipeOwner(

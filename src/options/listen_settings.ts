@@ -5,14 +5,11 @@
  */
 
 import { type Checked, checkOptions, oneOf, type Unchecked } from "./checks.ts";
-import { framing } from "./framing.ts";
 import { type ServerSettings, serverSettings } from "./server_settings.ts";
 
 /** Every option that only a listener has. */
 const CHECKS = {
-  direction: oneOf("both", "read", "write"),
-  framing,
-  halfClose: oneOf("none", "empty-message"),
+  halfClose: oneOf(["none", "empty-message"]),
 };
 
 /** See the module. */

@@ -11,15 +11,19 @@ import {
   type Check,
   type Checked,
   checkOptions,
+  direction,
   integer,
   limit,
   messageLength,
   milliseconds,
+  oneOf,
   optionalFunction,
   refuse,
   type Unchecked,
 } from "./checks.ts";
+import { framing } from "./framing.ts";
 import { serverPath } from "./path.ts";
+import type { PipeType } from "../kernel/kernel.ts";
 
 const MAX_DWORD = 0xffff_ffff;
 const MIB = 1024 * 1024;
@@ -41,6 +45,10 @@ const CHECKS = {
   responderTimeout: limit(),
   access: pipeAccess,
   remote: boolean,
+  type: pipeType,
+  framing,
+  direction,
+  join: boolean,
   signal: abortSignal,
   authorize: optionalFunction,
   onListen: optionalFunction,
@@ -48,7 +56,8 @@ const CHECKS = {
 };
 
 /** See the module. */
-export type ServerSettings<Options = unknown> = Checked<typeof CHECKS, Options> & {
+export type ServerSettings<Options = unknown> = Omit<Checked<typeof CHECKS, Options>, "type"> & {
+  readonly type: PipeType;
   /** Whether the server asks Windows about users, its own and its clients'. */
   readonly identifies: boolean;
 };
@@ -57,7 +66,7 @@ export type ServerSettings<Options = unknown> = Checked<typeof CHECKS, Options> 
 export function serverSettings<Options extends Unchecked<typeof CHECKS>>(
   options: Options,
 ): ServerSettings<Options> {
-  const settings = checkOptions(options, CHECKS);
+  const { type: asked, ...settings } = checkOptions(options, CHECKS);
   const { instances, maxInstances, access, remote, authorize } = settings;
   if (maxInstances < instances) {
     throw new RangeError(
@@ -70,8 +79,28 @@ export function serverSettings<Options extends Unchecked<typeof CHECKS>>(
       'Cannot use "remote": access "local-users" refuses clients of other machines',
     );
   }
+  const type: PipeType = asked ?? (settings.framing === undefined ? "message" : "byte");
   const identifies = access !== "system-default" || authorize !== undefined;
-  return Object.freeze({ ...settings, identifies });
+  return Object.freeze({ ...settings, type, identifies });
+}
+
+/** The settings of a server that answers requests, for which a client must be able to read and write. */
+export function exchangeSettings<Options extends Unchecked<typeof CHECKS>>(
+  options: Options,
+): ServerSettings<Options> {
+  const settings = serverSettings(options);
+  const { path, type, direction, framing } = settings;
+  if (direction !== "both") {
+    throw new TypeError(
+      `Cannot use "direction": must be "both" where requests are answered, was "${direction}"`,
+    );
+  }
+  if (type === "byte" && framing === undefined) {
+    throw new TypeError(
+      `Cannot serve "${path}": it is a byte pipe: give \`framing\`, or use listen()`,
+    );
+  }
+  return settings;
 }
 
 /** How many responders may work at once. */
@@ -79,6 +108,11 @@ export const concurrencyLimit: Check<number> = limit();
 
 /** How long a shutdown waits. */
 export const shutdownTimeout: Check<number> = milliseconds(10_000);
+
+/** The type that was asked for: the default depends on other options. */
+function pipeType(value: unknown, name: string): PipeType | undefined {
+  return value === undefined ? undefined : oneOf(["message", "byte"])(value, name);
+}
 
 function pipeAccess(access: unknown = "current-user", name: string): PipeAccess {
   if (access === "current-user" || access === "local-users" || access === "system-default") {

@@ -8,6 +8,7 @@ import { type IntegrityLevel, integrityLevel } from "../options/access.ts";
 import { systemError } from "../kernel/errors.ts";
 import type { Identified } from "../kernel/kernel.ts";
 import { Status } from "../kernel/status.ts";
+import type { PipePeer } from "../pipe/peer.ts";
 import { LazySignal } from "./lazy_signal.ts";
 import type { ServerConnection } from "./connection.ts";
 import { TOO_EARLY } from "./end_reasons.ts";
@@ -43,7 +44,7 @@ export interface ClientUser {
  * });
  * ```
  */
-export interface PipeClient {
+export interface ClientInfo extends PipePeer {
   /** The number of the connection, counted from 1 per server. */
   readonly id: number;
   /**
@@ -67,12 +68,6 @@ export interface PipeClient {
    * `onDisconnect` gets if there is one, otherwise a `Deno.errors.Interrupted`.
    */
   readonly signal: AbortSignal;
-  /**
-   * Closes the connection. Messages already sent stay readable for the client; one that it does
-   * not read within {@linkcode ExchangesOptions.writeTimeout} is dropped. An open exchange is
-   * aborted. Does nothing if the connection has already ended.
-   */
-  close(): void;
   /**
    * The user that the client runs as. The server determines it once, after reading the first
    * request, so the result never changes, even after the connection has ended.
@@ -106,12 +101,24 @@ export interface PipeClient {
   accountName(): Promise<string>;
 }
 
+/** A client of {@linkcode serve} or {@linkcode exchanges}. */
+export interface PipeClient extends ClientInfo {
+  /**
+   * Closes the connection. Messages already sent stay readable for the client; one that it does
+   * not read within {@linkcode ExchangesOptions.writeTimeout} is dropped. An open exchange is
+   * aborted. Does nothing if the connection has already ended.
+   */
+  close(): void;
+}
+
 /** The server's own {@linkcode PipeClient}. */
 export class ServerClient implements PipeClient {
   readonly id: number;
   readonly processId: number | undefined;
   readonly sessionId: number | undefined;
   readonly #connection: ServerConnection;
+  /** The path of the client's program, once it was asked for. */
+  #executable: { readonly path: string | undefined } | undefined = undefined;
   readonly #signal = new LazySignal();
   #closer: (() => void) | undefined = undefined;
   #identified: Identified | undefined = undefined;
@@ -134,6 +141,18 @@ export class ServerClient implements PipeClient {
 
   get close(): () => void {
     return this.#closer ??= () => this.#connection.close();
+  }
+
+  get executable(): () => string | undefined {
+    return () => {
+      const { loop, since } = this.#connection;
+      this.#executable ??= {
+        path: this.processId === undefined
+          ? undefined
+          : loop.kernel.executable(this.processId, since),
+      };
+      return this.#executable.path;
+    };
   }
 
   get user(): () => ClientUser {

@@ -6,6 +6,7 @@
 
 import { systemError } from "../kernel/errors.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
+import { ChunkReader } from "../pipe/chunk_reader.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
 import type { Reader } from "../pipe/reader.ts";
 import { type WriteOwner, WriteQueue } from "../pipe/write_queue.ts";
@@ -24,6 +25,8 @@ export class ServerConnection implements WriteOwner {
   readonly instance: PipeInstance;
   readonly reader: Reader;
   readonly queue: WriteQueue;
+  /** When the client connected, on the kernel's clock. */
+  readonly since: number;
   /** Whether the client connected before its instance listened. */
   readonly early: boolean;
   #reason: CloseReason | undefined = undefined;
@@ -37,9 +40,14 @@ export class ServerConnection implements WriteOwner {
     this.loop = loop;
     this.instance = instance;
     this.early = early;
+    const { type, maxMessage, readBufferSize, writeTimeout } = settings;
     const { inbound, handle } = instance.end;
-    this.reader = new MessageReader(loop, inbound, settings.maxMessage, settings.readBufferSize);
-    this.queue = new WriteQueue(loop, instance.end, this, settings.writeTimeout, false);
+    const chunks = type === "byte" || settings.framing !== undefined;
+    this.reader = chunks
+      ? new ChunkReader(loop, inbound)
+      : new MessageReader(loop, inbound, maxMessage, readBufferSize);
+    this.queue = new WriteQueue(loop, instance.end, this, writeTimeout, type === "byte");
+    this.since = loop.kernel.now();
     const processId = loop.kernel.clientProcess(handle);
     this.client = new ServerClient(++context.clients, this, {
       processId,

@@ -23,8 +23,8 @@ export interface ExchangesOptions {
    * or a space: Windows drops these, and `..` would lead out of the pipes. While `app` is a pipe,
    * `app\control` cannot be created; the other way round, both can.
    *
-   * The name must be free: the first instance is created with `FILE_FLAG_FIRST_PIPE_INSTANCE`, so
-   * that the server never joins another program's pipe.
+   * The name must be free, unless `join` is set: the first instance is created with
+   * `FILE_FLAG_FIRST_PIPE_INSTANCE`, so that the server never joins another program's pipe.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/ipc/pipe-names}
    */
@@ -163,6 +163,27 @@ export interface ExchangesOptions {
    * @default {false}
    */
   remote?: boolean | undefined;
+  /**
+   * Whether Windows keeps messages apart (`PIPE_TYPE_MESSAGE`) or the pipe is a stream of bytes
+   * (`PIPE_TYPE_BYTE`). A byte pipe has no messages, so none can be served on it as it is.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-type-read-and-wait-modes}
+   * @default {"message"}
+   */
+  type?: "message" | "byte" | undefined;
+  /**
+   * Whether the server adds its instances to a name that is served already, by another process,
+   * Worker or server of this program, if there is one; otherwise the name must be free. Windows
+   * spreads clients over all instances of a name, and the name exists until its last server has
+   * ended. So a program can use several threads, or be replaced without its clients noticing.
+   *
+   * The rights of the name remain those with which its first instance was created; `access` holds if
+   * that is this server's. {@linkcode PipeServer.security} shows what is in force. Join only names
+   * that nobody else can create: whoever has the name first decides who may open it.
+   *
+   * @default {false}
+   */
+  join?: boolean | undefined;
   /**
    * Called once per client, before its first request is delivered: when that has been read, or the
    * first 4,096 bytes of a longer one. The rest is not read, and no memory is allocated for it,

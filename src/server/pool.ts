@@ -5,7 +5,7 @@
  */
 
 import { Backoff } from "../loop/backoff.ts";
-import type { PipeSpec, Timer } from "../kernel/kernel.ts";
+import type { Handle, Opened, PipeSpec, PipeType, Timer } from "../kernel/kernel.ts";
 import { isShortage, Status } from "../kernel/status.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerContext } from "./context.ts";
@@ -14,12 +14,21 @@ import { PipeInstance } from "./instance.ts";
 /** The longest pause before retrying to create an instance, in milliseconds. */
 const LONGEST_PAUSE = 1_000;
 
+/** Why an instance could not be created. */
+export interface CreationFailure {
+  readonly status: number;
+  /** Whether there was no other instance of this pool. */
+  readonly first: boolean;
+  /** The type that the name has, if it is another than that of the pool. */
+  readonly type: PipeType | undefined;
+}
+
 /** The events that a pool reports to its server. */
 export interface PoolEvents {
   /** An instance is closed. */
   readonly closed: () => void;
   /** The name is lost: no instance was left, and the first new one could not be created. */
-  readonly nameLost: (status: number) => void;
+  readonly nameLost: (failure: CreationFailure) => void;
 }
 
 /** See the module. */
@@ -30,6 +39,7 @@ export class InstancePool {
   readonly #instances = new Set<PipeInstance>();
   readonly #ids: boolean[] = [];
   #spec: PipeSpec | undefined = undefined;
+  #joined = false;
   /** Whether the pool creates instances and lets them listen again. */
   #replenishes = false;
   /** Instances that listen. */
@@ -50,6 +60,11 @@ export class InstancePool {
     return [...this.#instances];
   }
 
+  /** Whether the name existed when the pool was opened. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
   /** Whether there are no instances. */
   get empty(): boolean {
     return this.#instances.size === 0;
@@ -61,12 +76,11 @@ export class InstancePool {
    *
    * @returns The failure, if there was one.
    */
-  open(spec: PipeSpec): { readonly status: number; readonly first: boolean } | undefined {
+  open(spec: PipeSpec): CreationFailure | undefined {
     this.#spec = spec;
     while (this.#count < this.#context.settings.instances) {
-      const first = this.empty;
-      const status = this.#create(spec, first);
-      if (status !== Status.SUCCESS) return { status, first };
+      const failure = this.#create(spec);
+      if (failure !== undefined) return failure;
     }
     this.#replenishes = true;
     return undefined;
@@ -115,12 +129,13 @@ export class InstancePool {
   /** Creates instances until the configured number listens. */
   replenish(): void {
     const { maxInstances } = this.#context.settings;
+    const spec = this.#spec;
     while (
-      this.#replenishes && this.#retry === undefined && this.#lacking && this.#count < maxInstances
+      spec !== undefined && this.#replenishes && this.#retry === undefined && this.#lacking &&
+      this.#count < maxInstances
     ) {
-      const first = this.empty;
-      const status = this.#spec === undefined ? Status.UNKNOWN : this.#create(this.#spec, first);
-      if (status !== Status.SUCCESS) return this.#creationFailed(status, first);
+      const failure = this.#create(spec);
+      if (failure !== undefined) return this.#creationFailed(failure);
     }
   }
 
@@ -137,13 +152,41 @@ export class InstancePool {
     this.#events.closed();
   }
 
-  #create(spec: PipeSpec, first: boolean): number {
-    const { status, handle } = this.#loop.kernel.create(spec, first);
-    if (status === Status.SUCCESS) this.#add(handle);
-    return status;
+  #create(spec: PipeSpec): CreationFailure | undefined {
+    const first = this.empty;
+    const { status, handle } = first
+      ? this.#createFirst(spec)
+      : this.#loop.kernel.create(spec, false);
+    if (status !== Status.SUCCESS) return { status, first, type: undefined };
+    const type = first ? this.#otherType(spec, handle) : undefined;
+    if (type === undefined) {
+      this.#add(handle);
+      return undefined;
+    }
+    this.#loop.kernel.close(handle);
+    return { status, first, type };
   }
 
-  #add(handle: bigint): void {
+  /** The first instance of this pool, which is the first of the name unless the pool may join one. */
+  #createFirst(spec: PipeSpec): Opened {
+    const { kernel } = this.#loop;
+    const { join } = this.#context.settings;
+    if (!join || !kernel.exists(spec.path)) {
+      const opened = kernel.create(spec, true);
+      if (!join || opened.status === Status.SUCCESS || isShortage(opened.status)) return opened;
+    }
+    this.#joined = true;
+    return kernel.create(spec, false);
+  }
+
+  /** The type of a name that was joined, if it is not the one asked for: Windows does not compare. */
+  #otherType(spec: PipeSpec, handle: Handle): PipeType | undefined {
+    if (!this.#context.settings.join) return undefined;
+    const type = this.#loop.kernel.type(handle);
+    return type === spec.type ? undefined : type;
+  }
+
+  #add(handle: Handle): void {
     const free = this.#ids.indexOf(false);
     const id = free === -1 ? this.#ids.length : free;
     this.#ids[id] = true;
@@ -161,8 +204,8 @@ export class InstancePool {
   }
 
   /** A missing instance is no reason to end; a lost name is. */
-  #creationFailed(status: number, first: boolean): void {
-    if (first && !isShortage(status)) this.#events.nameLost(status);
+  #creationFailed(failure: CreationFailure): void {
+    if (failure.first && !isShortage(failure.status)) this.#events.nameLost(failure);
     else this.#retryLater();
   }
 

@@ -6,17 +6,18 @@
 
 import type { PipeSecurity } from "../options/access.ts";
 import { Deadline } from "../loop/deadlines.ts";
-import { nameTaken, systemError } from "../kernel/errors.ts";
+import { nameTaken, otherType, systemError } from "../kernel/errors.ts";
 import { Status } from "../kernel/status.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";
+import type { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
 import { securityDescriptor } from "./descriptor.ts";
 import { Draining } from "./draining.ts";
 import { ServerHooks } from "./hooks.ts";
 import type { ServerOptions } from "./options.ts";
-import { InstancePool } from "./pool.ts";
+import { type CreationFailure, InstancePool } from "./pool.ts";
 import { ProcessLimit } from "./process_limit.ts";
 import type { Sessions } from "./session.ts";
 import { ShutdownReports, type Work } from "./shutdown_reports.ts";
@@ -68,7 +69,7 @@ export class Server implements LoopUser {
     };
     this.#pool = new InstancePool(loop, this.#context, {
       closed: () => this.endIfDone(),
-      nameLost: (status) => this.#fail(this.#creationError(status, true)),
+      nameLost: (failure) => this.#fail(this.#creationError(failure)),
     });
     this.finished = this.#ended.promise;
     this.finished.catch(() => {});
@@ -86,7 +87,7 @@ export class Server implements LoopUser {
     try {
       const security = securityDescriptor(this.#loop.kernel, this.#settings);
       const failure = this.#pool.open({ ...this.#settings, security });
-      if (failure !== undefined) throw this.#creationError(failure.status, failure.first);
+      if (failure !== undefined) throw this.#creationError(failure);
       if (security !== undefined) this.#sddl = this.#pool.security();
     } catch (error) {
       this.stop();
@@ -99,7 +100,7 @@ export class Server implements LoopUser {
   get security(): PipeSecurity {
     return Object.freeze({
       sddl: this.#sddl,
-      firstInstance: true,
+      firstInstance: !this.#pool.joined,
       remote: this.#settings.remote,
     });
   }
@@ -132,6 +133,18 @@ export class Server implements LoopUser {
     if (this.#phase !== "listening") return;
     this.#drain();
     this.endIfDone();
+  }
+
+  /** Why the server cannot keep listening, if it has failed. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  /** The clients that are connected, and admitted. */
+  clients(): ServerClient[] {
+    return this.#pool.instances.flatMap(({ connection, session }) =>
+      connection !== undefined && session?.admitted ? [connection.client] : []
+    );
   }
 
   /** More clients can be taken: see {@linkcode Sessions.backlog}. */
@@ -187,13 +200,22 @@ export class Server implements LoopUser {
     );
   }
 
-  #creationError(status: number, first: boolean): Error {
+  #creationError({ status, first, type }: CreationFailure): Error {
     const { kernel } = this.#loop;
+    if (type !== undefined) return otherType(this.path, type);
     const taken = first && (status === Status.BUSY ||
       status === Status.ACCESS_DENIED && kernel.exists(this.path));
-    return taken
-      ? nameTaken("CreateNamedPipeW", this.path, status, kernel.serverProcess(this.path))
-      : systemError("Cannot listen on", "CreateNamedPipeW", this.path, status);
+    if (!taken) return systemError("Cannot listen on", "CreateNamedPipeW", this.path, status);
+    const process = kernel.serverProcess(this.path);
+    return nameTaken("CreateNamedPipeW", this.path, status, process, this.#whyTaken(status));
+  }
+
+  /** Why a name cannot be joined; for ACCESS_DENIED, Windows does not tell which it is. */
+  #whyTaken(status: number): string | undefined {
+    if (!this.#settings.join) return undefined;
+    return status === Status.BUSY
+      ? "has the name, with as many instances as it allows"
+      : "serves it in another direction, or allows no other user to serve it";
   }
 
   /**

@@ -12,6 +12,8 @@ import type { Work } from "./shutdown_reports.ts";
 export interface Session {
   /** Whether a request of the client is being authorized or answered. */
   readonly busy: boolean;
+  /** Whether the program has admitted the client, or admits every client. */
+  readonly admitted: boolean;
   /** The work that a shutdown waits for, if there is any. */
   readonly work: Work | undefined;
   /** Whether its request waits until others are answered. */

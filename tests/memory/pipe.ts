@@ -5,18 +5,21 @@
  * @module
  */
 
-import type { Peeked } from "../../src/kernel/kernel.ts";
+import type { Direction, Impersonation, Peeked } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 
 /** Statuses of Windows that the seam has no name for. */
 export const Code = {
   /** A server's call on a client's end. */
   INVALID_FUNCTION: 1,
-  /** A peek at an instance that has no connection. */
-  BAD_PIPE: 230,
-  /** Input or output before there is a client. */
-  LISTENING: 536,
 } as const;
+
+/** The direction of the other end: what one writes, the other reads. */
+export const OPPOSITE: Readonly<Record<Direction, Direction>> = {
+  both: "both",
+  read: "write",
+  write: "read",
+};
 
 /** Where systems differ, or nobody knows what Windows does: nobody may rely on either. */
 export interface Ways {
@@ -261,6 +264,8 @@ export class Channel {
 export interface End {
   /** What the name was created with. */
   readonly terms: Terms;
+  /** The process that created the instance. */
+  readonly host: number;
   listen(operation: Operation): void;
   read(operation: Operation, size: number): void;
   write(operation: Operation, bytes: Uint8Array): void;
@@ -275,6 +280,18 @@ export interface End {
   close(): void;
 }
 
+/** What a client's end is opened with. */
+export interface Opening {
+  /** The process that opens it; one that nobody knows unless told. */
+  readonly process?: number;
+  /** What the end can do; nothing but ask, for `"none"`, and both unless told. */
+  readonly direction?: Direction | "none";
+  /** What the server may do with the client's identity; identify it unless told. */
+  readonly impersonation?: Impersonation;
+  /** When the client's identity is taken; with each message unless told. */
+  readonly tracking?: Tracking;
+}
+
 /** When the system takes a client's identity: once, at its opening, or anew with each message. */
 export type Tracking = (typeof TRACKING)[number];
 
@@ -283,8 +300,10 @@ export const TRACKING = ["static", "dynamic"] as const;
 
 /** What a pipe is created with. */
 export interface Terms {
-  /** Message type, or byte type. */
+  /** Message type, or byte type: the first one's word counts. */
   readonly messages: boolean;
+  /** What the server's end can do; both unless told. */
+  readonly direction?: Direction;
   /** Most server handles of the name: the first one's word counts. */
   readonly most: number;
   /** Quota of what clients write. */
@@ -357,6 +376,8 @@ export class ServerEnd implements End {
   #whole: boolean;
   #client: ClientEnd | undefined;
   #tracking: Tracking = "dynamic";
+  #anonymous = false;
+  readonly #direction: Direction;
   /** The client that there is was there before the listen, which has made the system forget it. */
   #forgotten = false;
 
@@ -364,6 +385,7 @@ export class ServerEnd implements End {
     this.#name = name;
     this.#terms = { ...terms, messages: name.terms.messages };
     this.#whole = this.#terms.messages;
+    this.#direction = terms.direction ?? "both";
     this.#connection = new Connection(this.#terms, name.ways, 0);
     name.servers.add(this);
     // A fresh instance takes clients before anything listens.
@@ -379,14 +401,21 @@ export class ServerEnd implements End {
     return this.#name.terms;
   }
 
+  /** The process that created it. */
+  get host(): number {
+    return this.#terms.process ?? 0;
+  }
+
   /** A client opens this instance. */
-  admit(process: number, tracking: Tracking): ClientEnd {
+  admit(opening: Opening): ClientEnd {
+    const { process = 0, tracking = "dynamic", direction = "both" } = opening;
     this.#state = "connected";
     this.#tracking = tracking;
+    this.#anonymous = opening.impersonation === "anonymous";
     this.#forgotten = false;
     this.#name.listening.delete(this);
     this.#connection = new Connection(this.#terms, this.#name.ways, process);
-    const client = new ClientEnd(this.#connection, this.#name.terms, (connection) => {
+    const client = new ClientEnd(this, direction, this.#connection, (connection) => {
       // From here on the instance takes no client until it is disconnected and listens again.
       if (this.#connection === connection && this.#state === "connected") this.#state = "closing";
     });
@@ -402,9 +431,12 @@ export class ServerEnd implements End {
     return connected ? this.#connection.process : 0;
   }
 
-  /** The process that wrote the message that was just read, if the system can tell. */
-  get writer(): number | undefined {
-    return this.#tracking === "static" && this.#forgotten ? undefined : this.process;
+  /** The process that wrote the message that was just read, or why the system cannot tell. */
+  get writer(): { readonly status: number; readonly process: number } {
+    const { process } = this;
+    if (this.#anonymous) return { status: Status.ANONYMOUS, process };
+    const forgotten = this.#tracking === "static" && this.#forgotten;
+    return { status: forgotten ? Status.CANNOT_IMPERSONATE : Status.SUCCESS, process };
   }
 
   /** Whether its client can never be identified, if it listens now. */
@@ -436,14 +468,16 @@ export class ServerEnd implements End {
   }
 
   read(operation: Operation, size: number): void {
-    if (this.#state === "listening") return operation.finish(Code.LISTENING);
+    if (this.#direction === "write") return operation.finish(Status.ACCESS_DENIED);
+    if (this.#state === "listening") return operation.finish(Status.LISTENING);
     if (this.#state === "disconnected") return operation.finish(Status.DISCONNECTED);
     // What a client that has gone wrote is still there.
     this.#connection.toServer.read(operation, size, this.#whole);
   }
 
   write(operation: Operation, bytes: Uint8Array): void {
-    if (this.#state === "listening") return operation.finish(Code.LISTENING);
+    if (this.#direction === "read") return operation.finish(Status.ACCESS_DENIED);
+    if (this.#state === "listening") return operation.finish(Status.LISTENING);
     if (this.#state === "disconnected") return operation.finish(Status.DISCONNECTED);
     this.#connection.toClient.write(operation, bytes);
   }
@@ -457,8 +491,9 @@ export class ServerEnd implements End {
   }
 
   peek(): Peeked {
+    if (this.#direction === "write") return { status: Status.ACCESS_DENIED, left: 0 };
     if (this.#state === "listening" || this.#state === "disconnected") {
-      return { status: Code.BAD_PIPE, left: 0 };
+      return { status: Status.BAD_PIPE, left: 0 };
     }
     return this.#connection.toServer.peek();
   }
@@ -495,23 +530,30 @@ export class ServerEnd implements End {
 
 /** The client's end of a connection. */
 export class ClientEnd implements End {
-  readonly #connection: Connection;
   readonly terms: Terms;
-  readonly #messages: boolean;
+  readonly host: number;
+  readonly #direction: Direction | "none";
+  readonly #connection: Connection;
   readonly #closed: (connection: Connection) => void;
   /** A client begins in byte read mode. */
   #whole = false;
 
-  /** `terms`: those of the name. */
   constructor(
+    server: ServerEnd,
+    direction: Direction | "none",
     connection: Connection,
-    terms: Terms,
     closed: (connection: Connection) => void,
   ) {
+    this.terms = server.terms;
+    this.host = server.host;
+    this.#direction = direction;
     this.#connection = connection;
-    this.terms = terms;
-    this.#messages = terms.messages;
     this.#closed = closed;
+  }
+
+  /** Whether it was opened to read, or to write. */
+  #can(use: "read" | "write"): boolean {
+    return this.#direction === "both" || this.#direction === use;
   }
 
   /** A client's end does not listen. */
@@ -520,10 +562,12 @@ export class ClientEnd implements End {
   }
 
   read(operation: Operation, size: number): void {
+    if (!this.#can("read")) return operation.finish(Status.ACCESS_DENIED);
     this.#connection.toClient.read(operation, size, this.#whole);
   }
 
   write(operation: Operation, bytes: Uint8Array): void {
+    if (!this.#can("write")) return operation.finish(Status.ACCESS_DENIED);
     this.#connection.toServer.write(operation, bytes);
   }
 
@@ -536,12 +580,13 @@ export class ClientEnd implements End {
   }
 
   peek(): Peeked {
+    if (!this.#can("read")) return { status: Status.ACCESS_DENIED, left: 0 };
     return this.#connection.toClient.peek();
   }
 
   /** Message read mode is not for a byte pipe. */
   keepMessages(on: boolean): number {
-    if (on && !this.#messages) return Status.INVALID_PARAMETER;
+    if (on && !this.terms.messages) return Status.INVALID_PARAMETER;
     this.#whole = on;
     return Status.SUCCESS;
   }

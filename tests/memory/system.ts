@@ -6,7 +6,15 @@
 
 import type { Identity } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
-import { type ClientEnd, Name, ServerEnd, type Terms, type Tracking, type Ways } from "./pipe.ts";
+import {
+  type ClientEnd,
+  Name,
+  type Opening,
+  OPPOSITE,
+  ServerEnd,
+  type Terms,
+  type Ways,
+} from "./pipe.ts";
 import { RawClient, type RawEnd, RawServer } from "./raw.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
@@ -23,16 +31,22 @@ export interface RawServerOptions extends Partial<Terms> {
   readonly first?: boolean;
 }
 
-/** How a raw client's end starts. */
-export interface RawClientOptions {
+/** How a raw client's end starts; it has a process that nobody else is in unless told. */
+export interface RawClientOptions extends Opening {
   /** Read mode: `"message"` unless told, for the sake of short tests; Windows begins in bytes. */
   readonly mode?: "message" | "byte";
-  /** The process that it is in; one that nobody else is in unless told. */
-  readonly process?: number;
   /** Who that process is; {@linkcode USER} unless told. */
   readonly identity?: Identity;
-  /** When its identity is taken; with each message unless told. */
-  readonly tracking?: Tracking;
+  /** What that process runs, if it is a new one. */
+  readonly program?: Program;
+}
+
+/** What a process runs. */
+export interface Program {
+  /** The path of its file. */
+  readonly path: string;
+  /** When it began, on the clock of whoever asks. */
+  readonly began: number;
 }
 
 /** Who a process is, unless told. */
@@ -52,6 +66,7 @@ function isName(path: string): boolean {
 export class MemorySystem {
   readonly #names = new Map<string, Name>();
   readonly #identities = new Map<number, Identity>();
+  readonly #programs = new Map<number, Program>();
   readonly #rawEnds: RawEnd[] = [];
   #lastProcess = 0;
   #connections = 0;
@@ -61,10 +76,25 @@ export class MemorySystem {
   newIdentity: (process: number) => Identity = () => USER;
 
   /** A number for one more process. */
-  newProcess(identity?: Identity): number {
+  newProcess(identity?: Identity, program?: Program): number {
     this.#lastProcess += 4;
     this.#identities.set(this.#lastProcess, identity ?? this.newIdentity(this.#lastProcess));
+    this.setProgram(
+      this.#lastProcess,
+      program ?? { path: `C:\\programs\\${this.#lastProcess}.exe`, began: 0 },
+    );
     return this.#lastProcess;
+  }
+
+  /** Gives the number of a process to another; undefined: it has ended, or may not be asked. */
+  setProgram(process: number, program: Program | undefined): void {
+    if (program === undefined) this.#programs.delete(process);
+    else this.#programs.set(process, program);
+  }
+
+  /** What a process runs, if the system tells. */
+  programOf(process: number): Program | undefined {
+    return this.#programs.get(process);
   }
 
   /** Who a process is. */
@@ -93,7 +123,9 @@ export class MemorySystem {
       if (name.terms.most < UNLIMITED && name.servers.size >= name.terms.most) {
         return { status: Status.BUSY };
       }
-      if (first) return { status: Status.ACCESS_DENIED };
+      if (first || terms.direction !== name.terms.direction) {
+        return { status: Status.ACCESS_DENIED };
+      }
     } else {
       name = new Name(terms, this.ways, () => this.#names.delete(key));
       this.#names.set(key, name);
@@ -101,22 +133,23 @@ export class MemorySystem {
     return { status: Status.SUCCESS, end: new ServerEnd(name, terms) };
   }
 
-  /** CreateFile, with the access that a duplex pipe gives. */
-  open(
-    path: string,
-    process: number = 0,
-    tracking: Tracking = "dynamic",
-  ): { status: number; end?: ClientEnd } {
+  /** CreateFile. */
+  open(path: string, opening: Opening = {}): { status: number; end?: ClientEnd } {
     const key = path.toLowerCase();
     const name = this.#names.get(key);
     if (name === undefined) {
       return { status: this.#isBelow(key) ? Status.INVALID_NAME : Status.NOT_FOUND };
     }
+    const { direction = "both" } = opening;
+    const allowed = OPPOSITE[name.terms.direction ?? "both"];
+    if (allowed !== "both" && direction !== "none" && direction !== allowed) {
+      return { status: Status.ACCESS_DENIED };
+    }
     // The instance that has been listening for the longest time. Or none.
     const [server] = name.listening;
     if (server === undefined) return { status: Status.BUSY };
     this.#connections++;
-    return { status: Status.SUCCESS, end: server.admit(process, tracking) };
+    return { status: Status.SUCCESS, end: server.admit(opening) };
   }
 
   /** Whether a part of a name is the name of a pipe: what follows would be inside of that. */
@@ -142,8 +175,8 @@ export class MemorySystem {
 
   /** A client for tests. It throws an error with the status when it cannot connect. */
   connect(path: string, options: RawClientOptions = {}): RawClient {
-    const process = options.process ?? this.newProcess(options.identity);
-    const { status, end } = this.open(path, process, options.tracking);
+    const process = options.process ?? this.newProcess(options.identity, options.program);
+    const { status, end } = this.open(path, { ...options, process });
     if (end === undefined) throw new Error(`cannot connect to "${path}": status ${status}`);
     const client = new RawClient(end);
     this.#rawEnds.push(client);
@@ -155,6 +188,7 @@ export class MemorySystem {
   serve(path: string, options: RawServerOptions = {}): RawServer {
     const terms: Terms = {
       messages: options.messages ?? true,
+      direction: options.direction ?? "both",
       most: options.most ?? UNLIMITED,
       readBufferSize: options.readBufferSize ?? 65_536,
       writeBufferSize: options.writeBufferSize ?? 65_536,

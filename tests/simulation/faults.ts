@@ -11,18 +11,12 @@ import type { Random } from "./random.ts";
 /** A code of Windows that this module has no name for. */
 const UNHEARD_OF = 1117;
 
-/** A peek at an instance that has no connection. */
-const BAD_PIPE = 230;
-
 export const SHORTAGES = [
   Status.OUT_OF_MEMORY,
   Status.NO_SYSTEM_RESOURCES,
   Status.INVALID_USER_BUFFER,
   Status.NOT_ENOUGH_QUOTA,
 ] as const;
-
-/** The client has no identity. */
-const CANNOT_OPEN_ANONYMOUS = 1347;
 
 /**
  * The codes with which each call may fail, having done nothing. UNKNOWN is FALSE with the last
@@ -66,7 +60,7 @@ export const FAILURES: Readonly<Partial<Record<Failing, readonly number[]>>> = {
     ...SHORTAGES,
     Status.BROKEN,
     Status.DISCONNECTED,
-    BAD_PIPE,
+    Status.BAD_PIPE,
     UNHEARD_OF,
     Status.UNKNOWN,
   ],
@@ -75,7 +69,7 @@ export const FAILURES: Readonly<Partial<Record<Failing, readonly number[]>>> = {
   identify: [
     ...SHORTAGES,
     Status.CANNOT_IMPERSONATE,
-    CANNOT_OPEN_ANONYMOUS,
+    Status.ANONYMOUS,
     UNHEARD_OF,
     Status.UNKNOWN,
   ],

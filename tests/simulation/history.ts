@@ -428,7 +428,10 @@ export class History implements World, Around {
   /** See {@linkcode Around}. */
   passBy(): void {
     const process = this.system.newProcess();
-    const { end } = this.system.open(this.path, process, this.random.pick(TRACKING));
+    const { end } = this.system.open(this.path, {
+      process,
+      tracking: this.random.pick(TRACKING),
+    });
     if (end === undefined) return;
     const link = this.model.connected("a passer-by", false, false, process);
     this.join(end, link);

@@ -6,6 +6,7 @@
  */
 
 import {
+  type ClientAccess,
   type Handle,
   type Identified,
   Lane,
@@ -144,8 +145,8 @@ export class SimulatedKernel extends MemoryKernel {
     return opened;
   }
 
-  override open(path: string): Opened {
-    const opened = this.#call("call", () => super.open(path));
+  override open(path: string, access: ClientAccess): Opened {
+    const opened = this.#call("call", () => super.open(path, access));
     this.#tell?.(`open → ${this.#show(opened)}`);
     if (opened.status === Status.SUCCESS) {
       const end = this.endOf(opened.handle);

@@ -165,7 +165,7 @@ export class RawClient implements Client {
     }
     if (!tidying && random.chance(0.3)) return false;
     const process = random.chance(0.7) ? system.newProcess() : SHARED_PROCESS;
-    const { status, end } = system.open(path, process, random.pick(TRACKING));
+    const { status, end } = system.open(path, { process, tracking: random.pick(TRACKING) });
     if (end === undefined) return false;
     this.#tell(`connects → ${statusName(status)}`);
     end.keepMessages(!this.#manners.stream);

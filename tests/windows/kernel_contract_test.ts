@@ -8,6 +8,7 @@ const kernel32 = openKernel32();
 
 testKernelContract("WindowsKernel", () => ({ kernel: new WindowsKernel({ security: true }) }), {
   ignoresFirst: isWine(),
+  ignoresLevels: isWine(),
   makeToAbandon: () => ({
     kernel: new WindowsKernel({ kernel32 }),
     unload: () => globalThis.dispatchEvent(new Event("unload")),

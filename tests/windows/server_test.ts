@@ -209,7 +209,7 @@ windowsTest(
       if (request.length === 4) asked.resolve();
     });
     const kernel = new WindowsKernel();
-    const { handle } = kernel.open(path);
+    const { handle } = kernel.open(path, { direction: "both", impersonation: "identification" });
     const writes = [100_000, 4_194_304, 4].map((length) => new Uint8Array(length));
     const write = (slot: number) => kernel.write(handle, slot, writes[slot] ?? new Uint8Array());
     assertEquals(write(0), Status.PENDING);

@@ -104,7 +104,14 @@ const SERVER = 0;
 const CLIENT = 1;
 
 /** What is no matter here. */
-const NO_RIGHTS = { security: undefined, remote: false };
+const USUAL = {
+  type: "message",
+  direction: "both",
+  security: undefined,
+  remote: false,
+} as const;
+
+const ACCESS = { direction: "both", impersonation: "identification" } as const;
 
 class TestKernel extends WindowsKernel {
   [Symbol.dispose](): void {
@@ -124,10 +131,10 @@ class Pair {
       readBufferSize: bufferSize,
       writeBufferSize: bufferSize,
       waitTimeout: 50,
-      ...NO_RIGHTS,
+      ...USUAL,
     }, true);
     assertEquals(server.status, Status.SUCCESS);
-    const client = kernel.open(this.path);
+    const client = kernel.open(this.path, ACCESS);
     assertEquals(client.status, Status.SUCCESS);
     assertEquals(kernel.keepMessages(client.handle), Status.SUCCESS);
     assertEquals(kernel.listen(server.handle, SERVER), Status.ALREADY_CONNECTED);
@@ -218,7 +225,7 @@ windowsTest("WindowsKernel: the number of handles is what it was", () => {
       assertEquals(kernel.read(pair.server, SERVER, 4096), Status.PENDING);
       assertEquals(kernel.write(pair.client, CLIENT, bytes(10)), Status.SUCCESS);
       assert(!kernel.exists(newPath()));
-      assertEquals(kernel.open(newPath()).status, Status.NOT_FOUND);
+      assertEquals(kernel.open(newPath(), ACCESS).status, Status.NOT_FOUND);
       pair.close();
     }
     kernel.dispose();
@@ -427,13 +434,13 @@ windowsTest("WindowsKernel calls nothing between a failure and GetLastError", ()
     ["DisconnectNamedPipe", () => kernel.disconnect(BAD)],
     ["CloseHandle", () => kernel.close(BAD)],
     ["SetNamedPipeHandleState", () => kernel.keepMessages(BAD)],
-    ["CreateFileW", () => kernel.open(newPath()).status],
+    ["CreateFileW", () => kernel.open(newPath(), ACCESS).status],
     ["WaitNamedPipeW", () => kernel.exists(newPath())],
     [
       "CreateNamedPipeW",
       () =>
         kernel.create(
-          { ...NO_RIGHTS, path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 },
+          { ...USUAL, path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 },
           false,
         ).status,
     ],
@@ -454,7 +461,7 @@ windowsTest("WindowsKernel calls nothing between a failure and GetLastError", ()
 windowsTest("WindowsKernel: a failure without a reason is UNKNOWN, never a success", () => {
   const tapped = new Watched(() => ({ GetLastError: () => 0 }));
   using kernel = new TestKernel({ kernel32: tapped.library });
-  const pipe = { ...NO_RIGHTS, path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 };
+  const pipe = { ...USUAL, path: "x", readBufferSize: 1, writeBufferSize: 1, waitTimeout: 1 };
   assertEquals(kernel.listen(BAD, 0), Status.UNKNOWN);
   assertEquals(kernel.read(BAD, 0, 10), Status.UNKNOWN);
   assertEquals(kernel.write(BAD, 0, bytes(10)), Status.UNKNOWN);
@@ -463,7 +470,11 @@ windowsTest("WindowsKernel: a failure without a reason is UNKNOWN, never a succe
   assertEquals(kernel.disconnect(BAD), Status.UNKNOWN);
   assertEquals(kernel.close(BAD), Status.UNKNOWN);
   assertEquals(kernel.keepMessages(BAD), Status.UNKNOWN);
-  assertEquals(kernel.open(newPath()), { status: Status.UNKNOWN, handle: INVALID_HANDLE_VALUE });
+  assertEquals(kernel.type(BAD), undefined);
+  assertEquals(kernel.open(newPath(), ACCESS), {
+    status: Status.UNKNOWN,
+    handle: INVALID_HANDLE_VALUE,
+  });
   assertEquals(kernel.create(pipe, false).status, Status.UNKNOWN);
   // Somebody may have it: only what is certainly not there is free.
   assert(kernel.exists(newPath()));
@@ -795,6 +806,70 @@ windowsTest("WindowsKernel.abandon() ends a wait that begins only afterwards", a
   begin.resolve();
   assertEquals(await waiting, false);
   watched.library.close();
+});
+
+windowsTest("WindowsKernel.type() asks in another way where a handle may not ask", () => {
+  const watched = new Watched(() => ({ GetNamedPipeInfo: () => 0 }));
+  using kernel = new TestKernel({ kernel32: watched.library });
+  const sizes = { readBufferSize: 0, writeBufferSize: 0, waitTimeout: 50 };
+  for (const type of ["message", "byte"] as const) {
+    const spec = { ...USUAL, ...sizes, path: newPath(), type, direction: "write" } as const;
+    const { handle } = kernel.create(spec, true);
+    assertEquals(kernel.type(handle), type);
+    kernel.close(handle);
+  }
+});
+
+// Processes
+
+windowsTest(
+  "WindowsKernel.executable() tells what another process runs, while it runs",
+  async () => {
+    using kernel = new TestKernel();
+    const before = kernel.now() - 1_000;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "console.log('runs'); setInterval(() => {}, 1_000_000);"],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    const path = kernel.executable(child.pid);
+    assertEquals(path?.toLowerCase(), Deno.execPath().toLowerCase());
+    assertEquals(kernel.executable(child.pid, kernel.now()), path);
+    assertEquals(kernel.executable(child.pid, before), undefined, "it began later");
+    child.kill("SIGKILL");
+    await child.status;
+    await reader.cancel();
+    assertEquals(kernel.executable(child.pid, before), undefined);
+    assertEquals(kernel.executable(0), undefined);
+  },
+);
+
+windowsTest("WindowsKernel.executable() allows for clocks that do not agree", () => {
+  const SECOND = 10_000_000n;
+  let age = 0n;
+  const watched = new Watched(() => ({
+    GetProcessTimes: (_process, creation) => {
+      assert(creation instanceof BigUint64Array);
+      creation[0] = 1_000n * SECOND - age;
+      return 1;
+    },
+    GetSystemTimeAsFileTime: (time) => {
+      assert(time instanceof BigUint64Array);
+      time[0] = 1_000n * SECOND;
+    },
+  }));
+  using kernel = new TestKernel({ kernel32: watched.library });
+  /** Whether a process of this age may be the one that connected so many milliseconds ago. */
+  const tells = (milliseconds: bigint, connected: number) => {
+    age = milliseconds * 10_000n;
+    return kernel.executable(Deno.pid, kernel.now() - connected) !== undefined;
+  };
+  assert(tells(100n, 100));
+  assert(tells(70n, 100), "a step of the clock that stamps processes");
+  assert(!tells(20n, 100));
+  assert(tells(99_920n, 100_000), "a clock that was adjusted");
+  assert(!tells(99_000n, 100_000));
 });
 
 // Measurements
