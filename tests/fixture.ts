@@ -11,7 +11,11 @@ import { assertEquals, fail } from "@std/assert";
 import { Budget } from "../src/server/budget.ts";
 import type { CloseReason } from "../src/pipe/close_reason.ts";
 import type { Exchange } from "../src/exchange/exchange.ts";
-import type { PipeClient } from "../src/server/client.ts";
+import type { ClientInfo, PipeClient } from "../src/server/client.ts";
+import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
+import type { PipeHost } from "../src/client/host.ts";
+import { listenOn, type PipeListener } from "../src/listen/listen.ts";
+import type { ListenOptions } from "../src/listen/options.ts";
 import { exchangesOn } from "../src/exchange/exchanges.ts";
 import type { ExchangesOptions } from "../src/server/options.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
@@ -131,7 +135,7 @@ export class World {
   readonly #kernels: MemoryKernel[] = [new MemoryKernel(this.system)];
   /** Connections of the module's clients. */
   readonly conns: PipeConn[] = [];
-  readonly #servers: PipeServer[] = [];
+  readonly #servers: (PipeServer | PipeListener)[] = [];
   readonly #generators: AsyncGenerator<Exchange, void, void>[] = [];
   #used = false;
   #loop: WaitLoop | undefined = undefined;
@@ -166,6 +170,30 @@ export class World {
     const server = serveOn(this.open, { path: NAME, ...this.#recording(options) }, responder);
     this.#servers.push(server);
     return server;
+  }
+
+  /** A listener, which is shut down in the end. */
+  listen(options: Partial<ListenOptions> = {}): PipeListener {
+    const listener = listenOn(this.open, { path: NAME, ...this.#recording(options) });
+    this.#servers.push(listener);
+    return listener;
+  }
+
+  /** A client of the module. */
+  async dial(options: Partial<ConnectOptions> = {}): Promise<PipeConn<PipeHost>> {
+    const conn = await connectOn(this.open, { path: NAME, ...options });
+    this.conns.push(conn);
+    return conn;
+  }
+
+  /** Both ends of a connection of a listener. */
+  async pair(
+    options: Partial<ListenOptions> = {},
+    client: Partial<ConnectOptions> = {},
+  ): Promise<{ listener: PipeListener; near: PipeConn<PipeHost>; far: PipeConn<ClientInfo> }> {
+    const listener = this.listen(options);
+    const near = await this.dial(client);
+    return { listener, near, far: await listener.accept() };
   }
 
   /** Exchanges, whose loop is left in the end, when all clients have left. */
@@ -308,7 +336,7 @@ export class World {
     }
   }
 
-  #recording<T extends Partial<ExchangesOptions>>(options: T): T {
+  #recording<T extends Partial<ExchangesOptions> | Partial<ListenOptions>>(options: T): T {
     return {
       ...options,
       onDisconnect: (client: PipeClient, reason: CloseReason, error?: unknown) => {

@@ -235,7 +235,7 @@ export class ConnectionSession implements Session, Link {
   #execute(command: Command): void {
     switch (command) {
       case "read":
-        return this.read();
+        return this.#duplex.begin();
       case "identify":
         return this.#identify();
       case "authorize":

@@ -90,7 +90,7 @@ export class Duplex {
     );
   }
 
-  /** Called when the connection has ended, with what calls get from now on. */
+  /** Called when the connection has ended, unless the other end closed it. */
   onEnd: (error: Error) => void = () => {};
 
   /** The errors of the connection. */
@@ -242,7 +242,8 @@ export class Duplex {
     const cause = error ?? this.endError;
     for (const call of this.#calls.removeAll()) this.#settle(call, cause);
     this.#closed?.resolve(this.#ended);
-    this.onEnd(cause);
+    // What was written before the other end closed is no error: a later write is.
+    if (reason !== "peer") this.onEnd(cause);
   }
 
   #begin(call: Call): void {
@@ -265,10 +266,11 @@ export class Duplex {
   /** Delivers received messages to the calls that wait, and reads on. */
   #deliver(): void {
     while (this.#calls.awaitsMessage && this.#ended === undefined) {
-      const message = this.#next(this.#calls.awaitsChunk);
+      const message = this.#inbox.next(this.#calls.awaitsChunk);
       if (message === undefined) break;
       if (message === null) {
         for (const call of this.#calls.takeReceivers()) this.#settleAtEnd(call);
+        this.#closeIfOver();
         break;
       }
       this.#calls.nextToReceive()?.resolve(message);
@@ -279,12 +281,6 @@ export class Duplex {
     if (failure !== undefined) this.#unframed(failure.error);
     else if (this.#peerClosed && !this.#inbox.full) this.#link.close("peer");
     else this.#readOn();
-  }
-
-  #next(raw: boolean): Bytes | null | undefined {
-    const next = this.#inbox.next(raw);
-    if (next === null) this.#closeIfOver();
-    return next;
   }
 
   /** Reads on if anybody wants what comes next, and nothing waits to be received. */

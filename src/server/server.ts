@@ -112,7 +112,7 @@ export class Server implements LoopUser {
    * @param caller The work that calls this and may await it: its report does not wait for that work.
    */
   shutdown(timeout: number, caller?: Work): Promise<ShutdownReport> {
-    if (this.#phase !== "stopped" && !this.#shuttingDown) {
+    if (this.#phase !== "stopped" && !this.#shuttingDown && !this.#ending) {
       this.#drain();
       this.#context.tally.begin();
       this.#loop.deadlines.set(this.#deadline, timeout);
