@@ -69,7 +69,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/outbox.ts", [
     {
       name: "a message that is being written is taken back as one that waits",
-      text: "return !submitted && remove(this.#messages, message);",
+      text: "return !submitted && !this.cut(message) && remove(this.#messages, message);",
       replacement: "return remove(this.#messages, message);",
     },
   ]),
@@ -110,65 +110,60 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/pipe/connection.ts", [
     {
+      name: "a request that waits for others is the user's memory",
+      text: "return own || this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();",
+      replacement: "return bytes;",
+    },
+  ]),
+  ...faultsOf("src/pipe/duplex.ts", [
+    {
       name: "a client writes two messages at once",
-      text: "if (!this.#outbox.writing) this.#write();",
-      replacement: "this.#write();",
+      text: "if (!queue.writing) queue.write();",
+      replacement: "queue.write();",
     },
     {
       name: "a client does not see the end",
-      text: 'return this.#close("peer", this.#peerError("ReadFile", Status.BROKEN));',
-      replacement: "break;",
-    },
-    {
-      name: "a client whose server has ended keeps the program",
-      text: "this.#end.close(",
-      replacement: 'if (by !== "peer") this.#end.close(',
+      text: "return this.#peerEnded();\n      case",
+      replacement: "return;\n      case",
     },
     {
       name: "an end that a write has found is not looked at",
-      text: "if (isEnd(status)) this.#close(",
-      replacement: "if (false) this.#close(",
-    },
-    {
-      name: "a request that waits for others is the user's memory",
-      text: 'return typeof message === "string" ? bytes : bytes.slice();',
-      replacement: "return bytes;",
-    },
-    {
-      name: "a connection that is closed never leaves the loop",
-      text: "this.#released.resolve(this.#loop.leave(this))",
-      replacement: "this.#released.resolve()",
-    },
-    {
-      name: "aborting a message that was taken closes the connection",
-      text: "if (status !== Status.SUCCESS) this.#writeFailed(call, status);",
-      replacement: `if (call.withdrawn !== undefined) status = Status.CANCELLED;
-    if (status !== Status.SUCCESS) this.#writeFailed(call, status);`,
-    },
-    {
-      name: "a message that is partly sent leaves the connection open",
-      text: 'else this.#close("program", this.#closedError());\n  }',
-      replacement: "}",
-    },
-    {
-      name: "a write that fails leaves the connection open",
-      text: 'if (call.withdrawn === undefined) this.#close("failure", error);',
-      replacement: "if (call.withdrawn === undefined) return;",
+      text: "if (writesOnly || isEnd(loop.kernel.peek(pipeEnd.handle).status)) this.#peerEnded();",
+      replacement: "void [writesOnly, isEnd, loop, pipeEnd];",
     },
     {
       name: "a loop is told of its own program's close",
-      text: 'call.kind === "iterate" && this.#endedBy !== "failure";',
-      replacement: 'call.kind === "iterate" && this.#endedBy === "peer";',
+      text: 'call.kind === "iterate" && byProgram',
+      replacement: 'call.kind === "iterate" && byProgram && false',
     },
     {
       name: "a read that no call needs any more keeps the program",
-      text: "this.#end.cancel(inbound);",
-      replacement: "return;",
+      text:
+        "if (this.#reading && !this.#watches && !this.#calls.awaitsMessage) this.#link.cancelRead();",
+      replacement: "",
     },
     {
       name: "a request takes the message that a receive waits for",
       text: 'if (kind === "request" && this.#calls.receiving) {',
       replacement: "if (false) {",
+    },
+  ]),
+  ...faultsOf("src/client/client_link.ts", [
+    {
+      name: "a client whose server has ended keeps the program",
+      text: "this.pipeEnd.close(",
+      replacement: 'if (reason !== "peer") this.pipeEnd.close(',
+    },
+    {
+      name: "a connection that is closed never leaves the loop",
+      text: "this.#release(this.loop.leave(this))",
+      replacement: "this.#release()",
+    },
+    {
+      name: "a write that fails leaves the connection open",
+      text:
+        'else this.close("error", this.errors.write(status));\n  }\n\n  /** See {@linkcode WriteOwner}. */\n  stillUnread',
+      replacement: "}\n\n  /** See {@linkcode WriteOwner}. */\n  stillUnread",
     },
   ]),
 ];

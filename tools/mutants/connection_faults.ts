@@ -6,7 +6,7 @@
 
 import { faultsOf, type Mutant } from "./mutant.ts";
 
-const PUSH = "this.#outbox.push(reply);";
+const PUSH = "this.#outbox.push(message);";
 
 /** See the module. */
 export const CONNECTION_FAULTS: readonly Mutant[] = [
@@ -53,22 +53,24 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
   ]),
-  ...faultsOf("src/server/replies.ts", [
+  ...faultsOf("src/server/reply.ts", [
+    {
+      name: "a reply that waits for another is the user's memory",
+      text: "queue.empty || own ? message : message.slice()",
+      replacement: "message",
+    },
     {
       name: "a reply is sent twice",
-      text: PUSH,
-      replacement: `${PUSH}\n    this.#outbox.push(new Reply(reply.bytes, last));`,
+      text: "queue.add(reply);",
+      replacement: "queue.add(reply);\n  queue.add(new Reply(reply.bytes, last));",
     },
+  ]),
+  ...faultsOf("src/pipe/write_queue.ts", [
     {
       name: "the order of replies is lost",
       text: PUSH,
       replacement: `const later = this.#outbox.takeUnsent();\n    ${PUSH}\n` +
         "    for (const other of later) this.#outbox.push(other);",
-    },
-    {
-      name: "a reply that waits for another is the user's memory",
-      text: "this.empty || own ? message : message.slice()",
-      replacement: "message",
     },
     {
       name: "a promise settles while its message is being written",
@@ -77,17 +79,18 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "messages that wait are forgotten",
-      text: "if (this.empty) this.#connection.written();\n    else this.write();",
-      replacement: "this.#connection.written();",
+      text:
+        "if (this.empty) this.#owner.written();\n    else this.write();\n  }\n\n  /** Removes a",
+      replacement: "this.#owner.written();\n  }\n\n  /** Removes a",
     },
     {
       name: "what was written still counts as waiting",
-      text: "this.#unqueue(head);\n    head.end();",
-      replacement: "head.end();",
+      text: "this.#unqueue(message);\n      message.end();",
+      replacement: "message.end();",
     },
     {
       name: "what Windows has taken counts as waiting for the client",
-      text: "if (unseen && this.#outbox.head !== undefined) this.#unqueue(this.#outbox.head);",
+      text: "if (unseen) this.#accepted();",
       replacement: "",
     },
     {
@@ -97,8 +100,18 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a message may stay unread for ever",
-      text: "else this.#connection.stillUnread();",
+      text: "else this.#owner.stillUnread();",
       replacement: "",
+    },
+    {
+      name: "aborting a message that was taken closes the connection",
+      text: "if (status === Status.CANCELLED && aborted !== undefined)",
+      replacement: "if (aborted !== undefined)",
+    },
+    {
+      name: "a message that is partly sent leaves the connection open",
+      text: "if (partly || !this.remove(message)) return this.#owner.aborted();",
+      replacement: "if (!this.remove(message)) return this.#owner.aborted();",
     },
   ]),
   ...faultsOf("src/server/budget.ts", [

@@ -9,7 +9,7 @@ import { faultsOf, type Mutant } from "./mutant.ts";
 const FINISHED = 'return to(CLOSING, "cancelIn", "limitWrite", "awaitQuiet");';
 const EVICTED = '    "cancelOut",\n    "disconnect",\n    "cancelIn",\n';
 const CLOSING = "this.#pool.closing();";
-const WANTED = "this.#listening < instances && this.#count < maxInstances";
+const WANTED = "this.#lacking &&\n      this.#count < maxInstances";
 
 /** See the module. */
 export const LIFECYCLE_FAULTS: readonly Mutant[] = [
@@ -143,7 +143,7 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
     {
       name: "there are more instances than are allowed",
       text: WANTED,
-      replacement: "this.#listening < instances && maxInstances > 0",
+      replacement: "this.#lacking && maxInstances > 0",
     },
     {
       name: "an instance counts although it is gone",

@@ -23,7 +23,7 @@ export const MESSAGE_FAULTS: readonly Mutant[] = faultsOf("src/pipe/message_read
   },
   {
     name: "the tail of a long message is dropped",
-    text: "this.#kernel.take(this.#operation.slot, this.#message.subarray(this.#piece));",
+    text: "this.kernel.take(this.operation.slot, this.#message.subarray(this.#piece));",
     replacement: "this.#message = this.#message.slice(0, this.#piece);",
   },
   {
@@ -54,14 +54,14 @@ export const MESSAGE_FAULTS: readonly Mutant[] = faultsOf("src/pipe/message_read
   },
   {
     name: "an empty message is taken as the end",
-    text: "this.#message = new Uint8Array(this.#transferred);",
+    text: "this.#message = new Uint8Array(this.transferred);",
     replacement: 'if (this.#transferred === 0) return "ended";\n' +
-      "    this.#message = new Uint8Array(this.#transferred);",
+      "    this.#message = new Uint8Array(this.transferred);",
   },
   {
     name: "the length is taken from an earlier look",
-    text: "return this.#kernel.transferred(Lane.IN, this.#operation.slot);",
-    replacement: "return this.#piece ||= this.#kernel.transferred(Lane.IN, this.#operation.slot);",
+    text: "this.#piece = this.transferred;",
+    replacement: "this.#piece ||= this.transferred;",
   },
   {
     name: "the limit counts the rest of a message only",
