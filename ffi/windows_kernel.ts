@@ -16,7 +16,14 @@ import type {
   Told,
 } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
-import { nextTask, now, startTimer, stopTimer } from "../src/kernel/scheduling.ts";
+import {
+  nextTask,
+  now,
+  refTimer,
+  startTimer,
+  stopTimer,
+  unrefTimer,
+} from "../src/kernel/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
@@ -52,6 +59,9 @@ export class WindowsKernel implements Kernel {
   readonly #pipes: Pipes;
   readonly #advapi32: Advapi32 | undefined;
   #security: Security | undefined = undefined;
+  #keepsAlive = true;
+  /** The timers that run. */
+  readonly #timers = new Map<Timer, ReturnType<typeof startTimer>>();
   /** Frees what this kernel holds, the last first. */
   readonly #undo: (() => void)[] = [];
   readonly #unloadListeners: (() => void)[] = [];
@@ -232,8 +242,21 @@ export class WindowsKernel implements Kernel {
     this.#waiter.wake();
   }
 
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    this.#waiter.keepAlive(on);
+    for (const timer of this.#timers.values()) {
+      if (on) refTimer(timer);
+      else unrefTimer(timer);
+    }
+  }
+
   nextTurn(callback: () => void): void {
     nextTask(callback);
+  }
+
+  nextTurnIfRunning(callback: () => void): void {
+    this.startTimer(0, callback);
   }
 
   now(): number {
@@ -241,12 +264,20 @@ export class WindowsKernel implements Kernel {
   }
 
   startTimer(milliseconds: number, callback: () => void): Timer {
+    const started = startTimer(() => {
+      this.#timers.delete(timer);
+      callback();
+    }, milliseconds);
+    if (!this.#keepsAlive) unrefTimer(started);
     // Some versions of Deno return an object, others a number; both convert to the timer's number.
-    return Number(startTimer(callback, milliseconds));
+    const timer = Number(started);
+    this.#timers.set(timer, started);
+    return timer;
   }
 
   stopTimer(timer: Timer): void {
     stopTimer(timer);
+    this.#timers.delete(timer);
   }
 
   dispose(): void {
