@@ -24,6 +24,19 @@ const RETURN_TIME = 20;
 /** Milliseconds between two looks at the events, where a wait would keep the program running. */
 export const POLL_TIME = 15;
 
+/** The functions of kernel32 that this needs. */
+export type WaiterCalls = Pick<
+  Kernel32["symbols"],
+  | "CloseHandle"
+  | "copyIn"
+  | "CreateEventW"
+  | "GetLastError"
+  | "parkForMultipleObjects"
+  | "ResetEvent"
+  | "SetEvent"
+  | "WaitForMultipleObjects"
+>;
+
 /** Looks at the events from time to time, and lets the program end meanwhile. */
 interface Poll {
   timer: ReturnType<typeof startTimer>;
@@ -33,7 +46,7 @@ interface Poll {
 
 /** The three events that the kernel waits for, and the wait. */
 export class Waiter {
-  readonly #calls: Kernel32["symbols"];
+  readonly #calls: WaiterCalls;
   readonly #counters: Counters;
   readonly #events: Handle[] = [];
   readonly #wake: Handle;
@@ -43,8 +56,8 @@ export class Waiter {
   readonly drained: Handle;
   /** The native array `[wake, arrivals, drained]`: a wait may read it at any time. */
   readonly #handles: bigint;
-  /** Undefined: Deno cannot let go of a wait. */
-  #promises: OpPromises | undefined;
+  /** Lets go of a wait; null where that cannot be done. */
+  #promises: OpPromises | null;
   #keepsAlive = true;
   /** The wait on another thread, while it is dispatched. */
   #parked: Promise<number> | undefined = undefined;
@@ -53,14 +66,14 @@ export class Waiter {
   /**
    * Creates the events.
    *
-   * @param promises How to let go of a wait; undefined where that cannot be done.
+   * @param promises How to let go of a wait; null where that cannot be done.
    * @throws {KernelError} If Windows has no event, or no memory for their array.
    */
   constructor(
-    calls: Kernel32["symbols"],
+    calls: WaiterCalls,
     slab: Pick<Slab, "allocate">,
     counters: Counters,
-    promises: OpPromises | undefined = opPromises(),
+    promises: OpPromises | null = opPromises() ?? null,
   ) {
     this.#calls = calls;
     this.#counters = counters;
@@ -96,7 +109,7 @@ export class Waiter {
   async wait(drained: boolean): Promise<boolean> {
     this.#counters.waits++;
     const count = drained ? 3 : 2;
-    const polls = !this.#keepsAlive && this.#promises === undefined;
+    const polls = !this.#keepsAlive && this.#promises === null;
     const index = polls ? await this.#pollFor(count) : await this.#parkFor(count);
     return index < count;
   }
@@ -171,12 +184,12 @@ export class Waiter {
   /** Lets the wait on another thread keep the program running, or not. */
   #refParked(parked: Promise<number>): void {
     try {
-      if (this.#promises === undefined) this.wake();
+      if (this.#promises === null) this.wake();
       else if (this.#keepsAlive) this.#promises.ref(parked);
       else this.#promises.unref(parked);
     } catch {
       // Deno's functions are not what they were: the next wait polls.
-      this.#promises = undefined;
+      this.#promises = null;
       this.wake();
     }
   }

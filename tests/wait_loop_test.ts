@@ -1073,6 +1073,7 @@ Deno.test("WaitLoop.leave() of a user that does not hold the loop can be awaited
   loop.release(bench);
   const [side] = bench.pair();
   await bench.waitForNothing(side);
+  await bench.turns();
   assertEquals(kernel.keepsProgram, false);
   kernel.close(side.handle);
   loop.freeSlot(side.slot);
