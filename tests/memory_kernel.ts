@@ -459,6 +459,11 @@ export class MemoryKernel implements Kernel {
     };
   }
 
+  /** Whether waits and timers keep the program running, if there are any. */
+  get keepsAlive(): boolean {
+    return this.#keepsAlive;
+  }
+
   /** Whether a wait, a timer or a turn keeps the program running. */
   get keepsProgram(): boolean {
     const { waiting, timers, turns } = this.leftovers();
