@@ -937,7 +937,8 @@ inWorld("a server keeps the program running until unref(), and serves on", async
 });
 
 inWorld("unref() lets go of time limits, and of a responder that is at work", async (world) => {
-  const server = world.serve(() => new Promise(() => {}), {
+  const work = Promise.withResolvers<void>();
+  const server = world.serve(() => work.promise, {
     idleTimeout: 1_000,
     responderTimeout: 2_000,
   });
@@ -949,6 +950,7 @@ inWorld("unref() lets go of time limits, and of a responder that is at work", as
   // They run out as long as the program runs.
   await world.pass(2_000);
   assertEquals(world.reasons.toSorted(), ["idleTimeout", "responderTimeout"]);
+  work.resolve();
 });
 
 inWorld("a server that is ref'd keeps the program for one that is not", async (world) => {

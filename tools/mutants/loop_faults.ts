@@ -177,8 +177,8 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "turns follow each other without the event loop",
-      text: "this.#kernel.nextTurn(() => {",
-      replacement: "nextMicrotask(() => {",
+      text: "this.#kernel.nextTurn(() => this.#begin());",
+      replacement: "nextMicrotask(() => this.#begin());",
     },
     {
       name: "the loop uses what the program may have replaced",
