@@ -1,6 +1,6 @@
 /** Servers that let their program end. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertGreater } from "@std/assert";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Program, run, testProgram } from "./program.ts";
@@ -28,6 +28,17 @@ for (
     await using pipe = await client.open(path, { messageMode: true });
     for (const text of ["one", "two", "last"]) assertEquals(await pipe.ask(text), text);
     // Both connections are open.
+    const { code, stderr } = await running.ended;
+    assertEquals([code, stderr], [0, ""]);
+  });
+
+  windowsTest(`unref: clients that are always busy do not keep a program${how}`, async () => {
+    const path = newPath();
+    await using running = new Program(program(path, "busy", polls));
+    await running.printed("nothing is left to do");
+    const load = await client.load({ path, clients: 8, exchanges: 1_000_000, pipeline: 8 });
+    assertEquals(load.errors.length, 8);
+    assertGreater(load.counts.reduce((sum, count) => sum + count), 900);
     const { code, stderr } = await running.ended;
     assertEquals([code, stderr], [0, ""]);
   });

@@ -11,8 +11,12 @@ if (polls !== undefined && (typeof symbol !== "symbol" || !Reflect.deletePropert
 const { serve } = await import("../../../mod.ts");
 
 let last = () => {};
+let requests = 0;
+const work = way === "busy" ? 1 : 0;
 const server = serve({ path, idleTimeout: 60_000 }, (request, exchange) => {
-  if (exchange.text() === "last") last();
+  if (exchange.text() === "last" || ++requests === 1_000) last();
+  // Meanwhile other clients ask again, and the server is never without work.
+  for (const until = performance.now() + work; performance.now() < until;);
   return request;
 });
 server.unref();
@@ -20,6 +24,7 @@ server.unref();
 switch (way) {
   case "alone":
     break;
+  case "busy":
   case "beside a timer": {
     const timer = setInterval(() => {}, 60_000);
     last = () => clearInterval(timer);
