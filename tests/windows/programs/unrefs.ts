@@ -21,6 +21,10 @@ const server = serve({ path, idleTimeout: 60_000 }, (request, exchange) => {
 });
 server.unref();
 
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 100));
+}
+
 switch (way) {
   case "alone":
     break;
@@ -42,8 +46,10 @@ switch (way) {
     break;
   }
   case "ref":
+    // Most likely the loop waits, each time.
+    await pause();
     server.ref();
-    last = () => server.unref();
+    last = () => void pause().then(() => server.unref());
     break;
   default:
     Deno.exit(3);
