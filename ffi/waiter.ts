@@ -24,6 +24,12 @@ const RETURN_TIME = 20;
 /** Milliseconds between two looks at the events, where a wait would keep the program running. */
 export const POLL_TIME = 15;
 
+/**
+ * Milliseconds of a pause in which the program can end. More than a turn takes: some versions of Deno
+ * run a timer that is due before they ask whether anything keeps the program running.
+ */
+export const PAUSE = 3;
+
 /** The functions of kernel32 that this needs. */
 export type WaiterCalls = Pick<
   Kernel32["symbols"],
@@ -195,7 +201,7 @@ export class Waiter {
   }
 
   /**
-   * The first look comes a task later: the program has to be able to end between two waits, even if
+   * The first look comes after a pause: the program has to be able to end between two waits, even if
    * a signal is set all the time.
    */
   #pollFor(count: number): Promise<number> {
@@ -217,7 +223,7 @@ export class Waiter {
           resolve(index);
         }
       };
-      this.#poll = { timer: start(0), look };
+      this.#poll = { timer: start(PAUSE), look };
     });
   }
 

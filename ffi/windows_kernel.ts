@@ -32,7 +32,7 @@ import { OverlappedIo } from "./overlapped_io.ts";
 import { Pipes } from "./pipes.ts";
 import { Security } from "./security.ts";
 import { Slab } from "./slab.ts";
-import { Waiter } from "./waiter.ts";
+import { PAUSE, Waiter } from "./waiter.ts";
 
 /** The answer about users and access rights while advapi32.dll is not open. */
 const NOT_OPEN: Told = { status: Status.UNKNOWN, call: "advapi32.dll", text: "" };
@@ -256,7 +256,7 @@ export class WindowsKernel implements Kernel {
   }
 
   nextTurnIfRunning(callback: () => void): void {
-    this.startTimer(0, callback);
+    this.startTimer(PAUSE, callback);
   }
 
   now(): number {

@@ -235,7 +235,7 @@ export interface Kernel {
   nextTurn(callback: () => void): void;
 
   /**
-   * Like {@linkcode Kernel.nextTurn}, but may take a millisecond, and keeps the program running only
+   * Like {@linkcode Kernel.nextTurn}, but may take some milliseconds, and keeps the program running only
    * as far as {@linkcode Kernel.keepAlive} says.
    */
   nextTurnIfRunning(callback: () => void): void;
