@@ -106,9 +106,11 @@ class PromptKernel implements Kernel {
   wake(): void {
     this.#woken?.();
   }
+  keepAlive = () => {};
   nextTurn = (callback: () => void) => {
     setImmediate(callback);
   };
+  nextTurnIfRunning = (callback: () => void) => this.nextTurn(callback);
   now = () => performance.now();
   startTimer = (milliseconds: number, callback: () => void) =>
     Number(setTimeout(callback, milliseconds));

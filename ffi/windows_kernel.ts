@@ -18,7 +18,14 @@ import type {
   Told,
 } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
-import { nextTask, now, startTimer, stopTimer } from "../src/kernel/scheduling.ts";
+import {
+  nextTask,
+  now,
+  refTimer,
+  startTimer,
+  stopTimer,
+  unrefTimer,
+} from "../src/kernel/scheduling.ts";
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
@@ -28,7 +35,7 @@ import { Pipes } from "./pipes.ts";
 import { Processes } from "./processes.ts";
 import { Security } from "./security.ts";
 import { Slab } from "./slab.ts";
-import { Waiter } from "./waiter.ts";
+import { PAUSE, Waiter } from "./waiter.ts";
 
 /** The answer about users and access rights while advapi32.dll is not open. */
 const NOT_OPEN: Told = { status: Status.UNKNOWN, call: "advapi32.dll", text: "" };
@@ -56,6 +63,9 @@ export class WindowsKernel implements Kernel {
   readonly #processes: Processes;
   readonly #advapi32: Advapi32 | undefined;
   #security: Security | undefined = undefined;
+  #keepsAlive = true;
+  /** The timers that run. */
+  readonly #timers = new Map<Timer, ReturnType<typeof startTimer>>();
   /** Frees what this kernel holds, the last first. */
   readonly #undo: (() => void)[] = [];
   readonly #unloadListeners: (() => void)[] = [];
@@ -252,8 +262,21 @@ export class WindowsKernel implements Kernel {
     this.#waiter.wake();
   }
 
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    this.#waiter.keepAlive(on);
+    for (const timer of this.#timers.values()) {
+      if (on) refTimer(timer);
+      else unrefTimer(timer);
+    }
+  }
+
   nextTurn(callback: () => void): void {
     nextTask(callback);
+  }
+
+  nextTurnIfRunning(callback: () => void): void {
+    this.startTimer(PAUSE, callback);
   }
 
   now(): number {
@@ -261,12 +284,20 @@ export class WindowsKernel implements Kernel {
   }
 
   startTimer(milliseconds: number, callback: () => void): Timer {
+    const started = startTimer(() => {
+      this.#timers.delete(timer);
+      callback();
+    }, milliseconds);
+    if (!this.#keepsAlive) unrefTimer(started);
     // Some versions of Deno return an object, others a number; both convert to the timer's number.
-    return Number(startTimer(callback, milliseconds));
+    const timer = Number(started);
+    this.#timers.set(timer, started);
+    return timer;
   }
 
   stopTimer(timer: Timer): void {
     stopTimer(timer);
+    this.#timers.delete(timer);
   }
 
   dispose(): void {

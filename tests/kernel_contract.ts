@@ -771,6 +771,20 @@ export function testKernelContract(
     assertEquals(typeof kernel.waitStatus(true), "number");
   });
 
+  test("keepAlive() loses no completion of a wait that is dispatched", async (bench) => {
+    const { kernel } = bench;
+    const { server, client } = await bench.pair();
+    kernel.keepAlive(false);
+    const read = server.read();
+    kernel.rearm(false);
+    const waiting = kernel.wait(false);
+    kernel.keepAlive(true);
+    const write = client.write("x");
+    assert(await waiting);
+    assertEquals(await server.end(Lane.IN, read), Status.SUCCESS);
+    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+  });
+
   test("a completion is in the status though another submission erased its signal", async (bench) => {
     const gone = await bench.pair();
     await gone.client.close();
@@ -820,6 +834,19 @@ export function testKernelContract(
     assertFalse(stopped);
     kernel.stopTimer(timer);
     assertGreater(kernel.now() + 1, start);
+  });
+
+  test("keepAlive() loses no timer and no turn", async ({ kernel, subject }) => {
+    const timer = Promise.withResolvers<void>();
+    const turn = Promise.withResolvers<void>();
+    kernel.keepAlive(false);
+    kernel.startTimer(5, timer.resolve);
+    kernel.nextTurnIfRunning(turn.resolve);
+    kernel.stopTimer(kernel.startTimer(5, () => timer.reject(new Error("it was stopped"))));
+    kernel.keepAlive(true);
+    await turn.promise;
+    await subject.pass?.(5);
+    await timer.promise;
   });
 
   // Users and access rights

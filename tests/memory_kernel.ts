@@ -127,6 +127,8 @@ export class MemoryKernel implements Kernel {
   holdCompletions = false;
   /** Dispatched waits see nothing until {@linkcode enterWait}. */
   holdWaits = false;
+  /** Whether a wait that is dispatched can let go of the program; else it returns. */
+  letsGo = true;
   /** The process that it belongs to. */
   readonly process: number;
   /** Tells the names of accounts; a test may take its time. */
@@ -144,6 +146,7 @@ export class MemoryKernel implements Kernel {
   readonly #accepted = new Set<string>();
   readonly #failures: { readonly call: Failing; readonly status: number }[] = [];
   readonly #unloads: (() => void)[] = [];
+  #keepsAlive = true;
   #nextHandle = 0n;
   #waitFailure: number | undefined;
   #state: "running" | "unloading" | "abandoned" | "disposed" = "running";
@@ -420,9 +423,20 @@ export class MemoryKernel implements Kernel {
     this.#signals.wake();
   }
 
+  keepAlive(on: boolean): void {
+    this.#running();
+    this.#keepsAlive = on;
+    if (!this.letsGo && this.waitState !== "none") this.wake();
+  }
+
   nextTurn(callback: () => void): void {
     this.#living();
     this.#clock.nextTurn(callback);
+  }
+
+  nextTurnIfRunning(callback: () => void): void {
+    this.#living();
+    this.#clock.nextTurn(callback, false);
   }
 
   now(): number {
@@ -473,6 +487,17 @@ export class MemoryKernel implements Kernel {
       timers: this.#clock.timers,
       turns: this.#clock.turns,
     };
+  }
+
+  /** Whether waits and timers keep the program running, if there are any. */
+  get keepsAlive(): boolean {
+    return this.#keepsAlive;
+  }
+
+  /** Whether a wait, a timer or a turn keeps the program running. */
+  get keepsProgram(): boolean {
+    const { waiting, timers, turns } = this.leftovers();
+    return this.#clock.turnKeepsAlive || this.#keepsAlive && waiting + timers + turns > 0;
   }
 
   /** Makes the next call of this name fail with a status, without doing anything. */

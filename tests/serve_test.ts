@@ -916,3 +916,83 @@ inWorld("what a user hands over is called without a this", async (world) => {
   await server.shutdown();
   assertEquals(receivers, [undefined, undefined, undefined, undefined]);
 });
+
+// What keeps the program running
+
+inWorld("a server keeps the program running until unref(), and serves on", async (world) => {
+  const { kernel } = world;
+  const server = world.serve(echo);
+  const client = await world.arrived();
+  assertEquals(kernel.keepsProgram, true);
+  server.unref();
+  server.unref();
+  assertEquals(kernel.keepsProgram, false);
+  assertEquals(await answers(world, client), ["question"]);
+  await world.assertServed();
+  assertEquals(kernel.keepsProgram, false);
+  server.ref();
+  server.ref();
+  assertEquals(kernel.keepsProgram, true);
+  assertEquals(await answers(world, client), ["question"]);
+});
+
+inWorld("unref() lets go of time limits, and of a responder that is at work", async (world) => {
+  const work = Promise.withResolvers<void>();
+  const server = world.serve(() => work.promise, {
+    idleTimeout: 1_000,
+    responderTimeout: 2_000,
+  });
+  server.unref();
+  await world.arrived();
+  await world.asking("question");
+  assertEquals(world.kernel.leftovers().timers, 1);
+  assertEquals(world.kernel.keepsProgram, false);
+  // They run out as long as the program runs.
+  await world.pass(2_000);
+  assertEquals(world.reasons.toSorted(), ["idleTimeout", "responderTimeout"]);
+  work.resolve();
+});
+
+inWorld("a server that is ref'd keeps the program for one that is not", async (world) => {
+  const { kernel } = world;
+  const server = world.serve(echo, { path: "other" });
+  world.serve(echo).unref();
+  await world.idle();
+  assertEquals(kernel.keepsProgram, true);
+  await server.shutdown();
+  await world.idle();
+  assertEquals(kernel.keepsProgram, false);
+  await world.assertServed();
+});
+
+for (const way of ["shutdown", "abort"]) {
+  inWorld(`a server that ends by ${way} keeps the program until it has ended`, async (world) => {
+    const stop = new AbortController();
+    const server = world.serve(() => "more than fits", {
+      signal: stop.signal,
+      writeBufferSize: 1,
+      writeTimeout: 500,
+    });
+    server.unref();
+    const client = await world.asking("question");
+    assertEquals(world.kernel.keepsProgram, false);
+    if (way === "abort") stop.abort();
+    else server.shutdown();
+    await world.idle();
+    server.unref();
+    assertEquals([world.running, world.kernel.keepsProgram], [true, true]);
+    client.read();
+    client.close();
+    await server.finished;
+    assertEquals(world.running, false);
+    server.unref();
+    server.ref();
+  });
+}
+
+inWorld("ref() and unref() of a server that never listened do nothing", (world) => {
+  const server = world.serve(echo, { signal: AbortSignal.abort() });
+  server.unref();
+  server.ref();
+  assertEquals(world.running, false);
+});

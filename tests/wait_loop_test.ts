@@ -990,6 +990,161 @@ inBench("WaitLoop.takeSlot() takes the free slot with the lowest number", async 
   await bench.idle();
 });
 
+// What keeps the program running
+
+/** A user that only holds the loop, or does not. */
+const OTHER: LoopUser = { failed: () => {}, abandoned: () => {} };
+
+inBench("WaitLoop lets the program end while no user holds it, and serves on", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side, client] = bench.pair();
+  loop.read(side.in, 10);
+  await bench.idle();
+  assertEquals(kernel.keepsProgram, true);
+  loop.release(bench);
+  assertEquals([kernel.waitState, kernel.keepsProgram], ["entered", false]);
+  client.write("x");
+  await bench.idle();
+  assertEquals(side.got, [Status.SUCCESS]);
+  // A wait that is dispatched later does not keep it either.
+  loop.read(side.in, 10);
+  await bench.idle();
+  assertEquals([kernel.waitState, kernel.keepsProgram], ["entered", false]);
+});
+
+inBench("WaitLoop.hold() makes a dispatched wait and a timer keep the program", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side, client] = bench.pair();
+  const [deferred] = bench.pair();
+  loop.release(bench);
+  loop.read(side.in, 10);
+  kernel.failNext("read", Status.OUT_OF_MEMORY);
+  loop.readNow(deferred.in, 10);
+  await bench.idle();
+  assertEquals([kernel.leftovers().timers, kernel.keepsProgram], [1, false]);
+  loop.hold(bench);
+  assertEquals(kernel.keepsProgram, true);
+  client.write("x");
+  await bench.idle();
+  assertEquals(side.got, [Status.SUCCESS]);
+  await kernel.advance(10);
+});
+
+inBench(
+  "WaitLoop tells the kernel only when the first user holds it or the last does not",
+  async (bench) => {
+    const { kernel, loop } = bench;
+    const keepAlive = mock.method(kernel, "keepAlive");
+    const told = () => keepAlive.mock.calls.map(({ arguments: [on] }) => on);
+    loop.enter(OTHER);
+    loop.hold(bench);
+    loop.release(bench);
+    loop.release(bench);
+    assertEquals(told(), []);
+    loop.release(OTHER);
+    assertEquals(told(), [false]);
+    loop.hold(OTHER);
+    loop.hold(OTHER);
+    loop.hold(bench);
+    assertEquals(told(), [false, true]);
+    loop.release(OTHER);
+    assertEquals(told(), [false, true]);
+    await loop.leave(OTHER);
+    assertEquals(told(), [false, true]);
+  },
+);
+
+inBench("WaitLoop lets go of the program when the last user that held it leaves", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side] = bench.pair();
+  loop.enter(OTHER);
+  loop.release(bench);
+  loop.read(side.in, 10);
+  await bench.idle();
+  assertEquals(kernel.keepsProgram, true);
+  await loop.leave(OTHER);
+  assertEquals(kernel.keepsProgram, false);
+  // Who has left holds nothing.
+  loop.hold(OTHER);
+  assertEquals(kernel.keepsProgram, false);
+});
+
+Deno.test("WaitLoop.leave() of a user that does not hold the loop can be awaited", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
+  loop.release(bench);
+  const [side] = bench.pair();
+  await bench.waitForNothing(side);
+  await bench.turns();
+  assertEquals(kernel.keepsProgram, false);
+  kernel.close(side.handle);
+  loop.freeSlot(side.slot);
+  const left = fate(loop.leave(bench));
+  assertEquals(kernel.keepsProgram, true);
+  assert(kernel.returnWait());
+  await bench.turns();
+  assertEquals([left.state, kernel.keepsProgram], ["resolved", false]);
+});
+
+inBench("WaitLoop waits anew when a wait returns because it cannot let go", async (bench) => {
+  const { kernel, loop } = bench;
+  kernel.letsGo = false;
+  const [side, client] = bench.pair();
+  const wait = mock.method(kernel, "wait");
+  loop.read(side.in, 10);
+  await bench.idle();
+  for (const [waits, change] of [[2, loop.release], [3, loop.hold]] as const) {
+    change.call(loop, bench);
+    await bench.idle();
+    assertEquals([wait.mock.callCount(), kernel.waitState, side.got], [waits, "entered", []]);
+  }
+  client.write("x");
+  await bench.idle();
+  assertEquals(side.got, [Status.SUCCESS]);
+});
+
+inBench("WaitLoop lets the program end between turns, however busy it is", async (bench) => {
+  const { kernel, loop } = bench;
+  kernel.manual = true;
+  let turns = 0;
+  const busy = () => {
+    turns++;
+    kernel.pass(1);
+    loop.atNextTurn(busy);
+  };
+  /** How many turns there are until one that does not keep the program, of so many. */
+  const turnsUntilPause = (most: number) => {
+    for (turns = 0; turns < most && kernel.keepsProgram;) kernel.runTurn();
+    return turns;
+  };
+  loop.atNextTurn(busy);
+  assertEquals(turnsUntilPause(1_000), 1_000);
+  loop.release(bench);
+  for (let i = 0; i < 3; i++) {
+    const spell = turnsUntilPause(1_000);
+    assertGreater(spell, 90);
+    assertLess(spell, 110);
+    // It goes on after that.
+    assertEquals(kernel.runTurn(), 1);
+  }
+  loop.hold(bench);
+  assertEquals(turnsUntilPause(1_000), 1_000);
+  mock.method(loop, "atNextTurn", () => {});
+  await bench.turns();
+});
+
+Deno.test("WaitLoop says nothing of the program to a kernel that is abandoned", async () => {
+  const bench = new Bench();
+  const { kernel, loop } = bench;
+  loop.release(bench);
+  kernel.unload();
+  const keepAlive = mock.method(kernel, "keepAlive");
+  loop.hold(bench);
+  loop.release(bench);
+  await loop.leave(bench);
+  assertEquals(keepAlive.mock.callCount(), 0);
+});
+
 // The end
 
 Deno.test("WaitLoop tells all its users when a wait fails, and why", async () => {

@@ -86,6 +86,41 @@ export interface PipeServer extends AsyncDisposable {
    * ```
    */
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport>;
+  /**
+   * Keeps the program running until the server has ended, as it does at first. Reverses
+   * {@linkcode PipeServer.unref}. Calling it twice is like calling it once.
+   */
+  ref(): void;
+  /**
+   * Lets the program end although the server is listening. It goes on serving as long as something
+   * else keeps the program running, such as a timer or another server. When nothing does, the
+   * program ends: clients that are connected are disconnected, and a responder that is at work does
+   * not delay that, unless what it waits for does. {@linkcode PipeServer.shutdown}, and the abort of
+   * `signal`, keep the program running until the server has ended, so both can be awaited.
+   *
+   * A promise that the program awaits does not keep it running. A top-level `await` that can no
+   * longer settle is an error to Deno, so `server.unref(); await server.finished;` does not end the
+   * program quietly.
+   *
+   * Serving costs the same as before, by means of an internal function of Deno. In a version of Deno
+   * that lacks it, a server that keeps nothing running looks for clients every 15 ms instead of
+   * waiting for them: that takes 2 to 4 % of a processor, and a reply comes 8 ms later on average.
+   *
+   * @example A server for the time that a program runs
+   * ```ts
+   * import { serve } from "@overlapped/named-pipe";
+   *
+   * let done = 0;
+   * serve({ path: "progress" }, () => `${done} of 60`).unref();
+   *
+   * while (done < 60) {
+   *   await new Promise((resolve) => setTimeout(resolve, 1_000));
+   *   done++;
+   * }
+   * // The program ends here.
+   * ```
+   */
+  unref(): void;
 }
 
 /**
@@ -97,7 +132,8 @@ export interface PipeServer extends AsyncDisposable {
  * @param options The name of the pipe, and settings that have defaults.
  * @param responder Answers each request. Requests of one client are answered one after another,
  *   those of different clients concurrently.
- * @returns The server. It keeps the program running until it is shut down.
+ * @returns The server. It keeps the program running until it is shut down, unless
+ *   {@linkcode PipeServer.unref} is called.
  * @throws {TypeError} If the name cannot be used, an option has a wrong type, or `access.sddl` is
  *   not a valid security descriptor.
  * @throws {RangeError} If a number is out of range.
@@ -174,6 +210,14 @@ class Serving implements PipeServer {
     );
   }
 
+  ref(): void {
+    this.#server.ref();
+  }
+
+  unref(): void {
+    this.#server.unref();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
   }
@@ -193,6 +237,10 @@ class NeverServed implements PipeServer {
     shutdownTimeout(options?.timeout, "timeout");
     return Promise.resolve({ exchanges: 0, evicted: 0, dropped: 0 });
   }
+
+  ref(): void {}
+
+  unref(): void {}
 
   async [Symbol.asyncDispose](): Promise<void> {}
 }

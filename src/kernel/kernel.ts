@@ -268,8 +268,24 @@ export interface Kernel {
   /** Makes the dispatched wait return, or the next one if none is dispatched. */
   wake(): void;
 
-  /** Calls back in a later task, after the program's timers and I/O have had their turn. */
+  /**
+   * Whether waits and timers keep the program running, those that there are and those to come. They
+   * do until this is called. While they do not, the program may end at any time; as long as it runs
+   * they work as always. The dispatched wait may return.
+   */
+  keepAlive(on: boolean): void;
+
+  /**
+   * Calls back in a later task, after the program's timers and I/O have had their turn. The program
+   * does not end before that.
+   */
   nextTurn(callback: () => void): void;
+
+  /**
+   * Like {@linkcode Kernel.nextTurn}, but may take some milliseconds, and keeps the program running only
+   * as far as {@linkcode Kernel.keepAlive} says.
+   */
+  nextTurnIfRunning(callback: () => void): void;
 
   /** Milliseconds on a monotonic clock. */
   now(): number;

@@ -19,5 +19,11 @@ export const startTimer: typeof setTimeout = setTimeout;
 /** `clearTimeout` */
 export const stopTimer: typeof clearTimeout = clearTimeout;
 
+/** `Deno.refTimer` */
+export const refTimer: typeof Deno.refTimer = Deno.refTimer;
+
+/** `Deno.unrefTimer` */
+export const unrefTimer: typeof Deno.unrefTimer = Deno.unrefTimer;
+
 /** `performance.now` */
 export const now: () => number = performance.now.bind(performance);

@@ -14,6 +14,12 @@ import { SpinLimit } from "./spin_limit.ts";
 /** Milliseconds of one turn after which the rest of the round is left to the next turn. */
 const TURN_LIMIT = 1;
 
+/**
+ * Milliseconds for which turns may follow each other when nothing keeps the program running. A queued
+ * turn does, so clients that are always busy would otherwise keep it for ever.
+ */
+const LONGEST_SPELL = 100;
+
 /** What turns ask and tell their loop. */
 export interface TurnsOwner {
   /** Whether the loop has users. */
@@ -46,6 +52,10 @@ export class Turns {
   #waiting: "nothing" | "arrivals" | "arrivals and drained" = "nothing";
   #started = 0;
   #lastCompletion = 0;
+  /** Whether something keeps the program running. */
+  #keepsAlive = true;
+  /** When the program could last have ended, while nothing keeps it running. */
+  #couldEnd = 0;
   #stopped = false;
 
   constructor(kernel: Kernel, inFlight: InFlight, owner: TurnsOwner) {
@@ -95,6 +105,14 @@ export class Turns {
     if (operation.lane === Lane.OUT && this.#waiting === "arrivals") this.#kernel.wake();
   }
 
+  /** Whether something keeps the program running. Cheap when nothing changes. */
+  keepAlive(on: boolean): void {
+    if (on === this.#keepsAlive || this.#stopped) return;
+    this.#keepsAlive = on;
+    if (!on) this.#couldEnd = this.#kernel.now();
+    this.#kernel.keepAlive(on);
+  }
+
   /** The loop has no users: ends now, or after the queued turn or the dispatched wait. */
   end(): void {
     if (this.#stopped || this.#queued) return;
@@ -111,10 +129,17 @@ export class Turns {
   #queue(): void {
     if (this.#queued || this.#stopped) return;
     this.#queued = true;
-    this.#kernel.nextTurn(() => {
-      this.#queued = false;
-      runWithoutWork(() => this.#run());
-    });
+    if (!this.#keepsAlive && this.#started - this.#couldEnd > LONGEST_SPELL) {
+      this.#couldEnd = this.#started;
+      this.#kernel.nextTurnIfRunning(() => this.#begin());
+    } else {
+      this.#kernel.nextTurn(() => this.#begin());
+    }
+  }
+
+  #begin(): void {
+    this.#queued = false;
+    runWithoutWork(() => this.#run());
   }
 
   /** @param pause Milliseconds since the last completion, if the wait has just returned. */
@@ -221,6 +246,8 @@ export class Turns {
     if (this.#stopped) return;
     if (!returned) return this.#owner.failed(this.#kernel.waitStatus(drained));
     this.#spinLimit.restart();
-    if (!this.#queued) this.#run(this.#kernel.now() - this.#lastCompletion);
+    const now = this.#kernel.now();
+    this.#couldEnd = now;
+    if (!this.#queued) this.#run(now - this.#lastCompletion);
   }
 }

@@ -18,7 +18,11 @@
  *
  * **The loop waits** (one call for all pipes, on another thread) after some turns in which nothing
  * completed; how many depends on how soon the last waits returned. While nothing is in flight it
- * does not: a wait keeps the program running.
+ * does not.
+ *
+ * **What is in flight is not what keeps the program running.** Users do, each as long as it says so:
+ * a server as long as it is meant to, a connection while a call waits. While none does, the wait and
+ * the timers go on and let the program end.
  *
  * Turns are in `turns.ts`; this file has what servers and clients see of the loop.
  *
@@ -70,6 +74,8 @@ export class WaitLoop {
   readonly #inFlight: InFlight;
   readonly #turns: Turns;
   readonly #users = new Set<LoopUser>();
+  /** The users that keep the program running. */
+  readonly #holders = new Set<LoopUser>();
   readonly #slots: boolean[] = [];
   #leaving: (() => void)[] = [];
   readonly #onDisposed: () => void;
@@ -102,10 +108,29 @@ export class WaitLoop {
     return this.#turns.spent;
   }
 
-  /** Joins the loop, which lives until its last user has left. */
+  /** Joins the loop, which lives until its last user has left, and {@linkcode hold}s it. */
   enter(user: LoopUser): void {
     this.#users.add(user);
+    this.hold(user);
     this.#resolveLeaving();
+  }
+
+  /**
+   * From now on this user keeps the program running while it has something in flight, or a timer.
+   * Costs next to nothing, and twice is like once; no effect when it has left the loop. For as long
+   * as somebody waits for what the user does: a call, a shutdown, the end of a connection that is
+   * being closed.
+   */
+  hold(user: LoopUser): void {
+    if (!this.#users.has(user)) return;
+    this.#holders.add(user);
+    this.#keepAlive();
+  }
+
+  /** From now on this user does not keep the program running. All that it has goes on. */
+  release(user: LoopUser): void {
+    this.#holders.delete(user);
+    this.#keepAlive();
   }
 
   /**
@@ -116,6 +141,7 @@ export class WaitLoop {
    */
   leave(user: LoopUser): Promise<void> {
     this.#users.delete(user);
+    this.release(user);
     if (this.#users.size > 0 || this.#turns.stopped) return Promise.resolve();
     const left = new Promise<void>((resolve) => this.#leaving.push(resolve));
     this.#turns.end();
@@ -226,6 +252,11 @@ export class WaitLoop {
     if (operation.phase !== "inFlight") return false;
     this.kernel.snapshot(operation.lane);
     return this.kernel.seemsPending(operation.lane, operation.slot);
+  }
+
+  /** Whoever was the last to leave may wait until everything is given up. */
+  #keepAlive(): void {
+    this.#turns.keepAlive(this.#holders.size > 0 || this.#users.size === 0);
   }
 
   #submitNow(operation: Operation): void {

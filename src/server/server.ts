@@ -105,6 +105,16 @@ export class Server implements LoopUser {
     });
   }
 
+  /** Keeps the program running until the server has ended, as it does from the start. */
+  ref(): void {
+    if (this.#phase === "listening") this.#loop.hold(this);
+  }
+
+  /** Serves on, but lets the program end, until the server is to end itself. */
+  unref(): void {
+    if (this.#phase === "listening") this.#loop.release(this);
+  }
+
   /**
    * Accepts no new clients, waits for open exchanges, and ends; evicts the remaining clients at the
    * timeout.
@@ -189,6 +199,8 @@ export class Server implements LoopUser {
   #enter(phase: "draining" | "stopped"): void {
     if (this.#phase === "listening") this.#context.tally.begin();
     this.#phase = phase;
+    // Somebody may wait for the end.
+    this.#loop.hold(this);
     this.#context.draining = true;
     this.#pool.close();
   }

@@ -18,7 +18,7 @@ export class Clock {
   /** Turns run by {@linkcode runTurn} only. */
   manual = false;
   readonly #timers = new Map<Timer, Due>();
-  #turns: (() => void)[] = [];
+  #turns: { readonly callback: () => void; readonly keepsAlive: boolean }[] = [];
   #turnQueued = false;
   #lastTimer = 0;
   #now = 0;
@@ -35,8 +35,13 @@ export class Clock {
     return this.#turns.length;
   }
 
-  nextTurn(callback: () => void): void {
-    this.#turns.push(callback);
+  /** Whether a turn is queued that keeps the program running in any case. */
+  get turnKeepsAlive(): boolean {
+    return this.#turns.some(({ keepsAlive }) => keepsAlive);
+  }
+
+  nextTurn(callback: () => void, keepsAlive = true): void {
+    this.#turns.push({ callback, keepsAlive });
     if (this.manual || this.#turnQueued) return;
     this.#turnQueued = true;
     setImmediate(() => {
@@ -49,7 +54,7 @@ export class Clock {
   runTurn(): number {
     const turns = this.#turns;
     this.#turns = [];
-    for (const turn of turns) turn();
+    for (const { callback } of turns) callback();
     return turns.length;
   }
 

@@ -220,6 +220,7 @@ export const Kind = {
   DRAGGED: "a turn takes long",
   TIMER_LATE: "a timer fires late",
   UNLOAD: "the program goes away",
+  UNREFERENCED: "a server does not keep its program running",
   CRASHED: "the module itself throws at a completion",
 } as const;
 

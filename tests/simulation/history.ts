@@ -47,6 +47,9 @@ const PEACE_STEPS = 4;
 /** Milliseconds by which a time limit may begin late, since the clock goes on meanwhile. */
 const TIMER_SLACK = 100;
 
+/** How likely, at each step, a server begins or ceases to keep its program running. */
+const REF_CHANCE = 0.005;
+
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 100;
 
@@ -535,6 +538,7 @@ export class History implements World, Around {
       if (ends || this.#endSoon) await this.#task(this.#beginEnd);
       if (this.#endSoon && this.random.chance(0.5)) await this.#task(this.#fireDue);
       this.#endSoon = false;
+      if (this.random.chance(REF_CHANCE)) await this.#task(this.#turnRef);
       // What a server leaves behind that could not be opened closes soon.
       const gone = (this.#server?.gone ?? true) && !this.system.exists(PATH);
       if (gone && this.random.chance(0.05)) await this.#task(this.#serveAgain);
@@ -771,7 +775,22 @@ export class History implements World, Around {
     }
     this.#checkInstances();
     this.#checkPeace();
+    this.#checkKept();
     this.checkName();
+  }
+
+  /** A server keeps its program running as long as it is meant to, and no longer. */
+  #checkKept(): void {
+    const kernel = this.#here.kernel;
+    const server = this.#server;
+    if (kernel === undefined || server === undefined || server.gone || server.record.failed) return;
+    if (server.keepsProgram && !kernel.keepsAlive) this.violate("the server's program may end");
+    if (server.keepsProgram || [...this.#loopClients.values()].some(({ here }) => here)) return;
+    if (kernel.keepsAlive) this.violate("the program is kept by a server that was unref'd");
+  }
+
+  #turnRef(): void {
+    if (this.#server !== undefined && !this.#server.gone) this.#server.turnRef();
   }
 
   #checkInstances(): void {

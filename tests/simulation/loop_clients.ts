@@ -63,6 +63,11 @@ export class LoopClient implements Client {
     this.#open = elsewhere ? world.openElsewhere : world.open;
   }
 
+  /** Whether it is on the server's loop. */
+  get here(): boolean {
+    return this.#open === this.#world.open;
+  }
+
   get done(): boolean {
     return this.#finished;
   }
@@ -101,7 +106,7 @@ export class LoopClient implements Client {
 
   /** Its program goes away, if it is the server's. */
   perish(): void {
-    if (this.#open === this.#world.open) this.#finished = true;
+    if (this.here) this.#finished = true;
   }
 
   /** The kernel has opened this client's end. */

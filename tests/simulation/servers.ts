@@ -10,6 +10,7 @@ import { exchangesOn } from "../../src/exchange/exchanges.ts";
 import { type PipeServer, serveOn, type ServeOptions } from "../../src/exchange/serve.ts";
 import type { Reply, Responder } from "../../src/exchange/responders.ts";
 import type { Message } from "../../src/pipe/message.ts";
+import { Kind } from "./faults.ts";
 import { senderOf } from "./messages.ts";
 import type { Limits, ServerRecord, Session } from "./model.ts";
 import type { Random } from "./random.ts";
@@ -51,6 +52,10 @@ export interface UserServer {
   readonly gone: boolean;
   /** Whether it still gives requests to its user. */
   readonly serving: boolean;
+  /** Whether it is meant to keep its program running. */
+  readonly keepsProgram: boolean;
+  /** Lets its program end, or keeps it running again. */
+  turnRef(): void;
   /** Begins to end it. */
   end(how: Ending): void;
   /** Its program ends without its doing, now or soon. */
@@ -621,6 +626,7 @@ export class Serving implements UserServer {
   readonly #world: World;
   readonly #server: PipeServer;
   readonly #abort = new AbortController();
+  #refs = true;
   #ending = false;
   #lost = false;
 
@@ -656,6 +662,19 @@ export class Serving implements UserServer {
 
   get serving(): boolean {
     return !this.#ending && !this.over;
+  }
+
+  get keepsProgram(): boolean {
+    // Somebody may wait for its end.
+    return this.#refs || this.#ending;
+  }
+
+  turnRef(): void {
+    this.#refs = !this.#refs;
+    this.#world.tell?.(`— the server is ${this.#refs ? "ref'd" : "unref'd"}`);
+    if (this.#refs) return this.#server.ref();
+    this.#server.unref();
+    if (this.serving) this.#world.counts.add(Kind.UNREFERENCED);
   }
 
   /** Whether nothing but a shutdown has ended it, whose time has not run out. */
@@ -757,6 +776,12 @@ export class Iterating implements UserServer {
   get serving(): boolean {
     return !this.#ending && !this.over;
   }
+
+  get keepsProgram(): boolean {
+    return true;
+  }
+
+  turnRef(): void {}
 
   lose(atOnce: boolean): void {
     this.#ending = true;

@@ -111,6 +111,22 @@ export const LOOP_FAULTS: readonly Mutant[] = [
         "    const status = this.kernel.write(",
     },
     {
+      name: "who has let go of the program never keeps it again",
+      text: "this.#holders.add(user);\n    this.#keepAlive();",
+      replacement: "this.#holders.add(user);",
+    },
+    {
+      name: "a server that was unref'd keeps the program",
+      text: "this.#holders.delete(user);",
+      replacement: "",
+    },
+    {
+      name: "a loop that keeps nothing running waits for nothing",
+      text: "this.#holders.delete(user);\n    this.#keepAlive();",
+      replacement: "this.#holders.delete(user);\n    this.#keepAlive();\n" +
+        "    if (this.#holders.size === 0) this.#turns.stop();",
+    },
+    {
       name: "nobody is told that the wait has failed",
       text: "for (const user of this.#users) user.failed(failure);",
       replacement: "",
@@ -122,6 +138,11 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
   ]),
   ...faultsOf("src/loop/turns.ts", [
+    {
+      name: "a wait that was let go of does not keep the program again",
+      text: "this.#kernel.keepAlive(on);",
+      replacement: "if (!on) this.#kernel.keepAlive(on);",
+    },
     {
       name: "no look after a submission while the loop waits",
       text:
@@ -156,8 +177,8 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "turns follow each other without the event loop",
-      text: "this.#kernel.nextTurn(() => {",
-      replacement: "nextMicrotask(() => {",
+      text: "this.#kernel.nextTurn(() => this.#begin());",
+      replacement: "nextMicrotask(() => this.#begin());",
     },
     {
       name: "the loop uses what the program may have replaced",

@@ -18,6 +18,21 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: 'instance.evict("stopped");',
     },
     {
+      name: "unref() ends the program's server",
+      text: 'if (this.#phase === "listening") this.#loop.release(this);',
+      replacement: "this.stop();",
+    },
+    {
+      name: "unref() makes a server take no new clients",
+      text: 'if (this.#phase === "listening") this.#loop.release(this);',
+      replacement: "this.#loop.release(this);\n    this.#pool.close();",
+    },
+    {
+      name: "the program may go while its server ends",
+      text: "this.#loop.hold(this);\n    this.#context.draining = true;",
+      replacement: "this.#context.draining = true;",
+    },
+    {
       name: "a server ends before its instances",
       text: ALL_DONE,
       replacement: 'if (this.#phase === "stopped" || atWork === 0) return this.#end();',
