@@ -39,6 +39,8 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
     this.errors = new ConnectionErrors(path, false);
     this.#timeout = writeTimeout;
     loop.enter(this);
+    // Only calls that wait keep the program running.
+    loop.release(this);
     this.pipeEnd = new PipeEnd(loop, handle, this);
     this.queue = new WriteQueue(loop, this.pipeEnd, this, writeTimeout, type === "byte");
     const chunks = type === "byte" || framing !== undefined;
@@ -169,6 +171,7 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
 
   #release(left?: Promise<void>): void {
     this.queue.close(this.#ended ?? this.errors.closed());
+    this.duplex.released();
     this.#released.resolve(left);
   }
 }

@@ -173,6 +173,7 @@ export class ConnectionSession implements Session, Link {
     // The session may not be over: after a bug, or when nothing completes any more.
     this.#state = FINAL;
     this.#end();
+    this.#duplex.released();
     this.#released.resolve();
   }
 

@@ -193,9 +193,13 @@ class Listener implements PipeListener {
     this.#server?.close();
   }
 
-  ref(): void {}
+  ref(): void {
+    this.#server?.ref();
+  }
 
-  unref(): void {}
+  unref(): void {
+    this.#server?.unref();
+  }
 
   [Symbol.dispose](): void {
     this.close();

@@ -74,8 +74,8 @@ export class WaitLoop {
   readonly #inFlight: InFlight;
   readonly #turns: Turns;
   readonly #users = new Set<LoopUser>();
-  /** The users that keep the program running. */
-  readonly #holders = new Set<LoopUser>();
+  /** What keeps the program running. */
+  readonly #holders = new Set<object>();
   readonly #slots: boolean[] = [];
   #leaving: (() => void)[] = [];
   readonly #onDisposed: () => void;
@@ -116,20 +116,20 @@ export class WaitLoop {
   }
 
   /**
-   * From now on this user keeps the program running while it has something in flight, or a timer.
-   * Costs next to nothing, and twice is like once; no effect when it has left the loop. For as long
-   * as somebody waits for what the user does: a call, a shutdown, the end of a connection that is
+   * From now on, a user or what belongs to one keeps the program running while something is in flight,
+   * or a timer runs. Costs next to nothing, and twice is like once; no effect when the loop has no
+   * users. For as long as somebody waits for it: a call, a shutdown, the end of a connection that is
    * being closed.
    */
-  hold(user: LoopUser): void {
-    if (!this.#users.has(user)) return;
-    this.#holders.add(user);
+  hold(holder: object): void {
+    if (this.#users.size === 0) return;
+    this.#holders.add(holder);
     this.#keepAlive();
   }
 
-  /** From now on this user does not keep the program running. All that it has goes on. */
-  release(user: LoopUser): void {
-    this.#holders.delete(user);
+  /** From now on it does not keep the program running. All that it has goes on. */
+  release(holder: object): void {
+    this.#holders.delete(holder);
     this.#keepAlive();
   }
 
@@ -141,7 +141,8 @@ export class WaitLoop {
    */
   leave(user: LoopUser): Promise<void> {
     this.#users.delete(user);
-    this.release(user);
+    this.#holders.delete(user);
+    this.#keepAlive();
     if (this.#users.size > 0 || this.#turns.stopped) return Promise.resolve();
     const left = new Promise<void>((resolve) => this.#leaving.push(resolve));
     this.#turns.end();

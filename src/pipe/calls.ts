@@ -23,16 +23,19 @@ export class Call extends Outgoing {
   readonly #reject: (error: unknown) => void;
   readonly #signal: AbortSignal | undefined;
   readonly #abort: () => void;
+  #onSettled: (() => void) | undefined;
 
   /**
    * @param bytes The message that it writes; empty if it writes none.
    * @param abort Called when the signal aborts before the call is settled.
+   * @param settled Called when the call is settled.
    */
   constructor(
     readonly kind: CallKind,
     bytes: Bytes,
     signal: AbortSignal | undefined,
     abort: (call: Call) => void,
+    settled: () => void,
   ) {
     super(bytes, false);
     const { promise, resolve, reject } = Promise.withResolvers<Bytes | null>();
@@ -41,6 +44,7 @@ export class Call extends Outgoing {
     this.#reject = reject;
     this.#signal = signal;
     this.#abort = () => abort(this);
+    this.#onSettled = settled;
     signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
@@ -62,18 +66,21 @@ export class Call extends Outgoing {
   }
 
   resolve(message: Bytes | null): void {
-    this.#ignoreSignal();
+    this.#settle();
     this.#resolve(message);
   }
 
   /** Rejects with the error, or with the reason of its signal, if that has aborted. */
   reject(error: unknown): void {
-    this.#ignoreSignal();
+    this.#settle();
     this.#reject(this.#signal?.aborted ? this.#signal.reason : error);
   }
 
-  /** Once the call is settled, an abort has no effect. */
-  #ignoreSignal(): void {
+  /** From now on, an abort has no effect. */
+  #settle(): void {
+    const settled = this.#onSettled;
+    this.#onSettled = undefined;
+    settled?.();
     this.#signal?.removeEventListener("abort", this.#abort);
   }
 }

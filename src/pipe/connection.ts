@@ -154,9 +154,13 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
     await this.#writeClosed;
   }
 
-  ref(): void {}
+  ref(): void {
+    this.#duplex.keepAlive(true);
+  }
 
-  unref(): void {}
+  unref(): void {
+    this.#duplex.keepAlive(false);
+  }
 
   close(): void {
     this.#rest = this.#rest.subarray(0, 0);
@@ -166,7 +170,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   /** Closes the connection, and resolves when everything is released. */
   release(): Promise<void> {
     this.close();
-    return this.#duplex.released;
+    return this.#duplex.whenReleased;
   }
 
   [Symbol.dispose](): void {
@@ -175,7 +179,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#duplex.finish();
-    await this.#duplex.released;
+    await this.#duplex.whenReleased;
   }
 
   async #readInto(p: Uint8Array): Promise<number | null> {
@@ -203,13 +207,13 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   async #closeWritable(): Promise<void> {
     if (this.#settings.halfClose !== "none") return await this.closeWrite();
     this.#duplex.finish();
-    await this.#duplex.released;
+    await this.#duplex.whenReleased;
   }
 
   async #cancelReadable(): Promise<void> {
     if (this.#settings.halfClose !== "none") return this.#duplex.endReading();
     this.#duplex.finish();
-    await this.#duplex.released;
+    await this.#duplex.whenReleased;
   }
 
   /** A message as it is written. */

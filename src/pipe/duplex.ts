@@ -78,6 +78,10 @@ export class Duplex {
   readonly #lastWrite = new Deadline(() => this.close());
   /** Whether this end sends nothing more, with `halfClose`. */
   #writesOver = false;
+  /** How many calls wait. */
+  #pending = 0;
+  #keepsAlive = true;
+  #released = false;
 
   constructor(link: Link, settings: ConnectionSettings) {
     this.#link = link;
@@ -104,7 +108,7 @@ export class Duplex {
   }
 
   /** Resolves when everything is released. */
-  get released(): Promise<void> {
+  get whenReleased(): Promise<void> {
     return this.#link.released;
   }
 
@@ -119,6 +123,7 @@ export class Duplex {
       this.#closed = Promise.withResolvers<PipeEnded>();
       if (this.#ended !== undefined) this.#closed.resolve(this.#ended);
       else this.#readOn();
+      this.#updateHold();
     }
     return this.#closed.promise;
   }
@@ -131,6 +136,12 @@ export class Duplex {
   /** Whether the connection has ended, or is about to. */
   get over(): boolean {
     return this.#ended !== undefined || this.#finishing;
+  }
+
+  /** Whether calls that wait keep the program running. */
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    this.#updateHold();
   }
 
   /** Begins to read, if the link reads ahead. */
@@ -161,7 +172,8 @@ export class Duplex {
     }
     const alive = this.#ended === undefined || this.#ended.reason === "peer";
     if (alive && signal?.aborted) throw signal.reason;
-    const call = new Call(kind, bytes, signal, (call) => this.#aborted(call));
+    const call = new Call(kind, bytes, signal, this.#onAborted, this.#onSettled);
+    if (++this.#pending === 1) this.#updateHold();
     if (this.#ended !== undefined || call.writes && this.#finishing) {
       this.#settle(call, this.endError);
     } else {
@@ -244,6 +256,27 @@ export class Duplex {
     this.#closed?.resolve(this.#ended);
     // What was written before the other end closed is no error: a later write is.
     if (reason !== "peer") this.onEnd(cause);
+    this.#updateHold();
+  }
+
+  /** Everything is released. */
+  released(): void {
+    this.#released = true;
+    this.#updateHold();
+  }
+
+  readonly #onAborted = (call: Call): void => this.#aborted(call);
+
+  readonly #onSettled = (): void => {
+    if (--this.#pending === 0) this.#updateHold();
+  };
+
+  /** A call that waits keeps the program running, and so do the wait for the end and its cleanup. */
+  #updateHold(): void {
+    const awaited = this.#ended === undefined && this.#closed !== undefined;
+    const closing = this.#ended !== undefined && !this.#released;
+    if (this.#keepsAlive && (this.#pending > 0 || awaited || closing)) this.#link.loop.hold(this);
+    else this.#link.loop.release(this);
   }
 
   #begin(call: Call): void {

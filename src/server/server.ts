@@ -124,6 +124,8 @@ export class Server implements LoopUser {
   shutdown(timeout: number, caller?: Work): Promise<ShutdownReport> {
     if (this.#phase !== "stopped" && !this.#shuttingDown && !this.#ending) {
       this.#drain();
+      this.#shuttingDown = true;
+      this.#loop.hold(this);
       this.#context.tally.begin();
       this.#loop.deadlines.set(this.#deadline, timeout);
       this.#abortDraining();
@@ -143,6 +145,7 @@ export class Server implements LoopUser {
     if (this.#phase !== "listening") return;
     this.#drain();
     this.endIfDone();
+    this.#leaveItToClients();
   }
 
   /** Why the server cannot keep listening, if it has failed. */
@@ -178,6 +181,15 @@ export class Server implements LoopUser {
     if (this.#pool.empty && (this.#phase === "stopped" || atWork === 0)) return this.#end();
     const sessions = this.#pool.instances.map(({ session }) => session);
     this.#reports.resolveCallers(sessions, atWork - blocked);
+    this.#leaveItToClients();
+  }
+
+  /** A server that was only closed does not keep the program running for its clients: they may. */
+  #leaveItToClients(): void {
+    if (this.#phase !== "draining" || this.#shuttingDown) return;
+    if (this.#pool.instances.every(({ session }) => session !== undefined)) {
+      this.#loop.release(this);
+    }
   }
 
   /** See {@linkcode LoopUser}. */

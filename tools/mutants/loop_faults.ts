@@ -112,18 +112,18 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "who has let go of the program never keeps it again",
-      text: "this.#holders.add(user);\n    this.#keepAlive();",
-      replacement: "this.#holders.add(user);",
+      text: "this.#holders.add(holder);\n    this.#keepAlive();",
+      replacement: "this.#holders.add(holder);",
     },
     {
       name: "a server that was unref'd keeps the program",
-      text: "this.#holders.delete(user);",
+      text: "this.#holders.delete(holder);",
       replacement: "",
     },
     {
       name: "a loop that keeps nothing running waits for nothing",
-      text: "this.#holders.delete(user);\n    this.#keepAlive();",
-      replacement: "this.#holders.delete(user);\n    this.#keepAlive();\n" +
+      text: "this.#holders.delete(holder);\n    this.#keepAlive();",
+      replacement: "this.#holders.delete(holder);\n    this.#keepAlive();\n" +
         "    if (this.#holders.size === 0) this.#turns.stop();",
     },
     {
