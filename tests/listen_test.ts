@@ -259,3 +259,43 @@ inWorld("the name and the peer of a connection", async (world) => {
   assertEquals(far.peer.id, 1);
   assertEquals(near.peer.processId, far.peer.processId);
 });
+
+inWorld("a connection keeps the program running only while a call waits", async (world) => {
+  const { listener, near, far } = await world.pair();
+  const keeps = async () => {
+    await world.idle();
+    return world.kernel.keepsProgram;
+  };
+  assert(await keeps());
+  listener.unref();
+  assertFalse(await keeps());
+  for (const conn of [near, far]) {
+    const [receiving, other] = [fate(conn.receive()), conn === near ? far : near];
+    assert(await keeps());
+    conn.unref();
+    assertFalse(await keeps());
+    conn.ref();
+    assert(await keeps());
+    await other.send("now");
+    assertFalse(await keeps());
+    assertEquals(receiving.state, "resolved");
+  }
+  const closed = fate(far.closed);
+  assert(await keeps());
+  near.close();
+  assertFalse(await keeps());
+  assertEquals(closed.state, "resolved");
+});
+
+inWorld("a listener that was closed leaves it to its connections", async (world) => {
+  const { listener, near, far } = await world.pair();
+  listener.close();
+  await world.idle();
+  assertFalse(world.kernel.keepsProgram);
+  const receiving = fate(far.receive());
+  assert(world.kernel.keepsProgram);
+  near.close();
+  await world.idle();
+  assertEquals(receiving.value, null);
+  await listener.finished;
+});
