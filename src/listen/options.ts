@@ -27,6 +27,7 @@ export interface ListenOptions
    * @default {"both"}
    */
   direction?: "both" | "read" | "write" | undefined;
+  /** See {@linkcode Framing}. */
   framing?: Framing | undefined;
   /**
    * Whether the ends can end one direction alone. With `"empty-message"`, an empty message says that
