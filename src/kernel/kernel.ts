@@ -128,7 +128,10 @@ export interface Kernel {
    */
   cancel(handle: Handle, lane: Lane, slot: number): number;
 
-  /** Tells how much of the message at the head of the pipe is unread. */
+  /**
+   * Tells how much of the message at the head of the pipe is unread. At a server's end this fails
+   * if no client is connected and none has left anything to read, whether the end listens or not.
+   */
   peek(handle: Handle): Peeked;
 
   /** The process at the client's end; undefined if the system does not tell. */
