@@ -579,6 +579,7 @@ function simulated() {
     opened() {},
     unknown() {},
     measured() {},
+    cutShort() {},
     closed() {},
     readsOn() {},
     evicted() {},

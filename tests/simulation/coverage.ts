@@ -103,6 +103,12 @@ function reasonFor(state: State, event: string): string | undefined {
   if (state.name === "identifying" && state.disconnected && event !== "identified") {
     return "it takes a shortage at the first look at a client that has left: too rare to wait for";
   }
+  if (state.name === "identifying" && state.rest && event === "drain") {
+    return "it takes a shortage at the first look at a long request: too rare to wait for";
+  }
+  if (state.name === "reading" && state.rest && state.disconnected && event === "cancelled") {
+    return "what a client that has left has written is there to be read: too rare to wait for";
+  }
   const listens = state.name === "connecting";
   switch (event) {
     case "writeFailed":

@@ -370,6 +370,12 @@ export class History implements World, Around {
   }
 
   /** See {@linkcode Around}. */
+  cutShort(end: ClientEnd): void {
+    const link = this.#ends.get(end);
+    if (link !== undefined) link.cutShort = true;
+  }
+
+  /** See {@linkcode Around}. */
   evicted(end: ClientEnd): void {
     const link = this.#ends.get(end);
     if (link === undefined) return;

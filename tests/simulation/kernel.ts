@@ -58,6 +58,8 @@ export interface Around {
   measured(end: ClientEnd): void;
   /** The server reads the rest of a message. */
   readsOn(end: ClientEnd): void;
+  /** The server could not read the rest of a message at once. */
+  cutShort(end: ClientEnd): void;
   /** The server throws a client out. */
   evicted(end: ClientEnd): void;
   /** The server closes its end; `late`: the client has come since it asked whether there is one. */
@@ -567,6 +569,8 @@ export class SimulatedKernel extends MemoryKernel {
     this.#count(kind);
     if (inPart && code !== Status.NOT_SUBMITTED) this.#count(Kind.IN_PART);
     if (call === "create") this.#around.instanceLost();
+    const end = this.#goesOn && handle !== undefined ? this.endOf(handle) : undefined;
+    if (end instanceof ServerEnd && end.client !== undefined) this.#around.cutShort(end.client);
     if (!passes(call, code)) this.#taint(handle, kind, call);
     if (call === "write" && handle !== undefined && code === Status.NOT_SUBMITTED) {
       this.#short.add(handle);

@@ -84,6 +84,8 @@ export class Link {
   tainted: string | undefined = undefined;
   /** The server threw its client out. */
   evicted = false;
+  /** The rest of a message could not be read at once: a shutdown does not wait for it. */
+  cutShort = false;
   /** The server has closed its end. */
   closed = false;
   /** When the server last asked how long the rest of a message is. */
@@ -812,8 +814,8 @@ export class Model {
 
   /** Whether a client is there that no request of was delivered yet, and that may not be refused. */
   #isDue(link: Link, server: ServerRecord): boolean {
-    if (link.left || link.tainted !== undefined || this.#isFaulty(link)) return false;
-    return !mayBeRefused(server) && !this.#wasServed(link, server);
+    if (link.left || link.tainted !== undefined || link.cutShort) return false;
+    return !this.#isFaulty(link) && !mayBeRefused(server) && !this.#wasServed(link, server);
   }
 
   /** Whether the server's user got a request of a client, as far as can be told. */
