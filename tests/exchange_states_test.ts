@@ -1,20 +1,21 @@
 /** What happens with a client whose requests are answered: by its table, and what always holds. */
 
 import { assert, assertEquals } from "@std/assert";
+import { begin, transition } from "../src/exchange/exchange_machine.ts";
 import {
   awaitsRequest,
-  begin,
   type Command,
   EVENTS,
   FINAL,
   type State,
   STATES,
-  transition,
 } from "../src/exchange/exchange_states.ts";
 import { assertTable, stepsOf, textOf } from "./state_tables.ts";
 
 const VARIABLES = {
-  READ: "known -|known rest|unknown -|unadmitted -",
+  READ: "known -|known rest|new -|unknown -|unadmitted -",
+  FIRST: "new|unknown|unadmitted",
+  K: "known|new",
   W: "-|asks",
   R: "-|rest",
   D: "-|disconnected",
@@ -25,8 +26,10 @@ const VARIABLES = {
 const TABLE = `
 reading known R - + message              -> answering none free: deliver
 reading known R disconnected + message   -> answering none disconnected: deliver abort
-reading known - D + partial              -> reading known rest D: readRest
-reading known - D + partial (last)       -> reading known rest D: readRest cancelRead
+reading new - - + message                -> answering none free: deliver
+reading new - disconnected + message     -> answering none disconnected: deliver abort
+reading K - D + partial                  -> reading known rest D: readRest
+reading K - D + partial (last)           -> reading known rest D: readRest cancelRead
 reading unknown - D + message            -> identifying - - D: identify
 reading unknown - D + partial            -> identifying - rest D: identify
 reading unadmitted - D + message         -> identifying asks - D: identify
@@ -34,7 +37,8 @@ reading unadmitted - D + partial         -> identifying asks rest D: identify
 reading READ D + ended                   -> over: clientDisconnected
 reading READ D + cancelled, finish       -> over: sessionFinished
 reading READ D + broken, evict           -> over: sessionEvicted
-reading READ D + drain                   -> same: cancelRead
+reading known R D + drain                -> same: cancelRead
+reading FIRST - D + drain                -> same
 
 identifying - - - + identified           -> answering none free: deliver
 identifying - - disconnected + identified -> answering none disconnected: deliver abort
@@ -133,7 +137,7 @@ Deno.test("a session does what its table says, for every state and event", () =>
 });
 
 Deno.test("a session begins with a read, and with the news that its client has disconnected", () => {
-  for (const who of ["known", "unknown", "unadmitted"] as const) {
+  for (const who of ["new", "unknown", "unadmitted"] as const) {
     assertEquals(textOf(begin(who, false)), `reading ${who} - -: read`);
     assertEquals(textOf(begin(who, true)), `reading ${who} - disconnected: abort read`);
     assert(awaitsRequest(begin(who, false).state));
@@ -144,11 +148,11 @@ Deno.test("a request is delivered when it is whole, and its client identified an
   const delivering = STEPS.filter(({ step }) => step.commands.includes("deliver"));
   for (const { pair } of delivering) {
     assert(
-      /^reading known .* message|^identifying - - .*|^authorizing - .* admitted/.test(pair),
+      /^reading (known|new) .* message|^identifying - - .*|^authorizing - .* admitted/.test(pair),
       pair,
     );
   }
-  assertEquals(new Set(delivering.map(({ pair }) => pair)).size, 8);
+  assertEquals(new Set(delivering.map(({ pair }) => pair)).size, 10);
 });
 
 function isOpen(state: State): boolean {

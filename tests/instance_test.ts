@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type Arriving, begin, transition } from "../src/exchange/exchange_machine.ts";
 import * as exchange from "../src/exchange/exchange_states.ts";
 import * as lifecycle from "../src/server/lifecycle.ts";
 import type { Step } from "../src/server/state_machine.ts";
@@ -15,7 +16,7 @@ import { nameOf, stepsOf } from "./state_tables.ts";
 const STATES: readonly State[] = [...lifecycle.STATES, ...exchange.STATES];
 const STEPS = [
   ...stepsOf(lifecycle.STATES, lifecycle.EVENTS, lifecycle.transition),
-  ...stepsOf(exchange.STATES, exchange.EVENTS, exchange.transition),
+  ...stepsOf(exchange.STATES, exchange.EVENTS, transition),
 ];
 const LIFE: ReadonlySet<string> = new Set(lifecycle.EVENTS);
 
@@ -49,13 +50,21 @@ function demand(condition: boolean, what: string): asserts condition {
 /** Something else of ours throws, halfway. */
 class Crash extends Error {}
 
-type Inbound = "nothing" | "listen" | "read" | "rest" | "again" | "postponed" | "rest postponed";
+type Inbound =
+  | "nothing"
+  | "listen"
+  | "listen again"
+  | "read"
+  | "rest"
+  | "again"
+  | "postponed"
+  | "rest postponed";
 
 /** What is so around the machines: of memory and promises, only what decides. */
 class World {
   life: State = lifecycle.INITIAL;
   session: State | undefined = undefined;
-  /** What is in flight inbound: "again" is what was kept, and "postponed" not submitted yet. */
+  /** What is in flight inbound: "again" is what comes once more, "postponed" not submitted yet. */
   in: Inbound = "nothing";
   /** It is cancelled. */
   cancelled = false;
@@ -72,7 +81,7 @@ class World {
   done = false;
   turn = false;
   /** A question that is answered before anything else happens. */
-  asked: "nothing" | "identity" | "use" = "use";
+  asked: "nothing" | "identity" | "use" | "client" = "use";
   /** "quiet" is to be raised. */
   quiet = false;
   closed = false;
@@ -84,7 +93,7 @@ class World {
   readonly #machines: Machines;
   #fuse = Infinity;
 
-  constructor(machines: Machines, readonly who: exchange.Who) {
+  constructor(machines: Machines, readonly who: Arriving) {
     this.#machines = machines;
   }
 
@@ -135,7 +144,7 @@ class World {
 
   beginSession(): void {
     demand(this.session === undefined, "a second session");
-    this.#take("session", exchange.begin(this.who, this.left));
+    this.#take("session", begin(this.who, this.left));
   }
 
   /** Nothing of a session is left but what is in flight. */
@@ -198,6 +207,7 @@ const NO_EXCHANGE = { exchange: "none", taken: false, done: false, turn: false }
 const COMMANDS: Readonly<Record<string, (world: World) => void>> = {
   listen: (w) => submit(w, "listen"),
   cancelIn: (w) => void (w.cancelled = w.inFlight && w.in !== "again"),
+  findClient: (w) => void (w.asked = "client"),
   beginSession: (w) => w.beginSession(),
   drainSession: (w) => w.raise("drain", "session"),
   finishSession: (w) => w.raise("finish", "session"),
@@ -289,11 +299,13 @@ const opened = (w: World) => w.exchange === "open";
 const answers = (w: World) => opened(w) && w.taken;
 const aborted = (w: World) => w.exchange === "aborted";
 const identifies = (w: World) => w.asked === "identity";
+const looks = (w: World) => w.asked === "client";
 
 /** How what is in flight may complete. What nobody wants any more is only classified. */
 const COMPLETIONS: readonly Happening[] = [
   ["connected", listens, LISTENED, "connected"],
   ["came and left", listens, { ...LISTENED, left: true }, "connected"],
+  ["listenFailed again", (w) => w.in === "listen again", LISTENED, "listenFailed"],
   ["listenFailed", listens, LISTENED, "listenFailed"],
   ["submitted", (w) => w.in === "postponed", { in: "read", cancelled: false }],
   ["rest submitted", (w) => waitsForRest(w) && !w.last, { in: "rest", cancelled: false }],
@@ -303,7 +315,8 @@ const COMPLETIONS: readonly Happening[] = [
   read("partial", (w) => w.in === "read" && !w.over),
   read("ended", reads),
   read("broken", (w) => reads(w) && !w.over),
-  read("cancelled", (w) => w.cancelled && (w.in === "read" || w.in === "rest" && !w.over)),
+  // A read may end so by itself.
+  read("cancelled", (w) => w.in === "read" || w.in === "rest" && w.cancelled && !w.over),
   ["written", writes, { out: false }, "written"],
   ["unwritten", writes, { out: false }, "unwritten"],
   ["failed", writes, { out: false }, "unwritten", "writeFailed"],
@@ -334,7 +347,7 @@ const EVENTS: readonly Happening[] = [
   ["turnBegan", (w) => w.turn && w.exchange !== "none", { turn: false }, "turnBegan"],
   // The server begins to shut down, and then tells its instances, one after the other.
   ["shutdown", (w) => !w.last, { last: true }],
-  ["drain", (w) => w.last, { drained: true }, "drain"],
+  ["drain", (w) => w.last && !w.drained, { drained: true }, "drain"],
   ["finish", () => true, {}, "finish"],
   ["stop", () => true, {}, "stop"],
   ["evict", () => true, {}, "evict"],
@@ -344,6 +357,9 @@ const ANSWERS: readonly Happening[] = [
   ["identified", identifies, {}, "identified"],
   ["shortage", (w) => identifies(w) && w.outcome === "message", { in: "again", kept: "message" }],
   ["another", (w) => identifies(w) && w.outcome === "partial", { in: "again", kept: "partial" }],
+  ["found", looks, {}, "connected"],
+  ["nobody", looks, {}, "clientMissing"],
+  ["shortage while looking", looks, { in: "listen again" }],
   ["listen", (w) => w.asked === "use" && !w.last, {}, "listen"],
   ["no use", (w) => w.asked === "use", {}, "finish"],
 ];
@@ -352,10 +368,10 @@ const ANSWERS: readonly Happening[] = [
 function inspect(world: World): void {
   const { life, session, in: inbound, out, inFlight, over } = world;
   demand((life.name === "open") === !over, "a session that is not over, or an instance not open");
-  demand(life.name !== "connecting" || inbound === "listen", "no listen");
+  demand(life.name !== "connecting" || /listen/.test(inbound), "no listen");
   demand((life.name === "closing") === (world.quiet && (inFlight || out)), "no end");
   demand((life === lifecycle.FINAL) === world.closed, "the handle");
-  demand(inbound !== "listen" && !world.closed || session === undefined, "a client is left");
+  demand(!/listen/.test(inbound) && !world.closed || session === undefined, "a client is left");
   demand(!world.closed || !inFlight && !out, "something is left");
   demand(session?.name === "answering" || world.exchange !== "open", "an open exchange");
   demand(session?.name !== "reading" || session.rest === /rest/.test(inbound), "a rest, or none");
@@ -364,7 +380,11 @@ function inspect(world: World): void {
   demand(session === undefined || over || promisedBy(session) === there, `${there} is there`);
   // The rest of a message is there already: it completes by itself.
   const waits = inbound === "listen" || inbound === "read" || inbound === "postponed";
-  demand(!world.drained || !waits || world.cancelled, "waits for a client that is not wanted");
+  const first = session?.name === "reading" && session.who !== "known";
+  const wanted = first || world.cancelled;
+  demand(!world.drained || !waits || wanted, "waits for a client that is not wanted");
+  const refused = first && (world.cancelled || world.kept === "cancelled");
+  demand(!refused, "the first request of a client is not waited for");
 }
 
 /** What is in flight or kept inbound, and outbound, and the exchange. */
@@ -381,7 +401,7 @@ function promisedBy(state: State): string {
 function explore(machines: Machines, crashes = 0): World[] {
   const seen = new Map<string, World>();
   const add = (world: World) => seen.has(world.key) || seen.set(world.key, world);
-  for (const who of ["known", "unknown", "unadmitted"] as const) add(new World(machines, who));
+  for (const who of ["new", "unknown", "unadmitted"] as const) add(new World(machines, who));
   // A map goes on to what is added while it is iterated.
   for (const world of seen.values()) {
     for (const event of world.events) {
@@ -405,7 +425,7 @@ function ends(world: World, events: readonly string[], steps = 20): boolean {
 }
 
 /** What happens without anybody's wish. */
-const BY_ITSELF = [...COMPLETIONS.map(([name]) => name), "identified", "no use"];
+const BY_ITSELF = [...COMPLETIONS.map(([name]) => name), "identified", "found", "nobody", "no use"];
 
 Deno.test("no way through the states breaks an invariant, and every state is reached", () => {
   const reached = new Set(WORLDS.flatMap(({ life, session }) => [life, session]));
@@ -443,11 +463,14 @@ const MISTAKES: [pair: string, mistake: string | undefined, words: string][] = [
   ["open + clientDisconnected", "idle: recycle", "with something in flight"],
   ["closing - + quiet", "closed", "the handle"],
   ["closed + evict", "closed: disconnect", "after the handle was closed"],
-  ["connecting + connected", "open", "not open"],
+  ["connecting - + connected", "open", "not open"],
+  ["connecting draining + listenFailed", "closed: findClient", "not provided for"],
   ["open + evict", "closing -: disconnect cancelIn awaitQuiet", "an end in a session"],
   ["open + sessionFinished", "closing -: cancelIn", "no end"],
   ["answering reading free + ended", "over: clientDisconnected", "an end in a session"],
   ["answering reading free + drain", "answering reading free", "a client that is not wanted"],
+  ["reading known - - + drain", "reading known - -", "a client that is not wanted"],
+  ["reading new - - + drain", "reading new - -: cancelRead", "is not waited for"],
   ["reading unknown - - + partial", "answering none free: deliver", "not whole"],
   ["authorizing rest - + admitted", "answering none free: deliver", "not whole"],
   ["answering kept free + finish", "over: abort withdraw sessionFinished", "a request is lost"],

@@ -333,6 +333,29 @@ export function testKernelContract(
     assertFails(bench.kernel.peek(server.handle).status);
   });
 
+  test("peek() tells whether a client connected after the listen was cancelled", async (bench) => {
+    const [server, other] = [bench.server(), bench.server()];
+    for (const side of [server, other]) {
+      const submitted = side.listen();
+      assertEquals(submitted, Status.PENDING);
+      assertFails(bench.kernel.peek(side.handle).status);
+      assertEquals(side.cancel(Lane.IN), Status.SUCCESS);
+      assertEquals(await side.end(Lane.IN, submitted), Status.CANCELLED);
+      assertFails(bench.kernel.peek(side.handle).status);
+    }
+    const client = bench.client();
+    assertEquals(server.left(), 0);
+    await client.send("hello");
+    assertEquals(server.left(), 5);
+    await client.close();
+    assertEquals(await server.receive(), "hello");
+    assertFails(bench.kernel.peek(server.handle).status);
+    // The other one still waits for a client.
+    assertFails(bench.kernel.peek(other.handle).status);
+    await bench.client().close();
+    assertFails(bench.kernel.peek(other.handle).status);
+  });
+
   test("a client begins in byte read mode, which merges messages", async (bench) => {
     const server = bench.server();
     const client = bench.client("byte");

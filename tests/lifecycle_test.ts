@@ -5,12 +5,17 @@ import { EVENTS, FINAL, INITIAL, STATES, transition } from "../src/server/lifecy
 import { assertTable, nameOf, stepsOf } from "./state_tables.ts";
 
 const TABLE = `
-idle + listen                                             -> connecting: listen
+idle + listen                                             -> connecting -: listen
 idle + drain, finish, stop, evict, crashed                -> closed: close
 
-connecting + connected                                    -> open: beginSession
-connecting + listenFailed                                 -> closed: close
-connecting + drain, finish, stop, evict, crashed          -> closing -: cancelIn awaitQuiet
+connecting L + connected                         -> open: beginSession
+connecting - + listenFailed                      -> closed: close
+connecting draining + listenFailed               -> same: findClient
+connecting draining + clientMissing              -> closed: close
+connecting - + drain                             -> connecting draining: cancelIn
+connecting L + finish, stop                      -> closing -: cancelIn awaitQuiet
+connecting - + evict, crashed                    -> closing -: cancelIn awaitQuiet
+connecting draining + evict, crashed             -> closing -: dropUnsent EVICT
 
 open + drain                     -> open: drainSession
 open + finish                    -> open: finishSession
@@ -20,7 +25,7 @@ open + clientDisconnected        -> closing reuse: dropUnsent cancelOut limitWri
 open + sessionFinished           -> closing -: cancelIn limitWrite awaitQuiet
 open + sessionEvicted, crashed   -> closing -: dropUnsent EVICT
 
-closing - + connected, listenFailed     -> same
+closing - + connected, listenFailed -> same
 closing R + drain, finish, writeFailed  -> same
 closing R + stop                 -> same: dropUnsent
 closing R + evict, crashed       -> closing -: dropUnsent EVICT
@@ -33,7 +38,7 @@ closed + drain, finish, stop, evict, writeFailed, crashed        -> closed
 const STEPS = stepsOf(STATES, EVENTS, transition);
 
 Deno.test("the life of an instance does what its table says, for every state and event", () => {
-  assertTable(STEPS, TABLE, { R: "reuse|-" });
+  assertTable(STEPS, TABLE, { L: "draining|-", R: "reuse|-" });
   assertEquals([STATES[0], STATES.at(-1)], [INITIAL, FINAL]);
 });
 
@@ -61,7 +66,7 @@ Deno.test("a client is disconnected after its write is cancelled, unless it did 
 
 Deno.test("the commands after which all may be over come last", () => {
   for (const { pair, step: { commands } } of STEPS) {
-    for (const command of ["awaitQuiet", "recycle", "close"] as const) {
+    for (const command of ["findClient", "awaitQuiet", "recycle", "close"] as const) {
       assert(!commands.slice(0, -1).includes(command), pair);
     }
   }
@@ -69,7 +74,7 @@ Deno.test("the commands after which all may be over come last", () => {
 
 Deno.test("a session begins when a client comes, and is told nothing when it is not open", () => {
   for (const { state, pair, step: { commands } } of STEPS) {
-    assertEquals(commands.includes("beginSession"), pair === "connecting + connected", pair);
+    assertEquals(commands.includes("beginSession"), /^connecting .* \+ connected/.test(pair), pair);
     const tells = commands.some((command) => /(drain|finish|evict)Session/.test(command));
     assert(state.name === "open" || !tells, pair);
   }

@@ -1113,7 +1113,7 @@ inWorld("limits have one timer for the whole loop, and none without a client", a
   await world.idle();
   assertEquals(timers(), 1);
   await world.pass(500);
-  assertEquals(world.reasons.filter((reason) => reason === "idleTimeout").length, 9);
+  assertEquals(world.reasons.filter((reason) => reason === "idleTimeout").length, 18);
   assertEquals(timers(), 1);
   await world.pass(2_000);
   await shutdown;
@@ -1121,9 +1121,8 @@ inWorld("limits have one timer for the whole loop, and none without a client", a
   assertEquals(
     world.reasons.toSorted(),
     [
-      ...Array(9).fill("idleTimeout"),
+      ...Array(18).fill("idleTimeout"),
       "responderTimeout",
-      ...Array(9).fill("shutdown"),
       "writeTimeout",
     ] satisfies CloseReason[],
   );

@@ -273,7 +273,7 @@ inWorld("Server.shutdown() ends the attempts to create what was missing", async 
   const server = world.serve(echo, { instances: 1 });
   await world.idle();
   failing(world.kernel, "create", Status.NO_SYSTEM_RESOURCES);
-  await world.arrived();
+  await world.asking("x");
   assertEquals(world.kernel.leftovers().timers, 1);
   await server.shutdown();
 });

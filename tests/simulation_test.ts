@@ -113,6 +113,7 @@ class Told {
     queues: false,
     hooked: true,
     authorizes: undefined,
+    identifies: true,
   };
   readonly #clients = new Map<number, PipeClient>();
 
@@ -252,6 +253,43 @@ Deno.test("the model sees who waits for nothing", () => {
   assertEquals(told.complaints, []);
   told.model.atStandstill({ ...told.server, shutDownAt: 0 });
   told.complained(/^I8: a shutdown waits for nobody/);
+});
+
+Deno.test("the model sees who a shutdown does not serve, and closes", () => {
+  const told = new Told();
+  const server = { ...told.server, shutDownAt: 0, shutdownTimeout: 100 };
+  const closed = (link: Link, late = false, by: ServerRecord = server) => {
+    link.server = by;
+    told.model.closed(link, late);
+    return told.complaints.splice(0).length;
+  };
+  assertEquals(closed(told.link(20)), 1, "it has sent a request");
+  assertEquals(closed(told.link()), 1, "it may still send one");
+  assertEquals(closed(told.link(20), true), 0, "it came too late");
+  assertEquals(closed(told.link(20), false, told.server), 0, "there is no shutdown");
+  assertEquals(closed(told.link(20), false, { ...server, stoppedAt: 0 }), 0, "it was stopped");
+  const hasty = { ...server, limits: { ...server.limits, idleTimeout: 5 } };
+  assertEquals(closed(told.link(20), false, hasty), 0, "a limit may be the reason");
+  const [served, left, broken] = [told.link(20), told.link(20), told.link(20)];
+  told.asked(1, sentBy(served, 0));
+  left.left = true;
+  broken.tainted = "a fault";
+  assertEquals([served, left, broken].map((link) => closed(link)), [0, 0, 0]);
+  told.now = 100;
+  assertEquals(closed(told.link(20)), 0, "its time has run out");
+});
+
+Deno.test("the model sees who a shutdown does not serve, and keeps", () => {
+  const told = new Told();
+  const server = { ...told.server, shutDownAt: 0, shutdownTimeout: 100 };
+  const silent = told.link();
+  silent.server = server;
+  told.model.atStandstill(server);
+  assertEquals(told.complaints, [], "it has sent nothing");
+  const asking = told.link(20);
+  asking.server = server;
+  told.model.atStandstill(server);
+  told.complained(/^a shutdown does not serve/);
 });
 
 Deno.test("the model sees a report of too many exchanges, or of messages that were not given up", () => {
@@ -543,6 +581,8 @@ function simulated() {
     opened() {},
     unknown() {},
     measured() {},
+    cutShort() {},
+    closed() {},
     readsOn() {},
     evicted() {},
     withdrew() {},

@@ -19,15 +19,8 @@ import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
-import {
-  awaitsRequest,
-  begin,
-  type Command,
-  type Event,
-  FINAL,
-  type State,
-  transition,
-} from "./exchange_states.ts";
+import { begin, transition } from "./exchange_machine.ts";
+import { awaitsRequest, type Command, type Event, FINAL, type State } from "./exchange_states.ts";
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
@@ -116,7 +109,7 @@ export class ExchangeSession implements Session {
   /** See {@linkcode Session}. */
   begin(disconnected: boolean): void {
     const { settings, hooks } = this.#context;
-    const who = hooks.authorizes ? "unadmitted" : settings.identifies ? "unknown" : "known";
+    const who = hooks.authorizes ? "unadmitted" : settings.identifies ? "unknown" : "new";
     this.#take(begin(who, disconnected));
   }
 

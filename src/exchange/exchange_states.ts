@@ -1,6 +1,6 @@
 /**
- * The session of one client whose requests are answered: `(state, event) -> next state and
- * commands`, from the client's connect to the end of the session.
+ * The states, events and commands of the session of one client whose requests are answered, from the
+ * client's connect to the end of the session. `exchange_machine.ts` decides.
  *
  * | state       | Windows has                 | the client                                         |
  * | ----------- | --------------------------- | -------------------------------------------------- |
@@ -15,7 +15,8 @@
  *
  * `who` is what is known of the client. An `"unknown"` one is identified from its first message, or
  * the first piece of a long one; an `"unadmitted"` one is then admitted or refused as well. Nothing
- * more of it is read before that.
+ * more of it is read before that. A `"new"` one needs neither, and has sent nothing yet: a shutdown
+ * cancels the read of a `"known"` client only, and waits for the first request of any other.
  * `ahead` is the state of the read that is submitted while an exchange is open: in flight
  * ("reading"), or completed, with its message kept in place until the exchange is settled ("kept").
  * `disconnected` marks a client that has disconnected while its requests may still be in the pipe:
@@ -31,10 +32,8 @@
  * @module
  */
 
-import { type Step as StepOf, tabulate, to as toState } from "../server/state_machine.ts";
-
 /** What is known of the client. */
-export type Who = "known" | "unknown" | "unadmitted";
+export type Who = "known" | "new" | "unknown" | "unadmitted";
 
 /** The state of the read ahead. */
 export type Ahead = "none" | "reading" | "kept";
@@ -124,20 +123,20 @@ export type Command =
   | "sessionFinished"
   | "sessionEvicted";
 
-type Step = StepOf<State, Command>;
-
 /** Whether the client owes a request, or the rest of one. */
 export function awaitsRequest(state: State): boolean {
   return state.name === "reading";
 }
 
 const NO_YES = [false, true] as const;
-const WHO = ["known", "unknown", "unadmitted"] as const;
+const WHO = ["known", "new", "unknown", "unadmitted"] as const;
 const AHEAD = ["none", "reading", "kept"] as const;
 const OUT = ["free", "busy", "disconnected"] as const;
 
-const ABORTED: State = { name: "aborted" };
-const OVER: State = { name: "over" };
+/** See {@linkcode State}. */
+export const ABORTED: State = { name: "aborted" };
+/** See {@linkcode State}. */
+export const OVER: State = { name: "over" };
 
 /** The rest of a message is read only once the client is known. */
 const READING = WHO.map((who) =>
@@ -195,287 +194,31 @@ export const EVENTS: readonly Event[] = [
   "evict",
 ];
 
-function to(state: State | undefined, ...commands: Command[]): Step {
-  return toState(state ?? OVER, ...commands);
-}
-
-function reading(who: Who, rest: boolean, disconnected: boolean): State | undefined {
+/** See {@linkcode State}. */
+export function reading(who: Who, rest: boolean, disconnected: boolean): State | undefined {
   return READING[WHO.indexOf(who)]?.[Number(rest)]?.[Number(disconnected)];
 }
 
-function identifying(asks: boolean, rest: boolean, disconnected: boolean): State | undefined {
+/** See {@linkcode State}. */
+export function identifying(
+  asks: boolean,
+  rest: boolean,
+  disconnected: boolean,
+): State | undefined {
   return IDENTIFYING[Number(asks)]?.[Number(rest)]?.[Number(disconnected)];
 }
 
-function authorizing(rest: boolean, disconnected: boolean): State | undefined {
+/** See {@linkcode State}. */
+export function authorizing(rest: boolean, disconnected: boolean): State | undefined {
   return AUTHORIZING[Number(rest)]?.[Number(disconnected)];
 }
 
-function answering(ahead: Ahead, out: Out): State | undefined {
+/** See {@linkcode State}. */
+export function answering(ahead: Ahead, out: Out): State | undefined {
   return ANSWERING[AHEAD.indexOf(ahead)]?.[OUT.indexOf(out)];
 }
 
-function writing(ahead: Ahead): State | undefined {
+/** See {@linkcode State}. */
+export function writing(ahead: Ahead): State | undefined {
   return WRITING[AHEAD.indexOf(ahead)];
-}
-
-/** The first step of a session. */
-export function begin(who: Who, disconnected: boolean): Step {
-  const commands: readonly Command[] = disconnected ? ["abort", "read"] : ["read"];
-  return to(reading(who, false, disconnected), ...commands);
-}
-
-/** Delivers a request; the answers to a client that has disconnected are dropped. */
-function deliver(disconnected: boolean): Step {
-  return disconnected
-    ? to(answering("none", "disconnected"), "deliver", "abort")
-    : to(answering("none", "free"), "deliver");
-}
-
-/** Reads the rest of a request; of the last one, only what is already in the pipe. */
-function readRest(disconnected: boolean, last: boolean): Step {
-  return to(reading("known", true, disconnected), "readRest", ...(last ? CANCEL_READ : []));
-}
-
-const CANCEL_READ: readonly Command[] = ["cancelRead"];
-const DROP_REQUEST: readonly Command[] = ["dropRequest"];
-
-/** Ends the session with an exchange open: a request that was read ahead is dropped too. */
-function abandon(ahead: Ahead, end: "sessionFinished" | "sessionEvicted"): Step {
-  return to(OVER, "abort", "withdraw", ...(ahead === "kept" ? DROP_REQUEST : []), end);
-}
-
-/** The exchange is settled and its messages are written: continues with the next request. */
-function next(ahead: Ahead, disconnected: boolean, last: boolean, ...commands: Command[]): Step {
-  const state = reading("known", false, disconnected);
-  switch (ahead) {
-    case "reading":
-      return to(state, ...commands);
-    case "kept":
-      return to(state, ...commands, "redeliver");
-    case "none":
-      return last ? to(OVER, ...commands, "sessionFinished") : to(state, ...commands, "read");
-  }
-}
-
-function fromReading(
-  state: State & { name: "reading" },
-  event: Event,
-  last: boolean,
-): Step | undefined {
-  const { who, rest, disconnected } = state;
-  switch (event) {
-    case "message":
-      if (who === "known") return deliver(disconnected);
-      return to(identifying(who === "unadmitted", false, disconnected), "identify");
-    case "partial":
-      if (rest) return undefined;
-      if (who === "known") return readRest(disconnected, last);
-      return to(identifying(who === "unadmitted", true, disconnected), "identify");
-    case "ended":
-      return to(OVER, "clientDisconnected");
-    case "cancelled":
-    case "finish":
-      return to(OVER, "sessionFinished");
-    case "broken":
-    case "evict":
-      return to(OVER, "sessionEvicted");
-    case "drain":
-      return to(state, "cancelRead");
-    default:
-      return undefined;
-  }
-}
-
-function fromIdentifying(
-  state: State & { name: "identifying" },
-  event: Event,
-  last: boolean,
-): Step | undefined {
-  const { asks, rest, disconnected } = state;
-  switch (event) {
-    case "identified":
-      if (asks) return to(authorizing(rest, disconnected), "authorize");
-      return rest ? readRest(disconnected, last) : deliver(disconnected);
-    case "message":
-    case "partial":
-      // It is read again after a shortage.
-      return rest === (event === "partial") ? to(state, "identify") : undefined;
-    case "drain":
-      return to(state);
-    case "finish":
-      return to(OVER, "sessionFinished");
-    case "evict":
-      return to(OVER, "sessionEvicted");
-    default:
-      return undefined;
-  }
-}
-
-function fromAuthorizing(
-  state: State & { name: "authorizing" },
-  event: Event,
-  last: boolean,
-): Step | undefined {
-  switch (event) {
-    case "admitted":
-      return state.rest ? readRest(state.disconnected, last) : deliver(state.disconnected);
-    case "refused":
-      return to(OVER, "sessionFinished");
-    case "drain":
-      return to(state);
-    case "finish":
-      return to(OVER, "dropRequest", "sessionFinished");
-    case "evict":
-      return to(OVER, "dropRequest", "sessionEvicted");
-    default:
-      return undefined;
-  }
-}
-
-function fromAnswering(
-  { ahead, out }: State & { name: "answering" },
-  event: Event,
-  last: boolean,
-): Step | undefined {
-  const reads = ahead === "reading";
-  const writes = out === "busy";
-  switch (event) {
-    case "sent":
-      if (out === "disconnected") return undefined;
-      return writes ? to(answering(ahead, out)) : to(answering(ahead, "busy"), "write");
-    case "replied":
-      if (out === "disconnected") return undefined;
-      return writes ? to(writing(ahead)) : to(writing(ahead), "write");
-    case "settled":
-      if (out === "disconnected") return undefined;
-      return writes ? to(writing(ahead)) : next(ahead, false, last);
-    case "taken":
-      return out === "disconnected" ? to(answering(ahead, out)) : undefined;
-    case "done":
-      return out === "disconnected" ? next(ahead, true, last, "forget") : undefined;
-    case "written":
-      return writes ? to(answering(ahead, "free")) : undefined;
-    case "unwritten":
-      return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;
-    case "turnBegan":
-      if (ahead !== "none") return undefined;
-      return last ? to(answering("none", out)) : to(answering("reading", out), "read");
-    case "message":
-    case "partial":
-      return reads ? to(answering("kept", out), "keep") : undefined;
-    case "ended":
-      if (!reads) return undefined;
-      return writes ? to(OVER, "abort", "withdraw", "clientDisconnected") : to(ABORTED, "abort");
-    case "cancelled":
-      return reads ? to(answering("none", out)) : undefined;
-    case "broken":
-      if (!reads) return undefined;
-      // Its earlier request may still wait for the responder, and the connection waits with it.
-      return writes ? abandon(ahead, "sessionEvicted") : to(ABORTED, "abort");
-    case "drain":
-      return to(answering(ahead, out), ...(reads ? CANCEL_READ : []));
-    case "finish":
-      return abandon(ahead, "sessionFinished");
-    case "evict":
-      return abandon(ahead, "sessionEvicted");
-    default:
-      return undefined;
-  }
-}
-
-function fromWriting(
-  { ahead }: State & { name: "writing" },
-  event: Event,
-  last: boolean,
-): Step | undefined {
-  const reads = ahead === "reading";
-  switch (event) {
-    case "written":
-      return next(ahead, false, last);
-    case "unwritten":
-      return next(ahead, true, last, "abort");
-    case "message":
-    case "partial":
-      return reads ? to(writing("kept"), "keep") : undefined;
-    case "ended":
-      return reads ? to(OVER, "abort", "clientDisconnected") : undefined;
-    case "cancelled":
-      return reads ? to(writing("none")) : undefined;
-    case "broken":
-      return reads ? abandon(ahead, "sessionEvicted") : undefined;
-    case "drain":
-      return to(writing(ahead), ...(reads ? CANCEL_READ : []));
-    case "finish":
-      return abandon(ahead, "sessionFinished");
-    case "evict":
-      return abandon(ahead, "sessionEvicted");
-    default:
-      return undefined;
-  }
-}
-
-function fromAborted(event: Event): Step | undefined {
-  switch (event) {
-    case "taken":
-    case "done":
-      return to(OVER, "forget", "clientDisconnected");
-    case "drain":
-      return to(ABORTED);
-    case "finish":
-    case "evict":
-      return to(OVER, "withdraw", "sessionFinished");
-    default:
-      return undefined;
-  }
-}
-
-/** What was still in flight completes and is discarded. */
-function fromOver(event: Event): Step | undefined {
-  switch (event) {
-    case "message":
-    case "partial":
-      return to(OVER, "dropRequest");
-    case "ended":
-    case "cancelled":
-    case "taken":
-    case "done":
-    case "written":
-    case "unwritten":
-    case "turnBegan":
-      return to(OVER);
-    default:
-      return undefined;
-  }
-}
-
-function decide(state: State, event: Event, last: boolean): Step | undefined {
-  switch (state.name) {
-    case "reading":
-      return fromReading(state, event, last);
-    case "identifying":
-      return fromIdentifying(state, event, last);
-    case "authorizing":
-      return fromAuthorizing(state, event, last);
-    case "answering":
-      return fromAnswering(state, event, last);
-    case "writing":
-      return fromWriting(state, event, last);
-    case "aborted":
-      return fromAborted(event);
-    case "over":
-      return fromOver(event);
-  }
-}
-
-const STEPS = tabulate(STATES, EVENTS, (state, event) => decide(state, event, false));
-const LAST_STEPS = tabulate(STATES, EVENTS, (state, event) => decide(state, event, true));
-
-/**
- * The step for an event; undefined where it cannot happen in that state.
- *
- * @param last Whether no further request is taken, because the server is shutting down.
- */
-export function transition(state: State, event: Event, last: boolean): Step | undefined {
-  return (last ? LAST_STEPS : STEPS).get(state)?.get(event);
 }

@@ -58,6 +58,13 @@ export interface PipeServer extends AsyncDisposable {
    * readable for them. The server no longer reads ahead, so a client that disconnects meanwhile is
    * noticed when it is answered.
    *
+   * A client that connected before the shutdown is served its first request, so that no client is
+   * refused when another server takes over the name. The server waits for that request until the
+   * timeout, or `idleTimeout` if it is shorter: a client that connects and says nothing delays the
+   * end by as much, and with a timeout of `Infinity` prevents it. A client that was already sent an
+   * answer is not waited for; a request of it that has arrived is still served. The limits of the
+   * server, and `authorize`, hold as before.
+   *
    * A responder may call and await this. The promise that it gets does not wait for its own
    * exchange, nor for others whose responders wait in the same way, nor for requests that wait for
    * these (`concurrency`, `maxBuffered`) and are answered afterwards; its report does not count them. The exchange is then answered as usual, with what the responder returns. A responder that
@@ -67,7 +74,7 @@ export interface PipeServer extends AsyncDisposable {
    * {@linkcode PipeServer.finished} always waits for all exchanges.
    *
    * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an
-   *   integer from 0, or `Infinity`; 10,000 by default.
+   *   integer from 0, or `Infinity`; 10,000 by default. With 0, first requests are hardly waited for.
    * @returns The shutdown report. A second call gets the same report, and its timeout has no effect.
    *   Rejects as {@linkcode PipeServer.finished} does. Never becomes an unhandled rejection.
    * @throws {TypeError} If the timeout is not a number.

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Status } from "../kernel/status.ts";
+import { isShortage, Status } from "../kernel/status.ts";
 import { PipeEnd, type PipeEndOwner } from "../pipe/pipe_end.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { Callbacks } from "./callbacks.ts";
@@ -19,13 +19,14 @@ import type { Session } from "./session.ts";
 
 /** How a client connected. */
 interface Arrival {
-  /** Whether it connected before the instance listened. */
+  /** Whether it connected before the instance listened, or may have. */
   readonly early: boolean;
   /** Whether it has already disconnected. */
   readonly disconnected: boolean;
 }
 
 const IN_TIME: Arrival = { early: false, disconnected: false };
+const EARLY: Arrival = { early: true, disconnected: false };
 
 /** See the module. */
 export class PipeInstance implements PipeEndOwner {
@@ -75,7 +76,10 @@ export class PipeInstance implements PipeEndOwner {
     this.raise("listen");
   }
 
-  /** Takes no further requests, and ends when the open exchange is settled. */
+  /**
+   * Takes no further client, and no further request but the first of a client that is there. Ends
+   * when that, and an open exchange, is settled.
+   */
   drain(): void {
     this.raise("drain");
   }
@@ -150,6 +154,8 @@ export class PipeInstance implements PipeEndOwner {
     switch (command) {
       case "listen":
         return this.end.listen();
+      case "findClient":
+        return this.#findClient();
       case "cancelIn":
         return this.end.cancel(this.end.inbound);
       case "cancelOut":
@@ -184,12 +190,21 @@ export class PipeInstance implements PipeEndOwner {
       case Status.SUCCESS:
         return this.raise("connected");
       case Status.ALREADY_CONNECTED:
-        return this.raise("connected", { early: true, disconnected: false });
+        return this.raise("connected", EARLY);
       case Status.NO_DATA:
         return this.raise("connected", { early: true, disconnected: true });
       default:
         return this.raise("listenFailed");
     }
+  }
+
+  /** Without a listen, too, a client can connect until the handle is closed. */
+  #findClient(): void {
+    const { status } = this.#loop.kernel.peek(this.end.handle);
+    if (isShortage(status)) return this.#loop.repeat(this.end.inbound);
+    if (status !== Status.SUCCESS) return this.raise("clientMissing");
+    // The failure of the listen may hide that the client was there before it.
+    this.raise("connected", EARLY);
   }
 
   #beginSession({ early, disconnected }: Arrival): void {

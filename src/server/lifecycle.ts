@@ -6,10 +6,14 @@
  * | state      | Windows has               | the client                               |
  * | ---------- | ------------------------- | ---------------------------------------- |
  * | idle       | nothing                   | there is none                            |
- * | connecting | a listen                  | has not connected yet                    |
+ * | connecting | a listen                  | has not connected, as far as is known    |
  * | open       | what the session submits  | is connected, or has left data to read   |
  * | closing    | what is still to complete | has disconnected, or is being closed     |
  * | closed     | nothing                   | there is none, and no handle             |
+ *
+ * With `draining`, the server is shutting down, and the listen is cancelled. A client that connects
+ * in time is served all the same. The listen tells of one that came before its cancel took effect;
+ * after that, clients can still connect, but Windows has to be asked.
  *
  * With `reuse`, the client disconnected by itself, and the instance may listen again. Otherwise the
  * handle is closed, so that the client can still read what was written: disconnecting would destroy
@@ -30,7 +34,7 @@ import { type Step, tabulate, to } from "./state_machine.ts";
 /** The states. There is one object for each, so states can be compared by identity. */
 export type State =
   | { readonly name: "idle" }
-  | { readonly name: "connecting" }
+  | { readonly name: "connecting"; readonly draining: boolean }
   | { readonly name: "open" }
   | { readonly name: "closing"; readonly reuse: boolean }
   | { readonly name: "closed" };
@@ -42,6 +46,8 @@ export type Event =
   /** The listen completed: a client connected (and may have disconnected), or it failed. */
   | "connected"
   | "listenFailed"
+  /** Windows knows of no client that connected all the same. */
+  | "clientMissing"
   /** The server takes no further requests. */
   | "drain"
   /** End: once the queued messages are written, once the write in flight is, or at once. */
@@ -67,6 +73,8 @@ export type Event =
 export type Command =
   /** Submit a listen. */
   | "listen"
+  /** Ask Windows whether a client is there all the same: raises "connected" or "clientMissing". */
+  | "findClient"
   /** Cancel the listen or read, or the write. */
   | "cancelIn"
   | "cancelOut"
@@ -90,7 +98,8 @@ export type Command =
   | "close";
 
 const IDLE: State = { name: "idle" };
-const CONNECTING: State = { name: "connecting" };
+const CONNECTING: State = { name: "connecting", draining: false };
+const DRAINING: State = { name: "connecting", draining: true };
 const OPEN: State = { name: "open" };
 const REUSING: State = { name: "closing", reuse: true };
 const CLOSING: State = { name: "closing", reuse: false };
@@ -103,13 +112,22 @@ export const INITIAL: State = IDLE;
 export const FINAL: State = CLOSED;
 
 /** All states. */
-export const STATES: readonly State[] = [IDLE, CONNECTING, OPEN, REUSING, CLOSING, CLOSED];
+export const STATES: readonly State[] = [
+  IDLE,
+  CONNECTING,
+  DRAINING,
+  OPEN,
+  REUSING,
+  CLOSING,
+  CLOSED,
+];
 
 /** All events. */
 export const EVENTS: readonly Event[] = [
   "listen",
   "connected",
   "listenFailed",
+  "clientMissing",
   "drain",
   "finish",
   "stop",
@@ -138,18 +156,23 @@ function fromIdle(event: Event): Step<State, Command> | undefined {
   }
 }
 
-function fromConnecting(event: Event): Step<State, Command> | undefined {
+function fromConnecting(event: Event, draining: boolean): Step<State, Command> | undefined {
   switch (event) {
     case "connected":
       return to(OPEN, "beginSession");
     case "listenFailed":
-      return to(CLOSED, "close");
+      return draining ? to(DRAINING, "findClient") : to(CLOSED, "close");
+    case "clientMissing":
+      return draining ? to(CLOSED, "close") : undefined;
     case "drain":
+      return draining ? undefined : to(DRAINING, "cancelIn");
     case "finish":
     case "stop":
+      return to(CLOSING, "cancelIn", "awaitQuiet");
     case "evict":
     case "crashed":
-      return to(CLOSING, "cancelIn", "awaitQuiet");
+      // The cancel may be of no effect.
+      return draining ? evict() : to(CLOSING, "cancelIn", "awaitQuiet");
     default:
       return undefined;
   }
@@ -182,7 +205,7 @@ function fromOpen(event: Event): Step<State, Command> | undefined {
 
 function fromClosing(state: State, event: Event, reuse: boolean): Step<State, Command> | undefined {
   switch (event) {
-    // A client that connected although the listen was cancelled is closed with its instance.
+    // A client that connected although its server has stopped is closed with its instance.
     case "connected":
     case "listenFailed":
       return reuse ? undefined : to(state);
@@ -237,7 +260,7 @@ function decide(state: State, event: Event): Step<State, Command> | undefined {
     case "idle":
       return fromIdle(event);
     case "connecting":
-      return fromConnecting(event);
+      return fromConnecting(event, state.draining);
     case "open":
       return fromOpen(event);
     case "closing":

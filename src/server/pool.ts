@@ -110,6 +110,7 @@ export class InstancePool {
 
   /** A listen completed: a client connected, or the listen was cancelled, or it failed. */
   listened(status: number): void {
+    if (!this.#replenishes) return;
     this.#listening--;
     const connected = status === Status.SUCCESS || status === Status.ALREADY_CONNECTED ||
       status === Status.NO_DATA;

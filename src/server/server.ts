@@ -116,8 +116,8 @@ export class Server implements LoopUser {
   }
 
   /**
-   * Accepts no new clients, waits for open exchanges, and ends; evicts the remaining clients at the
-   * timeout.
+   * Accepts no new clients, waits for open exchanges and for the first request of each client that
+   * is there, and ends; evicts the remaining clients at the timeout.
    *
    * @param caller The work that calls this and may await it: its report does not wait for that work.
    */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { transition } from "../../src/exchange/exchange_machine.ts";
 import * as exchange from "../../src/exchange/exchange_states.ts";
 import * as lifecycle from "../../src/server/lifecycle.ts";
 import { type Counts, everyKind } from "./faults.ts";
@@ -37,7 +38,7 @@ const EXCHANGE: Machine = {
     const known = exchange.STATES.find((other) => other === state);
     const happened = exchange.EVENTS.find((other) => other === event);
     if (known === undefined || happened === undefined) return undefined;
-    return exchange.transition(known, happened, last)?.state;
+    return transition(known, happened, last)?.state;
   },
 };
 
@@ -102,6 +103,12 @@ function reasonFor(state: State, event: string): string | undefined {
   if (state.name === "identifying" && state.disconnected && event !== "identified") {
     return "it takes a shortage at the first look at a client that has left: too rare to wait for";
   }
+  if (state.name === "identifying" && state.rest && event === "drain") {
+    return "it takes a shortage at the first look at a long request: too rare to wait for";
+  }
+  if (state.name === "reading" && state.rest && state.disconnected && event === "cancelled") {
+    return "what a client that has left has written is there to be read: too rare to wait for";
+  }
   const listens = state.name === "connecting";
   switch (event) {
     case "writeFailed":
@@ -114,7 +121,9 @@ function reasonFor(state: State, event: string): string | undefined {
       if (listens) return "who listens is drained or stopped";
       return state.name === "closed" ? "it has no connection that could be finished" : undefined;
     case "evict": {
-      if (listens || state.name === "closed") return "it has no connection that could be evicted";
+      if (state.name === "connecting" && !state.draining || state.name === "closed") {
+        return "it has no connection that could be evicted";
+      }
       // A process with too many connections is evicted before anything is read.
       const known = state.name === "reading" ? state.who === "known" : state.name === "identifying";
       const quiet = known && "disconnected" in state && !state.disconnected;

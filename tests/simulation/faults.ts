@@ -206,6 +206,7 @@ export const Kind = {
   DURING_SUBMISSION: "a completion is seen during a submission",
   DURING_PICTURE: "a completion is seen while a picture is taken",
   BEFORE_LISTEN: "a client is there before the listen (535)",
+  FOUND: "a client is there after a listen that was cancelled",
   UNKNOWN_CLIENT: "a client comes before the listen that can never be identified",
   GONE_BEFORE_LISTEN: "a client is gone before the listen (232)",
   PARTIAL: "a read brings a part of its message (234)",

@@ -226,6 +226,7 @@ export class History implements World, Around {
       limits: limits ?? {},
       odd: random.pick([0, 0.5, 1]),
       authorizes: random.pick([undefined, undefined, "all", "some"]),
+      identifies: random.chance(0.7),
     };
     this.#weights = {
       turn: random.pick([1, 5, 20]),
@@ -372,6 +373,12 @@ export class History implements World, Around {
   }
 
   /** See {@linkcode Around}. */
+  cutShort(end: ClientEnd): void {
+    const link = this.#ends.get(end);
+    if (link !== undefined) link.cutShort = true;
+  }
+
+  /** See {@linkcode Around}. */
   evicted(end: ClientEnd): void {
     const link = this.#ends.get(end);
     if (link === undefined) return;
@@ -379,6 +386,12 @@ export class History implements World, Around {
       this.violate(`${link.owner} is thrown out, though it did nothing wrong`);
     }
     link.evicted = true;
+  }
+
+  /** See {@linkcode Around}. */
+  closed(end: ClientEnd, late: boolean): void {
+    const link = this.#ends.get(end);
+    if (link !== undefined) this.model.closed(link, late);
   }
 
   /** See {@linkcode Around}. */
@@ -563,15 +576,23 @@ export class History implements World, Around {
   }
 
   #serve(): void {
-    if (this.random.chance(0.5)) this.#server = new Iterating(this, this.#plan);
-    else {
-      try {
-        this.#server = new Serving(this, this.#plan);
-      } catch (error) {
-        // Only a fault can be the reason.
-        if (this.rates.fails === 0) throw error;
-        this.tell?.(`serve() throws: ${error}`);
-      }
+    const known = this.model.links.length;
+    this.#server = undefined;
+    const server = this.#open();
+    this.#server = server;
+    // Clients come before the call that makes a server has ended.
+    for (const link of this.model.links.slice(known)) link.server = server?.record;
+  }
+
+  #open(): UserServer | undefined {
+    if (this.random.chance(0.5)) return new Iterating(this, this.#plan);
+    try {
+      return new Serving(this, this.#plan);
+    } catch (error) {
+      // Only a fault can be the reason.
+      if (this.rates.fails === 0) throw error;
+      this.tell?.(`serve() throws: ${error}`);
+      return undefined;
     }
   }
 

@@ -59,8 +59,12 @@ export interface Around {
   measured(end: ClientEnd): void;
   /** The server reads the rest of a message. */
   readsOn(end: ClientEnd): void;
+  /** The server could not read the rest of a message at once. */
+  cutShort(end: ClientEnd): void;
   /** The server throws a client out. */
   evicted(end: ClientEnd): void;
+  /** The server closes its end; `late`: the client has come since it asked whether there is one. */
+  closed(end: ClientEnd, late: boolean): void;
   /** This module takes back what a client writes. */
   withdrew(end: ClientEnd): void;
   /** This module closes a client's end; `told`: a call has said that the other end is gone. */
@@ -115,6 +119,10 @@ export class SimulatedKernel extends MemoryKernel {
   #fresh: Handle | undefined;
   /** Whether what is written fills a read before it needs memory. */
   #inPart = false;
+  /** Handles on which something was read since they listened. */
+  readonly #read = new Set<Handle>();
+  /** Handles that nobody had connected to when the server last asked. */
+  readonly #empty = new Set<Handle>();
   /** What was read last in a slot, and which ends were told that the other one is gone. */
   readonly #reading = new Map<number, Handle>();
   readonly #endsSeen = new Set<Handle>();
@@ -178,6 +186,7 @@ export class SimulatedKernel extends MemoryKernel {
   override listen(handle: Handle, slot: number): number {
     // Of the last client perhaps nothing more was read.
     this.#measured.delete(handle);
+    this.#read.delete(handle);
     if (this.#fresh === handle) this.#fresh = undefined;
     const status = this.#call("submission", () => {
       const end = this.endOf(handle);
@@ -192,6 +201,7 @@ export class SimulatedKernel extends MemoryKernel {
 
   override read(handle: Handle, slot: number, size: number): number {
     this.#goesOn = this.#measured.delete(handle);
+    this.#read.add(handle);
     const end = this.endOf(handle);
     if (this.#goesOn && end instanceof ServerEnd && end.client !== undefined) {
       this.#around.readsOn(end.client);
@@ -233,13 +243,22 @@ export class SimulatedKernel extends MemoryKernel {
     this.#intrude("call");
     const end = this.endOf(handle);
     const peeked = super.peek(handle);
-    if (end instanceof ServerEnd && end.client !== undefined) this.#around.measured(end.client);
-    if (peeked.status === Status.SUCCESS) this.#measured.add(handle);
+    if (end instanceof ServerEnd && !this.#read.has(handle)) this.#sought(handle, end);
+    else {
+      if (end instanceof ServerEnd && end.client !== undefined) this.#around.measured(end.client);
+      if (peeked.status === Status.SUCCESS) this.#measured.add(handle);
+    }
     if (isEnd(peeked.status)) this.#endsSeen.add(handle);
     this.#intrude("call");
     this.events++;
     this.#tell?.(`peek ${handle} → ${statusName(peeked.status)}, ${peeked.left} left`);
     return peeked;
+  }
+
+  /** The server asks whether there is a client. */
+  #sought(handle: Handle, end: ServerEnd): void {
+    if (end.state !== "connected") this.#empty.add(handle);
+    else this.#count(Kind.FOUND);
   }
 
   override disconnect(handle: Handle): number {
@@ -269,7 +288,11 @@ export class SimulatedKernel extends MemoryKernel {
   override close(handle: Handle): number {
     const end = this.endOf(handle);
     if (end instanceof ClientEnd) this.#around.left(end, this.#endsSeen.has(handle));
-    const status = this.#call("call", () => super.close(handle));
+    const status = this.#call("call", () => {
+      const client = end instanceof ServerEnd && end.state === "connected" ? end.client : undefined;
+      if (client !== undefined) this.#around.closed(client, this.#empty.has(handle));
+      return super.close(handle);
+    });
     this.#around.checkName();
     this.#tell?.(`close ${handle} → ${statusName(status)}`);
     return status;
@@ -547,6 +570,8 @@ export class SimulatedKernel extends MemoryKernel {
     this.#count(kind);
     if (inPart && code !== Status.NOT_SUBMITTED) this.#count(Kind.IN_PART);
     if (call === "create") this.#around.instanceLost();
+    const end = this.#goesOn && handle !== undefined ? this.endOf(handle) : undefined;
+    if (end instanceof ServerEnd && end.client !== undefined) this.#around.cutShort(end.client);
     if (!passes(call, code)) this.#taint(handle, kind, call);
     if (call === "write" && handle !== undefined && code === Status.NOT_SUBMITTED) {
       this.#short.add(handle);

@@ -84,6 +84,10 @@ export class Link {
   tainted: string | undefined = undefined;
   /** The server threw its client out. */
   evicted = false;
+  /** The rest of a message could not be read at once: a shutdown does not wait for it. */
+  cutShort = false;
+  /** The server has closed its end. */
+  closed = false;
   /** When the server last asked how long the rest of a message is. */
   measured = 0;
 
@@ -189,6 +193,8 @@ export interface ServerRecord {
   readonly hooked: boolean;
   /** Whether its user is asked about each client, and may refuse it. */
   readonly authorizes: "all" | "some" | undefined;
+  /** Whether it can tell who its clients are. */
+  readonly identifies: boolean;
 }
 
 /** Where the model gets its facts from, and where it complains. */
@@ -302,12 +308,14 @@ export class Model {
   }
 
   /** A client is who its process is, or it is told why nobody knows. */
-  #identified({ link }: Session, client: PipeClient): void {
+  #identified({ link, server }: Session, client: PipeClient): void {
     try {
       const { sid } = client.user();
+      if (!server.identifies) this.#violate(`client ${client.id} is identified`);
       const expected = link === undefined ? sid : this.#surroundings.sidOf(link.process);
       if (sid !== expected) this.#violate(`client ${client.id} is ${expected}, not ${sid}`);
     } catch (error) {
+      if (!server.identifies && error instanceof Deno.errors.NotSupported) return;
       // What is short is waited for, and anything else is the system's last word.
       const told = error instanceof WindowsError && !isShortage(error.code);
       const early = told && link?.unknown && error.code === Status.CANNOT_IMPERSONATE;
@@ -436,8 +444,14 @@ export class Model {
     }
     if (server.shutDownAt === undefined || server.stoppedAt !== undefined) return;
     if (this.#shutdownTimedOut(server) || sessions.some((session) => this.#isOwed(session))) return;
-    if (this.links.some((link) => link.server === server && link.tainted !== undefined)) return;
-    this.#violate("I8: a shutdown waits for nobody");
+    const links = this.links.filter((link) => link.server === server);
+    if (links.some(({ tainted }) => tainted !== undefined)) return;
+    const there = links.filter(({ left, closed, evicted }) => !left && !closed && !evicted);
+    const waiting = there.find((link) => this.#isAwaited(link) && this.#isDue(link, server));
+    if (waiting !== undefined) this.#violate(`a shutdown does not serve ${waiting.owner}`);
+    else if (there.every((link) => this.#wasServed(link, server))) {
+      this.#violate("I8: a shutdown waits for nobody");
+    }
   }
 
   /** Every completion was seen, and whoever is to look has looked. */
@@ -787,6 +801,32 @@ export class Model {
     if (session !== undefined) return this.#isUnread(session) || session.full;
     const unbound = [...this.sessions.values()].filter((other) => other.link === undefined);
     return unbound.some((other) => this.#isUnread(other) || other.full);
+  }
+
+  /** A server closes its end: a client that was there before it shut down is served once. */
+  closed(link: Link, late: boolean): void {
+    const { server } = link;
+    link.closed = true;
+    if (server?.shutDownAt === undefined || server.stoppedAt !== undefined || server.failed) return;
+    if (late || this.#shutdownTimedOut(server)) return;
+    if (this.#isDue(link, server)) this.#violate(`a shutdown does not serve ${link.owner}`);
+  }
+
+  /** Whether a client is there that no request of was delivered yet, and that may not be refused. */
+  #isDue(link: Link, server: ServerRecord): boolean {
+    if (link.left || link.tainted !== undefined || link.cutShort) return false;
+    return !this.#isFaulty(link) && !mayBeRefused(server) && !this.#wasServed(link, server);
+  }
+
+  /** Whether the server's user got a request of a client, as far as can be told. */
+  #wasServed(link: Link, server: ServerRecord): boolean {
+    const [first] = link.sent;
+    if (link.session !== undefined || first === undefined) return link.next > 0;
+    // What call() sends does not say whose it is.
+    return senderOf(first.bytes) === undefined &&
+      this.#sessionsOf(server).some((session) =>
+        session.link === undefined && session.requests > 0
+      );
   }
 
   #shutdownTimedOut(server: ServerRecord): boolean {

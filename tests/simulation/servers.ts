@@ -38,6 +38,8 @@ export interface Plan {
   readonly concurrency: number | undefined;
   readonly hooked: boolean;
   readonly authorizes: ServerRecord["authorizes"];
+  /** Whether its clients are identified even if nobody is asked about them. */
+  readonly identifies: boolean;
   readonly limits: Partial<Limits> & { readonly maxBuffered?: number };
   /** How likely a responder does something out of the ordinary. */
   readonly odd: number;
@@ -514,6 +516,7 @@ function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions
     readBufferSize: plan.readBufferSize,
     writeBufferSize: plan.writeBufferSize,
     concurrency: plan.concurrency,
+    ...(plan.identifies ? {} : { access: "system-default" as const }),
     ...plan.limits,
     ...(plan.authorizes === undefined
       ? {}
@@ -570,6 +573,7 @@ function newRecord(world: World, plan: Plan, queues: boolean): ServerRecord {
     queues,
     hooked: plan.hooked,
     authorizes: plan.authorizes,
+    identifies: plan.identifies || plan.authorizes !== undefined,
   };
 }
 

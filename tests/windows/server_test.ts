@@ -285,26 +285,36 @@ windowsTest("server: another process waits for the pipe with WaitNamedPipe", asy
   await rejectsWith(Code.FILE_NOT_FOUND, client.waitNamedPipe(path, 1));
 });
 
-windowsTest("server: shutdown lets open exchanges finish, and their answers are read", async () => {
-  const path = newPath();
-  const slow = Promise.withResolvers<string>();
-  const started = Promise.withResolvers<void>();
-  const server = serve({ path }, () => {
-    started.resolve();
-    return slow.promise;
-  });
-  await using idle = await open(path);
-  await using pipe = await open(path);
-  await pipe.write("work");
-  await started.promise;
-  const report = server.shutdown();
-  await rejectsWith(Code.BROKEN_PIPE, idle.read());
-  slow.resolve("done");
-  assertEquals(await report, { exchanges: 1, evicted: 0, dropped: 0 });
-  assertEquals((await pipe.read()).text, "done");
-  await rejectsWith(Code.BROKEN_PIPE, pipe.read());
-  await rejectsWith(Code.FILE_NOT_FOUND, client.open(path));
-});
+windowsTest(
+  "server: shutdown lets open exchanges finish, and serves who was there before",
+  async () => {
+    const path = newPath();
+    const slow = Promise.withResolvers<string>();
+    const started = Promise.withResolvers<void>();
+    const server = serve({ path }, (_request, { text }) => {
+      if (text() !== "work") return "hello";
+      started.resolve();
+      return slow.promise;
+    });
+    await using idle = await open(path);
+    await idle.write("hello");
+    assertEquals((await idle.read()).text, "hello");
+    await using silent = await open(path);
+    await using pipe = await open(path);
+    await pipe.write("work");
+    await started.promise;
+    const report = server.shutdown();
+    await rejectsWith(Code.BROKEN_PIPE, idle.read());
+    // It was there before, and is served its first request.
+    await silent.write("at last");
+    assertEquals((await silent.read()).text, "hello");
+    slow.resolve("done");
+    assertEquals(await report, { exchanges: 2, evicted: 0, dropped: 0 });
+    assertEquals((await pipe.read()).text, "done");
+    await rejectsWith(Code.BROKEN_PIPE, pipe.read());
+    await rejectsWith(Code.FILE_NOT_FOUND, client.open(path));
+  },
+);
 
 windowsTest("server: a signal stops at once, and what was written can still be read", async () => {
   const path = newPath();

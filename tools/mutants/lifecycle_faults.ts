@@ -8,6 +8,8 @@ import { faultsOf, type Mutant } from "./mutant.ts";
 
 const FINISHED = 'return to(CLOSING, "cancelIn", "limitWrite", "awaitQuiet");';
 const EVICTED = '    "cancelOut",\n    "disconnect",\n    "cancelIn",\n';
+const UNHEARD = 'return to(CLOSING, "cancelIn", "awaitQuiet");';
+const SOUGHT = 'return draining ? to(DRAINING, "findClient") : to(CLOSED, "close");';
 const CLOSING = "this.#pool.closing();";
 const WANTED = "this.#lacking &&\n      this.#count < maxInstances";
 
@@ -21,8 +23,18 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "an instance is closed while it listens",
-      text: 'return to(CLOSING, "cancelIn", "awaitQuiet");',
-      replacement: 'return to(CLOSED, "cancelIn", "close");',
+      text: `case "stop":\n      ${UNHEARD}`,
+      replacement: 'case "stop":\n      return to(CLOSED, "cancelIn", "close");',
+    },
+    {
+      name: "a client that connected before its listen could be cancelled is dropped",
+      text: 'return to(OPEN, "beginSession");',
+      replacement: 'return draining ? to(CLOSED, "close") : to(OPEN, "beginSession");',
+    },
+    {
+      name: "a client that connected after its listen was cancelled is dropped",
+      text: SOUGHT,
+      replacement: 'return to(CLOSED, "close");',
     },
     {
       name: "a normal end disconnects",
@@ -77,13 +89,18 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
     {
       name: "535 is taken as a failure",
       text: "case Status.ALREADY_CONNECTED:\n" +
-        '        return this.raise("connected", { early: true, disconnected: false });\n',
+        '        return this.raise("connected", EARLY);\n',
       replacement: "",
     },
     {
       name: "232 of a listen is taken as a failure",
       text: "case Status.NO_DATA:\n" +
         '        return this.raise("connected", { early: true, disconnected: true });\n',
+      replacement: "",
+    },
+    {
+      name: "a shortage passes for a client that is missing",
+      text: "if (isShortage(status)) return this.#loop.repeat(this.end.inbound);",
       replacement: "",
     },
     {

@@ -6,12 +6,13 @@
 
 import { faultsOf, type Mutant } from "./mutant.ts";
 
-const PARTIAL = 'if (who === "known") return readRest(disconnected, last);';
+const PARTIAL = "if (!isUnidentified(who)) return readRest(disconnected, last);";
+const DRAINED = 'return to(state, ...(who === "known" ? CANCEL_READ : []));';
 const LEAVES = "this.#connection.instance.raise(event);";
 
 /** See the module. */
 export const SESSION_FAULTS: readonly Mutant[] = [
-  ...faultsOf("src/exchange/exchange_states.ts", [
+  ...faultsOf("src/exchange/exchange_machine.ts", [
     {
       name: "a client that was refused is served",
       text: 'case "refused":\n      return to(OVER, "sessionFinished");',
@@ -67,8 +68,18 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a shutdown waits for who says nothing",
-      text: 'return to(state, "cancelRead");',
+      text: DRAINED,
       replacement: "return to(state);",
+    },
+    {
+      name: "a shutdown does not wait for the first request of a client",
+      text: DRAINED,
+      replacement: "return to(state, ...CANCEL_READ);",
+    },
+    {
+      name: "a shutdown waits for another request of a client that was served",
+      text: 'const state = reading("known", false, disconnected);',
+      replacement: 'const state = reading("new", false, disconnected);',
     },
     {
       name: "the first piece of a long message is forgotten",
