@@ -91,6 +91,8 @@ export function impossible(state: State, event: string): string | undefined {
     case "stop":
     case "evict":
       return state.name === "idle" ? BRIEF : undefined;
+    case "sessionClosed":
+      return "only the connections of a listener withdraw what is being written";
     default:
       return undefined;
   }
