@@ -1131,3 +1131,17 @@ inWorld("limits have one timer for the whole loop, and none without a client", a
   await world.pass(10);
   await last;
 });
+
+inWorld("a last message that is not read holds no room in maxBuffered", async (world) => {
+  const limits = { maxBuffered: 10_000, responderTimeout: 500, writeTimeout: 10_000 };
+  const questions = world.ask({ ...limits, writeBufferSize: 0 });
+  await world.idle();
+  await world.write(world.connect(), new Uint8Array(8_000));
+  questions.at().send("unread");
+  await world.write(world.connect(), new Uint8Array(8_000));
+  assertEquals([questions.all.length, world.held], [1, 8_000]);
+  await world.pass(500);
+  assertEquals([questions.all.length, world.held, world.reasons], [2, 8_000, []]);
+  await world.pass(10_000);
+  assertEquals(world.reasons, ["responderTimeout", "responderTimeout"]);
+});

@@ -267,6 +267,8 @@ export class ExchangeSession implements Session {
   #finish(reason: CloseReason, event: SessionEnd): void {
     this.#connection.setEndReason(reason);
     this.#requests.close();
+    // A last write may stay pending for long, and others may wait for this room.
+    this.#requests.release();
     this.#loop.deadlines.lift(this.#answer);
     this.#connection.instance.raise(event);
   }
