@@ -11,6 +11,7 @@ import { assertEquals } from "@std/assert";
 import type {
   call,
   CallOptions,
+  ClientOptions,
   CloseReason,
   connect,
   ConnectOptions,
@@ -18,6 +19,7 @@ import type {
   exchanges,
   ExchangesOptions,
   Message,
+  notify,
   PipeClient,
   PipeConn,
   PipeServer,
@@ -35,6 +37,7 @@ interface Module {
   exchanges: typeof exchanges;
   connect: typeof connect;
   call: typeof call;
+  notify: typeof notify;
 }
 
 /** Type-checks a program, and does not run it. */
@@ -336,7 +339,7 @@ Deno.test("a server has the shape of Deno.HttpServer", () => {
 });
 
 Deno.test("a connection can be used, iterated and closed", () => {
-  compiles(async ({ connect, call }) => {
+  compiles(async ({ connect, call, notify }) => {
     await using conn = await connect(options);
     using other: PipeConn = await connect(options);
     assertType<Same<typeof other.type, "message" | "byte">>();
@@ -347,6 +350,14 @@ Deno.test("a connection can be used, iterated and closed", () => {
     for await (const item of conn) assertType<Same<typeof item, Uint8Array<ArrayBuffer>>>();
     const called = await call("x", new Uint8Array(1));
     await crypto.subtle.digest("SHA-256", called);
+    const decoded = await call("x", "message", { as: "text" });
+    assertType<Same<typeof decoded, string>>();
+    const parsed = await call("x", "message", { as: "json" });
+    assertType<Same<typeof parsed, unknown>>();
+    const notified = await notify("x", "message", { connectTimeout: 5 });
+    assertType<Same<typeof notified, void>>();
+    // @ts-expect-error There is no answer.
+    notify("x", "message", { as: "text" });
     // @ts-expect-error There may be none.
     message.length;
     // @ts-expect-error That is no message.
@@ -381,9 +392,18 @@ Deno.test("the types of the interface are those that are documented", () => {
   >();
   assertType<Same<keyof ServeOptions, keyof ExchangesOptions | "concurrency" | "onError">>();
   assertType<
-    Same<keyof CallOptions, "connectTimeout" | "missing" | "maxMessage" | "owner" | "signal">
+    Same<
+      keyof ClientOptions,
+      "connectTimeout" | "missing" | "maxMessage" | "owner" | "framing" | "signal"
+    >
   >();
-  assertType<Same<keyof ConnectOptions, keyof CallOptions | "path">>();
+  assertType<Same<keyof CallOptions, keyof ClientOptions | "as">>();
+  assertType<
+    Same<
+      keyof ConnectOptions,
+      keyof ClientOptions | "path" | "direction" | "halfClose" | "writeTimeout"
+    >
+  >();
   assertType<
     Same<
       keyof Exchange,

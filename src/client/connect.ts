@@ -10,8 +10,11 @@ import type { Framing } from "../options/framing.ts";
 import type { PipeConn } from "../pipe/pipe_conn.ts";
 import { type ClientConnection, PipeOpener } from "./pipe_opener.ts";
 
-/** Options of {@linkcode call}. All are read once, at the call. */
-export interface CallOptions {
+/**
+ * Options of {@linkcode notify}, and of everything else that connects as a client. All are read once,
+ * at the call.
+ */
+export interface ClientOptions {
   /**
    * Milliseconds that connecting may take, until the pipe exists and an instance is free. An integer
    * from 0, which tries once, or `Infinity`. The answer has no time limit: use `signal`.
@@ -58,8 +61,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Options of {@linkcode connect}. */
-export interface ConnectOptions extends CallOptions {
+/** Options of {@linkcode connect}. All are read once, at the call. */
+export interface ConnectOptions extends ClientOptions {
   /**
    * The direction in which the pipe is opened, from this end: `"read"` to receive only, `"write"` to
    * send only. The pipe must have that direction.
