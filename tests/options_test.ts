@@ -251,6 +251,7 @@ const SERVER_DEFAULTS: ServerOptions = {
   idleTimeout: Infinity,
   writeTimeout: 30_000,
   responderTimeout: Infinity,
+  framing: undefined,
   access: "current-user",
   remote: false,
   signal: undefined,

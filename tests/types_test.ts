@@ -386,7 +386,7 @@ Deno.test("the types of the interface are those that are documented", () => {
       keyof ExchangesOptions,
       | ("path" | "instances" | "maxInstances" | "readBufferSize" | "writeBufferSize")
       | ("waitTimeout" | "access" | "remote" | "authorize" | "signal" | "onListen" | "onDisconnect")
-      | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess")
+      | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess" | "framing")
       | ("idleTimeout" | "writeTimeout" | "responderTimeout")
     >
   >();

@@ -63,8 +63,9 @@ export interface Exchange {
    * @returns Resolves when Windows has accepted the message, which does not mean that the client has
    *   read it. Rejects with `Deno.errors.BrokenPipe` if the client disconnected, with the limit's
    *   error if a limit ended the connection, with `Deno.errors.Interrupted` if the server ended it.
-   * @throws {TypeError} If the message has a wrong type, or the exchange is already answered.
-   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
+   * @throws {TypeError} If the message has a wrong type or cannot be framed, or the exchange is
+   *   already answered.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes, or too long for its frame.
    */
   send(message: Message): Promise<void>;
   /**
@@ -75,8 +76,9 @@ export interface Exchange {
    * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
    *   `undefined`: no message is sent.
    * @returns As for {@linkcode Exchange.send}.
-   * @throws {TypeError} If the message has a wrong type, or the exchange is already answered.
-   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
+   * @throws {TypeError} If the message has a wrong type or cannot be framed, or the exchange is
+   *   already answered.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes, or too long for its frame.
    */
   reply(message?: Message): Promise<void>;
 }
@@ -172,9 +174,10 @@ export class ServerExchange implements Exchange {
   answer(message: Message, last: boolean): Promise<void> {
     const bytes = encodeMessage(message);
     this.#refuseTwice();
+    const framed = this.#session.frame(bytes);
     if (last) this.#setAnswered();
     if (this.#aborted !== undefined) return rejected(this.#aborted);
-    return this.#session.answer(this, bytes, last, typeof message === "string");
+    return this.#session.answer(this, framed, last, typeof message === "string");
   }
 
   /** Settles the exchange without a last message. */

@@ -14,6 +14,7 @@ import type { Draining } from "../server/draining.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import { refused, timedOut, unread } from "../server/end_reasons.ts";
 import { queueReply } from "../server/reply.ts";
+import { encodeMessage } from "../pipe/message.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
@@ -152,6 +153,12 @@ export class ExchangeSession implements Session {
   /** Notifies of the beginning of a shutdown. */
   get draining(): Draining {
     return this.#context.drain;
+  }
+
+  /** A message as it is sent. May throw what a framing throws. */
+  frame(message: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const { framing } = this.#context;
+    return framing === undefined ? message : encodeMessage(framing.encode(message));
   }
 
   /** A message of an exchange, the last one if `last`. To be called while it is open. */

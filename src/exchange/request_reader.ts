@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { Outcome, Reader } from "../pipe/reader.ts";
+import { ChunkReader } from "../pipe/chunk_reader.ts";
+import { FramedReader } from "../pipe/framed_reader.ts";
+import type { Fault, Outcome, Reader } from "../pipe/reader.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import { readError } from "../server/end_reasons.ts";
@@ -33,7 +35,7 @@ export class RequestReader {
   constructor(connection: ServerConnection, resumed: () => void) {
     this.#connection = connection;
     this.#context = connection.context;
-    this.#reader = connection.reader;
+    this.#reader = readerOf(connection);
     this.#resumed = resumed;
   }
 
@@ -76,7 +78,7 @@ export class RequestReader {
     if (kept !== undefined) return kept;
     const outcome = this.#reader.outcome();
     if (outcome === "later") return undefined;
-    if (outcome === "broken") this.#setEndReason();
+    if (this.#reader.fault !== undefined) this.#setEndReason(this.#reader.fault, outcome);
     this.#last = outcome;
     return outcome;
   }
@@ -115,6 +117,7 @@ export class RequestReader {
   close(): void {
     // A read that waits for room never completes, so its request is counted here.
     if (this.waiting && this.#reader.begun) this.#connection.dropRequest();
+    for (let i = this.#reader.waiting; i > 0; i--) this.#connection.dropRequest();
     this.#cancelWait();
     this.#reader.discard();
   }
@@ -145,10 +148,17 @@ export class RequestReader {
     this.#era = this.#context.budget.hold(bytes);
   }
 
-  #setEndReason(): void {
-    const { fault } = this.#reader;
-    if (fault === undefined) return;
+  #setEndReason(fault: Fault, outcome: ReadOutcome): void {
     const error = readError(this.#context, fault);
-    this.#connection.setEndReason(fault.tooLong ? "maxMessage" : "error", error);
+    if (outcome === "ended") this.#connection.cutOff(error);
+    else this.#connection.setEndReason(fault.tooLong ? "maxMessage" : "error", error);
   }
+}
+
+/** What reads the requests of a client: messages as they come, or those that are framed. */
+function readerOf({ loop, instance, reader, context }: ServerConnection): Reader {
+  const { framing, settings } = context;
+  return framing !== undefined && reader instanceof ChunkReader
+    ? new FramedReader(loop, instance.end.inbound, reader, framing, settings.maxMessage)
+    : reader;
 }

@@ -19,6 +19,7 @@ import {
   refuse,
   type Unchecked,
 } from "./checks.ts";
+import { framing } from "./framing.ts";
 import { serverPath } from "./path.ts";
 
 const MAX_DWORD = 0xffff_ffff;
@@ -39,6 +40,7 @@ const CHECKS = {
   idleTimeout: limit(),
   writeTimeout: limit(30_000),
   responderTimeout: limit(),
+  framing,
   access: pipeAccess,
   remote: boolean,
   signal: abortSignal,

@@ -6,8 +6,8 @@
 
 import { systemError } from "../kernel/errors.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
+import { ChunkReader } from "../pipe/chunk_reader.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
-import type { Reader } from "../pipe/reader.ts";
 import { type WriteOwner, WriteQueue } from "../pipe/write_queue.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { ServerClient } from "./client.ts";
@@ -22,12 +22,14 @@ export class ServerConnection implements WriteOwner {
   readonly context: ServerContext;
   readonly loop: WaitLoop;
   readonly instance: PipeInstance;
-  readonly reader: Reader;
+  readonly reader: MessageReader | ChunkReader;
   readonly queue: WriteQueue;
   /** Whether the client connected before its instance listened. */
   readonly early: boolean;
   #reason: CloseReason | undefined = undefined;
   #error: Error | undefined = undefined;
+  /** Whether the client has disconnected within a frame, which is the reason then. */
+  #cutOff = false;
   /** The client's process, if `maxPerProcess` counts it. */
   #process: number | undefined = undefined;
 
@@ -38,7 +40,10 @@ export class ServerConnection implements WriteOwner {
     this.instance = instance;
     this.early = early;
     const { inbound, handle } = instance.end;
-    this.reader = new MessageReader(loop, inbound, settings.maxMessage, settings.readBufferSize);
+    const chunks = settings.framing !== undefined;
+    this.reader = chunks
+      ? new ChunkReader(loop, inbound)
+      : new MessageReader(loop, inbound, settings.maxMessage, settings.readBufferSize);
     this.queue = new WriteQueue(loop, instance.end, this, settings.writeTimeout, false);
     const processId = loop.kernel.clientProcess(handle);
     this.client = new ServerClient(++context.clients, this, {
@@ -50,12 +55,12 @@ export class ServerConnection implements WriteOwner {
 
   /** Whether the client is not known to have disconnected. */
   get connected(): boolean {
-    return this.#reason !== "peer";
+    return this.#reason !== "peer" && !this.#cutOff;
   }
 
   /** Whether the client ended the connection: it did if there is no other reason. */
   get clientDisconnected(): boolean {
-    return this.#reason === undefined || this.#reason === "peer";
+    return this.#reason === undefined || this.#reason === "peer" || this.#cutOff;
   }
 
   /** Sets why the connection ends. The first reason counts. */
@@ -63,6 +68,13 @@ export class ServerConnection implements WriteOwner {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#error = error;
+  }
+
+  /** The client has disconnected, and its last frame is not complete. */
+  cutOff(error: Error): void {
+    if (this.#reason !== undefined) return;
+    this.setEndReason("error", error);
+    this.#cutOff = true;
   }
 
   /** Ends the connection, called by the program. */

@@ -56,11 +56,13 @@ export function tooMany({ path, settings }: ServerContext, process: number): Err
 /** The error of a message that cannot be used, or of a failed read. */
 export function readError(
   { path }: ServerContext,
-  { call, status, reason, tooLong }: Fault,
+  { call, status, reason, tooLong, cause }: Fault,
 ): Error {
+  const action = `Cannot read from a client of "${path}"`;
+  if (cause !== undefined) return new Deno.errors.InvalidData(`${action}: ${reason}`, { cause });
   if (reason !== undefined) {
     const limit = tooLong ? " (maxMessage)" : "";
-    return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}${limit}`);
+    return new Deno.errors.InvalidData(`${action}: ${reason}${limit}`);
   }
   return systemError("Cannot read from a client of", call, path, status);
 }

@@ -5,6 +5,7 @@
  */
 
 import type { PipeAccess } from "../options/access.ts";
+import type { Framing } from "../options/framing.ts";
 import type { ServerSettings } from "../options/server_settings.ts";
 import type { PipeClient } from "./client.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
@@ -75,7 +76,8 @@ export interface ExchangesOptions {
   waitTimeout?: number | undefined;
   /**
    * The longest request that is accepted, in bytes, 0 to 2,147,483,647. A client that sends a longer
-   * one is disconnected, and none of it reaches the program.
+   * one is disconnected, and none of it reaches the program. With `framing`, this is the length without
+   * the frame, and a frame that is longer is refused before it is kept.
    *
    * @default {16777216}
    */
@@ -86,8 +88,9 @@ export interface ExchangesOptions {
    * others are answered. No client is disconnected for it; one that disconnects while it waits is
    * noticed when it is answered. A request longer than half of this is read when half is free, so
    * one request may exceed the limit. In addition, each client costs the memory of one read: 4,096
-   * bytes, or the length of its recent messages, but no more than `readBufferSize`. Replies are
-   * limited by `maxQueued`.
+   * bytes, or the length of its recent messages, but no more than `readBufferSize`; with `framing`,
+   * up to 65,536 bytes and the messages that were found in them, and one unfinished frame of up to
+   * `maxMessage`. Replies are limited by `maxQueued`.
    *
    * A request that fits does not wait for one that does not, and none waits forever because others
    * fit: once as many bytes have passed the request that has waited longest as it needs, those that
@@ -147,6 +150,19 @@ export interface ExchangesOptions {
    * @default {Infinity}
    */
   responderTimeout?: number | undefined;
+  /**
+   * How requests are cut out of a stream of bytes, and how replies become part of one: for clients
+   * that only know streams, for example with {@linkcode lines}. On a message pipe, a frame may span
+   * several messages, and a message may hold several frames.
+   *
+   * Bytes that are no frame end the connection, once the requests before them are answered, with the
+   * reason `"error"`; a request longer than `maxMessage` with that reason. A frame that the end of the
+   * connection cuts off is an error too, and never a request. A reply that cannot be framed is thrown
+   * by `reply` and `send`, and of a responder's result it is what the responder threw.
+   *
+   * @default {undefined}
+   */
+  framing?: Framing | undefined;
   /**
    * Who may open the pipe, see {@linkcode PipeAccess}: `lpSecurityAttributes` of
    * `CreateNamedPipeW`. {@linkcode PipeServer.security} shows what is in force.

@@ -9,6 +9,7 @@ import { Deadline } from "../loop/deadlines.ts";
 import { nameTaken, systemError } from "../kernel/errors.ts";
 import { Status } from "../kernel/status.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
+import { verifiedFraming } from "../pipe/framing/framings.ts";
 import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";
 import type { ServerContext } from "./context.ts";
@@ -56,6 +57,7 @@ export class Server implements LoopUser {
       path: settings.path,
       settings,
       hooks: this.#hooks,
+      framing: settings.framing && verifiedFraming(settings.framing),
       budget: new Budget(settings.maxBuffered),
       processes: new ProcessLimit(settings.maxPerProcess),
       accounts: new AccountNames(loop.kernel, loop.deadlines, settings.path),
