@@ -52,10 +52,10 @@ export { lengthPrefixed, type LengthPrefixedOptions } from "./src/pipe/framing/l
 export { lines, type LinesOptions } from "./src/pipe/framing/lines.ts";
 export type { FrameDecoder, Framing } from "./src/options/framing.ts";
 export { WindowsError, type WindowsErrorInit } from "./src/kernel/errors.ts";
-export type { ClientUser, PipeClient } from "./src/server/client.ts";
+export type { ClientInfo, ClientUser, PipeClient } from "./src/server/client.ts";
 export type { ExchangesOptions } from "./src/server/options.ts";
 export type { Exchange } from "./src/exchange/exchange.ts";
-export { exchanges } from "./src/exchange/exchanges.ts";
+export { exchanges, type PipeExchanges } from "./src/exchange/exchanges.ts";
 export type { Message } from "./src/pipe/message.ts";
 export type { Reply, Responder } from "./src/exchange/responders.ts";
 export { type PipeServer, serve, type ServeOptions } from "./src/exchange/serve.ts";

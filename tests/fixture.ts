@@ -12,7 +12,7 @@ import { Budget } from "../src/server/budget.ts";
 import type { CloseReason } from "../src/pipe/close_reason.ts";
 import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { exchangesOn } from "../src/exchange/exchanges.ts";
+import { exchangesOn, type PipeExchanges } from "../src/exchange/exchanges.ts";
 import type { ExchangesOptions } from "../src/server/options.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { type PipeServer, serveOn, type ServeOptions } from "../src/exchange/serve.ts";
@@ -87,12 +87,12 @@ export function failing(kernel: MemoryKernel, kind: Failing, status: number) {
 
 /** Exchanges as they come. */
 export class Questions {
-  readonly generator: AsyncGenerator<Exchange, void, void>;
+  readonly generator: PipeExchanges;
   readonly all: Exchange[] = [];
   /** How the loop over the exchanges ended. */
   readonly over: Fate<void>;
 
-  constructor(generator: AsyncGenerator<Exchange, void, void>) {
+  constructor(generator: PipeExchanges) {
     this.generator = generator;
     this.over = fate(this.#take());
   }
@@ -132,7 +132,7 @@ export class World {
   /** Connections of the module's clients. */
   readonly conns: PipeConn[] = [];
   readonly #servers: PipeServer[] = [];
-  readonly #generators: AsyncGenerator<Exchange, void, void>[] = [];
+  readonly #generators: PipeExchanges[] = [];
   #used = false;
   #loop: WaitLoop | undefined = undefined;
 
@@ -169,7 +169,7 @@ export class World {
   }
 
   /** Exchanges, whose loop is left in the end, when all clients have left. */
-  exchanges(options: Partial<ExchangesOptions> = {}): AsyncGenerator<Exchange, void, void> {
+  exchanges(options: Partial<ExchangesOptions> = {}): PipeExchanges {
     const generator = exchangesOn(this.open, { path: NAME, ...this.#recording(options) });
     this.#generators.push(generator);
     return generator;

@@ -257,6 +257,7 @@ const SERVER_DEFAULTS: ServerOptions = {
   signal: undefined,
   authorize: undefined,
   onListen: undefined,
+  onConnect: undefined,
   onDisconnect: undefined,
   identifies: true,
 };
@@ -832,6 +833,7 @@ function serverOptions(told: string[]): ExchangesOptions {
     signal: new AbortController().signal,
     authorize: () => told.push("authorize") > 0,
     onListen: () => told.push("onListen"),
+    onConnect: () => told.push("onConnect"),
     onDisconnect: () => told.push("onDisconnect"),
   };
 }
@@ -854,7 +856,7 @@ inWorld("serve() reads each option once, at the call", async (world) => {
   });
   counted.seal([...SERVER_NAMES, "access.sddl", "concurrency", "onError"]);
   await oneExchange(world);
-  assertEquals(told, ["onListen", "authorize", "onError", "onDisconnect"]);
+  assertEquals(told, ["onListen", "authorize", "onConnect", "onError", "onDisconnect"]);
   const shutdown = new Counted({ timeout: 5 });
   const report = server.shutdown(shutdown.options);
   shutdown.seal(["timeout"]);
@@ -869,7 +871,7 @@ inWorld("exchanges() reads each option once, at the call", async (world) => {
   const first = exchanges.next();
   await oneExchange(world);
   assertEquals((await first).value?.text(), "hello");
-  assertEquals(told, ["onListen", "authorize", "onDisconnect"]);
+  assertEquals(told, ["onListen", "authorize", "onConnect", "onDisconnect"]);
   await exchanges.return();
 });
 

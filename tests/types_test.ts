@@ -22,6 +22,7 @@ import type {
   notify,
   PipeClient,
   PipeConn,
+  PipeExchanges,
   PipeServer,
   Reply,
   Responder,
@@ -237,7 +238,8 @@ Deno.test("the members of an exchange work when they are taken off it", () => {
 Deno.test("exchanges() is used as an async generator", () => {
   compiles(async ({ exchanges }) => {
     await using generator = exchanges(options);
-    assertType<Same<typeof generator, AsyncGenerator<Exchange, void, void>>>();
+    assertType<Same<typeof generator, PipeExchanges>>();
+    assertType<Extends<PipeExchanges, AsyncGenerator<Exchange, void, void>>>();
     const { done, value } = await generator.next();
     if (!done) value.reply();
     await generator.return();
@@ -385,7 +387,8 @@ Deno.test("the types of the interface are those that are documented", () => {
     Same<
       keyof ExchangesOptions,
       | ("path" | "instances" | "maxInstances" | "readBufferSize" | "writeBufferSize")
-      | ("waitTimeout" | "access" | "remote" | "authorize" | "signal" | "onListen" | "onDisconnect")
+      | ("waitTimeout" | "access" | "remote" | "authorize" | "signal")
+      | ("onListen" | "onConnect" | "onDisconnect")
       | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess" | "framing")
       | ("idleTimeout" | "writeTimeout" | "responderTimeout")
     >

@@ -8,13 +8,15 @@
 import { Deadline } from "../loop/deadlines.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { Callbacks } from "../server/callbacks.ts";
+import type { ClientSender, ServerClient } from "../server/client.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
-import { refused, timedOut, unread } from "../server/end_reasons.ts";
-import { queueReply } from "../server/reply.ts";
-import { encodeMessage } from "../pipe/message.ts";
+import { refused, timedOut, unadmitted, unread } from "../server/end_reasons.ts";
+import { encodeMessage, type Message } from "../pipe/message.ts";
+import { rejected } from "../server/promises.ts";
+import { Push, queueable, Reply } from "../server/reply.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
@@ -25,6 +27,8 @@ import {
   type Command,
   type Event,
   FINAL,
+  isAdmitted,
+  isConnected,
   type State,
   transition,
 } from "./exchange_states.ts";
@@ -61,7 +65,7 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
 type SessionEnd = "clientDisconnected" | "sessionFinished" | "sessionEvicted";
 
 /** See the module. */
-export class ExchangeSession implements Session {
+export class ExchangeSession implements Session, ClientSender {
   readonly #connection: ServerConnection;
   readonly #context: ServerContext;
   readonly #loop: WaitLoop;
@@ -83,6 +87,13 @@ export class ExchangeSession implements Session {
     this.#queue = connection.queue;
     this.#requests = new RequestReader(connection, () => this.#watchTime());
     this.#handler = handler;
+    connection.client.sender = this;
+  }
+
+  /** See {@linkcode Session}. */
+  get client(): ServerClient | undefined {
+    const present = isAdmitted(this.#state) && isConnected(this.#state);
+    return present ? this.#connection.client : undefined;
   }
 
   /** See {@linkcode Session}. */
@@ -106,6 +117,7 @@ export class ExchangeSession implements Session {
     const { settings, hooks } = this.#context;
     const who = hooks.authorizes ? "unadmitted" : settings.identifies ? "unknown" : "known";
     this.#take(begin(who, disconnected));
+    if (!hooks.authorizes) this.#callbacks.add(() => this.#arrived());
   }
 
   /** See {@linkcode Session}. */
@@ -168,14 +180,38 @@ export class ExchangeSession implements Session {
     last: boolean,
     own: boolean,
   ): Promise<void> {
+    const reply = new Reply(queueable(this.#queue, message, own), last);
+    if (this.#enqueue(reply)) {
+      if (!last) this.#raise("sent");
+      else if (this.#settles(exchange)) this.#raise("replied");
+    }
+    return reply.promise();
+  }
+
+  /** Pushes a message to the client: see {@linkcode PipeClient.send}. */
+  send(message: Message): Promise<void> {
+    const bytes = this.frame(encodeMessage(message));
+    if (!isAdmitted(this.#state)) throw unadmitted(this.#context);
+    if (!isConnected(this.#state)) return rejected(this.#connection.abortError());
+    const own = typeof message === "string" || this.#context.framing !== undefined;
+    const push = new Push(queueable(this.#queue, bytes, own), () => this.#pushed());
+    if (this.#enqueue(push)) this.#queue.write();
+    return push.promise();
+  }
+
+  /** Adds a message, or ends the connection if too much waits already. */
+  #enqueue(message: Reply): boolean {
     const { maxQueued } = this.#context.settings;
     const waiting = this.#queue.queued(maxQueued);
-    const reply = queueReply(this.#queue, message, last, own);
-    if (waiting > maxQueued) {
-      this.#connection.instance.evict("maxQueued", unread(this.#context, waiting));
-    } else if (!last) this.#raise("sent");
-    else if (this.#settles(exchange)) this.#raise("replied");
-    return reply.promise();
+    this.#queue.add(message);
+    if (waiting <= maxQueued) return true;
+    this.#connection.instance.evict("maxQueued", unread(this.#context, waiting));
+    return false;
+  }
+
+  /** Windows has accepted a pushed message: a client that receives some is not idle. */
+  #pushed(): void {
+    if (this.#idling) this.#limitIdleTime();
   }
 
   /** An open exchange is settled without a last message. */
@@ -294,7 +330,15 @@ export class ExchangeSession implements Session {
       const { tooEarly } = this.#connection.client;
       this.#connection.setEndReason("unauthorized", refused(this.#context, cause, tooEarly));
     }
+    this.#callbacks.enter();
+    if (admitted) this.#callbacks.add(() => this.#arrived());
     this.#raise(admitted ? "admitted" : "refused");
+    this.#callbacks.leave();
+  }
+
+  /** The client is there, unless a limit has ended its connection at once. */
+  #arrived(): void {
+    if (this.#state !== FINAL) this.#context.hooks.connected(this.#connection.client);
   }
 
   #deliver(): void {
@@ -351,14 +395,18 @@ export class ExchangeSession implements Session {
     const idling = awaitsRequest(this.#state) && !this.#requests.waiting;
     if (idling === this.#idling) return;
     this.#idling = idling;
-    if (idling) this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
+    if (idling) this.#limitIdleTime();
     else this.#loop.deadlines.lift(this.#idle);
+  }
+
+  #limitIdleTime(): void {
+    this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
   }
 
   /** A completed read that the program had no time to see is not the client's fault. */
   #idledOut(): void {
     if (this.#requests.pending) this.#stop("idleTimeout");
-    else this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
+    else this.#limitIdleTime();
   }
 
   #stop(limit: "idleTimeout" | "responderTimeout"): void {

@@ -9,7 +9,7 @@
  * | authorizing | nothing                     | is identified, and may be refused                  |
  * | answering   | a read ahead, a write, none | waits for the responder                            |
  * | writing     | a write, perhaps a read     | gets the last message of an answer                 |
- * | aborted     | nothing                     | has disconnected, or sent unusable data; its last  |
+ * | aborted     | nothing to read             | has disconnected, or sent unusable data; its last  |
  * |             |                             | exchange is not taken yet                          |
  * | over        | what is still to complete   | is left to the instance                            |
  *
@@ -20,6 +20,10 @@
  * ("reading"), or completed, with its message kept in place until the exchange is settled ("kept").
  * `disconnected` marks a client that has disconnected while its requests may still be in the pipe:
  * they are delivered, and their answers are dropped.
+ *
+ * Messages that are pushed to the client are no part of this: a write of one may be in flight in any
+ * state in which the client is admitted, and the messages of an exchange wait for it. So "written" and
+ * "unwritten" may come where no answer is being written.
  *
  * The invariants of a session:
  *
@@ -129,6 +133,37 @@ type Step = StepOf<State, Command>;
 /** Whether the client owes a request, or the rest of one. */
 export function awaitsRequest(state: State): boolean {
   return state.name === "reading";
+}
+
+/** Whether messages may be pushed to the client: the program admits it, or admits every client. */
+export function isAdmitted(state: State): boolean {
+  switch (state.name) {
+    case "reading":
+      return state.who !== "unadmitted";
+    case "identifying":
+      return !state.asks;
+    case "authorizing":
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** Whether the client is not known to have disconnected, and its connection does not end. */
+export function isConnected(state: State): boolean {
+  switch (state.name) {
+    case "reading":
+    case "identifying":
+    case "authorizing":
+      return !state.disconnected;
+    case "answering":
+      return state.out !== "disconnected";
+    case "writing":
+      return true;
+    case "aborted":
+    case "over":
+      return false;
+  }
 }
 
 const NO_YES = [false, true] as const;
@@ -258,6 +293,11 @@ function next(ahead: Ahead, disconnected: boolean, last: boolean, ...commands: C
   }
 }
 
+/** Whether a write of a pushed message may be in flight. */
+function pushes(state: State): boolean {
+  return isAdmitted(state) && isConnected(state);
+}
+
 function fromReading(
   state: State & { name: "reading" },
   event: Event,
@@ -282,6 +322,10 @@ function fromReading(
       return to(OVER, "sessionEvicted");
     case "drain":
       return to(state, "cancelRead");
+    case "written":
+      return pushes(state) ? to(state) : undefined;
+    case "unwritten":
+      return pushes(state) ? to(reading(who, rest, true), "abort") : undefined;
     default:
       return undefined;
   }
@@ -303,6 +347,10 @@ function fromIdentifying(
       return rest === (event === "partial") ? to(state, "identify") : undefined;
     case "drain":
       return to(state);
+    case "written":
+      return pushes(state) ? to(state) : undefined;
+    case "unwritten":
+      return pushes(state) ? to(identifying(asks, rest, true), "abort") : undefined;
     case "finish":
       return to(OVER, "sessionFinished");
     case "evict":
@@ -355,9 +403,9 @@ function fromAnswering(
     case "done":
       return out === "disconnected" ? next(ahead, true, last, "forget") : undefined;
     case "written":
-      return writes ? to(answering(ahead, "free")) : undefined;
+      return out === "disconnected" ? undefined : to(answering(ahead, "free"));
     case "unwritten":
-      return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;
+      return out === "disconnected" ? undefined : to(answering(ahead, "disconnected"), "abort");
     case "turnBegan":
       if (ahead !== "none") return undefined;
       return last ? to(answering("none", out)) : to(answering("reading", out), "read");
@@ -420,6 +468,8 @@ function fromAborted(event: Event): Step | undefined {
     case "taken":
     case "done":
       return to(OVER, "forget", "clientDisconnected");
+    case "written":
+    case "unwritten":
     case "drain":
       return to(ABORTED);
     case "finish":

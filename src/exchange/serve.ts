@@ -8,9 +8,10 @@ import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import type { PipeSecurity } from "../options/access.ts";
 import { optionalFunction, requiredFunction } from "../options/checks.ts";
 import { concurrencyLimit, serverSettings, shutdownTimeout } from "../options/server_settings.ts";
+import type { PipeClient } from "../server/client.ts";
 import type { ExchangesOptions } from "../server/options.ts";
 import { Server } from "../server/server.ts";
-import type { ShutdownReport } from "../server/tally.ts";
+import { NO_REPORT, type ShutdownReport } from "../server/tally.ts";
 import type { Exchange } from "./exchange.ts";
 import { exchangeSessions } from "./exchange_session.ts";
 import { onAbort } from "./exchanges.ts";
@@ -52,6 +53,11 @@ export interface PipeServer extends AsyncDisposable {
    * Never becomes an unhandled rejection.
    */
   readonly finished: Promise<void>;
+  /**
+   * The clients that are connected now, in the order in which they connected; with `authorize`, those
+   * that are admitted.
+   */
+  clients(): PipeClient[];
   /**
    * Shuts the server down: it accepts no new clients, waits until open exchanges are settled and
    * their messages are written, then closes everything. Data that clients have not read yet stays
@@ -166,6 +172,10 @@ class Serving implements PipeServer {
     this.#server = server;
   }
 
+  clients(): PipeClient[] {
+    return this.#server.clients();
+  }
+
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
     return this.#server.shutdown(
       shutdownTimeout(options?.timeout, "timeout"),
@@ -188,9 +198,13 @@ class NeverServed implements PipeServer {
     this.path = path;
   }
 
+  clients(): PipeClient[] {
+    return [];
+  }
+
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
     shutdownTimeout(options?.timeout, "timeout");
-    return Promise.resolve({ exchanges: 0, evicted: 0, dropped: 0 });
+    return Promise.resolve(NO_REPORT);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -46,6 +46,7 @@ const CHECKS = {
   signal: abortSignal,
   authorize: optionalFunction,
   onListen: optionalFunction,
+  onConnect: optionalFunction,
   onDisconnect: optionalFunction,
 };
 

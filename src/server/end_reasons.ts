@@ -45,6 +45,11 @@ export function refused({ path }: ServerContext, cause: unknown, early: boolean)
   );
 }
 
+/** The error of a message to a client that the program has not decided about. */
+export function unadmitted({ path }: ServerContext): TypeError {
+  return new TypeError(`Cannot send to a client of "${path}": it is not admitted yet`);
+}
+
 /** The error of `maxPerProcess`. */
 export function tooMany({ path, settings }: ServerContext, process: number): Error {
   return new Deno.errors.Busy(

@@ -101,7 +101,8 @@ export interface ExchangesOptions {
    */
   maxBuffered?: number | undefined;
   /**
-   * How many bytes of messages may wait for one client to read, from 1, apart from what Windows
+   * How many bytes of messages may wait for one client to read, replies and those that
+   * {@linkcode PipeClient.send} sent, from 1, apart from what Windows
    * buffers (`writeBufferSize`). A client that is sent a message while more than that waits is
    * disconnected, and what waits is dropped. A single message may be longer, so a client that does
    * not read costs at most this and one message, and all clients together `maxInstances` times as
@@ -124,7 +125,8 @@ export interface ExchangesOptions {
   maxPerProcess?: number | undefined;
   /**
    * Milliseconds, from 1, that a client may send no request before its connection is closed. The
-   * time pauses while a request of the client is being answered, or the server is not reading.
+   * time pauses while a request of the client is being answered, or the server is not reading. It
+   * begins again when Windows has accepted a message that {@linkcode PipeClient.send} sent.
    *
    * @default {Infinity}
    */
@@ -185,7 +187,7 @@ export interface ExchangesOptions {
    * before the client is admitted. Decide by {@linkcode PipeClient.user}, for example. Returning
    * `false`, throwing and rejecting close the connection, and drop the request. Errors are logged
    * with `console.error`: the first one, then each time that there are ten times as many, and their
-   * number when the server has ended. The same applies to `onDisconnect`.
+   * number when the server has ended. The same applies to the other hooks.
    *
    * Nothing is read meanwhile, so a client that disconnects is noticed when the decision is made.
    * {@linkcode ExchangesOptions.responderTimeout} limits the decision too.
@@ -202,14 +204,26 @@ export interface ExchangesOptions {
    */
   signal?: AbortSignal | undefined;
   /**
-   * Called once, when clients can connect. Errors that it throws are logged with `console.error`.
+   * Called once, when clients can connect. What it throws, or rejects with, is logged with
+   * `console.error`.
    *
    * @param address The full name of the pipe.
    */
   onListen?: ((address: { path: string }) => void) | undefined;
   /**
-   * Called once at the end of every connection, after its last request was delivered; a responder
-   * may still be working on that request. Errors that it throws are logged with `console.error`.
+   * Called once for each client, when it has connected; with `authorize`, when it is admitted. Its
+   * first request is delivered after that, without waiting for a promise that this returns. What is
+   * sent to the client here is the first that it receives: see {@linkcode PipeClient.send}. Not called
+   * for clients that were refused, by `authorize` or `maxPerProcess`. What it throws, or rejects with,
+   * is logged with `console.error`.
+   *
+   * @param client The client that has connected.
+   */
+  onConnect?: ((client: PipeClient) => void) | undefined;
+  /**
+   * Called once at the end of every connection, also of clients that were refused, and never before
+   * `onConnect`. The last request of the client was delivered by then; a responder may still be working
+   * on it. What it throws, or rejects with, is logged with `console.error`.
    *
    * @param client The client whose connection has ended.
    * @param reason Why it ended.

@@ -12,6 +12,7 @@ import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { verifiedFraming } from "../pipe/framing/framings.ts";
 import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";
+import type { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
 import { securityDescriptor } from "./descriptor.ts";
 import { Draining } from "./draining.ts";
@@ -104,6 +105,12 @@ export class Server implements LoopUser {
       firstInstance: true,
       remote: this.#settings.remote,
     });
+  }
+
+  /** The clients that are connected and admitted, in the order in which they connected. */
+  clients(): ServerClient[] {
+    return this.#pool.instances.flatMap(({ session }) => session?.client ?? [])
+      .sort((one, other) => one.id - other.id);
   }
 
   /**
