@@ -5,7 +5,7 @@
  */
 
 import { DONE, rejected } from "../server/promises.ts";
-import { decodeMessage, encodeMessage, type Message } from "../pipe/message.ts";
+import { decodeMessage, type Message } from "../pipe/message.ts";
 import { LazySignal } from "../server/lazy_signal.ts";
 import type { PipeClient, ServerClient } from "../server/client.ts";
 import type { ExchangeSession } from "./exchange_session.ts";
@@ -172,12 +172,11 @@ export class ServerExchange implements Exchange {
 
   /** Sends a message, the last one if `last`. */
   answer(message: Message, last: boolean): Promise<void> {
-    const bytes = encodeMessage(message);
+    const bytes = this.#session.frame(message);
     this.#refuseTwice();
-    const framed = this.#session.frame(bytes);
     if (last) this.#setAnswered();
     if (this.#aborted !== undefined) return rejected(this.#aborted);
-    return this.#session.answer(this, framed, last, typeof message === "string");
+    return this.#session.answer(this, bytes, last, typeof message === "string");
   }
 
   /** Settles the exchange without a last message. */

@@ -13,8 +13,8 @@ import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
-import { refused, timedOut, unadmitted, unread } from "../server/end_reasons.ts";
-import { encodeMessage, type Message } from "../pipe/message.ts";
+import { refused, timedOut, unadmitted } from "../server/end_reasons.ts";
+import type { Message } from "../pipe/message.ts";
 import { rejected } from "../server/promises.ts";
 import { Push, queueable, Reply } from "../server/reply.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
@@ -167,10 +167,9 @@ export class ExchangeSession implements Session, ClientSender {
     return this.#context.drain;
   }
 
-  /** A message as it is sent. May throw what a framing throws. */
-  frame(message: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    const { framing } = this.#context;
-    return framing === undefined ? message : encodeMessage(framing.encode(message));
+  /** A message as it is sent. */
+  frame(message: Message): Uint8Array<ArrayBuffer> {
+    return this.#connection.frame(message);
   }
 
   /** A message of an exchange, the last one if `last`. To be called while it is open. */
@@ -181,7 +180,7 @@ export class ExchangeSession implements Session, ClientSender {
     own: boolean,
   ): Promise<void> {
     const reply = new Reply(queueable(this.#queue, message, own), last);
-    if (this.#enqueue(reply)) {
+    if (this.#connection.enqueue(reply)) {
       if (!last) this.#raise("sent");
       else if (this.#settles(exchange)) this.#raise("replied");
     }
@@ -190,23 +189,13 @@ export class ExchangeSession implements Session, ClientSender {
 
   /** Pushes a message to the client: see {@linkcode PipeClient.send}. */
   send(message: Message): Promise<void> {
-    const bytes = this.frame(encodeMessage(message));
+    const bytes = this.frame(message);
     if (!isAdmitted(this.#state)) throw unadmitted(this.#context);
     if (!isConnected(this.#state)) return rejected(this.#connection.abortError());
     const own = typeof message === "string" || this.#context.framing !== undefined;
     const push = new Push(queueable(this.#queue, bytes, own), () => this.#pushed());
-    if (this.#enqueue(push)) this.#queue.write();
+    if (this.#connection.enqueue(push)) this.#queue.write();
     return push.promise();
-  }
-
-  /** Adds a message, or ends the connection if too much waits already. */
-  #enqueue(message: Reply): boolean {
-    const { maxQueued } = this.#context.settings;
-    const waiting = this.#queue.queued(maxQueued);
-    this.#queue.add(message);
-    if (waiting <= maxQueued) return true;
-    this.#connection.instance.evict("maxQueued", unread(this.#context, waiting));
-    return false;
   }
 
   /** Windows has accepted a pushed message: a client that receives some is not idle. */

@@ -8,12 +8,14 @@ import { systemError } from "../kernel/errors.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { ChunkReader } from "../pipe/chunk_reader.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
+import { encodeMessage, type Message } from "../pipe/message.ts";
+import type { Outgoing } from "../pipe/outbox.ts";
 import { type WriteOwner, WriteQueue } from "../pipe/write_queue.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
-import { timedOut, tooMany } from "./end_reasons.ts";
+import { timedOut, tooMany, unread } from "./end_reasons.ts";
 import type { PipeInstance } from "./instance.ts";
 
 /** See the module. */
@@ -102,6 +104,27 @@ export class ServerConnection implements WriteOwner {
       : this.#error ?? new Deno.errors.Interrupted(
         `Cannot answer a client of "${path}": the server ended the connection`,
       );
+  }
+
+  /**
+   * A message as it is sent.
+   *
+   * @throws {TypeError | RangeError} If it is no message, or cannot be framed.
+   */
+  frame(message: Message): Uint8Array<ArrayBuffer> {
+    const bytes = encodeMessage(message);
+    const { framing } = this.context;
+    return framing === undefined ? bytes : encodeMessage(framing.encode(bytes));
+  }
+
+  /** Queues a message. False: too much waits already, so the connection ends. */
+  enqueue(message: Outgoing): boolean {
+    const { maxQueued } = this.context.settings;
+    const waiting = this.queue.queued(maxQueued);
+    this.queue.add(message);
+    if (waiting <= maxQueued) return true;
+    this.instance.evict("maxQueued", unread(this.context, waiting));
+    return false;
   }
 
   /** Drops the messages that are not being written. */
