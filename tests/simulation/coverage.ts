@@ -102,6 +102,11 @@ function reasonFor(state: State, event: string): string | undefined {
   if (state.name === "identifying" && state.disconnected && event !== "identified") {
     return "it takes a shortage at the first look at a client that has left: too rare to wait for";
   }
+  if (
+    state.name === "identifying" && state.rest && (event === "written" || event === "unwritten")
+  ) {
+    return "it takes a shortage at a long request while a message is on its way: too rare";
+  }
   const listens = state.name === "connecting";
   switch (event) {
     case "writeFailed":

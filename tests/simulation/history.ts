@@ -77,6 +77,7 @@ interface Weights {
   readonly jump: number;
   readonly badEnd: number;
   readonly wake: number;
+  readonly push: number;
 }
 
 /** One JavaScript program: its loop, and the kernel under it. */
@@ -223,6 +224,7 @@ export class History implements World, Around {
       limits: limits ?? {},
       odd: random.pick([0, 0.5, 1]),
       authorizes: random.pick([undefined, undefined, "all", "some"]),
+      pushes: random.pick([0, 0, 0.1, 0.4]),
     };
     this.#weights = {
       turn: random.pick([1, 5, 20]),
@@ -238,6 +240,7 @@ export class History implements World, Around {
       jump: random.pick([0, 0.02, 0.2]),
       badEnd: 1,
       wake: 1,
+      push: this.#plan.pushes * random.pick([1, 10]),
     };
     const { read, write } = this.quotas;
     const sizes = [0, 1, 5, 30, 30, 30, 100, 4095, 4096, 4097, 6000, read + 1, write + 1];
@@ -643,6 +646,7 @@ export class History implements World, Around {
       jump: next !== undefined ? weights.jump : 0,
       badEnd: pending ? weights.badEnd : 0,
       wake: this.rates.wakes > 0 && waits !== "none" ? weights.wake : 0,
+      push: this.#server?.serving && !this.tidying ? weights.push : 0,
     });
     const productive = step !== "client" && step !== "time" && step !== "wake";
     this.#idle = productive ? 0 : this.#idle + 1;
@@ -691,6 +695,10 @@ export class History implements World, Around {
           kernel?.wake();
         }
         return false;
+      case "push":
+        this.tell?.("— the program sends");
+        this.#server?.push();
+        return true;
       case undefined:
         return false;
     }

@@ -52,6 +52,8 @@ export interface Answer {
   /** When it was given, on the server's clock. */
   readonly at: number;
   readonly bytes: Uint8Array;
+  /** It was pushed: no exchange waits for it. */
+  readonly pushed: boolean;
   state: AnswerState;
   /** It was on its way when its server began to end. */
   due: boolean;
@@ -84,6 +86,8 @@ export class Link {
   tainted: string | undefined = undefined;
   /** The server threw its client out. */
   evicted = false;
+  /** Its client takes messages that it has not asked for. */
+  takesPushes = false;
   /** When the server last asked how long the rest of a message is. */
   measured = 0;
 
@@ -141,6 +145,8 @@ export class Session {
   endedAt: number | undefined = undefined;
   /** A limit of the server ended it. */
   limited = false;
+  /** Whether the server has told that its client is there. */
+  told = false;
   /** How many ends the server has told. */
   ends = 0;
   /** What its server's user said to whether it is let in, and when that was asked. */
@@ -185,7 +191,7 @@ export interface ServerRecord {
   failed: boolean;
   /** Whether requests may wait for their user, who may get one in the same turn as the next. */
   readonly queues: boolean;
-  /** Whether onDisconnect is told. */
+  /** Whether onConnect and onDisconnect are told. */
   readonly hooked: boolean;
   /** Whether its user is asked about each client, and may refuse it. */
   readonly authorizes: "all" | "some" | undefined;
@@ -259,6 +265,33 @@ export class Model {
     session.verdict = admitted ? "admitted" : "refused";
   }
 
+  /** The server tells that a client is there. */
+  arrived(client: PipeClient, server: ServerRecord): void {
+    const session = this.#session(client, server);
+    this.#notEnded(session, "is there");
+    const { told, requests, verdict } = session;
+    if (told) this.#violate(`client ${client.id} is there twice`);
+    if (requests > 0) this.#violate(`client ${client.id} is there after its first request`);
+    if (server.authorizes !== undefined && verdict !== "admitted") {
+      this.#violate(`client ${client.id} is there, but it is ${verdict}`);
+    }
+    session.told = true;
+  }
+
+  /** The session of a client that a message may be pushed to; undefined: it would not take it. */
+  pushable(client: PipeClient, server: ServerRecord): Session | undefined {
+    const session = this.#session(client, server);
+    const links = session.link === undefined
+      ? this.links.filter(({ process, session }) =>
+        process === client.processId && session === undefined
+      )
+      : [session.link];
+    if (server.authorizes !== undefined && session.verdict !== "admitted") {
+      this.#violate(`client ${client.id} is connected, but it is ${session.verdict}`);
+    }
+    return links.length > 0 && links.every(({ takesPushes }) => takesPushes) ? session : undefined;
+  }
+
   /** A server reads the rest of a long request, for which its client must have been admitted. */
   readsOn(link: Link): void {
     const { session, server } = link;
@@ -282,12 +315,16 @@ export class Model {
     if (server.authorizes !== undefined && session.verdict !== "admitted") {
       this.#violate(`client ${client.id} asks, but it is ${session.verdict}`);
     }
+    if (server.hooked && !session.told) {
+      this.#violate(`client ${client.id} asks before it is there`);
+    }
     this.#served(session);
     const { open } = session;
     if (open !== undefined && !open.over && !open.exchange.signal.aborted) {
       this.#violate(`I4: client ${client.id} has two open exchanges`);
     }
-    session.taken = session.answers.length;
+    // What was pushed after the last answer may still be on its way.
+    session.taken = session.answers.findLastIndex(({ pushed }) => !pushed) + 1;
     session.open = { exchange, at: this.#surroundings.taskBegin, over: false };
     if (session.link === undefined) this.#bind(session, request);
     if (session.link === undefined) session.unbound.push(request.slice());
@@ -317,9 +354,10 @@ export class Model {
   }
 
   /** The server's user is about to give a message: its client may have it before the call ends. */
-  answers(session: Session, bytes: Uint8Array): Answer {
+  answers(session: Session, bytes: Uint8Array, pushed: boolean = false): Answer {
     const answer: Answer = {
       bytes,
+      pushed,
       at: this.#surroundings.now,
       state: "returned",
       due: false,
@@ -340,7 +378,7 @@ export class Model {
       answer.state = "rejected";
       if (answer.due && !(error instanceof Deno.errors.BrokenPipe)) session.dropped++;
       this.#over(session, answer.bytes);
-      this.#rejected(session, error);
+      this.#rejected(session, error, answer);
     });
   }
 
@@ -651,7 +689,9 @@ export class Model {
     return true;
   }
 
-  #rejected(session: Session, error: unknown): void {
+  #rejected(session: Session, error: unknown, { pushed, at }: Answer): void {
+    // A server that shuts down ends the connections that nobody is served on.
+    if (pushed && at >= (session.server.shutDownAt ?? Infinity)) return;
     const why = this.#unexplainedLoss(session, error);
     if (why !== undefined) {
       this.#violate(`I5: an answer to client ${session.id} was rejected (${error}), but ${why}`);

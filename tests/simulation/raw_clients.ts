@@ -171,6 +171,7 @@ export class RawClient implements Client {
     end.keepMessages(!this.#manners.stream);
     this.#end = end;
     this.#link = model.connected(this.name, this.#manners.strict, this.#manners.stream, process);
+    this.#link.takesPushes = true;
     this.#world.join(end, this.#link);
     if (this.#manners.hasty) {
       this.#write(end, this.#link);

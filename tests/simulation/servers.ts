@@ -6,11 +6,11 @@
 
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
-import { exchangesOn } from "../../src/exchange/exchanges.ts";
+import { exchangesOn, type PipeExchanges } from "../../src/exchange/exchanges.ts";
 import { type PipeServer, serveOn, type ServeOptions } from "../../src/exchange/serve.ts";
 import type { Reply, Responder } from "../../src/exchange/responders.ts";
 import type { Message } from "../../src/pipe/message.ts";
-import { senderOf } from "./messages.ts";
+import { IDENTITY, senderOf } from "./messages.ts";
 import type { Limits, ServerRecord, Session } from "./model.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
@@ -36,6 +36,8 @@ export interface Plan {
   readonly writeBufferSize: number;
   readonly concurrency: number | undefined;
   readonly hooked: boolean;
+  /** How likely a message is pushed where one may be. */
+  readonly pushes: number;
   readonly authorizes: ServerRecord["authorizes"];
   readonly limits: Partial<Limits> & { readonly maxBuffered?: number };
   /** How likely a responder does something out of the ordinary. */
@@ -51,6 +53,8 @@ export interface UserServer {
   readonly gone: boolean;
   /** Whether it still gives requests to its user. */
   readonly serving: boolean;
+  /** Pushes a message to one of its clients. */
+  push(): void;
   /** Begins to end it. */
   end(how: Ending): void;
   /** Its program ends without its doing, now or soon. */
@@ -87,12 +91,14 @@ class Habits {
   readonly #world: World;
   readonly #record: ServerRecord;
   readonly #odd: number;
+  readonly #pushes: number;
   readonly #onError: boolean;
 
-  constructor(world: World, record: ServerRecord, odd: number, onError: boolean) {
+  constructor(world: World, record: ServerRecord, plan: Plan, onError: boolean) {
     this.#world = world;
     this.#record = record;
-    this.#odd = odd;
+    this.#odd = plan.odd;
+    this.#pushes = plan.pushes;
     this.#onError = onError;
   }
 
@@ -336,6 +342,7 @@ class Habits {
 
   /** Gives a message by the exchange. */
   #give(exchange: Exchange, session: Session, last: boolean): Promise<void> | undefined {
+    if (this.#world.random.chance(this.#pushes)) push(this.#world, exchange.client, this.#record);
     const bytes = session.compose(this.#world.replySize());
     const given = disguised(bytes.slice());
     const answer = this.#world.model.answers(session, bytes);
@@ -500,6 +507,26 @@ function decide(
   }
 }
 
+/** Pushes a message to a client, if it takes such. */
+function push(world: World, client: PipeClient | undefined, record: ServerRecord): void {
+  const session = client && world.model.pushable(client, record);
+  if (client === undefined || session === undefined) return;
+  const size = world.replySize();
+  // So that it says whose it is.
+  const bytes = session.compose(session.link === undefined ? Math.max(size, IDENTITY) : size);
+  const given = disguised(bytes.slice());
+  const answer = world.model.answers(session, bytes, true);
+  world.tell?.(`client ${client.id} is sent ${bytes.length} B`);
+  let promise: Promise<void>;
+  try {
+    promise = client.send(given);
+  } catch (error) {
+    return world.violate(`a client refused a message: ${error}`);
+  }
+  given.fill(0x55);
+  world.model.promised(session, answer, promise);
+}
+
 /** What a user passes to serve() or exchanges(). */
 function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions {
   return {
@@ -518,6 +545,13 @@ function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions
     },
     ...(plan.hooked
       ? {
+        onConnect: (client: PipeClient) => {
+          world.tell?.(`client ${client.id} is there`);
+          world.model.arrived(client, record);
+          if (world.random.chance(plan.pushes)) push(world, client, record);
+          world.mayEnd();
+          if (world.random.chance(0.05)) throw new Planted("onConnect throws");
+        },
         onDisconnect: (client: PipeClient, reason: string, error: unknown) => {
           world.tell?.(
             `client ${client.id} ends: ${reason}${error === undefined ? "" : `, ${error}`}`,
@@ -629,7 +663,7 @@ export class Serving implements UserServer {
     this.#world = world;
     this.record = newRecord(world, plan, plan.concurrency !== undefined);
     const onError = world.random.chance(0.5);
-    const habits = new Habits(world, this.record, plan.odd, onError);
+    const habits = new Habits(world, this.record, plan, onError);
     const workers = new Workers(world, plan.concurrency ?? Infinity);
     const options: ServeOptions = {
       ...optionsOf(world, plan, this.record),
@@ -656,6 +690,10 @@ export class Serving implements UserServer {
 
   get serving(): boolean {
     return !this.#ending && !this.over;
+  }
+
+  push(): void {
+    push(this.#world, this.#world.random.some(this.#server.clients()), this.record);
   }
 
   /** Whether nothing but a shutdown has ended it, whose time has not run out. */
@@ -723,7 +761,7 @@ export class Iterating implements UserServer {
   readonly #world: World;
   readonly #abort = new AbortController();
   readonly #habits: Habits;
-  readonly #generator: AsyncGenerator<Exchange, void, void>;
+  readonly #generator: PipeExchanges;
   readonly #pace: (typeof PACES)[number];
   #leaves: "break" | "throw" | undefined;
   #ending = false;
@@ -732,7 +770,7 @@ export class Iterating implements UserServer {
   constructor(world: World, plan: Plan) {
     this.#world = world;
     this.record = newRecord(world, plan, true);
-    this.#habits = new Habits(world, this.record, plan.odd, true);
+    this.#habits = new Habits(world, this.record, plan, true);
     this.#pace = world.random.pick(PACES);
     const options = { ...optionsOf(world, plan, this.record), signal: this.#abort.signal };
     this.#generator = exchangesOn(world.open, options);
@@ -758,6 +796,10 @@ export class Iterating implements UserServer {
     return !this.#ending && !this.over;
   }
 
+  push(): void {
+    push(this.#world, this.#world.random.some(this.#generator.clients()), this.record);
+  }
+
   lose(atOnce: boolean): void {
     this.#ending = true;
     this.#lost = atOnce;
@@ -777,9 +819,23 @@ export class Iterating implements UserServer {
         this.#leaves = how;
         this.#world.late().then(() => this.#return());
         break;
+      case "shutdown":
+        return this.#shutDown(this.#world.random.pick([0, 5, 500, 20_000]));
       default:
         this.#return();
     }
+  }
+
+  /** The loop gets what is there, and then ends by itself. */
+  #shutDown(timeout: number): void {
+    const { record } = this;
+    if (record.stoppedAt === undefined) this.#world.model.ending(record);
+    if (record.shutDownAt === undefined) {
+      record.shutDownAt = this.#world.now;
+      record.shutdownTimeout = timeout;
+    }
+    this.#generator.shutdown({ timeout })
+      .then((report) => this.#world.model.reported(record, report), () => {});
   }
 
   #return(): void {
