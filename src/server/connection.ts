@@ -74,9 +74,8 @@ export class ServerConnection implements WriteOwner {
 
   /** The client has disconnected, and its last frame is not complete. */
   cutOff(error: Error): void {
-    if (this.#reason !== undefined) return;
+    this.#cutOff ||= this.#reason === undefined;
     this.setEndReason("error", error);
-    this.#cutOff = true;
   }
 
   /** Ends the connection, called by the program. */

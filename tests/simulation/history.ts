@@ -6,6 +6,8 @@
 
 import { setImmediate } from "node:timers";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
+import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
+import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
 import { Status } from "../../src/kernel/status.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
@@ -30,6 +32,10 @@ import {
 import type { Client, World } from "./world.ts";
 
 const PATH = "\\\\.\\pipe\\simulated";
+
+/** How messages are framed where they are, and the length of what comes before each. */
+const PREFIX = 4;
+const FRAMING = verifiedFraming(lengthPrefixed({ bytes: PREFIX }));
 
 /** Steps after which a history that should have come to rest has not. */
 const PATIENCE = 30_000;
@@ -166,6 +172,8 @@ export class History implements World, Around {
   taskBegin = 0;
   tidying = false;
 
+  readonly prefix: number;
+
   readonly #weights: Weights;
   readonly #plan: Plan;
   readonly #here: Program;
@@ -225,7 +233,9 @@ export class History implements World, Around {
       odd: random.pick([0, 0.5, 1]),
       authorizes: random.pick([undefined, undefined, "all", "some"]),
       pushes: random.pick([0, 0, 0.1, 0.4]),
+      framing: random.chance(0.15) ? FRAMING : undefined,
     };
+    this.prefix = this.#plan.framing === undefined ? 0 : PREFIX;
     this.#weights = {
       turn: random.pick([1, 5, 20]),
       waitReturns: random.pick([1, 10]),
@@ -259,6 +269,10 @@ export class History implements World, Around {
 
   get maxMessage(): number {
     return this.#plan.limits.maxMessage ?? 16 * 1024 * 1024;
+  }
+
+  frame(message: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    return this.#plan.framing?.encode(message) ?? message;
   }
 
   get readBufferSize(): number {
@@ -443,7 +457,7 @@ export class History implements World, Around {
         sent.at = this.stamp;
         link.withdrew = sent.state === "withdrawn";
       });
-      end.write(write, sent.bytes);
+      end.write(write, this.frame(sent.bytes));
     }
     link.left = true;
     end.close();
@@ -591,7 +605,7 @@ export class History implements World, Around {
       this.#clients.push(new RawClient(this, number, TOO_LONG));
       return;
     }
-    if (this.random.chance(0.7)) {
+    if (this.prefix > 0 || this.random.chance(0.7)) {
       this.#clients.push(new RawClient(this, number, this.random.pick(MANNERS)));
       return;
     }

@@ -211,6 +211,8 @@ export interface Surroundings {
   readonly maxMessage: number;
   /** Bytes that a client can write without the server reading. */
   readonly readBufferSize: number;
+  /** Bytes before each message, if they are framed. */
+  readonly prefix: number;
   /** Whether any connection was touched by a fault. */
   readonly tainted: boolean;
   /** Whether the kernel still has a write of these bytes. */
@@ -388,7 +390,7 @@ export class Model {
     if (failed || open === undefined || open.exchange.client.signal.aborted) return;
     const waiting = answers.slice(0, -1);
     const first = waiting.findIndex(({ bytes }) =>
-      senderOf(bytes) !== undefined && this.#surroundings.pends(bytes)
+      this.#answererOf(bytes) !== undefined && this.#surroundings.pends(bytes)
     );
     if (first >= 0 && sizeOf(waiting.slice(first)) > limits.maxQueued) {
       this.#violate(`too much waits for client ${open.exchange.client.id}`);
@@ -396,7 +398,12 @@ export class Model {
   }
 
   #isWritten(bytes: Uint8Array): boolean {
-    return senderOf(bytes) !== undefined && this.#surroundings.writes(bytes);
+    return this.#answererOf(bytes) !== undefined && this.#surroundings.writes(bytes);
+  }
+
+  /** Who has sent an answer, and its number, as the answer says. */
+  #answererOf(bytes: Uint8Array): ReturnType<typeof senderOf> {
+    return senderOf(bytes.subarray(this.#surroundings.prefix));
   }
 
   #over(session: Session, bytes: Uint8Array): void {
@@ -425,7 +432,7 @@ export class Model {
     if (link.session === undefined) this.#bindAnswer(link, bytes);
     const { session } = link;
     if (session === undefined) {
-      const told = senderOf(bytes) !== undefined;
+      const told = this.#answererOf(bytes) !== undefined;
       if (told) this.#violate(`I5: ${link.owner} got ${describe(bytes)} from nowhere`);
       link.unbound.push({ bytes, more });
       return;
@@ -542,9 +549,10 @@ export class Model {
       ),
     );
     // Of each client one may be read ahead, while the one before waits for a responder.
+    const most = this.#surroundings.prefix > 0 ? Infinity : 2;
     const unserved = sum(
       this.links.filter(({ session }) => session === undefined || session.server === server)
-        .map(({ sent, next }) => Math.min(2, sent.length - next)),
+        .map(({ sent, next }) => Math.min(most, sent.length - next)),
     );
     const { exchanges, evicted, dropped } = report;
     const counts = exchanges >= 0 && exchanges <= asked && evicted >= 0 && dropped >= given &&
@@ -625,7 +633,7 @@ export class Model {
   }
 
   #bindAnswer(link: Link, bytes: Uint8Array): void {
-    const sender = senderOf(bytes);
+    const sender = this.#answererOf(bytes);
     if (sender === undefined) return;
     for (const session of this.sessions.values()) {
       if (session.number !== sender.sender || session.link !== undefined) continue;
@@ -708,6 +716,8 @@ export class Model {
     if (this.#isFaulty(link)) return;
     if (closedAt !== undefined || server.stoppedAt !== undefined || server.failed) return;
     if (this.#shutdownTimedOut(server)) return;
+    // What was pushed is still written when the connection has ended, but not for ever.
+    if (server.shutDownAt !== undefined && this.#isUnread(session)) return;
     return `${link.owner} is there`;
   }
 
@@ -735,6 +745,7 @@ export class Model {
       case "error":
         session.limited ||= isShortageOf(error, "WriteFile") && this.#isUnread(session);
         if (touched || link === undefined || this.#isFaulty(link) || server.failed) return;
+        if (link.left && isCutOff(error)) return;
         return session.limited ? undefined : "nothing failed";
       case "unauthorized":
         session.limited = true;
@@ -804,7 +815,7 @@ export class Model {
   #mayWait({ answers, taken }: Session): number {
     const open = answers.slice(taken, -1).filter(({ state }) => state !== "resolved");
     const ended = open.findLastIndex(({ bytes }) =>
-      senderOf(bytes) !== undefined && this.#surroundings.ended(bytes)
+      this.#answererOf(bytes) !== undefined && this.#surroundings.ended(bytes)
     );
     return sizeOf(open.slice(ended + 1));
   }
@@ -946,6 +957,11 @@ function sum(numbers: readonly number[]): number {
 function limitOf(error: unknown): keyof Limits | undefined {
   const message = error instanceof Error ? error.message : "";
   return LIMITS.find((limit) => message.endsWith(`(${limit})`));
+}
+
+/** Whether a client has left within a frame. */
+function isCutOff(error: unknown): boolean {
+  return error instanceof Deno.errors.InvalidData && error.message.endsWith("ended within it");
 }
 
 /** Whether a call failed because the system was short of something. */

@@ -8,6 +8,7 @@ import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
 import { exchangesOn, type PipeExchanges } from "../../src/exchange/exchanges.ts";
 import { type PipeServer, serveOn, type ServeOptions } from "../../src/exchange/serve.ts";
+import type { BuiltInFraming } from "../../src/options/framing.ts";
 import type { Reply, Responder } from "../../src/exchange/responders.ts";
 import type { Message } from "../../src/pipe/message.ts";
 import { IDENTITY, senderOf } from "./messages.ts";
@@ -38,6 +39,7 @@ export interface Plan {
   readonly hooked: boolean;
   /** How likely a message is pushed where one may be. */
   readonly pushes: number;
+  readonly framing: BuiltInFraming | undefined;
   readonly authorizes: ServerRecord["authorizes"];
   readonly limits: Partial<Limits> & { readonly maxBuffered?: number };
   /** How likely a responder does something out of the ordinary. */
@@ -328,10 +330,11 @@ class Habits {
       for (let i = 0; i < messages; i++) {
         if (this.#world.random.chance(0.4)) await this.#world.pause();
         const bytes = session.compose(this.#world.replySize());
-        this.#world.model.answers(session, bytes);
+        const written = this.#world.frame(bytes);
+        this.#world.model.answers(session, written);
         yield disguised(bytes);
         const known = senderOf(bytes) !== undefined && !this.#record.failed;
-        if (known && this.#world.writes(bytes)) {
+        if (known && this.#world.writes(written)) {
           this.#world.violate("a generator is asked for more before its message is taken");
         }
       }
@@ -345,7 +348,7 @@ class Habits {
     if (this.#world.random.chance(this.#pushes)) push(this.#world, exchange.client, this.#record);
     const bytes = session.compose(this.#world.replySize());
     const given = disguised(bytes.slice());
-    const answer = this.#world.model.answers(session, bytes);
+    const answer = this.#world.model.answers(session, this.#world.frame(bytes));
     // What it leads to may run code of the user's before the call ends.
     if (last) this.#settleOf(session, exchange);
     let promise: Promise<void>;
@@ -364,7 +367,7 @@ class Habits {
   /** What a responder returns is an answer too. */
   #return(session: Session): Reply {
     const bytes = session.compose(this.#world.replySize());
-    this.#world.model.answers(session, bytes);
+    this.#world.model.answers(session, this.#world.frame(bytes));
     this.#settle(session);
     return disguised(bytes);
   }
@@ -515,7 +518,7 @@ function push(world: World, client: PipeClient | undefined, record: ServerRecord
   // So that it says whose it is.
   const bytes = session.compose(session.link === undefined ? Math.max(size, IDENTITY) : size);
   const given = disguised(bytes.slice());
-  const answer = world.model.answers(session, bytes, true);
+  const answer = world.model.answers(session, world.frame(bytes), true);
   world.tell?.(`client ${client.id} is sent ${bytes.length} B`);
   let promise: Promise<void>;
   try {
@@ -536,6 +539,7 @@ function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions
     readBufferSize: plan.readBufferSize,
     writeBufferSize: plan.writeBufferSize,
     concurrency: plan.concurrency,
+    framing: plan.framing,
     ...plan.limits,
     ...(plan.authorizes === undefined
       ? {}
