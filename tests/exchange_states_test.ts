@@ -7,6 +7,8 @@ import {
   type Command,
   EVENTS,
   FINAL,
+  isAdmitted,
+  isConnected,
   type State,
   STATES,
 } from "../src/exchange/exchange_states.ts";
@@ -21,6 +23,8 @@ const VARIABLES = {
   D: "-|disconnected",
   A: "none|reading|kept",
   O: "free|busy|disconnected",
+  OPEN: "free|busy",
+  PUSH: "known -|known rest|unknown -",
 };
 
 const TABLE = `
@@ -39,6 +43,8 @@ reading READ D + cancelled, finish       -> over: sessionFinished
 reading READ D + broken, evict           -> over: sessionEvicted
 reading known R D + drain                -> same: cancelRead
 reading FIRST - D + drain                -> same
+reading PUSH - + written                 -> same
+reading PUSH - + unwritten               -> reading PUSH disconnected: abort
 
 identifying - - - + identified           -> answering none free: deliver
 identifying - - disconnected + identified -> answering none disconnected: deliver abort
@@ -48,6 +54,8 @@ identifying asks R D + identified        -> authorizing R D: authorize
 identifying W - D + message            -> same: identify
 identifying W rest D + partial         -> same: identify
 identifying W R D + drain              -> same
+identifying - R - + written              -> same
+identifying - R - + unwritten            -> identifying - R disconnected: abort
 identifying W R D + finish             -> over: sessionFinished
 identifying W R D + evict              -> over: sessionEvicted
 
@@ -69,8 +77,8 @@ answering kept free + settled            -> reading known - -: redeliver
 
 answering A busy + sent                  -> same
 answering A busy + replied, settled      -> writing A
-answering A busy + written               -> answering A free
-answering A busy + unwritten             -> answering A disconnected: abort
+answering A OPEN + written               -> answering A free
+answering A OPEN + unwritten             -> answering A disconnected: abort
 
 answering none disconnected + done       -> reading known - disconnected: forget read
 answering none disconnected + done (last) -> over: forget sessionFinished
@@ -122,7 +130,7 @@ writing kept + finish                    -> over: abort withdraw dropRequest ses
 writing kept + evict                     -> over: abort withdraw dropRequest sessionEvicted
 
 aborted + taken, done                    -> over: forget clientDisconnected
-aborted + drain                          -> same
+aborted + drain, written, unwritten      -> same
 aborted + finish, evict                  -> over: withdraw sessionFinished
 
 over + message, partial                  -> same: dropRequest
@@ -153,6 +161,16 @@ Deno.test("a request is delivered when it is whole, and its client identified an
     );
   }
   assertEquals(new Set(delivering.map(({ pair }) => pair)).size, 10);
+});
+
+Deno.test("a write of a pushed message ends where the client is admitted and connected", () => {
+  for (const state of STATES) {
+    const reached = isAdmitted(state) && isConnected(state);
+    for (const event of ["written", "unwritten"] as const) {
+      const handled = transition(state, event, false) !== undefined;
+      assertEquals(handled, reached || state.name === "aborted" || state === FINAL, state.name);
+    }
+  }
 });
 
 function isOpen(state: State): boolean {

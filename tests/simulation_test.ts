@@ -92,6 +92,7 @@ class Told {
   task = 0;
   readonly taskBegin = 0;
   readonly maxMessage = 10_000;
+  readonly prefix = 0;
   readonly readBufferSize = 65_536;
   readonly tainted = false;
   readonly inFlight: Uint8Array[] = [];

@@ -15,6 +15,8 @@ import {
   type Event,
   EVENTS,
   identifying,
+  isAdmitted,
+  isConnected,
   OVER,
   reading,
   type State,
@@ -76,6 +78,11 @@ function next(ahead: Ahead, disconnected: boolean, last: boolean, ...commands: C
   }
 }
 
+/** Whether a write of a pushed message may be in flight. */
+function pushes(state: State): boolean {
+  return isAdmitted(state) && isConnected(state);
+}
+
 function fromReading(
   state: State & { name: "reading" },
   event: Event,
@@ -101,6 +108,10 @@ function fromReading(
     case "drain":
       // A client that was there before the shutdown is served its first request.
       return to(state, ...(who === "known" ? CANCEL_READ : []));
+    case "written":
+      return pushes(state) ? to(state) : undefined;
+    case "unwritten":
+      return pushes(state) ? to(reading(who, rest, true), "abort") : undefined;
     default:
       return undefined;
   }
@@ -122,6 +133,10 @@ function fromIdentifying(
       return rest === (event === "partial") ? to(state, "identify") : undefined;
     case "drain":
       return to(state);
+    case "written":
+      return pushes(state) ? to(state) : undefined;
+    case "unwritten":
+      return pushes(state) ? to(identifying(asks, rest, true), "abort") : undefined;
     case "finish":
       return to(OVER, "sessionFinished");
     case "evict":
@@ -174,9 +189,9 @@ function fromAnswering(
     case "done":
       return out === "disconnected" ? next(ahead, true, last, "forget") : undefined;
     case "written":
-      return writes ? to(answering(ahead, "free")) : undefined;
+      return out === "disconnected" ? undefined : to(answering(ahead, "free"));
     case "unwritten":
-      return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;
+      return out === "disconnected" ? undefined : to(answering(ahead, "disconnected"), "abort");
     case "turnBegan":
       if (ahead !== "none") return undefined;
       return last ? to(answering("none", out)) : to(answering("reading", out), "read");
@@ -239,6 +254,8 @@ function fromAborted(event: Event): Step | undefined {
     case "taken":
     case "done":
       return to(OVER, "forget", "clientDisconnected");
+    case "written":
+    case "unwritten":
     case "drain":
       return to(ABORTED);
     case "finish":

@@ -9,7 +9,7 @@
  * | authorizing | nothing                     | is identified, and may be refused                  |
  * | answering   | a read ahead, a write, none | waits for the responder                            |
  * | writing     | a write, perhaps a read     | gets the last message of an answer                 |
- * | aborted     | nothing                     | has disconnected, or sent unusable data; its last  |
+ * | aborted     | nothing to read             | has disconnected, or sent unusable data; its last  |
  * |             |                             | exchange is not taken yet                          |
  * | over        | what is still to complete   | is left to the instance                            |
  *
@@ -21,6 +21,10 @@
  * ("reading"), or completed, with its message kept in place until the exchange is settled ("kept").
  * `disconnected` marks a client that has disconnected while its requests may still be in the pipe:
  * they are delivered, and their answers are dropped.
+ *
+ * Messages that are pushed to the client are no part of this: a write of one may be in flight in any
+ * state in which the client is admitted, and the messages of an exchange wait for it. So "written" and
+ * "unwritten" may come where no answer is being written.
  *
  * The invariants of a session:
  *
@@ -126,6 +130,37 @@ export type Command =
 /** Whether the client owes a request, or the rest of one. */
 export function awaitsRequest(state: State): boolean {
   return state.name === "reading";
+}
+
+/** Whether messages may be pushed to the client: the program admits it, or admits every client. */
+export function isAdmitted(state: State): boolean {
+  switch (state.name) {
+    case "reading":
+      return state.who !== "unadmitted";
+    case "identifying":
+      return !state.asks;
+    case "authorizing":
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** Whether the client is not known to have disconnected, and its connection does not end. */
+export function isConnected(state: State): boolean {
+  switch (state.name) {
+    case "reading":
+    case "identifying":
+    case "authorizing":
+      return !state.disconnected;
+    case "answering":
+      return state.out !== "disconnected";
+    case "writing":
+      return true;
+    case "aborted":
+    case "over":
+      return false;
+  }
 }
 
 const NO_YES = [false, true] as const;

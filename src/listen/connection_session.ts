@@ -17,6 +17,7 @@ import { verifiedFraming } from "../pipe/framing/framings.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import { BudgetedReader, type ReadOutcome } from "../server/budgeted_reader.ts";
+import type { ServerClient } from "../server/client.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import { refused, unread } from "../server/end_reasons.ts";
@@ -94,7 +95,12 @@ export class ConnectionSession implements Session, Link {
     this.#context = context;
     this.#settings = settings;
     this.#accepts = accepts;
-    this.#reader = new BudgetedReader(connection, () => this.#restartIdle(), () => false);
+    this.#reader = new BudgetedReader(
+      connection,
+      connection.reader,
+      () => this.#restartIdle(),
+      () => false,
+    );
     this.#duplex = new Duplex(this, settings);
   }
 
@@ -104,8 +110,8 @@ export class ConnectionSession implements Session, Link {
   }
 
   /** See {@linkcode Session}. */
-  get admitted(): boolean {
-    return this.#shown !== undefined;
+  get client(): ServerClient | undefined {
+    return this.#shown !== undefined && this.#state !== FINAL ? this.#connection.client : undefined;
   }
 
   /** See {@linkcode Session}. */

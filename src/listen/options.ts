@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Framing } from "../options/framing.ts";
 import type { ListenSettings } from "../options/listen_settings.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import type { ClientInfo } from "../server/client.ts";
@@ -27,8 +26,6 @@ export interface ListenOptions
    * @default {"both"}
    */
   direction?: "both" | "read" | "write" | undefined;
-  /** See {@linkcode Framing}. */
-  framing?: Framing | undefined;
   /**
    * Whether the ends can end one direction alone. With `"empty-message"`, an empty message says that
    * no more follow, as with go-winio and Docker: {@linkcode PipeConn.closeWrite} sends one, one that

@@ -293,7 +293,7 @@ export class Duplex {
   #queueWrites(): void {
     const { queue } = this.#link;
     for (let next; (next = this.#calls.nextToWrite()) !== undefined;) queue.add(next);
-    if (!queue.writing) queue.write();
+    queue.write();
   }
 
   /** Delivers received messages to the calls that wait, and reads on. */

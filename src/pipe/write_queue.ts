@@ -93,10 +93,10 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
     this.#queued += message.waiting;
   }
 
-  /** Writes the messages, one after another. */
+  /** Writes the messages, one after another. No effect while that is under way. */
   write(): void {
     const { head } = this.#outbox;
-    if (head === undefined) return;
+    if (head === undefined || this.writing) return;
     const status = this.#outbox.submit(head);
     if (status === Status.PENDING) {
       this.#loop.deadlines.set(this.#unread, this.#limit);
