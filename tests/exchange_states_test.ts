@@ -24,7 +24,7 @@ const VARIABLES = {
   A: "none|reading|kept",
   O: "free|busy|disconnected",
   OPEN: "free|busy",
-  PUSH: "known -|known rest|unknown -",
+  PUSH: "known -|known rest|new -|unknown -",
 };
 
 const TABLE = `

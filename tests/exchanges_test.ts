@@ -779,8 +779,9 @@ inWorld("path is known at once, security when it listens", async (world) => {
 
 inWorld("shutdown() ends the loop when what is there is answered", async (world) => {
   const questions = world.ask();
+  const idle = await world.asking("first");
+  questions.at().reply();
   const open = await world.asking("open");
-  const idle = await world.arrived();
   const report = fate(questions.generator.shutdown());
   await world.idle();
   assertEquals([idle.ended, open.ended], [Status.BROKEN, undefined]);

@@ -713,7 +713,7 @@ const BAD_FOR_SERVERS: Refusal[] = [
   [
     { type: "byte" },
     TypeError,
-    'Cannot serve "\\\\.\\pipe\\x": it is a byte pipe, which has no messages',
+    'Cannot serve "\\\\.\\pipe\\x": it is a byte pipe: give `framing`, or use listen()',
   ],
 ];
 
