@@ -36,7 +36,7 @@ export const FRAMING_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a client is not known before the rest of its first frame is read",
-      text: '(first ? "partial" : this.#readOn())',
+      text: "(first ? this.#announce() : this.#readOn())",
       replacement: "(first ? this.#readOn() : this.#readOn())",
     },
     {
