@@ -200,6 +200,19 @@ inWorld("a bad frame at once reaches nobody", async (world) => {
   assertInstanceOf(error.cause, Deno.errors.InvalidData);
 });
 
+inWorld("a frame whose beginning came alone may turn out to be bad", async (world) => {
+  const client = await served(world, { framing: lengthPrefixed(), maxMessage: 1_000 });
+  await world.write(client, Uint8Array.of(0, 0));
+  await world.write(client, Uint8Array.of(3, 0xe9));
+  assertEquals(world.reasons, ["maxMessage"]);
+  // So may a later one, of which nobody was told.
+  const other = await world.arrived();
+  await world.write(other, Uint8Array.of(0, 0, 0, 1, 0x61, 0, 0));
+  await world.write(other, Uint8Array.of(3, 0xe9));
+  assertEquals(await received(world, other), ["\0\0\0\x01A"]);
+  assertEquals(world.reasons, ["maxMessage", "maxMessage"]);
+});
+
 inWorld("a frame that is too long is refused before it is kept", async (world) => {
   const client = await served(world, { framing: lengthPrefixed(), maxMessage: 1_000 });
   await world.write(client, Uint8Array.of(0, 0, 3, 0xe9));

@@ -36,8 +36,8 @@ export class FramedReader extends Reader {
   /** Whether anything was read. */
   #begun = false;
   #failure: { readonly error: unknown } | undefined = undefined;
-  /** Whether the failure was announced as a message that was read in part. */
-  #announced = false;
+  /** Whether the next message was said to be read in part. */
+  #partial = false;
   /** Whether the other end has closed. */
   #over = false;
 
@@ -105,6 +105,7 @@ export class FramedReader extends Reader {
     const message = this.#decoded[this.#position];
     if (message !== undefined) {
       this.#message = message;
+      this.#partial = false;
       this.#position++;
       // A decoder that has found a bad frame after these messages says so when it is asked again.
       if (this.waiting === 0 && !this.#over) this.#decode((decoder) => decoder.push(EMPTY));
@@ -128,7 +129,12 @@ export class FramedReader extends Reader {
     }
     const first = !this.#begun;
     this.#begun = true;
-    return this.#next() ?? (first ? "partial" : this.#readOn());
+    return this.#next() ?? (first ? this.#announce() : this.#readOn());
+  }
+
+  #announce(): Outcome {
+    this.#partial = true;
+    return "partial";
   }
 
   /** The frame is not complete. After a cancel, only what is already in the pipe is read. */
@@ -145,10 +151,7 @@ export class FramedReader extends Reader {
       this.#setFault(error);
       return "ended";
     }
-    if (!this.#announced) {
-      this.#announced = true;
-      return "partial";
-    }
+    if (!this.#partial) return this.#announce();
     this.#setFault(error);
     return "cancelled";
   }

@@ -13,6 +13,9 @@ import type { Client, World } from "./world.ts";
 
 const MOST = 0x7fff_ffff;
 
+/** What announces a longer message than any server takes. */
+const BAD_FRAME = Uint8Array.of(0x7f, 0xff, 0xff, 0xff);
+
 /** A process that several clients are in. */
 const SHARED_PROCESS = 1;
 
@@ -98,6 +101,8 @@ export class RawClient implements Client {
   #writes: { operation: Operation; sent: Sent }[] = [];
   /** Requests whose frames are not written yet. */
   #unwritten: Sent[] = [];
+  /** It has written what is no frame, and writes nothing more. */
+  #spoilt = false;
   #left: number;
   #done = false;
 
@@ -124,7 +129,7 @@ export class RawClient implements Client {
     // Without a part of it, a stream of frames is worth nothing.
     const withdraws = this.#world.prefix > 0 ? 0 : this.#manners.withdraws;
     if (this.#unwritten.length > 0 && (tidying || random.chance(0.5))) {
-      return this.#writeFrames(end);
+      return this.#writeFrames(end, link);
     }
     if (!tidying) {
       if (random.chance(dies)) return this.#leave("is killed", end, link);
@@ -138,7 +143,9 @@ export class RawClient implements Client {
       }
       const may = strict ? this.#world.model.satisfied(link) : this.#writes.length < ahead;
       const wants = this.#world.tidying || random.chance(0.6);
-      if (may && wants && link.sent.length < requests) return this.#write(end, link);
+      if (may && wants && !this.#spoilt && link.sent.length < requests) {
+        return this.#write(end, link);
+      }
     }
     const wantsToRead = tidying || readSize > 0 && random.chance(reads);
     if (this.#reading === undefined && wantsToRead) {
@@ -193,7 +200,7 @@ export class RawClient implements Client {
     if (this.#world.prefix > 0) {
       this.#unwritten.push(sent);
       const waits = !this.#manners.hasty && this.#world.random.chance(0.4);
-      return waits || this.#writeFrames(end);
+      return waits || this.#writeFrames(end, link);
     }
     const operation = new Operation(() => {
       this.#writes = this.#writes.filter((other) => other.operation !== operation);
@@ -207,23 +214,34 @@ export class RawClient implements Client {
   }
 
   /** Writes the frames of its requests, cut anywhere into messages. */
-  #writeFrames(end: ClientEnd): boolean {
+  #writeFrames(end: ClientEnd, link: Link): boolean {
     const { random } = this.#world;
-    const frames = this.#unwritten.map((sent) => ({ sent, bytes: this.#world.frame(sent.bytes) }));
+    const sents = this.#unwritten;
     this.#unwritten = [];
-    const stream = new Uint8Array(frames.reduce((sum, { bytes }) => sum + bytes.length, 0));
+    const frames = sents.map(({ bytes }) => this.#world.frame(bytes));
+    this.#spoilt = random.chance(0.03);
+    const good = this.#spoilt ? random.below(sents.length + 1) : sents.length;
+    if (this.#spoilt) {
+      link.withdrew = true;
+      frames.splice(good, 0, BAD_FRAME);
+      for (const sent of sents.slice(good)) sent.state = "withdrawn";
+    }
     let length = 0;
-    const ends = frames.map(({ sent, bytes }) => {
-      stream.set(bytes, length);
-      length += bytes.length;
-      return { sent, end: length };
-    });
-    const cuts = Array.from({ length: random.below(4) }, () => random.below(length + 1));
+    const ends = frames.map((frame) => length += frame.length);
+    const stream = new Uint8Array(length);
+    for (const [i, frame] of frames.entries()) stream.set(frame, (ends[i] ?? 0) - frame.length);
+    const cuts = Array.from(
+      { length: random.below(4) },
+      () => random.below(random.chance(0.3) ? 4 : length + 1),
+    );
     let from = 0;
     for (const to of [...cuts.toSorted((one, other) => one - other), length]) {
-      const whole = ends.filter(({ end }) => end > from && end <= to).map(({ sent }) => sent);
-      const last = ends.find(({ end }) => end >= to)?.sent;
-      if (last !== undefined) this.#writePart(end, stream.subarray(from, to), whole, last);
+      const complete = sents.slice(0, good).filter((_, i) => {
+        const end = ends[i] ?? 0;
+        return end > from && end <= to;
+      });
+      const last = sents[ends.findIndex((end) => end >= to)] ?? sents.at(-1);
+      if (last !== undefined) this.#writePart(end, stream.subarray(from, to), complete, last);
       from = to;
     }
     return true;
@@ -291,6 +309,7 @@ export class RawClient implements Client {
     for (const { sent } of this.#writes) this.#withdraws(link, sent);
     for (const sent of this.#unwritten) sent.state = "withdrawn";
     this.#unwritten = [];
+    this.#spoilt = false;
     this.#reading?.cancel();
     if (how === "is killed") this.#cancelAll();
     end.close();

@@ -12,10 +12,13 @@ import type { BuiltInFraming } from "../../src/options/framing.ts";
 import type { Reply, Responder } from "../../src/exchange/responders.ts";
 import type { Message } from "../../src/pipe/message.ts";
 import { Kind } from "./faults.ts";
-import { IDENTITY, senderOf } from "./messages.ts";
+import { IDENTITY, replyTo, senderOf } from "./messages.ts";
 import type { Limits, ServerRecord, Session } from "./model.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
+
+/** More than there are clients in a history: no client is to get what this sends. */
+const MOST_SENDERS = 0xffff;
 
 /** An error that is meant to be thrown. */
 export class Planted extends Error {
@@ -519,8 +522,10 @@ function decide(
 
 /** Pushes a message to a client, if it takes such. */
 function push(world: World, client: PipeClient | undefined, record: ServerRecord): void {
-  const session = client && world.model.pushable(client, record);
-  if (client === undefined || session === undefined) return;
+  if (client === undefined) return;
+  if (client.signal.aborted) return pushInVain(world, client);
+  const session = world.model.pushable(client, record);
+  if (session === undefined) return;
   const size = world.replySize();
   // So that it says whose it is.
   const bytes = session.compose(session.link === undefined ? Math.max(size, IDENTITY) : size);
@@ -537,6 +542,23 @@ function push(world: World, client: PipeClient | undefined, record: ServerRecord
   world.model.promised(session, answer, promise);
 }
 
+/** A client that has left, or whose connection was ended, gets nothing more. */
+function pushInVain(world: World, client: PipeClient): void {
+  const bytes = replyTo(MOST_SENDERS, 0, IDENTITY);
+  client.send(bytes).then(() => world.violate(`client ${client.id} took a message`), () => {});
+}
+
+/** One of the clients that a server's user knows, sometimes one that has left. */
+function someClient(
+  { random, model }: World,
+  connected: readonly PipeClient[],
+  record: ServerRecord,
+): PipeClient | undefined {
+  if (random.chance(0.7)) return random.some(connected);
+  const known = [...model.sessions].filter(([, { server, told }]) => told && server === record);
+  return random.some(known.map(([client]) => client).filter(({ signal }) => signal.aborted));
+}
+
 /** What a user passes to serve() or exchanges(). */
 function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions {
   return {
@@ -548,6 +570,8 @@ function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions
     concurrency: plan.concurrency,
     ...(plan.identifies ? {} : { access: "system-default" as const }),
     framing: plan.framing,
+    // Raw clients tell answers apart by their messages.
+    type: "message" as const,
     ...plan.limits,
     ...(plan.authorizes === undefined
       ? {}
@@ -720,7 +744,8 @@ export class Serving implements UserServer {
   }
 
   push(): void {
-    push(this.#world, this.#world.random.some(this.#server.clients()), this.record);
+    const client = someClient(this.#world, this.#server.clients(), this.record);
+    push(this.#world, client, this.record);
   }
 
   /** Whether nothing but a shutdown has ended it, whose time has not run out. */
@@ -830,7 +855,8 @@ export class Iterating implements UserServer {
   turnRef(): void {}
 
   push(): void {
-    push(this.#world, this.#world.random.some(this.#generator.clients()), this.record);
+    const client = someClient(this.#world, this.#generator.clients(), this.record);
+    push(this.#world, client, this.record);
   }
 
   lose(atOnce: boolean): void {

@@ -99,14 +99,9 @@ export const SESSION_FAULTS: readonly Mutant[] = [
       replacement: 'return to(OVER, "abort", "withdraw", "clientDisconnected");',
     },
     {
-      name: "two writes at once",
-      text: 'return writes ? to(answering(ahead, out)) : to(answering(ahead, "busy"), "write");',
-      replacement: 'return to(answering(ahead, "busy"), "write");',
-    },
-    {
       name: "nobody is told that the client cannot be answered any more",
-      text: 'return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;',
-      replacement: 'return writes ? to(answering(ahead, "disconnected")) : undefined;',
+      text: ': to(answering(ahead, "disconnected"), "abort");',
+      replacement: ': to(answering(ahead, "disconnected"));',
     },
     {
       name: "a read that is cancelled for nobody counts as a request",
@@ -159,11 +154,6 @@ export const SESSION_FAULTS: readonly Mutant[] = [
         "    const promise = reply.promise();\n" +
         "    const free = () => this.#context.budget.free(length, era);\n" +
         "    promise.then(free, free);\n    return promise;",
-    },
-    {
-      name: "what waits for a client has no bound",
-      text: "if (waiting > maxQueued) {",
-      replacement: "if (waiting > Infinity) {",
     },
     {
       name: "the idle time does not begin anew with a request",
