@@ -308,6 +308,11 @@ const reaches = (w: World) => {
 const identifies = (w: World) => w.asked === "identity";
 const looks = (w: World) => w.asked === "client";
 
+const ignoresRest = (w: World) => {
+  const state = exchange.STATES.find((state) => state === w.session);
+  return w.last && (state === undefined || !exchange.isFirst(state));
+};
+
 /** How what is in flight may complete. What nobody wants any more is only classified. */
 const COMPLETIONS: readonly Happening[] = [
   ["connected", listens, LISTENED, "connected"],
@@ -315,15 +320,18 @@ const COMPLETIONS: readonly Happening[] = [
   ["listenFailed again", (w) => w.in === "listen again", LISTENED, "listenFailed"],
   ["listenFailed", listens, LISTENED, "listenFailed"],
   ["submitted", (w) => w.in === "postponed", { in: "read", cancelled: false }],
-  ["rest submitted", (w) => waitsForRest(w) && !w.last, { in: "rest", cancelled: false }],
-  // Of the last request nothing is waited for.
-  ["last rest submitted", (w) => waitsForRest(w) && w.last, { in: "rest", cancelled: true }],
+  ["rest submitted", (w) => waitsForRest(w) && !ignoresRest(w), { in: "rest", cancelled: false }],
+  // Of the last request nothing is waited for, unless it is the first.
+  ["last rest submitted", (w) => waitsForRest(w) && ignoresRest(w), {
+    in: "rest",
+    cancelled: true,
+  }],
   read("message", reads),
   read("partial", (w) => w.in === "read" && !w.over),
   read("ended", reads),
   read("broken", (w) => reads(w) && !w.over),
   // A read may end so by itself.
-  read("cancelled", (w) => w.in === "read" || w.in === "rest" && w.cancelled && !w.over),
+  read("cancelled", (w) => w.in === "read" || w.in === "rest" && !w.over),
   ["written", writes, NO_WRITE, "written"],
   ["unwritten", writes, NO_WRITE, "unwritten"],
   ["failed", writes, NO_WRITE, "unwritten", "writeFailed"],

@@ -898,13 +898,14 @@ inWorld(
   "maxBuffered: a client that takes back what waits to be read does not hold up a shutdown",
   async (world) => {
     const gate = Promise.withResolvers<string>();
-    const server = world.serve(() => gate.promise, {
+    const server = world.serve((request) => request.length > 0 ? gate.promise : "", {
       maxBuffered: 100,
       instances: 1,
       readBufferSize: 10,
     });
     const holder = await world.arrived();
-    const client = await world.arrived();
+    // Its first request would be waited for.
+    const client = await world.asking("");
     await world.write(holder, new Uint8Array(100));
     await world.write(client, new Uint8Array(10_000));
     const shutdown = fate(server.shutdown());

@@ -41,7 +41,7 @@ export function begin(who: Arriving, disconnected: boolean): Step {
 }
 
 /** Whether the client is identified from its first message, before more of it is read. */
-function isUnidentified(who: Who): boolean {
+function isUnidentified(who: Who): who is "unknown" | "unadmitted" {
   return who === "unknown" || who === "unadmitted";
 }
 
@@ -53,8 +53,9 @@ function deliver(disconnected: boolean): Step {
 }
 
 /** Reads the rest of a request; of the last one, only what is already in the pipe. */
-function readRest(disconnected: boolean, last: boolean): Step {
-  return to(reading("known", true, disconnected), "readRest", ...(last ? CANCEL_READ : []));
+function readRest(who: "known" | "new", disconnected: boolean, last: boolean): Step {
+  const cancels = last && who === "known";
+  return to(reading(who, true, disconnected), "readRest", ...(cancels ? CANCEL_READ : []));
 }
 
 const CANCEL_READ: readonly Command[] = ["cancelRead"];
@@ -95,7 +96,7 @@ function fromReading(
       return to(identifying(who === "unadmitted", false, disconnected), "identify");
     case "partial":
       if (rest) return undefined;
-      if (!isUnidentified(who)) return readRest(disconnected, last);
+      if (!isUnidentified(who)) return readRest(who, disconnected, last);
       return to(identifying(who === "unadmitted", true, disconnected), "identify");
     case "ended":
       return to(OVER, "clientDisconnected");
@@ -126,7 +127,7 @@ function fromIdentifying(
   switch (event) {
     case "identified":
       if (asks) return to(authorizing(rest, disconnected), "authorize");
-      return rest ? readRest(disconnected, last) : deliver(disconnected);
+      return rest ? readRest("new", disconnected, last) : deliver(disconnected);
     case "message":
     case "partial":
       // It is read again after a shortage.
@@ -153,7 +154,7 @@ function fromAuthorizing(
 ): Step | undefined {
   switch (event) {
     case "admitted":
-      return state.rest ? readRest(state.disconnected, last) : deliver(state.disconnected);
+      return state.rest ? readRest("new", state.disconnected, last) : deliver(state.disconnected);
     case "refused":
       return to(OVER, "sessionFinished");
     case "drain":

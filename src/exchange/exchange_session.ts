@@ -33,6 +33,7 @@ import {
   FINAL,
   isAdmitted,
   isConnected,
+  isFirst,
   type State,
 } from "./exchange_states.ts";
 
@@ -100,7 +101,7 @@ export class ExchangeSession implements Session, ClientSender {
       connection,
       requestReader(connection),
       () => this.#watchTime(),
-      () => this.#context.draining,
+      () => this.#context.draining && !isFirst(this.#state),
     );
     this.#handler = handler;
     connection.client.sender = this;

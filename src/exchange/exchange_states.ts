@@ -15,8 +15,9 @@
  *
  * `who` is what is known of the client. An `"unknown"` one is identified from its first message, or
  * the first piece of a long one; an `"unadmitted"` one is then admitted or refused as well. Nothing
- * more of it is read before that. A `"new"` one needs neither, and has sent nothing yet: a shutdown
- * cancels the read of a `"known"` client only, and waits for the first request of any other.
+ * more of it is read before that. A `"new"` one needs neither any more, and has not sent a whole
+ * request yet: a shutdown cancels the read of a `"known"` client only, and waits for the first request
+ * of any other.
  * `ahead` is the state of the read that is submitted while an exchange is open: in flight
  * ("reading"), or completed, with its message kept in place until the exchange is settled ("kept").
  * `disconnected` marks a client that has disconnected while its requests may still be in the pipe:
@@ -132,6 +133,11 @@ export function awaitsRequest(state: State): boolean {
   return state.name === "reading";
 }
 
+/** Whether the client is served at least once before a shutdown: it owes its first request. */
+export function isFirst(state: State): boolean {
+  return state.name === "reading" && state.who !== "known";
+}
+
 /** Whether messages may be pushed to the client: the program admits it, or admits every client. */
 export function isAdmitted(state: State): boolean {
   switch (state.name) {
@@ -175,7 +181,7 @@ export const OVER: State = { name: "over" };
 
 /** The rest of a message is read only once the client is known. */
 const READING = WHO.map((who) =>
-  (who === "known" ? NO_YES : [false]).map((rest) =>
+  (who === "known" || who === "new" ? NO_YES : [false]).map((rest) =>
     NO_YES.map((disconnected): State => ({ name: "reading", who, rest, disconnected }))
   )
 );

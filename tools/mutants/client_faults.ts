@@ -117,11 +117,6 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/pipe/duplex.ts", [
     {
-      name: "a client writes two messages at once",
-      text: "if (!queue.writing) queue.write();",
-      replacement: "queue.write();",
-    },
-    {
       name: "a client does not see the end",
       text: "return this.#peerEnded();\n      case",
       replacement: "return;\n      case",

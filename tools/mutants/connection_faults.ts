@@ -59,11 +59,6 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       text: "queue.empty || own ? message : message.slice()",
       replacement: "message",
     },
-    {
-      name: "a reply is sent twice",
-      text: "queue.add(reply);",
-      replacement: "queue.add(reply);\n  queue.add(new Reply(reply.bytes, last));",
-    },
   ]),
   ...faultsOf("src/pipe/write_queue.ts", [
     {
@@ -71,6 +66,11 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       text: PUSH,
       replacement: `const later = this.#outbox.takeUnsent();\n    ${PUSH}\n` +
         "    for (const other of later) this.#outbox.push(other);",
+    },
+    {
+      name: "two messages are written at once",
+      text: "if (head === undefined || this.writing) return;",
+      replacement: "if (head === undefined) return;",
     },
     {
       name: "a promise settles while its message is being written",
@@ -112,6 +112,14 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       name: "a message that is partly sent leaves the connection open",
       text: "if (partly || !this.remove(message)) return this.#owner.aborted();",
       replacement: "if (!this.remove(message)) return this.#owner.aborted();",
+    },
+  ]),
+  ...faultsOf("src/exchange/exchange_session.ts", [
+    {
+      name: "a reply is sent twice",
+      text: "if (this.#connection.enqueue(reply)) {",
+      replacement: `this.#connection.enqueue(new Reply(reply.bytes, last));
+    if (this.#connection.enqueue(reply)) {`,
     },
   ]),
   ...faultsOf("src/server/budget.ts", [
