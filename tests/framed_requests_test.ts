@@ -356,7 +356,8 @@ inWorld(
 
 inWorld("a shutdown drops an unfinished frame, and what was decoded counts", async (world) => {
   const server = world.serve(upper, { framing: lines() });
-  const client = await world.arrived();
+  // The first request of a client would be waited for.
+  const client = await world.asking("first\n");
   await world.write(client, "hello");
   assertEquals(await server.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
   assertEquals(world.reasons, ["shutdown"]);
