@@ -210,14 +210,9 @@ export class ExchangeSession implements Session, ClientSender {
     if (!isAdmitted(this.#state)) throw unadmitted(this.#context);
     if (!isConnected(this.#state)) return rejected(this.#connection.abortError());
     const own = typeof message === "string" || this.#context.framing !== undefined;
-    const push = new Push(queueable(this.#queue, bytes, own), () => this.#pushed());
+    const push = new Push(queueable(this.#queue, bytes, own), () => this.#watchTime(true));
     if (this.#connection.enqueue(push)) this.#queue.write();
     return push.promise();
-  }
-
-  /** Windows has accepted a pushed message: a client that receives some is not idle. */
-  #pushed(): void {
-    if (this.#idling) this.#limitIdleTime();
   }
 
   /** An open exchange is settled without a last message. */
@@ -398,23 +393,23 @@ export class ExchangeSession implements Session, ClientSender {
     this.#requests.release();
   }
 
-  /** The idle time of a client pauses while the server is not reading. */
-  #watchTime(): void {
+  /**
+   * The idle time of a client pauses while the server is not reading.
+   *
+   * @param anew Whether it begins again: a client that receives pushed messages is not idle.
+   */
+  #watchTime(anew: boolean = false): void {
     const idling = awaitsRequest(this.#state) && !this.#requests.waiting;
-    if (idling === this.#idling) return;
+    if (idling === this.#idling && !anew) return;
     this.#idling = idling;
-    if (idling) this.#limitIdleTime();
+    if (idling) this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
     else this.#loop.deadlines.lift(this.#idle);
-  }
-
-  #limitIdleTime(): void {
-    this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
   }
 
   /** A completed read that the program had no time to see is not the client's fault. */
   #idledOut(): void {
     if (this.#requests.pending) this.#stop("idleTimeout");
-    else this.#limitIdleTime();
+    else this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
   }
 
   #stop(limit: "idleTimeout" | "responderTimeout"): void {

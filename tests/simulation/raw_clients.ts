@@ -219,7 +219,7 @@ export class RawClient implements Client {
     const sents = this.#unwritten;
     this.#unwritten = [];
     const frames = sents.map(({ bytes }) => this.#world.frame(bytes));
-    this.#spoilt = random.chance(0.03);
+    this.#spoilt = this.#manners !== PROBE && random.chance(0.03);
     const good = this.#spoilt ? random.below(sents.length + 1) : sents.length;
     if (this.#spoilt) {
       link.withdrew = true;
