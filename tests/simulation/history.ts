@@ -827,7 +827,11 @@ export class History implements World, Around {
     const kernel = this.#here.kernel;
     const server = this.#server;
     if (kernel === undefined || server === undefined || server.gone || server.record.failed) return;
-    if (server.keepsProgram && !kernel.keepsAlive) this.violate("the server's program may end");
+    // Without an instance it has ended, and the program is about to be told.
+    const ended = this.system.count(this.path).servers === 0;
+    if (server.keepsProgram && !kernel.keepsAlive && !ended) {
+      this.violate("the server's program may end");
+    }
     if (server.keepsProgram || [...this.#loopClients.values()].some(({ here }) => here)) return;
     if (kernel.keepsAlive) this.violate("the program is kept by a server that was unref'd");
   }
