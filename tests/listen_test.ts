@@ -219,7 +219,7 @@ inWorld("a shutdown tells open connections, waits for them, and evicts the rest"
   assertEquals(report.state, "pending");
   await world.pass(1);
   assertEquals(report.value, { exchanges: 0, evicted: 1, dropped: 0 });
-  assertEquals(world.reasons, ["self", "self", "shutdown"]);
+  assertEquals(world.reasons, ["shutdown", "self", "shutdown"]);
 });
 
 inWorld("while enough clients wait to be accepted, no more are let in", async (world) => {

@@ -112,10 +112,12 @@ export const EVENTS: readonly Event[] = [
 /**
  * The first step of a session.
  *
- * @param who What is known of the client, or has to be found out.
+ * @param who What is known of the client, or has to be found out; or that there is one too many, which
+ *   is about to be evicted.
  */
-export function begin(who: "known" | "unknown" | "unadmitted"): Step {
+export function begin(who: "known" | "unknown" | "unadmitted" | "excess"): Step {
   if (who === "unadmitted") return to(UNADMITTED, "read");
+  if (who === "excess") return to(UNADMITTED);
   return to(who === "known" ? OPEN : UNKNOWN, "show");
 }
 
