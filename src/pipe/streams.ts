@@ -80,7 +80,8 @@ export class Writable {
   readonly stream: WritableStream<Uint8Array>;
   readonly #sink: Sink;
   #controller: WritableStreamDefaultController | undefined = undefined;
-  #closing = false;
+  /** Whether the stream knows by itself why it ends. */
+  #ending = false;
   /** The error of a chunk that was not waited for. */
   #failure: { readonly error: unknown } | undefined = undefined;
 
@@ -90,7 +91,7 @@ export class Writable {
       start: (controller) => {
         this.#controller = controller;
         // The sink's own abort() is called only once the write in flight has completed.
-        controller.signal.addEventListener("abort", () => sink.abort(), { once: true });
+        controller.signal.addEventListener("abort", () => this.#abort(), { once: true });
       },
       write: (chunk) => this.#write(chunk),
       close: () => this.#close(),
@@ -99,7 +100,7 @@ export class Writable {
 
   /** The connection has ended. */
   ended(error: Error): void {
-    if (!this.#closing) this.#controller?.error(error);
+    if (!this.#ending) this.#controller?.error(error);
   }
 
   async #write(chunk: Uint8Array): Promise<void> {
@@ -116,13 +117,18 @@ export class Writable {
     try {
       return this.#sink.encode(chunk);
     } catch (error) {
-      this.#sink.abort();
+      this.#abort();
       throw error;
     }
   }
 
+  #abort(): void {
+    this.#ending = true;
+    this.#sink.abort();
+  }
+
   async #close(): Promise<void> {
-    this.#closing = true;
+    this.#ending = true;
     await this.#sink.close();
     this.#throwFailure();
   }
