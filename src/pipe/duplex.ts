@@ -32,6 +32,8 @@ export class Duplex {
   /** Whether the other end has closed, although not everything was received. */
   #peerClosed = false;
   #ended: PipeEnded | undefined = undefined;
+  /** Whether everything was received, and the other end had ended its direction before the end. */
+  #allReceived = false;
   /** Why the connection has failed, until a call that receives gets it. */
   #failure: Error | undefined = undefined;
   #closed: PromiseWithResolvers<PipeEnded> | undefined = undefined;
@@ -207,6 +209,7 @@ export class Duplex {
     this.#ended = error === undefined ? { reason } : { reason, error };
     this.#failure = error;
     this.#link.loop.deadlines.lift(this.#lastWrite);
+    this.#allReceived = error === undefined && this.#inbox.over && !this.#inbox.full;
     this.#inbox.close();
     for (const call of this.#calls.removeAll()) {
       this.#settle(call, error ?? this.endError);
@@ -318,7 +321,7 @@ export class Duplex {
   /** Settles a call on a connection that has ended. */
   #settle(call: Call, error: Error): void {
     const reason = this.#ended?.reason;
-    const byPeer = reason === "peer" && !call.writes;
+    const byPeer = (reason === "peer" || this.#allReceived) && !call.writes;
     const byProgram = reason === "self" || reason === "shutdown" || reason === "stopped";
     const quiet = byPeer || call.kind === "iterate" && byProgram ||
       call.kind === "chunk" && this.#finishing;
