@@ -18,6 +18,7 @@ open + stop                      -> open: dropUnsent finishSession
 open + evict, writeFailed        -> open: evictSession
 open + clientDisconnected        -> closing reuse: dropUnsent cancelOut limitWrite awaitQuiet
 open + sessionFinished           -> closing -: cancelIn limitWrite awaitQuiet
+open + sessionClosed             -> closing -: dropUnsent cancelOut cancelIn limitWrite awaitQuiet
 open + sessionEvicted, crashed   -> closing -: dropUnsent EVICT
 
 closing - + connected, listenFailed     -> same
