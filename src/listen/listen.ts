@@ -64,7 +64,7 @@ export interface PipeListener
    * @throws {RangeError} If the timeout is negative or not an integer.
    */
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport>;
-  /** Stops listening. Connections that nobody has accepted are closed; accepted ones go on. */
+  /** Stops listening. Clients that nobody has accepted are disconnected; accepted connections go on. */
   close(): void;
   /** Lets the listener keep the program running, which is the default. */
   ref(): void;
