@@ -8,6 +8,7 @@ import { Deadline } from "../loop/deadlines.ts";
 import { Call, type CallKind, CallQueue } from "./calls.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type { ConnectionErrors } from "./connection_errors.ts";
+import { Ending } from "./ending.ts";
 import { FrameTooLong } from "./framing/faults.ts";
 import { Inbox } from "./inbox.ts";
 import type { ConnectionSettings, Link } from "./link.ts";
@@ -31,11 +32,7 @@ export class Duplex {
   #endSeen = false;
   /** Whether the other end has closed, although not everything was received. */
   #peerClosed = false;
-  #ended: PipeEnded | undefined = undefined;
-  /** Whether everything was received, and the other end had ended its direction before the end. */
-  #allReceived = false;
-  /** Why the connection has failed, until a call that receives gets it. */
-  #failure: Error | undefined = undefined;
+  #ending: Ending | undefined = undefined;
   #closed: PromiseWithResolvers<PipeEnded> | undefined = undefined;
   /** Whether it closes once everything is written. */
   #finishing = false;
@@ -86,7 +83,7 @@ export class Duplex {
   get closed(): Promise<PipeEnded> {
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers<PipeEnded>();
-      if (this.#ended !== undefined) this.#closed.resolve(this.#ended);
+      if (this.#ending !== undefined) this.#closed.resolve(this.#ending.ended);
       else this.#readOn();
     }
     return this.#closed.promise;
@@ -94,12 +91,12 @@ export class Duplex {
 
   /** The error of a call on the connection once it has ended. */
   get endError(): Error {
-    return this.#ended?.reason === "peer" ? this.errors.ended() : this.errors.closed();
+    return this.#ending?.error ?? this.errors.closed();
   }
 
   /** Whether this program or a failure has ended the connection, or is about to. */
   get stopped(): boolean {
-    return this.#finishing || this.#ended !== undefined && this.#ended.reason !== "peer";
+    return this.#finishing || this.#ending?.byPeer === false;
   }
 
   /** Begins to read, if the link reads ahead. */
@@ -128,16 +125,12 @@ export class Duplex {
     if (kind === "request" && this.#calls.receiving) {
       throw this.errors.misuse("the answer would go to a receive() or a loop that waits already");
     }
-    const alive = this.#ended === undefined || this.#ended.reason === "peer";
-    if (alive && signal?.aborted) throw signal.reason;
+    if (this.#ending?.byPeer !== false && signal?.aborted) throw signal.reason;
     const call = new Call(kind, bytes, signal, (call) => this.#aborted(call));
-    if (this.#ended !== undefined || call.writes && this.#finishing) {
-      this.#settle(call, this.#failureFor(call) ?? this.endError);
-    } else if (kind === "request" && this.#inbox.over) {
-      call.reject(this.errors.ended());
-    } else {
-      this.#begin(call);
-    }
+    if (this.#ending !== undefined) this.#ending.settleLate(call);
+    else if (call.writes && this.#finishing) call.reject(this.errors.closed());
+    else if (kind === "request" && this.#inbox.over) call.reject(this.errors.ended());
+    else this.#begin(call);
     return call.promise;
   }
 
@@ -157,12 +150,12 @@ export class Duplex {
 
   /** Closes the connection now. */
   close(): void {
-    if (this.#ended === undefined) this.#link.close("self");
+    if (this.#ending === undefined) this.#link.close("self");
   }
 
   /** Closes the connection once everything is written, or when the time for that is over. */
   finish(): void {
-    if (this.#finishing || this.#ended !== undefined) return;
+    if (this.#finishing || this.#ending !== undefined) return;
     this.#finishing = true;
     const { writeTimeout } = this.#settings;
     const limit = writeTimeout === Infinity ? LAST_WRITE_TIMEOUT : writeTimeout;
@@ -172,7 +165,7 @@ export class Duplex {
 
   /** The read has completed. */
   readCompleted(outcome: Exclude<Outcome, "later">): void {
-    if (this.#ended !== undefined) return;
+    if (this.#ending !== undefined) return;
     if (outcome === "partial") return this.#link.readRest();
     this.#reading = false;
     switch (outcome) {
@@ -197,7 +190,7 @@ export class Duplex {
 
   /** A write found that the other end has closed. What it has sent can still be received. */
   unwritten(): void {
-    if (this.#ended !== undefined) return;
+    if (this.#ending !== undefined) return;
     if (this.#settings.direction === "write") return this.#peerEnded();
     this.#endSeen = true;
     this.#readOn();
@@ -205,19 +198,17 @@ export class Duplex {
 
   /** The connection has ended: settles all calls, except those whose write is in flight. */
   ended(reason: CloseReason, error?: Error): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = error === undefined ? { reason } : { reason, error };
-    this.#failure = error;
+    if (this.#ending !== undefined) return;
+    const ended = error === undefined ? { reason } : { reason, error };
+    const allReceived = this.#inbox.over && !this.#inbox.full;
+    const ending = new Ending(this.errors, ended, this.#finishing, allReceived);
+    this.#ending = ending;
     this.#link.loop.deadlines.lift(this.#lastWrite);
-    this.#allReceived = error === undefined && this.#inbox.over && !this.#inbox.full;
     this.#inbox.close();
-    for (const call of this.#calls.removeAll()) {
-      this.#settle(call, error ?? this.endError);
-      if (call.receives) this.#failure = undefined;
-    }
-    this.#closed?.resolve(this.#ended);
+    for (const call of this.#calls.removeAll()) ending.settle(call);
+    this.#closed?.resolve(ended);
     // What was written before the other end closed is no error: a later write is.
-    if (reason !== "peer") this.onEnd(error ?? this.endError);
+    if (!ending.byPeer) this.onEnd(ending.cause);
   }
 
   #begin(call: Call): void {
@@ -239,14 +230,14 @@ export class Duplex {
 
   /** Delivers received messages to the calls that wait, and reads on. */
   #deliver(): void {
-    while (this.#calls.awaitsMessage && this.#ended === undefined) {
+    while (this.#calls.awaitsMessage && this.#ending === undefined) {
       const message = this.#inbox.next(this.#calls.awaitsChunk);
       if (message === undefined) break;
       if (message === null) this.#endReceivers();
       else this.#calls.nextToReceive()?.resolve(message);
       this.#queueWrites();
     }
-    if (this.#ended !== undefined) return;
+    if (this.#ending !== undefined) return;
     const { failure } = this.#inbox;
     if (failure !== undefined) return this.#unframed(failure.error);
     if (this.#peerClosed && !this.#inbox.full) return this.#link.close("peer");
@@ -256,7 +247,7 @@ export class Duplex {
 
   /** Reads on if anybody wants what comes next, and nothing waits to be received. */
   #readOn(): void {
-    if (this.#reading || this.#peerClosed || this.#ended !== undefined || this.#inbox.full) return;
+    if (this.#reading || this.#peerClosed || this.#ending !== undefined || this.#inbox.full) return;
     if (this.#settings.direction === "write") return;
     if (!this.#watches && !this.#calls.awaitsMessage) return;
     this.#reading = true;
@@ -311,24 +302,6 @@ export class Duplex {
     this.#closeIfDone();
   }
 
-  /** The failure that a call gets that was made after it: the first one that receives. */
-  #failureFor(call: Call): Error | undefined {
-    const failure = this.#failure;
-    if (call.receives) this.#failure = undefined;
-    return call.receives ? failure : undefined;
-  }
-
-  /** Settles a call on a connection that has ended. */
-  #settle(call: Call, error: Error): void {
-    const reason = this.#ended?.reason;
-    const byPeer = (reason === "peer" || this.#allReceived) && !call.writes;
-    const byProgram = reason === "self" || reason === "shutdown" || reason === "stopped";
-    const quiet = byPeer || call.kind === "iterate" && byProgram ||
-      call.kind === "chunk" && this.#finishing;
-    if (quiet) call.resolve(null);
-    else call.reject(error);
-  }
-
   /** The other end sends nothing more: settles the calls that wait for a message. */
   #endReceivers(): void {
     for (const call of this.#calls.takeReceivers()) {
@@ -339,7 +312,7 @@ export class Duplex {
 
   /** Closes the connection if nothing is left to do: see `finish` and `halfClose`. */
   #closeIfDone(): void {
-    if (this.#ended !== undefined) return;
+    if (this.#ending !== undefined) return;
     const written = this.#finishing && this.#link.queue.empty && this.#calls.allQueued;
     const over = this.#writesOver && this.#inbox.over && !this.#inbox.full;
     if (written || over) this.#link.close("self");
