@@ -193,7 +193,9 @@ export class World {
   ): Promise<{ listener: PipeListener; near: PipeConn<PipeHost>; far: PipeConn<ClientInfo> }> {
     const listener = this.listen(options);
     const near = await this.dial(client);
-    return { listener, near, far: await listener.accept() };
+    const far = await listener.accept();
+    this.conns.push(far);
+    return { listener, near, far };
   }
 
   /** Exchanges, whose loop is left in the end, when all clients have left. */

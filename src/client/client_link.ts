@@ -9,7 +9,8 @@ import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { ChunkReader } from "../pipe/chunk_reader.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import { ConnectionErrors } from "../pipe/connection_errors.ts";
-import { type ConnectionSettings, Duplex, type Link } from "../pipe/duplex.ts";
+import { Duplex } from "../pipe/duplex.ts";
+import type { ConnectionSettings, Link } from "../pipe/link.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
 import { PipeEnd, type PipeEndOwner } from "../pipe/pipe_end.ts";
 import type { Reader } from "../pipe/reader.ts";
@@ -74,6 +75,11 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   /** See {@linkcode Link}. The rest of a message that has begun is there, and ends by itself. */
   cancelRead(): void {
     if (!this.#reader.begun) this.#reader.cancel();
+  }
+
+  /** See {@linkcode Link}. */
+  get length(): number {
+    return this.#reader.length;
   }
 
   /** See {@linkcode Link}. */

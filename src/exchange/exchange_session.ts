@@ -69,6 +69,7 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
       return handler.blocked;
     },
     backlog: 0,
+    action: "Cannot answer",
     create: (connection) => new ExchangeSession(connection, handler),
   };
 }

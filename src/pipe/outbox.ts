@@ -112,6 +112,8 @@ export class Outbox<T extends Outgoing> {
 
   /** Removes all messages, also those whose write will never complete. */
   takeAll(): T[] {
+    this.#sent = 0;
+    this.#left = -1;
     return this.#messages.splice(0);
   }
 

@@ -36,6 +36,7 @@ export class ServerConnection implements WriteOwner {
   #cutOff = false;
   /** The client's process, if `maxPerProcess` counts it. */
   #process: number | undefined = undefined;
+  #excess = false;
 
   constructor(context: ServerContext, loop: WaitLoop, instance: PipeInstance, early: boolean) {
     const { settings } = context;
@@ -57,6 +58,11 @@ export class ServerConnection implements WriteOwner {
       sessionId: loop.kernel.clientSession(handle),
     });
     if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
+  }
+
+  /** Whether the client's process has more connections than it may: it is about to be evicted. */
+  get excess(): boolean {
+    return this.#excess;
   }
 
   /** Whether the client is not known to have disconnected. */
@@ -106,12 +112,12 @@ export class ServerConnection implements WriteOwner {
 
   /** Why nothing can be sent to the client any more. */
   abortError(): Error {
-    const { path } = this.context;
+    const { path, sessions } = this.context;
+    const action = `${sessions.action} a client of`;
     return this.clientDisconnected
-      ? systemError("Cannot answer a client of", "WriteFile", path, Status.NO_DATA)
-      : this.#error ?? new Deno.errors.Interrupted(
-        `Cannot answer a client of "${path}": the server ended the connection`,
-      );
+      ? systemError(action, "WriteFile", path, Status.NO_DATA)
+      : this.#error ??
+        new Deno.errors.Interrupted(`${action} "${path}": the server ended the connection`);
   }
 
   /**
@@ -193,6 +199,7 @@ export class ServerConnection implements WriteOwner {
       this.#process = process;
       return;
     }
+    this.#excess = true;
     this.instance.callbacks.add(() =>
       this.instance.evict("maxPerProcess", tooMany(this.context, process))
     );

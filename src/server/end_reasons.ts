@@ -19,7 +19,7 @@ export function timedOut(
 ): Error {
   const what = {
     idleTimeout: "it sent no request",
-    writeTimeout: "it did not read its reply",
+    writeTimeout: "it did not read a message",
     responderTimeout: "its request was not answered",
   };
   const time = settings[limit] === Infinity ? LAST_WRITE_TIMEOUT : settings[limit];

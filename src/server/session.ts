@@ -37,6 +37,8 @@ export interface Session {
 
 /** The sessions of a server, all of one kind. */
 export interface Sessions {
+  /** What cannot be done with a client that has disconnected, or was closed. */
+  readonly action: "Cannot answer" | "Cannot send to";
   /** How many requests are at work, those of ended sessions included; a shutdown waits for them. */
   readonly atWork: number;
   /** How many of them cannot begin before others are done. */
