@@ -111,7 +111,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/connection.ts", [
     {
       name: "a request that waits for others is the user's memory",
-      text: "return own || this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();",
+      text: "return this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();",
       replacement: "return bytes;",
     },
   ]),
@@ -120,16 +120,6 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       name: "a client does not see the end",
       text: "return this.#peerEnded();\n      case",
       replacement: "return;\n      case",
-    },
-    {
-      name: "an end that a write has found is not looked at",
-      text: "if (writesOnly || isEnd(loop.kernel.peek(pipeEnd.handle).status)) this.#peerEnded();",
-      replacement: "void [writesOnly, isEnd, loop, pipeEnd];",
-    },
-    {
-      name: "a loop is told of its own program's close",
-      text: 'call.kind === "iterate" && byProgram',
-      replacement: 'call.kind === "iterate" && byProgram && false',
     },
     {
       name: "a read that no call needs any more keeps the program",
@@ -141,6 +131,13 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       name: "a request takes the message that a receive waits for",
       text: 'if (kind === "request" && this.#calls.receiving) {',
       replacement: "if (false) {",
+    },
+  ]),
+  ...faultsOf("src/pipe/ending.ts", [
+    {
+      name: "a loop is told of its own program's close",
+      text: 'kind === "iterate" && byProgram',
+      replacement: 'kind === "iterate" && byProgram && false',
     },
   ]),
   ...faultsOf("src/client/client_link.ts", [
