@@ -264,6 +264,7 @@ windowsTest(
     const ended = Promise.withResolvers<string>();
     await using _server = serve({
       path,
+      type: "message",
       framing: lines(),
       authorize: (client) => users.add(client.user().sid).size > 0,
       onDisconnect: (_client, reason) => ended.resolve(reason),
