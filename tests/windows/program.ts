@@ -69,6 +69,11 @@ export class Program implements AsyncDisposable {
     this.ended = this.#run();
   }
 
+  /** The process id. */
+  get processId(): number {
+    return this.#child.pid;
+  }
+
   /** Resolves when it has printed this. */
   printed(text: string): Promise<void> {
     return this.#wrote(this.#stdout, text);
