@@ -16,6 +16,8 @@ export interface Ran {
 /** Where a program finds itself. */
 export interface ProgramOptions {
   env?: Record<string, string> | undefined;
+  /** Whether it gets what {@linkcode Program.write} is given; otherwise its input is empty. */
+  input?: boolean | undefined;
   /** How many milliseconds it may run. @default {30_000} */
   limit?: number | undefined;
 }
@@ -51,19 +53,21 @@ export class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #timer: ReturnType<typeof setTimeout>;
   readonly #unload = () => this.kill();
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>> | undefined;
   readonly #stdout: Output;
   readonly #stderr: Output;
 
-  constructor(args: string[], { env = {}, limit = 30_000 }: ProgramOptions = {}) {
+  constructor(args: string[], { env = {}, input = false, limit = 30_000 }: ProgramOptions = {}) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args,
       env: { NO_COLOR: "1", ...env },
-      stdin: "null",
+      stdin: input ? "piped" : "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
     this.#stdout = new Output(this.#child.stdout);
     this.#stderr = new Output(this.#child.stderr);
+    if (input) this.#stdin = this.#child.stdin.getWriter();
     addEventListener("unload", this.#unload);
     this.#timer = setTimeout(this.#unload, limit);
     this.ended = this.#run();
@@ -72,6 +76,16 @@ export class Program implements AsyncDisposable {
   /** The process id. */
   get processId(): number {
     return this.#child.pid;
+  }
+
+  /** Writes to its input. */
+  async write(text: string): Promise<void> {
+    await this.#stdin?.write(new TextEncoder().encode(text));
+  }
+
+  /** Ends its input. */
+  async closeInput(): Promise<void> {
+    await this.#stdin?.close();
   }
 
   /** Resolves when it has printed this. */
@@ -112,6 +126,8 @@ export class Program implements AsyncDisposable {
       this.#stdout.closed,
       this.#stderr.closed,
     ]);
+    // Its input may be closed already.
+    await this.#stdin?.abort().catch(() => {});
     clearTimeout(this.#timer);
     removeEventListener("unload", this.#unload);
     return { code: status.code, stdout: this.#stdout.text, stderr: this.#stderr.text };
