@@ -74,9 +74,8 @@ function startWorkers(): void {
   Deno.addSignalListener("SIGBREAK", stop);
 }
 
-if (import.meta.main) startWorkers();
-else {
+if ("WorkerGlobalScope" in globalThis) {
   addEventListener("message", (event) => {
     if (event instanceof MessageEvent) work(event.data);
   }, { once: true });
-}
+} else startWorkers();

@@ -189,7 +189,17 @@ windowsTest("examples: tail gives what a file has, and what is appended to it", 
   });
 });
 
-/** Echoes over TCP, what comes in capital letters. */
+function portOf({ addr }: Deno.Listener): number {
+  assert(addr.transport === "tcp");
+  return addr.port;
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return portOf(listener);
+}
+
+/** Sends back over TCP what comes, in capital letters. */
 async function shout(listener: Deno.Listener): Promise<void> {
   for await (const conn of listener) {
     conn.readable
@@ -207,10 +217,10 @@ async function shout(listener: Deno.Listener): Promise<void> {
 
 windowsTest("examples: proxy forwards a pipe to TCP", async () => {
   using server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const to = `tcp:127.0.0.1:${portOf(server)}`;
   const shouting = shout(server);
   await withEachPermission("proxy.ts", async (permissions, env) => {
     const path = newPath();
-    const to = `tcp:127.0.0.1:${server.addr.transport === "tcp" ? server.addr.port : 0}`;
     await using program = new Program(example("proxy.ts", permissions, `pipe:${path}`, to), {
       env,
     });
@@ -236,7 +246,7 @@ windowsTest(
   async () => {
     const path = newPath();
     await using listener = listen({ path, type: "byte" });
-    const port = 20_000 + Math.floor(Math.random() * 20_000);
+    const port = freePort();
     await using program = new Program(simply("proxy.ts", `tcp:127.0.0.1:${port}`, `pipe:${path}`));
     await program.printed("listening");
     for (const ends of ["tcp", "pipe"] as const) {
