@@ -27,6 +27,13 @@ export interface ListenOptions
    * @default {"both"}
    */
   direction?: "both" | "read" | "write" | undefined;
+  /**
+   * How messages are cut out of a stream of bytes, for example {@linkcode lines}. With it, `type` is
+   * `"byte"` by default. On a message pipe, a frame may span several messages, and a message may hold
+   * several frames. Streams, `read` and `write` do not use it.
+   *
+   * @default {undefined}
+   */
   framing?: Framing | undefined;
   /**
    * Whether the ends can end one direction alone. With `"empty-message"`, an empty message says that

@@ -5,7 +5,7 @@ import { connect, lines as lineFraming, listen, type PipeConn } from "../../mod.
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Code } from "../win32/raw.ts";
-import { type Example, example, lines, permissionsOf, withEachPermission } from "./example.ts";
+import { type Example, example, permissionsOf, withEachPermission } from "./example.ts";
 import { Program, run } from "./program.ts";
 import { newPath, rejectsWith, within } from "./support.ts";
 
