@@ -6,7 +6,7 @@
 
 import { systemError } from "../kernel/errors.ts";
 import { Status } from "../kernel/status.ts";
-import { type OpenLoop } from "../loop/isolate.ts";
+import type { OpenLoop } from "../loop/isolate.ts";
 import type { PipePeer } from "../pipe/peer.ts";
 import type { ClientLink } from "./client_link.ts";
 

@@ -17,7 +17,6 @@ import { verifiedFraming } from "../pipe/framing/framings.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import { BudgetedReader, type ReadOutcome } from "../server/budgeted_reader.ts";
-import type { Callbacks } from "../server/callbacks.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import { refused, unread } from "../server/end_reasons.ts";
