@@ -196,7 +196,7 @@ windowsTest("examples: the wrong arguments end them with exit code 2", async () 
 });
 
 /** Runs a server in a console of its own, and presses a key combination when it listens. */
-async function pressed(key: "ctrl-c" | "ctrl-break", args: string[]): Promise<Ran> {
+async function pressed(key: "ctrl-c" | "ctrl-break", args: readonly string[]): Promise<Ran> {
   const file = await Deno.makeTempFile();
   try {
     const program = testProgram("in_console", "--allow-ffi", "--allow-run", "--allow-write");
@@ -214,10 +214,30 @@ windowsTest("examples: Ctrl-C shuts the servers down", async () => {
     const args of [
       example("echo_server.ts", ["--allow-ffi"], path),
       example("named_pipe_server.ts", ["--allow-ffi"], "--path", path),
+      example("lines.ts", ["--allow-ffi"], "serve", path),
+      example("discord_rpc.ts", ["--allow-ffi"], "serve", path),
+      example("tail.ts", ["--allow-ffi", "--allow-read"], path, fileURLToPath(import.meta.url)),
     ]
   ) {
     const { code, stdout, stderr } = await pressed("ctrl-c", args);
     assertEquals([code, lines(stdout), stderr], [0, [`listening on ${path}`], ""]);
+  }
+});
+
+windowsTest("examples: Ctrl-C ends all Workers, and the proxy", async () => {
+  const path = newPath();
+  const permissions = ["--allow-ffi", "--allow-read", "--allow-net"];
+  for (
+    const [args, printed] of [
+      [example("workers.ts", permissions, "--workers=1", path), `worker 1 is listening on ${path}`],
+      [
+        example("proxy.ts", permissions, `pipe:${path}`, "tcp:127.0.0.1:1"),
+        `listening at pipe:${path}`,
+      ],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await pressed("ctrl-c", args);
+    assertEquals([code, lines(stdout), stderr], [0, [printed], ""]);
   }
 });
 

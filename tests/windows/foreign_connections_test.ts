@@ -3,7 +3,7 @@
  * over byte pipes, and programs in C that only read, only write, or close one direction.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, lines, listen, type PipeConn } from "../../mod.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
@@ -168,8 +168,13 @@ windowsTest("a client that asks for the wrong direction is refused with error 5"
     for (const access of wrong) {
       await rejectsWith(Code.ACCESS_DENIED, client.open(path, { access }));
     }
-    await using _pipe = await client.open(path, { access: right });
-    using _conn = await listener.accept();
+    {
+      await using _pipe = await client.open(path, { access: right });
+      using _conn = await listener.accept();
+    }
+    await assertRejects(() => connect({ path }), Deno.errors.PermissionDenied, "error 5");
+    await using _near = await connect({ path, direction: right });
+    await using _far = await listener.accept();
   }
 });
 
