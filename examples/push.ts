@@ -58,10 +58,20 @@ function start(): PipeListener {
 
 const subscribers = new Set<PipeConn>();
 
+async function subscribe(conn: PipeConn): Promise<void> {
+  subscribers.add(conn);
+  try {
+    // What it sends is ignored. The loop ends when it leaves, or is disconnected.
+    for await (const _message of conn);
+  } finally {
+    subscribers.delete(conn);
+  }
+}
+
 async function accept(listener: PipeListener): Promise<void> {
   for await (const conn of listener) {
-    subscribers.add(conn);
-    conn.closed.then(() => subscribers.delete(conn));
+    // `onDisconnect` tells why a connection has ended.
+    subscribe(conn).catch(() => {});
     console.log(`subscriber ${conn.peer.id} is here`);
   }
 }
@@ -70,7 +80,7 @@ const listener = start();
 const accepting = accept(listener);
 for await (const line of createInterface({ input: process.stdin })) {
   // A slow subscriber must not hold up the others: `send` is not awaited, and `maxQueued` limits what
-  // waits. The connection of one that fails has ended, and `closed` has told.
+  // waits.
   for (const conn of subscribers) conn.send(line).catch(() => {});
 }
 listener.close();

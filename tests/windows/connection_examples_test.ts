@@ -33,6 +33,7 @@ windowsTest("examples: push sends each line to all subscribers, and then the end
     await program.printed("subscriber 2 is here");
     const leaver = await connect({ path });
     await program.printed("subscriber 3 is here");
+    for (const message of ["hello", "and", "goodbye"]) await leaver.send(message);
     leaver.close();
     await program.printed("subscriber 3 has left: peer");
     await program.write("one\ntwo\r\ngrüße\n");
