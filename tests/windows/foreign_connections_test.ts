@@ -117,6 +117,29 @@ for (const [name, runtime] of NET) {
 
 // Clients in C
 
+windowsTest("clients in C exchange messages with listen(), whatever calls they use", async () => {
+  const path = newPath();
+  await using listener = listen({ path });
+  const answering: Promise<void>[] = [];
+  const answer = async (conn: PipeConn) => {
+    for await (const message of conn) await conn.send(message);
+    assertEquals(await conn.closed, { reason: "peer" });
+  };
+  const accepting = (async () => {
+    for await (const conn of listener) answering.push(answer(conn));
+  })();
+  const runs = ["synchronous", "overlapped", "transact", "call"].map(async (name) => {
+    await using program = new Foreign([programInC(name), path, `${ROUNDS}`]);
+    assertEquals([name, await program.ended()], [name, 0]);
+  });
+  await Promise.all(runs);
+  listener.close();
+  await accepting;
+  await Promise.all(answering);
+  // CallNamedPipe takes a connection for each message.
+  assertEquals(answering.length, 3 + ROUNDS);
+});
+
 windowsTest("a client in C that only reads gets every message, or all bytes of them", async () => {
   for (const direction of ["write", "both"] as const) {
     for (
