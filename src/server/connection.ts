@@ -99,9 +99,9 @@ export class ServerConnection implements WriteOwner {
   abortError(): Error {
     const { path } = this.context;
     return this.clientDisconnected
-      ? systemError("Cannot answer a client of", "WriteFile", path, Status.NO_DATA)
+      ? systemError("Cannot send to a client of", "WriteFile", path, Status.NO_DATA)
       : this.#error ?? new Deno.errors.Interrupted(
-        `Cannot answer a client of "${path}": the server ended the connection`,
+        `Cannot send to a client of "${path}": the server ended the connection`,
       );
   }
 
