@@ -1,8 +1,9 @@
 /** Connections that come and go, or end in the middle of something: nothing is lost, nothing is left. */
 
+import { setImmediate } from "node:timers";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import { connect, listen, type PipeConn } from "../../mod.ts";
+import { connect, lines, listen, type PipeConn } from "../../mod.ts";
 import { listenOn } from "../../src/listen/listen.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { startClient } from "../win32/client.ts";
@@ -135,4 +136,46 @@ windowsTest("a shutdown lets a transfer finish that ends when it drains", async 
   await echo;
   assertEquals(patternMismatch(received, 3), -1);
   assertEquals(await shutdown, { exchanges: 0, evicted: 0, dropped: 0 });
+});
+
+/** When a receive is aborted: at once, in a microtask, or in a turn of the event loop. */
+const MOMENTS: ((abort: () => void) => void)[] = [
+  (abort) => abort(),
+  queueMicrotask,
+  setImmediate,
+  (abort) => setImmediate(() => setImmediate(abort)),
+];
+
+windowsTest("a receive that is aborted loses nothing, at either end", async () => {
+  const MESSAGES = 400;
+  for (const framing of [undefined, lines()]) {
+    for (const receives of ["near", "far"] as const) {
+      const path = newPath();
+      await using listener = listen({ path, framing });
+      await using near = await connect({ path, framing });
+      await using far = await listener.accept();
+      const [receiver, sender] = receives === "near" ? [near, far] : [far, near];
+      const sending = (async () => {
+        for (let i = 0; i < MESSAGES; i++) {
+          await new Promise((resolve) => setImmediate(resolve));
+          await sender.send(`${i}`);
+        }
+      })();
+      let aborted = 0;
+      for (let next = 0, calls = 0; next < MESSAGES; calls++) {
+        const stop = new AbortController();
+        const received = receiver.receive({ as: "json", signal: stop.signal });
+        MOMENTS[calls % (MOMENTS.length + 1)]?.(() => stop.abort());
+        try {
+          assertEquals(await received, next);
+          next++;
+        } catch (error) {
+          if (error !== stop.signal.reason) throw error;
+          aborted++;
+        }
+      }
+      assert(aborted > MESSAGES / 4, `${aborted}`);
+      await sending;
+    }
+  }
 });
