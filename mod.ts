@@ -2,11 +2,13 @@
  * Named pipe servers and clients for Deno on Windows.
  *
  * A server runs on one thread with overlapped I/O: any number of clients, one wait for all of them,
- * and no thread per client. Its pipes are message pipes, so each request arrives whole, up to a limit
- * on its length. Clients may be written in any language.
+ * and no thread per client. On a message pipe, each message arrives whole, up to a limit on its
+ * length. Clients may be written in any language.
  *
  * - {@linkcode serve} answers each request with a function.
  * - {@linkcode exchanges} yields requests to a `for await` loop.
+ * - {@linkcode listen} gives each client to the program as a connection, on which either end may send
+ *   at any time: messages, bytes or streams.
  * - {@linkcode connect}, {@linkcode call} and {@linkcode notify} are the client.
  * - {@linkcode lines}, {@linkcode lengthPrefixed} and {@linkcode contentLength} cut messages out of a
  *   byte stream.
