@@ -375,6 +375,41 @@ atBothEnds(
   },
 );
 
+atBothEnds(
+  "a request() that is aborted before it was sent does not hold up others",
+  async (world, pair) => {
+    const { conn, other } = await pair(UNBUFFERED);
+    const sent = ["0", "1"].map((message) => fate(conn.send(message)));
+    await world.idle();
+    const controller = new AbortController();
+    const aborted = fate(conn.request("aborted", { signal: controller.signal }));
+    const answer = fate(conn.request("next", { as: "text" }));
+    await world.idle();
+    controller.abort();
+    assertEquals(await receiveTexts(other, 3), ["0", "1", "next"]);
+    await other.send("answer");
+    await world.idle();
+    assertEquals([aborted.state, answer.value], ["rejected", "answer"]);
+    assert(sent.every(({ state }) => state === "resolved"));
+  },
+);
+
+atBothEnds(
+  "a request() that is aborted after it was sent closes the connection",
+  async (world, pair) => {
+    const { conn, other } = await pair();
+    const controller = new AbortController();
+    const aborted = fate(conn.request("question", { signal: controller.signal }));
+    assertEquals(await other.receive({ as: "text" }), "question");
+    const reason = new Error("no");
+    controller.abort(reason);
+    await world.idle();
+    assertStrictEquals(aborted.error, reason);
+    assertEquals((await conn.closed).reason, "self");
+    assertEquals(await other.receive(), null);
+  },
+);
+
 // Half-close
 
 const HALF_CLOSE = { halfClose: "empty-message" } as const;
@@ -656,4 +691,37 @@ inWorld("the name, the type, and what is queued", async (world) => {
   await world.idle();
   assertEquals(far.queued, 0);
   assertFalse(near.draining.aborted);
+});
+
+atBothEnds("the errors of a connection say which one, and why", async (world, pair, side) => {
+  const prefix = side === "server"
+    ? `Cannot use the connection of a client of "${PATH}": `
+    : `Cannot use the connection to "${PATH}": `;
+  const words = async (call: () => Promise<unknown>) => {
+    const error = await assertRejects(call);
+    assertInstanceOf(error, Error);
+    assert(error.message.startsWith(prefix), error.message);
+    return error.message.slice(prefix.length);
+  };
+  const { conn, other } = await pair();
+  assertEquals(
+    await words(() => conn.closeWrite()),
+    'closeWrite() needs halfClose: "empty-message"',
+  );
+  await other.send("x");
+  await conn.read(new Uint8Array(1));
+  assertEquals(
+    await words(() => conn.receive()),
+    "this direction is used by read() or write() already",
+  );
+  other.close();
+  await conn.closed;
+  await world.idle();
+  assertEquals(
+    await words(() => conn.send("x")),
+    "the other end was closed (ReadFile, error 109)",
+  );
+  const half = await pair({ ...HALF_CLOSE, path: "half" }, { ...HALF_CLOSE, path: "half" });
+  half.conn.close();
+  await assertRejects(() => half.conn.receive(), Deno.errors.Interrupted, "it is closed");
 });

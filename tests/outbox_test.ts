@@ -241,6 +241,20 @@ Deno.test("aborting one of several that were gathered, none of which was submitt
   assertEquals(await f.read(), [[2, 20]]);
 });
 
+Deno.test("aborting several that were gathered, none of which was submitted", async () => {
+  await using f = new Fixture("byte");
+  const messages = f.add(10, 20, 30, 40);
+  await f.rest();
+  f.kernel.decisions.fails = (call) => call === "write" ? Status.NOT_SUBMITTED : undefined;
+  f.server.read();
+  await f.rest();
+  for (const message of messages.slice(1, 3)) assert(!f.queue.abort(message));
+  f.kernel.decisions.fails = () => undefined;
+  await f.rest();
+  assertEquals(await f.read(), [[4, 40]]);
+  assertEquals(endsOf(messages), ["accepted", "error", "error", "accepted"]);
+});
+
 Deno.test("a write that fails drops everything, and the next begins afresh", async () => {
   await using f = new Fixture("byte");
   const messages = f.add(2 * LONGEST_PART, 5);
