@@ -363,6 +363,25 @@ inWorld("a client that came and went before the listen is served", async (world)
   assertEquals(world.reasons, ["peer"]);
 });
 
+inWorld(
+  "a client that came and went is not kept where nothing can be read of it",
+  async (world) => {
+    const listener = world.listen({ instances: 1, direction: "write" });
+    let came = false;
+    world.kernel.decisions.fails = (call) => {
+      if (call === "listen" && !came) {
+        came = true;
+        world.system.connect(PATH, { direction: "read" }).close();
+      }
+      return undefined;
+    };
+    await world.dial({ direction: "read" });
+    await world.pass(100);
+    assertEquals((await listener.accept()).peer.id, 1);
+    assertEquals([world.reasons, listener.clients().length], [["peer"], 1]);
+  },
+);
+
 // Ends of the listener
 
 inWorld(
