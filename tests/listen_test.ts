@@ -377,8 +377,11 @@ inWorld(
     };
     await world.dial({ direction: "read" });
     await world.pass(100);
-    assertEquals((await listener.accept()).peer.id, 1);
-    assertEquals([world.reasons, listener.clients().length], [["peer"], 1]);
+    const conn = await listener.accept();
+    assertEquals([conn.peer.id, listener.clients().length], [1, 1]);
+    assertEquals(world.reasons, ["peer"]);
+    // Its end is not noticed without a write.
+    conn.close();
   },
 );
 
