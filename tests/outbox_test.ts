@@ -214,6 +214,17 @@ Deno.test("a message of which a write has a part is never removed", async () => 
   assertEquals(await f.read(), [[1, 1], [2, 5]]);
 });
 
+Deno.test("what Windows has accepted of a long message does not wait any more", async () => {
+  await using f = new Fixture("byte");
+  f.add(2 * LONGEST_PART + 1, 5);
+  await f.rest();
+  for (const waiting of [2 * LONGEST_PART + 6, LONGEST_PART + 6, 6, 0]) {
+    assertEquals(f.queue.queued(0), waiting);
+    f.server.read(LONGEST_PART);
+    await f.rest();
+  }
+});
+
 Deno.test("aborting what is in flight ends the connection, unless it was accepted", async () => {
   for (const accepted of [false, true]) {
     await using f = new Fixture("byte");
