@@ -11,6 +11,7 @@ import {
 import type { ConnectOptions } from "../src/client/connect.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { ListenOptions } from "../src/listen/options.ts";
+import type { Framing } from "../src/options/framing.ts";
 import { lengthPrefixed } from "../src/pipe/framing/length_prefixed.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
@@ -725,3 +726,25 @@ atBothEnds("the errors of a connection say which one, and why", async (world, pa
   half.conn.close();
   await assertRejects(() => half.conn.receive(), Deno.errors.Interrupted, "it is closed");
 });
+
+atBothEnds(
+  "what the program's own framing throws rejects a send, or ends the connection",
+  async (_world, pair, side) => {
+    const broken = new Error("broken");
+    const fails = (): never => {
+      throw broken;
+    };
+    const framing: Framing = { encode: fails, decoder: () => ({ push: fails, end: () => [] }) };
+    const { conn, other } = await pair(
+      { type: "byte", ...(side === "server" ? { framing } : {}) },
+      side === "client" ? { framing } : {},
+    );
+    assertStrictEquals(await assertRejects(() => conn.send("x")), broken);
+    await other.write(encoder.encode("x"));
+    const error = await assertRejects(() => conn.receive(), Deno.errors.InvalidData);
+    const of = side === "server" ? `of a client of "${PATH}"` : `to "${PATH}"`;
+    assertEquals(error.message, `Closed the connection ${of}: broken`);
+    assertStrictEquals(error.cause, broken);
+    assertEquals(await conn.closed, { reason: "error", error });
+  },
+);
