@@ -11,6 +11,7 @@ import {
 import type { ConnectOptions } from "../src/client/connect.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { ListenOptions } from "../src/listen/options.ts";
+import type { Framing } from "../src/options/framing.ts";
 import { lengthPrefixed } from "../src/pipe/framing/length_prefixed.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
@@ -375,6 +376,41 @@ atBothEnds(
   },
 );
 
+atBothEnds(
+  "a request() that is aborted before it was sent does not hold up others",
+  async (world, pair) => {
+    const { conn, other } = await pair(UNBUFFERED);
+    const sent = ["0", "1"].map((message) => fate(conn.send(message)));
+    await world.idle();
+    const controller = new AbortController();
+    const aborted = fate(conn.request("aborted", { signal: controller.signal }));
+    const answer = fate(conn.request("next", { as: "text" }));
+    await world.idle();
+    controller.abort();
+    assertEquals(await receiveTexts(other, 3), ["0", "1", "next"]);
+    await other.send("answer");
+    await world.idle();
+    assertEquals([aborted.state, answer.value], ["rejected", "answer"]);
+    assert(sent.every(({ state }) => state === "resolved"));
+  },
+);
+
+atBothEnds(
+  "a request() that is aborted after it was sent closes the connection",
+  async (world, pair) => {
+    const { conn, other } = await pair();
+    const controller = new AbortController();
+    const aborted = fate(conn.request("question", { signal: controller.signal }));
+    assertEquals(await other.receive({ as: "text" }), "question");
+    const reason = new Error("no");
+    controller.abort(reason);
+    await world.idle();
+    assertStrictEquals(aborted.error, reason);
+    assertEquals((await conn.closed).reason, "self");
+    assertEquals(await other.receive(), null);
+  },
+);
+
 // Half-close
 
 const HALF_CLOSE = { halfClose: "empty-message" } as const;
@@ -657,3 +693,58 @@ inWorld("the name, the type, and what is queued", async (world) => {
   assertEquals(far.queued, 0);
   assertFalse(near.draining.aborted);
 });
+
+atBothEnds("the errors of a connection say which one, and why", async (world, pair, side) => {
+  const prefix = side === "server"
+    ? `Cannot use the connection of a client of "${PATH}": `
+    : `Cannot use the connection to "${PATH}": `;
+  const words = async (call: () => Promise<unknown>) => {
+    const error = await assertRejects(call);
+    assertInstanceOf(error, Error);
+    assert(error.message.startsWith(prefix), error.message);
+    return error.message.slice(prefix.length);
+  };
+  const { conn, other } = await pair();
+  assertEquals(
+    await words(() => conn.closeWrite()),
+    'closeWrite() needs halfClose: "empty-message"',
+  );
+  await other.send("x");
+  await conn.read(new Uint8Array(1));
+  assertEquals(
+    await words(() => conn.receive()),
+    "this direction is used by read() or write() already",
+  );
+  other.close();
+  await conn.closed;
+  await world.idle();
+  assertEquals(
+    await words(() => conn.send("x")),
+    "the other end was closed (ReadFile, error 109)",
+  );
+  const half = await pair({ ...HALF_CLOSE, path: "half" }, { ...HALF_CLOSE, path: "half" });
+  half.conn.close();
+  await assertRejects(() => half.conn.receive(), Deno.errors.Interrupted, "it is closed");
+});
+
+atBothEnds(
+  "what the program's own framing throws rejects a send, or ends the connection",
+  async (_world, pair, side) => {
+    const broken = new Error("broken");
+    const fails = (): never => {
+      throw broken;
+    };
+    const framing: Framing = { encode: fails, decoder: () => ({ push: fails, end: () => [] }) };
+    const { conn, other } = await pair(
+      { type: "byte", ...(side === "server" ? { framing } : {}) },
+      side === "client" ? { framing } : {},
+    );
+    assertStrictEquals(await assertRejects(() => conn.send("x")), broken);
+    await other.write(encoder.encode("x"));
+    const error = await assertRejects(() => conn.receive(), Deno.errors.InvalidData);
+    const of = side === "server" ? `of a client of "${PATH}"` : `to "${PATH}"`;
+    assertEquals(error.message, `Closed the connection ${of}: broken`);
+    assertStrictEquals(error.cause, broken);
+    assertEquals(await conn.closed, { reason: "error", error });
+  },
+);

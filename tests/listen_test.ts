@@ -403,6 +403,28 @@ inWorld("a client that came and went before the listen is served", async (world)
   assertEquals(world.reasons, ["peer"]);
 });
 
+inWorld(
+  "a client that came and went is not kept where nothing can be read of it",
+  async (world) => {
+    const listener = world.listen({ instances: 1, direction: "write" });
+    let came = false;
+    world.kernel.decisions.fails = (call) => {
+      if (call === "listen" && !came) {
+        came = true;
+        world.system.connect(PATH, { direction: "read" }).close();
+      }
+      return undefined;
+    };
+    await world.dial({ direction: "read" });
+    await world.pass(100);
+    const conn = await listener.accept();
+    assertEquals([conn.peer.id, listener.clients().length], [1, 1]);
+    assertEquals(world.reasons, ["peer"]);
+    // Its end is not noticed without a write.
+    conn.close();
+  },
+);
+
 // Ends of the listener
 
 inWorld(
@@ -642,7 +664,7 @@ inWorld("while maxBuffered is used up, long messages wait; and it is given back"
 inWorld(
   "a connection that ends with a long message unread gives its memory back",
   async (world) => {
-    for (const ends of ["own", "signal", "shutdown", "idle", "write"] as const) {
+    for (const ends of ["own", "signal", "shutdown", "write", "partly read"] as const) {
       const controller = new AbortController();
       const { listener, near, far } = await world.pair({
         path: ends,
@@ -651,13 +673,16 @@ inWorld(
         writeBufferSize: 0,
         readBufferSize: 100_000,
       }, { path: ends });
-      await near.send(new Uint8Array(90_000));
+      await world.idle();
+      // The rest of the message is not read before there is memory for it.
+      if (ends === "partly read") world.kernel.failNext("read", Status.NO_SYSTEM_RESOURCES);
+      near.send(new Uint8Array(90_000)).catch(() => {});
       await world.idle();
       assertEquals(world.held, 90_000);
-      if (ends === "own") far.close();
+      if (ends === "own" || ends === "partly read") far.close();
       if (ends === "signal") controller.abort();
       if (ends === "shutdown") void listener.shutdown({ timeout: 0 });
-      if (ends === "write" || ends === "idle") far.send("unread").catch(() => {});
+      if (ends === "write") far.send("unread").catch(() => {});
       await world.pass(100);
       assertEquals(world.held, 0);
     }

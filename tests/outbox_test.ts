@@ -214,6 +214,17 @@ Deno.test("a message of which a write has a part is never removed", async () => 
   assertEquals(await f.read(), [[1, 1], [2, 5]]);
 });
 
+Deno.test("what Windows has accepted of a long message does not wait any more", async () => {
+  await using f = new Fixture("byte");
+  f.add(2 * LONGEST_PART + 1, 5);
+  await f.rest();
+  for (const waiting of [2 * LONGEST_PART + 6, LONGEST_PART + 6, 6, 0]) {
+    assertEquals(f.queue.queued(0), waiting);
+    f.server.read(LONGEST_PART);
+    await f.rest();
+  }
+});
+
 Deno.test("aborting what is in flight ends the connection, unless it was accepted", async () => {
   for (const accepted of [false, true]) {
     await using f = new Fixture("byte");
@@ -239,6 +250,20 @@ Deno.test("aborting one of several that were gathered, none of which was submitt
   await f.rest();
   assertEquals(endsOf(messages), ["error", "accepted", undefined]);
   assertEquals(await f.read(), [[2, 20]]);
+});
+
+Deno.test("aborting several that were gathered, none of which was submitted", async () => {
+  await using f = new Fixture("byte");
+  const messages = f.add(10, 20, 30, 40);
+  await f.rest();
+  f.kernel.decisions.fails = (call) => call === "write" ? Status.NOT_SUBMITTED : undefined;
+  f.server.read();
+  await f.rest();
+  for (const message of messages.slice(1, 3)) assert(!f.queue.abort(message));
+  f.kernel.decisions.fails = () => undefined;
+  await f.rest();
+  assertEquals(await f.read(), [[4, 40]]);
+  assertEquals(endsOf(messages), ["accepted", "error", "error", "accepted"]);
 });
 
 Deno.test("a write that fails drops everything, and the next begins afresh", async () => {

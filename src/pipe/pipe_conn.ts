@@ -203,7 +203,8 @@ export interface PipeConn<Peer extends PipePeer = PipePeer>
    */
   readonly writable: WritableStream<Uint8Array>;
   /**
-   * Ends this direction: the other end receives the end, and can go on sending. Needs the option
+   * Ends this direction: the other end receives the end, and can go on sending. When both directions
+   * have ended, the connection closes itself, with the reason `"self"`. Needs the option
    * `halfClose: "empty-message"`; Windows itself has no such thing.
    *
    * @returns Resolves when Windows has accepted everything that was sent before.

@@ -82,6 +82,8 @@ export class Writable {
   #controller: WritableStreamDefaultController | undefined = undefined;
   /** Whether the stream knows by itself why it ends. */
   #ending = false;
+  /** Resolves when the last chunk that was not waited for is written, or has failed. */
+  #gathered: Promise<void> = Promise.resolve();
   /** The error of a chunk that was not waited for. */
   #failure: { readonly error: unknown } | undefined = undefined;
 
@@ -108,8 +110,10 @@ export class Writable {
     const bytes = this.#encode(chunk);
     const waits = this.#sink.waits(bytes);
     const written = this.#sink.write(bytes);
-    if (waits) await written;
-    else written.catch((error) => this.#failure ??= { error });
+    if (waits) return await written;
+    this.#gathered = written.catch((error) => {
+      this.#failure ??= { error };
+    });
   }
 
   /** After a chunk that cannot be written the stream is of no use any more. */
@@ -130,6 +134,7 @@ export class Writable {
   async #close(): Promise<void> {
     this.#ending = true;
     await this.#sink.close();
+    await this.#gathered;
     this.#throwFailure();
   }
 

@@ -129,8 +129,10 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
       this.#unqueue(message);
       message.end();
     }
-    if (this.empty) this.#owner.written();
-    else this.write();
+    const { head, sent } = this.#outbox;
+    if (head === undefined) return this.#owner.written();
+    if (sent > 0) this.#wait(head, head.length - sent);
+    this.write();
   }
 
   /** Removes a message of which nothing was submitted. False if something was. */
@@ -213,8 +215,13 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   }
 
   #unqueue(message: T): void {
-    this.#queued -= message.waiting;
-    message.waiting = 0;
+    this.#wait(message, 0);
+  }
+
+  /** This many bytes of the message wait from now on. */
+  #wait(message: T, bytes: number): void {
+    this.#queued += bytes - message.waiting;
+    message.waiting = bytes;
   }
 
   get #limit(): number {

@@ -246,7 +246,7 @@ export class ServerClient implements PipeClient {
       );
     }
     if (this.#identified === undefined) {
-      throw new Deno.errors.NotFound(`Cannot identify a client of "${path}": it sent no request`);
+      throw new Deno.errors.NotFound(`Cannot identify a client of "${path}": it has sent nothing`);
     }
     const { status, call, identity } = this.#identified;
     if (status !== Status.SUCCESS || identity === undefined) {

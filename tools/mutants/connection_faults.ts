@@ -79,9 +79,8 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "messages that wait are forgotten",
-      text:
-        "if (this.empty) this.#owner.written();\n    else this.write();\n  }\n\n  /** Removes a",
-      replacement: "this.#owner.written();\n  }\n\n  /** Removes a",
+      text: "if (head === undefined) return this.#owner.written();",
+      replacement: "return this.#owner.written();",
     },
     {
       name: "what was written still counts as waiting",
