@@ -950,3 +950,21 @@ inWorld("the errors of what cannot be sent any more", async (world) => {
     `Cannot send to a client of "${PATH.slice(0, -4)}c": the server ended the connection`,
   );
 });
+
+inWorld("a write that finds the end tells of it, though a message waits unread", async (world) => {
+  const { listener, near, far } = await world.pair();
+  const closed = fate(far.closed);
+  await near.send("one");
+  await near.send("two");
+  near.close();
+  await world.idle();
+  assertEquals([closed.state, listener.clients().length], ["pending", 1]);
+  await assertRejects(() => far.send("late"), Deno.errors.BrokenPipe);
+  assertEquals(closed.value, { reason: "peer" });
+  assert(far.peer.signal.aborted);
+  assertEquals(listener.clients(), []);
+  // Nothing is lost.
+  assertEquals((await collect(far)).map(text), ["one", "two"]);
+  await world.idle();
+  assertEquals(world.reasons, ["peer"]);
+});

@@ -99,6 +99,9 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   /** See {@linkcode Link}. A client sets itself no such limit. */
   overflowed(): void {}
 
+  /** See {@linkcode Link}. Nobody else is to be told. */
+  endSeen(): void {}
+
   /** See {@linkcode Link}. */
   close(reason: CloseReason, error?: Error): void {
     if (this.#ended !== undefined) return;

@@ -76,6 +76,8 @@ export class ConnectionSession implements Session, Link {
   #shown: ServerConn | undefined = undefined;
   #outcome: ReadOutcome = "message";
   #disconnected = false;
+  /** Whether a write has found that the client has disconnected. */
+  #endSeen = false;
 
   constructor(
     connection: ServerConnection,
@@ -107,7 +109,8 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Session}. */
   get client(): ServerClient | undefined {
-    return this.#shown !== undefined && this.#state !== FINAL ? this.#connection.client : undefined;
+    const connected = this.#shown !== undefined && this.#state !== FINAL && !this.#endSeen;
+    return connected ? this.#connection.client : undefined;
   }
 
   /** See {@linkcode Session}. */
@@ -213,6 +216,16 @@ export class ConnectionSession implements Session, Link {
   /** See {@linkcode Link}. */
   overflowed(queued: number): void {
     this.#connection.instance.evict("maxQueued", unread(this.#context, queued));
+  }
+
+  /** See {@linkcode Link}. */
+  endSeen(): void {
+    this.#endSeen = true;
+    const { client, instance } = this.#connection;
+    const error = this.errors.ended();
+    instance.callbacks.enter();
+    instance.callbacks.add(() => client.abort(error));
+    instance.callbacks.leave();
   }
 
   /** See {@linkcode Link}. */

@@ -88,6 +88,7 @@ export class Duplex {
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers<PipeEnded>();
       if (this.#ending !== undefined) this.#closed.resolve(this.#ending.ended);
+      else if (this.#endSeen && this.#inbox.full) this.#closed.resolve({ reason: "peer" });
       else this.#readOn();
       this.#updateHold();
     }
@@ -206,6 +207,11 @@ export class Duplex {
     if (this.#settings.direction === "write") return this.#peerEnded();
     this.#endSeen = true;
     this.#readOn();
+    if (this.#reading) return;
+    // What was read ahead can still be received, but nobody need wait for that to be told of the end.
+    this.#closed?.resolve({ reason: "peer" });
+    this.#link.endSeen();
+    this.#updateHold();
   }
 
   /** The connection has ended: settles all calls, except those whose write is in flight. */
@@ -238,7 +244,7 @@ export class Duplex {
 
   /** A call that waits keeps the program running, and so do the wait for the end and its cleanup. */
   #updateHold(): void {
-    const awaited = this.#ending === undefined && this.#closed !== undefined;
+    const awaited = this.#ending === undefined && this.#closed !== undefined && !this.#endSeen;
     const closing = this.#ending !== undefined && !this.#released;
     if (this.#keepsAlive && (this.#pending > 0 || awaited || closing)) this.#link.loop.hold(this);
     else this.#link.loop.release(this);

@@ -48,6 +48,8 @@ export interface Link {
   readError(): { readonly reason: CloseReason; readonly error: Error };
   /** More is queued than the limit allows. */
   overflowed(queued: number): void;
+  /** A write has found that the other end has closed, though what it sent is not all received. */
+  endSeen(): void;
   /** Ends the connection: `ended` of it follows at once. */
   close(reason: CloseReason, error?: Error): void;
 }
