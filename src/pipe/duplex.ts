@@ -43,6 +43,8 @@ export class Duplex {
   #pending = 0;
   #keepsAlive = true;
   #released = false;
+  /** Whether this end has said so, or is to when everything before is written. */
+  #writesEnding = false;
 
   constructor(link: Link, settings: ConnectionSettings) {
     this.#link = link;
@@ -149,6 +151,7 @@ export class Duplex {
 
   /** Ends this direction, with `halfClose`: resolves when everything before is written. */
   async endWriting(): Promise<void> {
+    this.#writesEnding = true;
     await this.call("send");
     this.#writesOver = true;
     this.#closeIfDone();
@@ -255,7 +258,7 @@ export class Duplex {
     const { maxQueued } = this.#settings;
     const queued = call.writes ? queue.queued(maxQueued) + this.#calls.held : 0;
     this.#calls.add(call);
-    if (queued > maxQueued) return this.#link.overflowed(queued);
+    if (queued > maxQueued && !this.#writesEnding) return this.#link.overflowed(queued);
     this.#queueWrites();
     this.#deliver();
   }
@@ -354,6 +357,6 @@ export class Duplex {
     if (this.#ending !== undefined) return;
     const written = this.#finishing && this.#link.queue.empty && this.#calls.allQueued;
     const over = this.#writesOver && this.#inbox.over && !this.#inbox.full;
-    if (written || over) this.#link.close("self");
+    if (written || over) this.#link.close(this.#peerClosed ? "peer" : "self");
   }
 }
