@@ -1,7 +1,7 @@
 /**
  * `deno task bench`: this module side by side with other servers.
  *
- * - Without options: measures everything, which takes about 30 minutes, and writes `RESULTS.md`, the
+ * - Without options: measures everything, which takes about 45 minutes, and writes `RESULTS.md`, the
  *   plot and the README's part. The figures themselves stay in `.cache/bench/full`.
  * - `--resume`: continues a measurement that was interrupted.
  * - `--only PART,PART`: measures these parts again, and keeps the others of the last measurement.
@@ -16,7 +16,8 @@ import { removeAll } from "../tools/windows/cache.ts";
 import { exists } from "../tools/windows/host.ts";
 import { checkGoals } from "./goals.ts";
 import type { GoalResult, Results } from "./results.ts";
-import { FULL, SMOKE } from "./plan.ts";
+import { ownCostPart } from "./own_cost.ts";
+import { FULL, type Plan, SMOKE } from "./plan.ts";
 import { writeReport } from "./report.ts";
 import { tracedPart } from "./traced.ts";
 
@@ -31,7 +32,13 @@ const PART_NAMES = [
   "resting",
   "trickle",
   "large",
+  "streams",
+  "visits",
+  "framed",
+  "pushes",
+  "silent",
   "traced",
+  "ownCost",
 ] as const;
 
 async function run(...args: string[]): Promise<void> {
@@ -60,10 +67,13 @@ function show({ figure, goal, measured, reached }: GoalResult): string {
 }
 
 /** What went wrong under the loads. Deno's `node:net` is known to leave clients out. */
-function faults({ throughput, growth, resting, large }: Results): string[] {
-  const rows = [throughput.loaded, growth.loaded, resting.few, resting.many, large.loaded].flat();
-  return rows.filter(({ server, failures, connected, clients }) =>
-    server !== "deno" && (failures > 0 || connected < clients)
+function faults(results: Results): string[] {
+  const { throughput, growth, resting: { few, many }, large, visits, framed, streams } = results;
+  const parts = [throughput, growth, large, visits, framed].map(({ loaded }) => loaded);
+  const streaming = streams.map((row) => ({ ...row, clients: row.connections, size: row.chunk }));
+  return [...parts.flat(), ...few, ...many, ...streaming].filter(
+    ({ server, failures, connected, clients }) =>
+      server !== "deno" && (failures > 0 || connected < clients),
   ).map(({ server, clients, size, connected, failures, failure }) =>
     `${server}, ${clients} clients, ${size} bytes: ${connected} connected, ${failures} failures` +
     (failure === undefined ? "" : ` (${failure})`)
@@ -71,24 +81,32 @@ function faults({ throughput, growth, resting, large }: Results): string[] {
 }
 
 /** What is measured from outside the system that the others are measured in. */
-async function trace(smoke: boolean, folder: string, only: readonly string[]): Promise<void> {
-  const file = `${folder}/traced.json`;
-  if (only.length > 0 ? !only.includes("traced") : await exists(file)) return;
-  const rows = Deno.build.os === "windows"
-    ? []
-    : await tracedPart(smoke ? SMOKE : FULL, (text) => console.log(`traced: ${text}`));
-  await Deno.writeTextFile(file, JSON.stringify(rows, null, 1));
+const OUTER_PARTS: Record<string, (plan: Plan) => Promise<unknown>> = {
+  ownCost: ownCostPart,
+  traced: async (plan) =>
+    Deno.build.os === "windows"
+      ? []
+      : await tracedPart(plan, (text) => console.log(`traced: ${text}`)),
+};
+
+async function measureOuter(plan: Plan, folder: string, only: readonly string[]): Promise<void> {
+  for (const [name, part] of Object.entries(OUTER_PARTS)) {
+    const file = `${folder}/${name}.json`;
+    if (only.length > 0 ? !only.includes(name) : await exists(file)) continue;
+    await Deno.writeTextFile(file, JSON.stringify(await part(plan), null, 1));
+  }
 }
 
 /** Without goals, and where nobody looks, if it was only to see whether it works. */
 async function report(results: Results, smoke: boolean, folder: string): Promise<void> {
   if (smoke) {
     await Deno.copyFile(`${checkout}/README.md`, `${folder}/README.md`);
-    return await writeReport(results, folder, `${folder}/README.md`);
+    await writeReport(results, folder, `${folder}/README.md`);
+    return;
   }
   const shown = `${checkout}/bench`;
-  await writeReport(results, shown, `${checkout}/README.md`);
-  const files = ["results.svg", "RESULTS.md"].map((name) => `${shown}/${name}`);
+  const names = await writeReport(results, shown, `${checkout}/README.md`);
+  const files = names.map((name) => `${shown}/${name}`);
   await run("fmt", "--quiet", ...files, "README.md");
   for (const goal of results.goals) console.log(show(goal));
 }
@@ -101,7 +119,7 @@ async function bench(smoke: boolean, resume: boolean, only: readonly string[]): 
   await run("run", "-A", "tools/foreign.ts");
   const measure = ["run", "-A", "bench/measure.ts", folder, plan, ...only];
   await run("run", "-A", "tools/windows.ts", ...measure);
-  await trace(smoke, folder, only);
+  await measureOuter(smoke ? SMOKE : FULL, folder, only);
   const results = await gather(folder);
   await report(results, smoke, folder);
   const found = faults(results);

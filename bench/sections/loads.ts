@@ -47,3 +47,21 @@ export async function largePart(plan: Plan, progress: Progress): Promise<SideByS
   const names = ["serve", "events", "port", "node", "bun"] as const;
   return await sideBySide(names, [plan.large], plan, progress);
 }
+
+/** Clients that connect, make one exchange, and leave. */
+export async function visitsPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  const { clients, measure } = plan.visits;
+  const shapes = clients.map((count) =>
+    ({ clients: count, size: 64, measure, kind: "visits" }) as const
+  );
+  return await sideBySide(["serve", "open", "port", "node"], shapes, plan, progress);
+}
+
+/** Exchanges of lines over a pipe of bytes. */
+export async function framedPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  const { clients, measure } = plan.framed;
+  const shapes = clients.map((count) =>
+    ({ clients: count, size: 64, measure, kind: "lines" }) as const
+  );
+  return await sideBySide(["framed", "node"], shapes, plan, progress);
+}
