@@ -19,7 +19,7 @@ import type { GoalResult, Results } from "./results.ts";
 import { ownCostPart } from "./own_cost.ts";
 import { FULL, type Plan, SMOKE } from "./plan.ts";
 import { writeReport } from "./report.ts";
-import { tracedPart } from "./traced.ts";
+import { tracedPart, tracedStreamsPart } from "./traced.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
 const PART_NAMES = [
@@ -38,8 +38,13 @@ const PART_NAMES = [
   "pushes",
   "silent",
   "traced",
+  "tracedStreams",
   "ownCost",
 ] as const;
+
+const WINDOWS = Deno.build.os === "windows";
+
+type Progress = (text: string) => void;
 
 async function run(...args: string[]): Promise<void> {
   const { code } = await new Deno.Command(Deno.execPath(), { args, cwd: checkout }).spawn().status;
@@ -81,19 +86,20 @@ function faults(results: Results): string[] {
 }
 
 /** What is measured from outside the system that the others are measured in. */
-const OUTER_PARTS: Record<string, (plan: Plan) => Promise<unknown>> = {
+const OUTER_PARTS: Record<string, (plan: Plan, progress: Progress) => Promise<unknown>> = {
   ownCost: ownCostPart,
-  traced: async (plan) =>
-    Deno.build.os === "windows"
-      ? []
-      : await tracedPart(plan, (text) => console.log(`traced: ${text}`)),
+  traced: async (...args) => WINDOWS ? [] : await tracedPart(...args),
+  tracedStreams: async (...args) => WINDOWS ? [] : await tracedStreamsPart(...args),
 };
 
 async function measureOuter(plan: Plan, folder: string, only: readonly string[]): Promise<void> {
   for (const [name, part] of Object.entries(OUTER_PARTS)) {
     const file = `${folder}/${name}.json`;
     if (only.length > 0 ? !only.includes(name) : await exists(file)) continue;
-    await Deno.writeTextFile(file, JSON.stringify(await part(plan), null, 1));
+    await Deno.writeTextFile(
+      file,
+      JSON.stringify(await part(plan, (text) => console.log(`${name}: ${text}`)), null, 1),
+    );
   }
 }
 

@@ -29,7 +29,7 @@ import { tricklePart } from "./sections/trickle.ts";
 type Progress = (text: string) => void;
 
 /** What is measured here: `traced.ts` needs a system for each server, and `own_cost.ts` none. */
-type Inner = Omit<Parts, "traced" | "ownCost">;
+type Inner = Omit<Parts, "traced" | "tracedStreams" | "ownCost">;
 
 const PARTS: { [Name in keyof Inner]: (plan: Plan, progress: Progress) => Promise<Inner[Name]> } = {
   start: startPart,

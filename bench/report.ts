@@ -168,7 +168,11 @@ function otherSections({ growth, resting, trickle, large, plan }: Results): stri
   ];
 }
 
-function tracedSections({ traced }: Results): string[] {
+function callsOf(byName: Readonly<Record<string, number>>): string {
+  return Object.entries(byName).map(([name, each]) => `${name} ${each.toFixed(2)}`).join(", ");
+}
+
+function tracedSections({ traced, tracedStreams }: Results): string[] {
   if (traced.length === 0) return [];
   return [
     "## Requests to the Wine server",
@@ -180,7 +184,17 @@ function tracedSections({ traced }: Results): string[] {
         SERVER_TITLES[server],
         whole(clients),
         requests.toFixed(2),
-        Object.entries(byName).map(([name, each]) => `${name} ${each.toFixed(2)}`).join(", "),
+        callsOf(byName),
+      ]),
+    ),
+    "And per chunk of 64 KiB over one connection:",
+    table(
+      ["server", "direction", "requests", "of which"],
+      tracedStreams.map(({ server, direction, requests, byName }) => [
+        SERVER_TITLES[server],
+        direction,
+        requests.toFixed(2),
+        callsOf(byName),
       ]),
     ),
   ];

@@ -149,6 +149,15 @@ export interface OwnCostRow {
   readonly nanoseconds: Spread;
 }
 
+/** The same for each chunk of a stream. */
+export interface TracedStreamRow {
+  readonly server: ServerName;
+  readonly direction: StreamDirection;
+  readonly requests: number;
+  /** The most frequent ones. */
+  readonly byName: Readonly<Record<string, number>>;
+}
+
 /** Each part of the measurement. */
 export interface Parts {
   readonly throughput: SideBySide;
@@ -170,6 +179,7 @@ export interface Parts {
   readonly ownCost: readonly OwnCostRow[];
   /** Empty where there is no Wine. */
   readonly traced: readonly TracedRow[];
+  readonly tracedStreams: readonly TracedStreamRow[];
 }
 
 /** Where it was measured. */

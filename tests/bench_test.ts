@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { perExchange } from "../bench/counters.ts";
 import { checkGoals } from "../bench/goals.ts";
 import { withPart } from "../bench/readme.ts";
-import type { Parts } from "../bench/results.ts";
+import type { Parts, StreamRow } from "../bench/results.ts";
 import { fairness, median, ratio, rotated, spread } from "../bench/statistics.ts";
 import { table } from "../bench/table.ts";
 import { TraceReader } from "../bench/trace.ts";
@@ -83,10 +83,18 @@ const NOTHING: Parts = {
   trickle: [],
   traced: [],
   large: { loaded: [], compared: [] },
+  streams: [],
+  visits: { loaded: [], compared: [] },
+  framed: { loaded: [], compared: [] },
+  pushes: [],
+  silent: [],
+  ownCost: [],
+  tracedStreams: [],
 };
 
 function versusNode(figures: Record<number, number>): Parts {
   const compared = Object.entries(figures).map(([clients, figure]) => ({
+    of: "serve" as const,
     to: "node" as const,
     clients: Number(clients),
     size: 64,
@@ -96,7 +104,7 @@ function versusNode(figures: Record<number, number>): Parts {
 }
 
 function nodeGoal(parts: Parts) {
-  const goal = checkGoals(parts).find(({ figure }) => figure.includes("node.exe"));
+  const goal = checkGoals(parts).find(({ figure }) => figure.includes("node.exe and bun.exe"));
   assert(goal !== undefined);
   return goal;
 }
@@ -112,6 +120,39 @@ Deno.test("goals: the worst figure decides, and what was not measured is not rea
   assertEquals(nodeGoal(versusNode({ 8: 1.99, 32: 3.5 })).reached, false);
   // One client is not among those that this goal is about.
   assertEquals(nodeGoal(versusNode({ 1: 1, 8: 2 })).reached, true);
+});
+
+function streamRow(
+  server: "streams" | "node",
+  direction: "up" | "down",
+  rounds: readonly number[],
+): StreamRow {
+  return {
+    server,
+    connections: 1,
+    chunk: 65_536,
+    direction,
+    bytesPerSecond: spread(rounds),
+    serverProcessor: spread(rounds),
+    loadProcessor: spread(rounds),
+    connected: 1,
+    failures: 0,
+  };
+}
+
+Deno.test("goals: a stream is compared to those under the same load, round by round", () => {
+  const streams = [
+    streamRow("streams", "up", [12, 24]),
+    streamRow("streams", "down", [30, 30]),
+    streamRow("node", "up", [10, 20]),
+    streamRow("node", "down", [20, 20]),
+  ];
+  const goal = (rows: readonly StreamRow[]) =>
+    checkGoals({ ...NOTHING, streams: rows })
+      .find(({ figure }) => figure === "streams, 64 KiB chunks, relative to node.exe");
+  assertEquals(goal(streams)?.measured, "1.20× to 1.50×");
+  assertEquals(goal(streams)?.reached, true);
+  assertEquals(goal([...streams, streamRow("streams", "up", [1, 1])])?.reached, false);
 });
 
 Deno.test("goals: calls that are no part of an exchange or a wait count as others", () => {

@@ -3,8 +3,9 @@
  * but the reads and writes themselves, unless there is nothing to do.
  *
  * Arguments: the pipe; how many connections; bytes of a chunk that is written, a power of two;
- * "up", "down" or "both"; milliseconds to warm up, to measure, and to connect within. With nothing
- * to measure, the connections are silent after their first bytes, until stdin ends.
+ * "up", "down" or "both"; milliseconds to warm up, to measure, and within which all connections are
+ * made and bytes flow. With nothing to measure, the connections are silent after their first bytes,
+ * until stdin ends.
  *
  * Result: one line of JSON. */
 
@@ -16,6 +17,8 @@ typedef struct {
     OVERLAPPED read, write;
     /* Whether Windows has the read, and the write. */
     BOOL reading, writing, failed;
+    /* Whether bytes have gone either way. */
+    BOOL has_read, has_written;
     /* Where in the chunk the next byte stands. */
     size_t position;
     unsigned char *buffer;
@@ -61,6 +64,7 @@ static void received(Connection *connection, double time)
         failed(connection, "compare", 0);
     } else {
         connection->position = (connection->position + bytes) % chunk;
+        connection->has_read = TRUE;
         moved(&down, bytes, time);
     }
 }
@@ -69,8 +73,12 @@ static void sent(Connection *connection, double time)
 {
     connection->writing = FALSE;
     DWORD status = (DWORD)connection->write.Internal;
-    if (status != 0) failed(connection, "WriteFile", status);
-    else moved(&up, connection->write.InternalHigh, time);
+    if (status != 0) {
+        failed(connection, "WriteFile", status);
+    } else {
+        connection->has_written = TRUE;
+        moved(&up, connection->write.InternalHigh, time);
+    }
 }
 
 static void prepare(OVERLAPPED *operation)
@@ -133,6 +141,26 @@ static void drive(double until)
     }
 }
 
+/* Whether bytes go every way that they are to go. */
+static BOOL flows(const Connection *connection)
+{
+    return (connection->has_read || !goes_down(header)) && (connection->has_written || !goes_up(header));
+}
+
+/* Drives until bytes flow over all connections, and takes note of those over which none do. */
+static void start(double deadline)
+{
+    int flowing = 0;
+    while (flowing < count && failures == 0 && now() < deadline) {
+        drive(now() + 1);
+        flowing = 0;
+        for (int i = 0; i < count; i++) flowing += flows(&connections[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        if (!flows(&connections[i])) failed(&connections[i], "start", WAIT_TIMEOUT);
+    }
+}
+
 /* The first bytes of the connection, which are not counted. */
 static BOOL introduce(Connection *connection)
 {
@@ -191,13 +219,13 @@ int main(int argc, char **argv)
         while (getchar() != EOF) continue;
         return 0;
     }
-    double began = now();
-    measures_from = began + warm_up;
-    measures_until = measures_from + measure;
     for (int i = 0; i < count; i++) {
         if (goes_down(header)) read_on(&connections[i]);
         if (goes_up(header)) write_on(&connections[i], pattern, chunk);
     }
+    start(deadline);
+    measures_from = now() + warm_up;
+    measures_until = measures_from + measure;
     drive(measures_from);
     double processor = processor_ms();
     drive(measures_until);
