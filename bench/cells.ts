@@ -69,10 +69,14 @@ export function perSecond({ exchangesPerSecond }: Loaded): string {
 }
 
 /** One line for each other server, one column for each number of clients. */
-export function ratioTable(compared: readonly Compared[], clients: readonly number[]): string {
+export function ratioTable(
+  compared: readonly Compared[],
+  clients: readonly number[],
+  of: string = "serve",
+): string {
   const names = ALL_SERVERS.filter((name) => compared.some(({ to }) => to === name));
   return table(
-    ["serve relative to", ...clients.map((count) => `${whole(count)}`)],
+    [`${of} relative to`, ...clients.map((count) => `${whole(count)}`)],
     names.map((name) => [
       SERVER_TITLES[name],
       ...clients.map((count) => {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ServerName } from "./server_names.ts";
 import type { StreamDirection } from "./stream_load.ts";
 
 /** Times are in milliseconds. */
@@ -42,7 +43,8 @@ export interface Plan {
   /** Clients of the servers whose calls are traced. */
   readonly traced: {
     readonly clients: readonly number[];
-    /** Of streams. */
+    /** Servers of streams, and directions. */
+    readonly streams: readonly ServerName[];
     readonly directions: readonly StreamDirection[];
     /** Before and after what is measured. */
     readonly settle: number;
@@ -99,7 +101,13 @@ export const FULL: Plan = {
     measure: 4_000,
   },
   trickle: { rest: 10, measure: 3_000 },
-  traced: { clients: [1, 8], directions: ["up", "down"], settle: 1_500, measure: 1_000 },
+  traced: {
+    clients: [1, 8],
+    streams: ["streams", "readWrite", "port"],
+    directions: ["up", "down"],
+    settle: 1_500,
+    measure: 1_000,
+  },
   large: { clients: 4, size: 1_048_576, measure: 800 },
   streams: {
     connections: [1, 8],
@@ -128,7 +136,7 @@ export const SMOKE: Plan = {
   growth: { clients: [1, 4], measure: 50 },
   resting: { few: { clients: 4, rest: 10 }, many: { clients: 8, rest: 20 }, measure: 200 },
   trickle: { rest: 10, measure: 100 },
-  traced: { clients: [1], directions: ["up"], settle: 300, measure: 200 },
+  traced: { clients: [1], streams: ["streams"], directions: ["up"], settle: 300, measure: 200 },
   large: { clients: 2, size: 1_048_576, measure: 100 },
   streams: { connections: [2], chunks: [65_536], directions: ["both"], measure: 50 },
   visits: { clients: [2], measure: 100 },

@@ -106,7 +106,7 @@ function framedSections({ framed, plan: { framed: { clients } } }: Results): str
     "![Exchanges of lines](framed.svg)",
     byClients(framed.loaded, clients, perSecond),
     "This module relative to it, by number of clients:",
-    ratioTable(comparedBy(framed, "framed"), clients),
+    ratioTable(comparedBy(framed, "framed"), clients, "this module"),
   ];
 }
 

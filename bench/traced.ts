@@ -15,8 +15,6 @@ import { TraceReader } from "./trace.ts";
 
 const SERVERS = ["serve", "exchanges", "events", "port", "node", "bun"] as const;
 
-const STREAM_SERVERS = ["streams", "readWrite", "port"] as const;
-
 /** Requests that are rarer than this are not told apart. */
 const RARE = 0.02;
 
@@ -108,7 +106,7 @@ export async function tracedStreamsPart(
 ): Promise<TracedStreamRow[]> {
   const rows: TracedStreamRow[] = [];
   for (const direction of plan.traced.directions) {
-    for (const server of STREAM_SERVERS) {
+    for (const server of plan.traced.streams) {
       progress(`${server}, ${direction}`);
       const traced = await trace(server, 1, plan, direction);
       // One end writes each chunk at once, and hardly anybody else writes.
