@@ -123,6 +123,11 @@ export const CONNECTION_GOALS: readonly Goal[] = [
     2,
     ({ framed }) => medians(framed.compared, "framed", "node"),
   ),
+  atLeast(
+    "exchanges/s relative to this module before connections",
+    1,
+    ({ before }) => medians(before.compared, "serve", "before"),
+  ),
   {
     figure: "JavaScript's share of an exchange, 8 to 128 clients",
     most: 3,

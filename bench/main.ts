@@ -32,6 +32,7 @@ const PART_NAMES = [
   "resting",
   "trickle",
   "large",
+  "before",
   "streams",
   "visits",
   "framed",
@@ -73,8 +74,9 @@ function show({ figure, goal, measured, reached }: GoalResult): string {
 
 /** What went wrong under the loads. Deno's `node:net` is known to leave clients out. */
 function faults(results: Results): string[] {
-  const { throughput, growth, resting: { few, many }, large, visits, framed, streams } = results;
-  const parts = [throughput, growth, large, visits, framed].map(({ loaded }) => loaded);
+  const { throughput, before, growth, resting: { few, many }, large, visits, framed, streams } =
+    results;
+  const parts = [throughput, before, growth, large, visits, framed].map(({ loaded }) => loaded);
   const streaming = streams.map((row) => ({ ...row, clients: row.connections, size: row.chunk }));
   return [...parts.flat(), ...few, ...many, ...streaming].filter(
     ({ server, failures, connected, clients }) =>

@@ -13,6 +13,7 @@ import type { Parts } from "./results.ts";
 import { idlePart, memoryPart } from "./sections/at_rest.ts";
 import { countedPart } from "./sections/counted.ts";
 import {
+  beforePart,
   framedPart,
   growthPart,
   largePart,
@@ -41,6 +42,7 @@ const PARTS: { [Name in keyof Inner]: (plan: Plan, progress: Progress) => Promis
   growth: growthPart,
   resting: restingPart,
   throughput: throughputPart,
+  before: beforePart,
   streams: streamsPart,
   visits: visitsPart,
   framed: framedPart,

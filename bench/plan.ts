@@ -57,6 +57,7 @@ export interface Plan {
     readonly directions: readonly StreamDirection[];
     readonly measure: number;
   };
+  readonly before: { readonly clients: readonly number[]; readonly measure: number };
   readonly visits: { readonly clients: readonly number[]; readonly measure: number };
   readonly framed: { readonly clients: readonly number[]; readonly measure: number };
   /** Pushes are counted for each round. */
@@ -115,6 +116,7 @@ export const FULL: Plan = {
     directions: ["up", "down", "both"],
     measure: 500,
   },
+  before: { clients: [1, 8, 32, 128], measure: 1_000 },
   visits: { clients: [1, 8], measure: 800 },
   framed: { clients: [1, 8, 32], measure: 600 },
   pushes: { subscribers: 1_000, warmUp: 3, pushes: 15 },
@@ -139,6 +141,7 @@ export const SMOKE: Plan = {
   traced: { clients: [1], streams: ["streams"], directions: ["up"], settle: 300, measure: 200 },
   large: { clients: 2, size: 1_048_576, measure: 100 },
   streams: { connections: [2], chunks: [65_536], directions: ["both"], measure: 50 },
+  before: { clients: [2], measure: 50 },
   visits: { clients: [2], measure: 100 },
   framed: { clients: [2], measure: 50 },
   pushes: { subscribers: 8, warmUp: 1, pushes: 2 },

@@ -24,6 +24,7 @@ const KINDS: Record<ServerName, keyof typeof KIND_COLOURS> = {
   serve: "this module",
   exchanges: "this module",
   open: "this module",
+  before: "this module",
   framed: "this module",
   streams: "this module",
   readWrite: "this module",

@@ -65,6 +65,16 @@ function callList({ perExchange: { calls } }: CountedRow): string {
     .map(([name, each]) => `${name} ${each.toFixed(2)}`).join(", ");
 }
 
+function beforeSections({ before, plan: { before: { clients } } }: Results): string[] {
+  if (before.loaded.length === 0) return [];
+  return [
+    "## Before connections",
+    "Exchanges of 64 bytes per second of this module, and as it was before it had connections:",
+    byClients(before.loaded, clients, perSecond),
+    ratioTable(before.compared, clients),
+  ];
+}
+
 function countedTable({ counted }: Results): string {
   return table(
     ["server", "clients", "size", "submissions", "parked waits", "bytes copied", "other calls"],
@@ -217,6 +227,7 @@ function results(all: Results): string {
     "![Exchanges per second](results.svg)",
     goalTable(all),
     ...throughputSections(all),
+    ...beforeSections(all),
     "## Calls per exchange",
     countedTable(all),
     ...tracedSections(all),

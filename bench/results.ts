@@ -170,6 +170,8 @@ export interface Parts {
   readonly trickle: readonly TrickleRow[];
   readonly large: SideBySide;
   readonly streams: readonly StreamRow[];
+  /** An earlier state of this module; empty where it is not there. */
+  readonly before: SideBySide;
   /** Clients that connect for each exchange. */
   readonly visits: SideBySide;
   /** Exchanges of lines. */

@@ -9,6 +9,7 @@ export const SERVER_TITLES = {
   serve: "this module, serve",
   exchanges: "this module, exchanges",
   open: 'this module, serve, access: "system-default"',
+  before: "this module, serve, before connections",
   framed: "this module, framing: lines()",
   streams: "this module, readable and writable",
   readWrite: "this module, read and write",

@@ -37,8 +37,9 @@ export interface ServerNeeds {
   readonly look?: "counters" | "calls" | undefined;
 }
 
-/** Whether it can serve so many clients at all. */
+/** Whether it can serve so many clients at all, and is there. */
 export function canServe(name: ServerName, clients: number): boolean {
+  if (name === "before") return programs.before !== undefined;
   return name !== "events" || clients <= MOST_EVENTS;
 }
 
@@ -75,6 +76,8 @@ function command(name: ServerName, path: string, needs: ServerNeeds): string[] {
     case "exchanges":
     case "open":
       return deno(script("ours.ts"), path, name, ...(look === undefined ? [] : [look]));
+    case "before":
+      return deno(`${programs.before}/bench/servers/ours.ts`, path, "serve");
     case "framed":
       return deno(script("our_lines.ts"), path);
     case "streams":

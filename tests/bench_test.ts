@@ -83,6 +83,7 @@ const NOTHING: Parts = {
   trickle: [],
   traced: [],
   large: { loaded: [], compared: [] },
+  before: { loaded: [], compared: [] },
   streams: [],
   visits: { loaded: [], compared: [] },
   framed: { loaded: [], compared: [] },
