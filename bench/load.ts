@@ -59,8 +59,12 @@ function args(options: LoadOptions): (string | number)[] {
 }
 
 /** Clients that have made one exchange each, and stay connected. */
-export async function silentClients(path: string, clients: number): Promise<StayingLoad> {
-  const options = { path, clients, size: 64, warmUp: 0, measure: 0 };
+export async function silentClients(
+  path: string,
+  clients: number,
+  kind?: "lines",
+): Promise<StayingLoad> {
+  const options = { path, clients, size: 64, warmUp: 0, measure: 0, kind };
   return await StayingLoad.start("load", args(options), clients);
 }
 
