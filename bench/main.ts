@@ -16,33 +16,13 @@ import { removeAll } from "../tools/windows/cache.ts";
 import { exists } from "../tools/windows/host.ts";
 import { checkGoals } from "./goals.ts";
 import type { GoalResult, Results } from "./results.ts";
+import { NO_PARTS, PART_NAMES } from "./no_parts.ts";
 import { ownCostPart } from "./own_cost.ts";
 import { FULL, type Plan, SMOKE } from "./plan.ts";
 import { writeReport } from "./report.ts";
 import { tracedPart, tracedStreamsPart } from "./traced.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
-const PART_NAMES = [
-  "throughput",
-  "counted",
-  "idle",
-  "memory",
-  "start",
-  "growth",
-  "resting",
-  "trickle",
-  "large",
-  "before",
-  "streams",
-  "visits",
-  "framed",
-  "pushes",
-  "silent",
-  "traced",
-  "tracedStreams",
-  "ownCost",
-] as const;
-
 const WINDOWS = Deno.build.os === "windows";
 
 type Progress = (text: string) => void;
@@ -54,18 +34,19 @@ async function run(...args: string[]): Promise<void> {
 
 async function readPart(folder: string, name: string): Promise<unknown> {
   const file = `${folder}/${name}.json`;
-  if (await exists(file)) return JSON.parse(await Deno.readTextFile(file));
-  console.error(`Cannot report: "${name}" is not measured yet. --resume measures what is missing`);
-  Deno.exit(1);
+  return await exists(file) ? JSON.parse(await Deno.readTextFile(file)) : undefined;
 }
 
-async function gather(folder: string): Promise<Results> {
+/** All that was measured, and the names of the parts that were not. */
+async function gather(folder: string): Promise<{ results: Results; missing: string[] }> {
   const names = ["environment", "plan", ...PART_NAMES];
   const entries = await Promise.all(
     names.map(async (name) => [name, await readPart(folder, name)] as const),
   );
-  const parts = Object.fromEntries(entries) as unknown as Results;
-  return { ...parts, goals: checkGoals(parts) };
+  const measured = entries.filter(([, part]) => part !== undefined);
+  const parts = { ...NO_PARTS, ...Object.fromEntries(measured) } as Results;
+  const missing = entries.filter(([, part]) => part === undefined).map(([name]) => name);
+  return { results: { ...parts, goals: checkGoals(parts) }, missing };
 }
 
 function show({ figure, goal, measured, reached }: GoalResult): string {
@@ -105,18 +86,27 @@ async function measureOuter(plan: Plan, folder: string, only: readonly string[])
   }
 }
 
-/** Without goals, and where nobody looks, if it was only to see whether it works. */
-async function report(results: Results, smoke: boolean, folder: string): Promise<void> {
-  if (smoke) {
-    await Deno.copyFile(`${checkout}/README.md`, `${folder}/README.md`);
-    await writeReport(results, folder, `${folder}/README.md`);
-    return;
-  }
+/** Where nobody looks, if it was only to see whether it works, or not all was measured. */
+async function reportAside(results: Results, folder: string): Promise<void> {
+  await Deno.copyFile(`${checkout}/README.md`, `${folder}/README.md`);
+  await writeReport(results, folder, `${folder}/README.md`);
+  console.log(`See ${folder}/RESULTS.md`);
+}
+
+async function reportAll(results: Results): Promise<void> {
   const shown = `${checkout}/bench`;
   const names = await writeReport(results, shown, `${checkout}/README.md`);
   const files = names.map((name) => `${shown}/${name}`);
   await run("fmt", "--quiet", ...files, "README.md");
-  for (const goal of results.goals) console.log(show(goal));
+}
+
+async function report(results: Results, smoke: boolean, missing: string[], folder: string) {
+  if (missing.length > 0) console.log(`Not measured: ${missing.join(", ")}`);
+  await (smoke || missing.length > 0 ? reportAside(results, folder) : reportAll(results));
+  if (smoke) return;
+  for (const goal of results.goals) {
+    if (!Number.isNaN(goal.value)) console.log(show(goal));
+  }
 }
 
 async function bench(smoke: boolean, resume: boolean, only: readonly string[]): Promise<number> {
@@ -128,8 +118,8 @@ async function bench(smoke: boolean, resume: boolean, only: readonly string[]): 
   const measure = ["run", "-A", "bench/measure.ts", folder, plan, ...only];
   await run("run", "-A", "tools/windows.ts", ...measure);
   await measureOuter(smoke ? SMOKE : FULL, folder, only);
-  const results = await gather(folder);
-  await report(results, smoke, folder);
+  const { results, missing } = await gather(folder);
+  await report(results, smoke, missing, folder);
   const found = faults(results);
   for (const fault of found) console.log(`FAULT: ${fault}`);
   return found.length === 0 ? 0 : 1;

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { perExchange } from "../bench/counters.ts";
 import { checkGoals } from "../bench/goals.ts";
+import { NO_PARTS } from "../bench/no_parts.ts";
 import { withPart } from "../bench/readme.ts";
 import type { Parts, StreamRow } from "../bench/results.ts";
 import { fairness, median, ratio, rotated, spread } from "../bench/statistics.ts";
@@ -72,27 +73,6 @@ Deno.test("what a server has done is reckoned between two looks", () => {
   });
 });
 
-const NOTHING: Parts = {
-  throughput: { loaded: [], compared: [] },
-  counted: [],
-  idle: [],
-  memory: [],
-  start: [],
-  growth: { loaded: [], compared: [] },
-  resting: { few: [], many: [] },
-  trickle: [],
-  traced: [],
-  large: { loaded: [], compared: [] },
-  before: { loaded: [], compared: [] },
-  streams: [],
-  visits: { loaded: [], compared: [] },
-  framed: { loaded: [], compared: [] },
-  pushes: [],
-  silent: [],
-  ownCost: [],
-  tracedStreams: [],
-};
-
 function versusNode(figures: Record<number, number>): Parts {
   const compared = Object.entries(figures).map(([clients, figure]) => ({
     of: "serve" as const,
@@ -101,7 +81,7 @@ function versusNode(figures: Record<number, number>): Parts {
     size: 64,
     exchangesPerSecond: spread([figure]),
   }));
-  return { ...NOTHING, throughput: { loaded: [], compared } };
+  return { ...NO_PARTS, throughput: { loaded: [], compared } };
 }
 
 function nodeGoal(parts: Parts) {
@@ -111,7 +91,7 @@ function nodeGoal(parts: Parts) {
 }
 
 Deno.test("goals: the worst figure decides, and what was not measured is not reached", () => {
-  assertEquals(checkGoals(NOTHING).filter(({ reached }) => reached), []);
+  assertEquals(checkGoals(NO_PARTS).filter(({ reached }) => reached), []);
   const reached = nodeGoal(versusNode({ 8: 2, 32: 3.5 }));
   assertEquals([reached.goal, reached.measured, reached.reached], [
     "≥ 2×",
@@ -149,7 +129,7 @@ Deno.test("goals: a stream is compared to those under the same load, round by ro
     streamRow("node", "down", [20, 20]),
   ];
   const goal = (rows: readonly StreamRow[]) =>
-    checkGoals({ ...NOTHING, streams: rows })
+    checkGoals({ ...NO_PARTS, streams: rows })
       .find(({ figure }) => figure === "streams, 64 KiB chunks, relative to node.exe");
   assertEquals(goal(streams)?.measured, "1.20× to 1.50×");
   assertEquals(goal(streams)?.reached, true);
@@ -161,7 +141,7 @@ Deno.test("goals: calls that are no part of an exchange or a wait count as other
     const row = perExchange({ ...COUNTED, exchanges: 0 }, { ...COUNTED, exchanges: 1 });
     const each = { ...row, calls };
     const rows = [{ server: "serve" as const, clients: 8, size: 64, perExchange: each }];
-    const goal = checkGoals({ ...NOTHING, counted: rows })
+    const goal = checkGoals({ ...NO_PARTS, counted: rows })
       .find(({ figure }) => figure.startsWith("other system calls"));
     return goal?.reached;
   };
