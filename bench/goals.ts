@@ -4,22 +4,10 @@
  * @module
  */
 
+import { CONNECTION_GOALS } from "./connection_goals.ts";
+import type { Goal } from "./goal.ts";
 import type { Compared, GoalResult, Loaded, Parts } from "./results.ts";
 import type { ServerName } from "./server_names.ts";
-
-/** A figure that must be at least, or at most, so much. */
-interface Goal {
-  readonly figure: string;
-  readonly least?: number;
-  readonly most?: number;
-  readonly unit: string;
-  /** How the goal is called, if a connection that comes or goes while counting may blur it. */
-  readonly label?: string;
-  /** Digits behind the point. */
-  readonly digits: number;
-  /** All figures that count; the worst decides. */
-  readonly values: (parts: Parts) => readonly number[];
-}
 
 const KIB = 1_024;
 
@@ -198,5 +186,5 @@ function check(goal: Goal, parts: Parts): GoalResult {
 
 /** All goals, reached or not. */
 export function checkGoals(parts: Parts): GoalResult[] {
-  return GOALS.map((goal) => check(goal, parts));
+  return [...GOALS, ...CONNECTION_GOALS].map((goal) => check(goal, parts));
 }

@@ -1,10 +1,11 @@
 /**
- * The load: clients in closed loops, in a process of their own. See `native/load.c`.
+ * The load of exchanges: clients in closed loops, in a process of their own. See `native/load.c` and
+ * `native/connection_load.c`.
  *
  * @module
  */
 
-import { LOAD } from "./servers.ts";
+import { runLoad, type Served, StayingLoad } from "./load_process.ts";
 
 /** What the clients do. Times are in milliseconds. */
 export interface LoadOptions {
@@ -18,12 +19,17 @@ export interface LoadOptions {
   readonly rest?: number | undefined;
   /** How long all clients together may take to connect. @default {20_000} */
   readonly connect?: number | undefined;
+  /**
+   * `"visits"`: each client connects for each exchange, and leaves after it. `"lines"`: each message
+   * is a line.
+   *
+   * @default {"exchanges"}
+   */
+  readonly kind?: "exchanges" | "lines" | "visits" | undefined;
 }
 
 /** What became of it. */
-export interface LoadReport {
-  /** Clients that could connect. */
-  readonly connected: number;
+export interface LoadReport extends Served {
   /** Exchanges while it measured, and seconds that it did. */
   readonly exchanges: number;
   readonly seconds: number;
@@ -34,67 +40,35 @@ export interface LoadReport {
   readonly p99: number;
   /** Processor time of the load itself while it measured, in milliseconds. */
   readonly processorMs: number;
-  /** Clients that had no reply, or a wrong one, and the first reason. */
-  readonly failures: number;
-  readonly failure?: string;
   /** Exchanges of each client while it measured. */
   readonly counts: readonly number[];
 }
 
-function command(options: LoadOptions): Deno.Command {
-  const { path, clients, size, warmUp, measure, rest = 0, connect = 20_000 } = options;
-  const numbers = [clients, size, warmUp, measure, rest, connect];
-  return new Deno.Command(LOAD, {
-    args: [path, ...numbers.map(String)],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  });
-}
-
-/** Refuses a report of clients that were not all served: what else was measured means little. */
-export function allServed(report: LoadReport, clients: number): LoadReport {
-  const { connected, failures, failure = "" } = report;
-  if (connected === clients && failures === 0) return report;
-  throw new Error(`${connected} of ${clients} clients connected, ${failures} failures ${failure}`);
-}
-
-async function firstLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
-  let text = "";
-  for await (const part of stream.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    const end = text.indexOf("\n");
-    if (end !== -1) return text.slice(0, end);
-  }
-  throw new Error(`The load gave no report: ${text}`);
+function args(options: LoadOptions): (string | number)[] {
+  const { path, clients, size, warmUp, measure, rest = 0, connect = 20_000, kind } = options;
+  return [
+    path,
+    clients,
+    size,
+    warmUp,
+    measure,
+    rest,
+    connect,
+    ...(kind === "lines" ? ["lines"] : []),
+  ];
 }
 
 /** Clients that have made one exchange each, and stay connected. */
-export class SilentClients implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-
-  private constructor(child: Deno.ChildProcess) {
-    this.#child = child;
-  }
-
-  /** Connects them. */
-  static async connect(path: string, clients: number): Promise<SilentClients> {
-    const child = command({ path, clients, size: 64, warmUp: 0, measure: 0 }).spawn();
-    allServed(JSON.parse(await firstLine(child.stdout)), clients);
-    return new SilentClients(child);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#child.stdin.close();
-    await this.#child.status;
-  }
+export async function silentClients(
+  path: string,
+  clients: number,
+  kind?: "lines",
+): Promise<StayingLoad> {
+  const options = { path, clients, size: 64, warmUp: 0, measure: 0, kind };
+  return await StayingLoad.start("load", args(options), clients);
 }
 
 /** Runs the clients to their end. */
 export async function load(options: LoadOptions): Promise<LoadReport> {
-  const child = command(options).spawn();
-  const report = await firstLine(child.stdout);
-  await child.stdin.close();
-  await child.status;
-  return JSON.parse(report);
+  return await runLoad(options.kind === "visits" ? "connection_load" : "load", args(options));
 }

@@ -1,7 +1,7 @@
 /**
  * `deno task bench`: this module side by side with other servers.
  *
- * - Without options: measures everything, which takes about 30 minutes, and writes `RESULTS.md`, the
+ * - Without options: measures everything, which takes about 45 minutes, and writes `RESULTS.md`, the
  *   plot and the README's part. The figures themselves stay in `.cache/bench/full`.
  * - `--resume`: continues a measurement that was interrupted.
  * - `--only PART,PART`: measures these parts again, and keeps the others of the last measurement.
@@ -16,23 +16,16 @@ import { removeAll } from "../tools/windows/cache.ts";
 import { exists } from "../tools/windows/host.ts";
 import { checkGoals } from "./goals.ts";
 import type { GoalResult, Results } from "./results.ts";
-import { FULL, SMOKE } from "./plan.ts";
+import { NO_PARTS, PART_NAMES } from "./no_parts.ts";
+import { ownCostPart } from "./own_cost.ts";
+import { FULL, type Plan, SMOKE } from "./plan.ts";
 import { writeReport } from "./report.ts";
-import { tracedPart } from "./traced.ts";
+import { tracedPart, tracedStreamsPart } from "./traced.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
-const PART_NAMES = [
-  "throughput",
-  "counted",
-  "idle",
-  "memory",
-  "start",
-  "growth",
-  "resting",
-  "trickle",
-  "large",
-  "traced",
-] as const;
+const WINDOWS = Deno.build.os === "windows";
+
+type Progress = (text: string) => void;
 
 async function run(...args: string[]): Promise<void> {
   const { code } = await new Deno.Command(Deno.execPath(), { args, cwd: checkout }).spawn().status;
@@ -41,18 +34,19 @@ async function run(...args: string[]): Promise<void> {
 
 async function readPart(folder: string, name: string): Promise<unknown> {
   const file = `${folder}/${name}.json`;
-  if (await exists(file)) return JSON.parse(await Deno.readTextFile(file));
-  console.error(`Cannot report: "${name}" is not measured yet. --resume measures what is missing`);
-  Deno.exit(1);
+  return await exists(file) ? JSON.parse(await Deno.readTextFile(file)) : undefined;
 }
 
-async function gather(folder: string): Promise<Results> {
+/** All that was measured, and the names of the parts that were not. */
+async function gather(folder: string): Promise<{ results: Results; missing: string[] }> {
   const names = ["environment", "plan", ...PART_NAMES];
   const entries = await Promise.all(
     names.map(async (name) => [name, await readPart(folder, name)] as const),
   );
-  const parts = Object.fromEntries(entries) as unknown as Results;
-  return { ...parts, goals: checkGoals(parts) };
+  const measured = entries.filter(([, part]) => part !== undefined);
+  const parts = { ...NO_PARTS, ...Object.fromEntries(measured) } as Results;
+  const missing = entries.filter(([, part]) => part === undefined).map(([name]) => name);
+  return { results: { ...parts, goals: checkGoals(parts) }, missing };
 }
 
 function show({ figure, goal, measured, reached }: GoalResult): string {
@@ -60,10 +54,14 @@ function show({ figure, goal, measured, reached }: GoalResult): string {
 }
 
 /** What went wrong under the loads. Deno's `node:net` is known to leave clients out. */
-function faults({ throughput, growth, resting, large }: Results): string[] {
-  const rows = [throughput.loaded, growth.loaded, resting.few, resting.many, large.loaded].flat();
-  return rows.filter(({ server, failures, connected, clients }) =>
-    server !== "deno" && (failures > 0 || connected < clients)
+function faults(results: Results): string[] {
+  const { throughput, before, growth, resting: { few, many }, large, visits, framed, streams } =
+    results;
+  const parts = [throughput, before, growth, large, visits, framed].map(({ loaded }) => loaded);
+  const streaming = streams.map((row) => ({ ...row, clients: row.connections, size: row.chunk }));
+  return [...parts.flat(), ...few, ...many, ...streaming].filter(
+    ({ server, failures, connected, clients }) =>
+      server !== "deno" && (failures > 0 || connected < clients),
   ).map(({ server, clients, size, connected, failures, failure }) =>
     `${server}, ${clients} clients, ${size} bytes: ${connected} connected, ${failures} failures` +
     (failure === undefined ? "" : ` (${failure})`)
@@ -71,26 +69,44 @@ function faults({ throughput, growth, resting, large }: Results): string[] {
 }
 
 /** What is measured from outside the system that the others are measured in. */
-async function trace(smoke: boolean, folder: string, only: readonly string[]): Promise<void> {
-  const file = `${folder}/traced.json`;
-  if (only.length > 0 ? !only.includes("traced") : await exists(file)) return;
-  const rows = Deno.build.os === "windows"
-    ? []
-    : await tracedPart(smoke ? SMOKE : FULL, (text) => console.log(`traced: ${text}`));
-  await Deno.writeTextFile(file, JSON.stringify(rows, null, 1));
+const OUTER_PARTS: Record<string, (plan: Plan, progress: Progress) => Promise<unknown>> = {
+  ownCost: ownCostPart,
+  traced: async (...args) => WINDOWS ? [] : await tracedPart(...args),
+  tracedStreams: async (...args) => WINDOWS ? [] : await tracedStreamsPart(...args),
+};
+
+async function measureOuter(plan: Plan, folder: string, only: readonly string[]): Promise<void> {
+  for (const [name, part] of Object.entries(OUTER_PARTS)) {
+    const file = `${folder}/${name}.json`;
+    if (only.length > 0 ? !only.includes(name) : await exists(file)) continue;
+    await Deno.writeTextFile(
+      file,
+      JSON.stringify(await part(plan, (text) => console.log(`${name}: ${text}`)), null, 1),
+    );
+  }
 }
 
-/** Without goals, and where nobody looks, if it was only to see whether it works. */
-async function report(results: Results, smoke: boolean, folder: string): Promise<void> {
-  if (smoke) {
-    await Deno.copyFile(`${checkout}/README.md`, `${folder}/README.md`);
-    return await writeReport(results, folder, `${folder}/README.md`);
-  }
+/** Where nobody looks, if it was only to see whether it works, or not all was measured. */
+async function reportAside(results: Results, folder: string): Promise<void> {
+  await Deno.copyFile(`${checkout}/README.md`, `${folder}/README.md`);
+  await writeReport(results, folder, `${folder}/README.md`);
+  console.log(`See ${folder}/RESULTS.md`);
+}
+
+async function reportAll(results: Results): Promise<void> {
   const shown = `${checkout}/bench`;
-  await writeReport(results, shown, `${checkout}/README.md`);
-  const files = ["results.svg", "RESULTS.md"].map((name) => `${shown}/${name}`);
+  const names = await writeReport(results, shown, `${checkout}/README.md`);
+  const files = names.map((name) => `${shown}/${name}`);
   await run("fmt", "--quiet", ...files, "README.md");
-  for (const goal of results.goals) console.log(show(goal));
+}
+
+async function report(results: Results, smoke: boolean, missing: string[], folder: string) {
+  if (missing.length > 0) console.log(`Not measured: ${missing.join(", ")}`);
+  await (smoke || missing.length > 0 ? reportAside(results, folder) : reportAll(results));
+  if (smoke) return;
+  for (const goal of results.goals) {
+    if (!Number.isNaN(goal.value)) console.log(show(goal));
+  }
 }
 
 async function bench(smoke: boolean, resume: boolean, only: readonly string[]): Promise<number> {
@@ -101,9 +117,9 @@ async function bench(smoke: boolean, resume: boolean, only: readonly string[]): 
   await run("run", "-A", "tools/foreign.ts");
   const measure = ["run", "-A", "bench/measure.ts", folder, plan, ...only];
   await run("run", "-A", "tools/windows.ts", ...measure);
-  await trace(smoke, folder, only);
-  const results = await gather(folder);
-  await report(results, smoke, folder);
+  await measureOuter(smoke ? SMOKE : FULL, folder, only);
+  const { results, missing } = await gather(folder);
+  await report(results, smoke, missing, folder);
   const found = faults(results);
   for (const fault of found) console.log(`FAULT: ${fault}`);
   return found.length === 0 ? 0 : 1;

@@ -12,14 +12,25 @@ import { FULL, type Plan, SMOKE } from "./plan.ts";
 import type { Parts } from "./results.ts";
 import { idlePart, memoryPart } from "./sections/at_rest.ts";
 import { countedPart } from "./sections/counted.ts";
-import { growthPart, largePart, restingPart, throughputPart } from "./sections/loads.ts";
+import {
+  beforePart,
+  framedPart,
+  growthPart,
+  largePart,
+  restingPart,
+  throughputPart,
+  visitsPart,
+} from "./sections/loads.ts";
+import { pushesPart } from "./sections/pushes.ts";
+import { silentPart } from "./sections/silent.ts";
 import { startPart } from "./sections/start.ts";
+import { streamsPart } from "./sections/streams.ts";
 import { tricklePart } from "./sections/trickle.ts";
 
 type Progress = (text: string) => void;
 
-/** What is measured in here; `traced.ts` needs a system of its own for each server. */
-type Inner = Omit<Parts, "traced">;
+/** What is measured here: `traced.ts` needs a system for each server, and `own_cost.ts` none. */
+type Inner = Omit<Parts, "traced" | "tracedStreams" | "ownCost">;
 
 const PARTS: { [Name in keyof Inner]: (plan: Plan, progress: Progress) => Promise<Inner[Name]> } = {
   start: startPart,
@@ -31,6 +42,12 @@ const PARTS: { [Name in keyof Inner]: (plan: Plan, progress: Progress) => Promis
   growth: growthPart,
   resting: restingPart,
   throughput: throughputPart,
+  before: beforePart,
+  streams: streamsPart,
+  visits: visitsPart,
+  framed: framedPart,
+  pushes: pushesPart,
+  silent: silentPart,
 };
 
 async function save(file: string, value: unknown): Promise<void> {

@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { ServerName } from "./server_names.ts";
+import type { StreamDirection } from "./stream_load.ts";
+
 /** Times are in milliseconds. */
 export interface Plan {
   /** Rounds that count, and rounds before them that do not. */
@@ -40,14 +43,38 @@ export interface Plan {
   /** Clients of the servers whose calls are traced. */
   readonly traced: {
     readonly clients: readonly number[];
+    /** Servers of streams, and directions. */
+    readonly streams: readonly ServerName[];
+    readonly directions: readonly StreamDirection[];
     /** Before and after what is measured. */
     readonly settle: number;
     readonly measure: number;
   };
   readonly large: { readonly clients: number; readonly size: number; readonly measure: number };
+  readonly streams: {
+    readonly connections: readonly number[];
+    readonly chunks: readonly number[];
+    readonly directions: readonly StreamDirection[];
+    readonly measure: number;
+  };
+  readonly before: { readonly clients: readonly number[]; readonly measure: number };
+  readonly visits: { readonly clients: readonly number[]; readonly measure: number };
+  readonly framed: { readonly clients: readonly number[]; readonly measure: number };
+  /** Pushes are counted for each round. */
+  readonly pushes: {
+    readonly subscribers: number;
+    readonly warmUp: number;
+    readonly pushes: number;
+  };
+  readonly silent: { readonly connections: number; readonly measure: number };
+  readonly ownCost: {
+    readonly clients: readonly number[];
+    readonly exchanges: number;
+    readonly rounds: number;
+  };
 }
 
-/** The measurement whose results are shown: about 30 minutes. */
+/** The measurement whose results are shown: about 45 minutes. */
 export const FULL: Plan = {
   rounds: 7,
   warmUpRounds: 1,
@@ -75,8 +102,26 @@ export const FULL: Plan = {
     measure: 4_000,
   },
   trickle: { rest: 10, measure: 3_000 },
-  traced: { clients: [1, 8], settle: 1_500, measure: 1_000 },
+  traced: {
+    clients: [1, 8],
+    streams: ["streams", "readWrite", "port"],
+    directions: ["up", "down"],
+    settle: 1_500,
+    measure: 1_000,
+  },
   large: { clients: 4, size: 1_048_576, measure: 800 },
+  streams: {
+    connections: [1, 8],
+    chunks: [4_096, 65_536],
+    directions: ["up", "down", "both"],
+    measure: 500,
+  },
+  before: { clients: [1, 8, 32, 128], measure: 1_000 },
+  visits: { clients: [1, 8], measure: 800 },
+  framed: { clients: [1, 8, 32], measure: 600 },
+  pushes: { subscribers: 1_000, warmUp: 3, pushes: 15 },
+  silent: { connections: 1_000, measure: 10_000 },
+  ownCost: { clients: [1, 8, 32, 128], exchanges: 200_000, rounds: 7 },
 };
 
 /** Whether the benchmark itself works: some seconds, and no figure of it means anything. */
@@ -93,6 +138,13 @@ export const SMOKE: Plan = {
   growth: { clients: [1, 4], measure: 50 },
   resting: { few: { clients: 4, rest: 10 }, many: { clients: 8, rest: 20 }, measure: 200 },
   trickle: { rest: 10, measure: 100 },
-  traced: { clients: [1], settle: 300, measure: 200 },
+  traced: { clients: [1], streams: ["streams"], directions: ["up"], settle: 300, measure: 200 },
   large: { clients: 2, size: 1_048_576, measure: 100 },
+  streams: { connections: [2], chunks: [65_536], directions: ["both"], measure: 50 },
+  before: { clients: [2], measure: 50 },
+  visits: { clients: [2], measure: 100 },
+  framed: { clients: [2], measure: 50 },
+  pushes: { subscribers: 8, warmUp: 1, pushes: 2 },
+  silent: { connections: 8, measure: 100 },
+  ownCost: { clients: [8], exchanges: 2_000, rounds: 1 },
 };

@@ -1,13 +1,14 @@
 /**
- * The plot of the results.
+ * The plots of the results.
  *
  * @module
  */
 
 import { parse, View } from "npm:vega@6.4.0";
 import { compile, type TopLevelSpec } from "npm:vega-lite@6.5.0";
-import type { Results } from "./results.ts";
+import type { Results, SideBySide } from "./results.ts";
 import { SERVER_TITLES, type ServerName } from "./server_names.ts";
+import type { Spread } from "./statistics.ts";
 
 /** Colours by day, and those that take their place by night. */
 const TEXT = { day: "#1f2328", night: "#e6edf3" };
@@ -22,6 +23,13 @@ const COLOURS = [TEXT, RULE, WHISKER, OURS, NATIVE, OTHERS];
 const KINDS: Record<ServerName, keyof typeof KIND_COLOURS> = {
   serve: "this module",
   exchanges: "this module",
+  open: "this module",
+  before: "this module",
+  framed: "this module",
+  streams: "this module",
+  readWrite: "this module",
+  byob: "this module",
+  listen: "this module",
   events: "written in C",
   port: "written in C",
   node: "other runtimes",
@@ -33,44 +41,108 @@ const KIND_COLOURS = { "this module": OURS, "written in C": NATIVE, "other runti
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif";
 
-/** Bytes of the messages whose exchanges are drawn. */
+/** Bytes of the messages whose exchanges are drawn, and of the chunks. */
 const SIZE = 64;
+const CHUNK = 65_536;
 
-function rows({ throughput }: Results): Record<string, unknown>[] {
-  return throughput.loaded
-    .filter(({ size, connected, clients }) => size === SIZE && connected === clients)
-    .map(({ server, clients, exchangesPerSecond: { median, min, max } }) => ({
-      server: SERVER_TITLES[server],
-      kind: KINDS[server],
-      clients: `${clients} ${clients === 1 ? "client" : "clients"}`,
-      median,
-      min,
-      max,
+const MIB = 1_048_576;
+
+/** A bar, with its range. */
+interface Bar {
+  readonly server: ServerName;
+  /** The group that it belongs to. */
+  readonly group: string;
+  readonly figure: Spread;
+}
+
+interface Plot {
+  readonly title: string;
+  /** What the figures are. */
+  readonly unit: string;
+  readonly bars: readonly Bar[];
+}
+
+function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
+function loadedBars({ loaded }: SideBySide, size: number): Bar[] {
+  return loaded
+    .filter((row) => row.size === size && row.connected === row.clients)
+    .map(({ server, clients, exchangesPerSecond }) => ({
+      server,
+      group: counted(clients, "client"),
+      figure: exchangesPerSecond,
     }));
 }
 
-function specification(results: Results): TopLevelSpec {
-  const { date, system } = results.environment;
+const WAYS = { up: "to the server", down: "from the server", both: "both ways at once" };
+
+function streamBars({ streams }: Results): Bar[] {
+  return streams.filter(({ chunk }) => chunk === CHUNK)
+    .map(({ server, connections, direction, bytesPerSecond: { median, min, max, rounds } }) => ({
+      server,
+      group: `${counted(connections, "connection")}, ${WAYS[direction]}`,
+      figure: { median: median / MIB, min: min / MIB, max: max / MIB, rounds },
+    }));
+}
+
+/** The plots, by the names of their files. */
+function plots(results: Results): Record<string, Plot> {
+  return {
+    results: {
+      title: `Echo of ${SIZE} bytes`,
+      unit: "exchanges per second",
+      bars: loadedBars(results.throughput, SIZE),
+    },
+    streams: {
+      title: `Streams, chunks of ${CHUNK / 1_024} KiB`,
+      unit: "MiB per second",
+      bars: streamBars(results),
+    },
+    visits: {
+      title: "Connect, one exchange, leave",
+      unit: "connections per second",
+      bars: loadedBars(results.visits, SIZE),
+    },
+    framed: {
+      title: `Echo of lines of ${SIZE} bytes`,
+      unit: "exchanges per second",
+      bars: loadedBars(results.framed, SIZE),
+    },
+  };
+}
+
+function specification({ title, unit, bars }: Plot, { environment, plan }: Results): TopLevelSpec {
+  const { date, system } = environment;
   const y = {
     field: "server",
     sort: Object.values(SERVER_TITLES),
     title: null,
     axis: { labelLimit: 300 },
   } as const;
-  const x = { type: "quantitative", title: "exchanges per second" } as const;
+  const x = { type: "quantitative", title: unit } as const;
+  const values = bars.map(({ server, group, figure: { median, min, max } }) => ({
+    server: SERVER_TITLES[server],
+    kind: KINDS[server],
+    group,
+    median,
+    min,
+    max,
+  }));
   const kinds = Object.keys(KIND_COLOURS);
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title: {
-      text: `Echo of ${SIZE} bytes, ${system}`,
-      subtitle: `medians and ranges of ${results.plan.rounds} interleaved rounds, ${date}`,
+      text: `${title}, ${system}`,
+      subtitle: `medians and ranges of ${plan.rounds} interleaved rounds, ${date}`,
       anchor: "start",
     },
-    data: { values: rows(results) },
+    data: { values },
     facet: {
-      field: "clients",
+      field: "group",
       type: "nominal",
-      sort: results.plan.throughput.clients.map((n) => `${n} ${n === 1 ? "client" : "clients"}`),
+      sort: [...new Set(bars.map(({ group }) => group))],
       header: { title: null },
     },
     columns: 2,
@@ -129,10 +201,18 @@ function nightStyle(): string {
   return `<style>@media (prefers-color-scheme:dark){${rules.join("")}}</style>`;
 }
 
-/** An image in SVG that follows the reader's choice of light or dark. */
-export async function plot(results: Results): Promise<string> {
-  const view = new View(parse(compile(specification(results)).spec), { renderer: "none" });
+async function draw(specification: TopLevelSpec): Promise<string> {
+  const view = new View(parse(compile(specification).spec), { renderer: "none" });
   const svg = await view.toSVG();
   view.finalize();
   return svg.replace(/<svg[^>]*>/, (tag) => tag + nightStyle()) + "\n";
+}
+
+/** Images in SVG that follow the reader's choice of light or dark, by the names of their files. */
+export async function drawPlots(results: Results): Promise<Map<string, string>> {
+  const images = new Map<string, string>();
+  for (const [name, plot] of Object.entries(plots(results))) {
+    images.set(`${name}.svg`, await draw(specification(plot, results)));
+  }
+  return images;
 }

@@ -4,33 +4,13 @@
  * @module
  */
 
-import { plot } from "./plot.ts";
+import { byClients, bytes, KIB, MIB, perSecond, range, ratioTable, whole } from "./cells.ts";
+import { drawPlots } from "./plot.ts";
 import { withPart } from "./readme.ts";
-import type { Compared, CountedRow, Loaded, Results } from "./results.ts";
-import { SERVER_NAMES, SERVER_TITLES, type ServerName } from "./server_names.ts";
-import type { Spread } from "./statistics.ts";
+import { connectionSections } from "./report_connections.ts";
+import type { CountedRow, Results } from "./results.ts";
+import { SERVER_TITLES } from "./server_names.ts";
 import { type Cell, table } from "./table.ts";
-
-const KIB = 1_024;
-const MIB = KIB * KIB;
-
-function bytes(size: number): string {
-  if (size >= MIB) return `${size / MIB} MiB`;
-  return size >= KIB ? `${size / KIB} KiB` : `${size} B`;
-}
-
-function whole(figure: number): string {
-  return Number.isFinite(figure) ? Math.round(figure).toLocaleString("en-US") : "-";
-}
-
-/** What was too little to be measured has no quotient, and is null when it was saved. */
-function fixed(figure: number | null, digits: number): string {
-  return figure !== null && Number.isFinite(figure) ? figure.toFixed(digits) : "-";
-}
-
-function range({ median, min, max }: Spread, digits: number): string {
-  return `${fixed(median, digits)} (${fixed(min, digits)} to ${fixed(max, digits)})`;
-}
 
 function where({ environment: { date, system, processors, versions } }: Results): string {
   const { deno, node, bun } = versions;
@@ -46,52 +26,6 @@ function goalTable({ goals }: Results): string {
       goal,
       measured,
       reached ? "yes" : "**no**",
-    ]),
-  );
-}
-
-/** A cell for what one server did: a figure, or why there is none. */
-function loadedCell(
-  row: Loaded | undefined,
-  figure: (row: Loaded) => string,
-): Cell {
-  if (row === undefined) return "-";
-  if (row.connected < row.clients) return `${row.connected} of ${row.clients} connected`;
-  return figure(row);
-}
-
-/** One line for each server, one column for each number of clients. */
-function byClients(
-  rows: readonly Loaded[],
-  clients: readonly number[],
-  figure: (row: Loaded) => string,
-): string {
-  const names = SERVER_NAMES.filter((name) => rows.some(({ server }) => server === name));
-  const find = (name: ServerName, count: number) =>
-    rows.find((row) => row.server === name && row.clients === count);
-  return table(
-    ["server", ...clients.map((count) => `${whole(count)} ${count === 1 ? "client" : "clients"}`)],
-    names.map((name) => [
-      SERVER_TITLES[name],
-      ...clients.map((count) => loadedCell(find(name, count), figure)),
-    ]),
-  );
-}
-
-function perSecond({ exchangesPerSecond }: Loaded): string {
-  return whole(exchangesPerSecond.median);
-}
-
-function ratioTable(compared: readonly Compared[], clients: readonly number[]): string {
-  const names = SERVER_NAMES.filter((name) => compared.some(({ to }) => to === name));
-  return table(
-    ["serve relative to", ...clients.map((count) => `${whole(count)}`)],
-    names.map((name) => [
-      SERVER_TITLES[name],
-      ...clients.map((count) => {
-        const row = compared.find(({ to, clients }) => to === name && clients === count);
-        return row === undefined ? "-" : range(row.exchangesPerSecond, 2);
-      }),
     ]),
   );
 }
@@ -129,6 +63,16 @@ function callList({ perExchange: { calls } }: CountedRow): string {
   return Object.entries(calls)
     .filter(([name, each]) => !NOT_SUBMITTED.includes(name) && each >= 0.005)
     .map(([name, each]) => `${name} ${each.toFixed(2)}`).join(", ");
+}
+
+function beforeSections({ before, plan: { before: { clients } } }: Results): string[] {
+  if (before.loaded.length === 0) return [];
+  return [
+    "## Before connections",
+    "Exchanges of 64 bytes per second of this module, and as it was before it had connections:",
+    byClients(before.loaded, clients, perSecond),
+    ratioTable(before.compared, clients),
+  ];
 }
 
 function countedTable({ counted }: Results): string {
@@ -234,7 +178,11 @@ function otherSections({ growth, resting, trickle, large, plan }: Results): stri
   ];
 }
 
-function tracedSections({ traced }: Results): string[] {
+function callsOf(byName: Readonly<Record<string, number>>): string {
+  return Object.entries(byName).map(([name, each]) => `${name} ${each.toFixed(2)}`).join(", ");
+}
+
+function tracedSections({ traced, tracedStreams }: Results): string[] {
   if (traced.length === 0) return [];
   return [
     "## Requests to the Wine server",
@@ -246,7 +194,17 @@ function tracedSections({ traced }: Results): string[] {
         SERVER_TITLES[server],
         whole(clients),
         requests.toFixed(2),
-        Object.entries(byName).map(([name, each]) => `${name} ${each.toFixed(2)}`).join(", "),
+        callsOf(byName),
+      ]),
+    ),
+    "And per chunk of 64 KiB over one connection:",
+    table(
+      ["server", "direction", "requests", "of which"],
+      tracedStreams.map(({ server, direction, requests, byName }) => [
+        SERVER_TITLES[server],
+        direction,
+        requests.toFixed(2),
+        callsOf(byName),
       ]),
     ),
   ];
@@ -269,11 +227,13 @@ function results(all: Results): string {
     "![Exchanges per second](results.svg)",
     goalTable(all),
     ...throughputSections(all),
+    ...beforeSections(all),
     "## Calls per exchange",
     countedTable(all),
     ...tracedSections(all),
     ...restSections(all),
     ...otherSections(all),
+    ...connectionSections(all),
   ].join("\n\n") + "\n";
 }
 
@@ -288,10 +248,15 @@ function readmePart(all: Results): string {
   ].join("\n\n");
 }
 
-/** Writes the page and the plot into a folder, and updates the README's part. */
-export async function writeReport(all: Results, folder: string, readme: string): Promise<void> {
-  await Deno.writeTextFile(`${folder}/results.svg`, await plot(all));
-  await Deno.writeTextFile(`${folder}/RESULTS.md`, results(all));
+/**
+ * Writes the page and the plots into a folder, and updates the README's part.
+ *
+ * @returns The files in the folder.
+ */
+export async function writeReport(all: Results, folder: string, readme: string): Promise<string[]> {
+  const files = new Map([...await drawPlots(all), ["RESULTS.md", results(all)]]);
+  for (const [name, text] of files) await Deno.writeTextFile(`${folder}/${name}`, text);
   const text = await Deno.readTextFile(readme);
   await Deno.writeTextFile(readme, withPart(text, readmePart(all)));
+  return [...files.keys()];
 }

@@ -8,6 +8,7 @@ import type { PerExchange } from "./counters.ts";
 import type { Plan } from "./plan.ts";
 import type { ServerName } from "./server_names.ts";
 import type { Spread } from "./statistics.ts";
+import type { StreamDirection } from "./stream_load.ts";
 
 /** One server under one load. */
 export interface Loaded {
@@ -33,8 +34,9 @@ export interface Loaded {
   readonly failure?: string | undefined;
 }
 
-/** This module's `serve` over another server, in the same rounds. */
+/** A server of this module over another server, in the same rounds. */
 export interface Compared {
+  readonly of: ServerName;
   readonly to: ServerName;
   readonly clients: number;
   readonly size: number;
@@ -101,6 +103,61 @@ export interface TracedRow {
   readonly byName: Readonly<Record<string, number>>;
 }
 
+/** One server of streams under one load. */
+export interface StreamRow {
+  readonly server: ServerName;
+  readonly connections: number;
+  /** Bytes of each write. */
+  readonly chunk: number;
+  readonly direction: StreamDirection;
+  /** Bytes of both directions. */
+  readonly bytesPerSecond: Spread;
+  /** Processor time of the server, and of the load, in microseconds for each MiB. */
+  readonly serverProcessor: Spread;
+  readonly loadProcessor: Spread;
+  /** The fewest connections that could be made. */
+  readonly connected: number;
+  /** Connections that failed, and the first reason. */
+  readonly failures: number;
+  readonly failure?: string | undefined;
+}
+
+/** One message to all clients of a server. Milliseconds after it was asked for. */
+export interface PushRow {
+  readonly server: ServerName;
+  readonly subscribers: number;
+  /** When the first client had it, and the last. */
+  readonly first: Spread;
+  readonly last: Spread;
+}
+
+/** A listener whose connections are silent. */
+export interface SilentRow {
+  readonly server: ServerName;
+  readonly connections: number;
+  /** Processor time in milliseconds, and how long it was measured. */
+  readonly processorMs: number;
+  readonly ofMs: number;
+  /** Bytes of memory for each connection. */
+  readonly perConnection: number;
+}
+
+/** This module's own share of an exchange, without any system. */
+export interface OwnCostRow {
+  readonly responder: string;
+  readonly clients: number;
+  readonly nanoseconds: Spread;
+}
+
+/** The same for each chunk of a stream. */
+export interface TracedStreamRow {
+  readonly server: ServerName;
+  readonly direction: StreamDirection;
+  readonly requests: number;
+  /** The most frequent ones. */
+  readonly byName: Readonly<Record<string, number>>;
+}
+
 /** Each part of the measurement. */
 export interface Parts {
   readonly throughput: SideBySide;
@@ -112,8 +169,19 @@ export interface Parts {
   readonly resting: { readonly few: readonly Loaded[]; readonly many: readonly Loaded[] };
   readonly trickle: readonly TrickleRow[];
   readonly large: SideBySide;
+  readonly streams: readonly StreamRow[];
+  /** An earlier state of this module; empty where it is not there. */
+  readonly before: SideBySide;
+  /** Clients that connect for each exchange. */
+  readonly visits: SideBySide;
+  /** Exchanges of lines. */
+  readonly framed: SideBySide;
+  readonly pushes: readonly PushRow[];
+  readonly silent: readonly SilentRow[];
+  readonly ownCost: readonly OwnCostRow[];
   /** Empty where there is no Wine. */
   readonly traced: readonly TracedRow[];
+  readonly tracedStreams: readonly TracedStreamRow[];
 }
 
 /** Where it was measured. */

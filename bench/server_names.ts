@@ -8,6 +8,13 @@
 export const SERVER_TITLES = {
   serve: "this module, serve",
   exchanges: "this module, exchanges",
+  open: 'this module, serve, access: "system-default"',
+  before: "this module, serve, before connections",
+  framed: "this module, framing: lines()",
+  streams: "this module, readable and writable",
+  readWrite: "this module, read and write",
+  byob: "this module, BYOB reader and write",
+  listen: "this module, listen",
   events: "C, Microsoft's sample",
   port: "C, completion port",
   node: "node.exe, node:net",
@@ -18,5 +25,16 @@ export const SERVER_TITLES = {
 /** A server. */
 export type ServerName = keyof typeof SERVER_TITLES;
 
-/** All of them. */
-export const SERVER_NAMES = Object.keys(SERVER_TITLES) as ServerName[];
+/** All of them, in the order in which they are shown. */
+export const ALL_SERVERS = Object.keys(SERVER_TITLES) as ServerName[];
+
+/** Those that echo messages. */
+export const SERVER_NAMES = [
+  "serve",
+  "exchanges",
+  "events",
+  "port",
+  "node",
+  "bun",
+  "deno",
+] as const satisfies readonly ServerName[];

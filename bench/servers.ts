@@ -16,19 +16,36 @@ export const DENO_NET_CLIENTS = 4;
 
 const programs = await foreignPrograms();
 
+/** What servers do: each program has its own for each. */
+export type Work = "echo" | "lines" | "streams" | "pushes";
+
+/** The scripts by `node:net`, where they differ from the one that echoes. */
+const NET_SCRIPTS: Partial<Record<Work, string>> = {
+  lines: "net_lines.mjs",
+  streams: "net_streams.mjs",
+};
+
 /** What it has to cope with. */
 export interface ServerNeeds {
   /** Clients at once. */
   readonly clients: number;
   /** Bytes of a message at most. */
   readonly size: number;
+  /** What it does for them. @default {"echo"} */
+  readonly work?: Work | undefined;
   /** Whether it is asked what it has done: see `ours.ts`. */
   readonly look?: "counters" | "calls" | undefined;
 }
 
-/** Whether it can serve so many clients at all. */
+/** Whether it can serve so many clients at all, and is there. */
 export function canServe(name: ServerName, clients: number): boolean {
+  if (name === "before") return programs.before !== undefined;
   return name !== "events" || clients <= MOST_EVENTS;
+}
+
+/** The path of a program in C. */
+export function native(name: string): string {
+  return `${programs.bench}\\${name}.exe`;
 }
 
 function script(name: string): string {
@@ -40,26 +57,47 @@ function deno(...args: string[]): string[] {
   return [Deno.execPath(), "run", "-A", ...flags, ...args];
 }
 
-function command(name: ServerName, path: string, { clients, size, look }: ServerNeeds): string[] {
-  switch (name) {
-    case "serve":
-    case "exchanges":
-      return deno(script("ours.ts"), path, name, ...(look === undefined ? [] : [look]));
-    case "events":
-      return [`${programs.bench}\\events.exe`, path, `${clients}`, `${size}`];
-    case "port":
-      return [`${programs.bench}\\completion_port.exe`, path, `${clients}`, `${size}`];
-    case "node":
-      return [programs.node, script("net_echo.mjs"), path];
-    case "bun":
-      return [programs.bun, script("net_echo.mjs"), path];
-    case "deno":
-      return deno(script("net_echo.mjs"), path);
+function portCommand(path: string, { clients, size, work }: ServerNeeds): string[] {
+  switch (work) {
+    case "streams":
+      return [native("streams"), path, `${clients}`];
+    case "pushes":
+      return [native("pushes"), path, `${clients}`, `${size}`];
+    default:
+      return [native("completion_port"), path, `${clients}`, `${size}`];
   }
 }
 
-/** The program that makes the load. */
-export const LOAD = `${programs.bench}\\load.exe`;
+function command(name: ServerName, path: string, needs: ServerNeeds): string[] {
+  const { clients, size, look, work = "echo" } = needs;
+  const net = script(NET_SCRIPTS[work] ?? "net_echo.mjs");
+  switch (name) {
+    case "serve":
+    case "exchanges":
+    case "open":
+      return deno(script("ours.ts"), path, name, ...(look === undefined ? [] : [look]));
+    case "before":
+      return deno(`${programs.before}/bench/servers/ours.ts`, path, "serve");
+    case "framed":
+      return deno(script("our_lines.ts"), path);
+    case "streams":
+    case "readWrite":
+    case "byob":
+      return deno(script("our_streams.ts"), path, name);
+    case "listen":
+      return deno(script("our_pushes.ts"), path, `${size}`);
+    case "events":
+      return [native("events"), path, `${clients}`, `${size}`];
+    case "port":
+      return portCommand(path, needs);
+    case "node":
+      return [programs.node, net, path];
+    case "bun":
+      return [programs.bun, net, path];
+    case "deno":
+      return deno(net, path);
+  }
+}
 
 /** What `node.exe --version` and the like say. */
 export async function versionOf(name: "node" | "bun"): Promise<string> {

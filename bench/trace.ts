@@ -34,6 +34,11 @@ export class TraceReader {
     return { all: byName.values().reduce((sum, count) => sum + count, 0), byName };
   }
 
+  /** How often one process has made a request: the one that has made it most. */
+  most(name: string): number {
+    return Math.max(0, ...this.#counts.values().map((counts) => counts.get(name) ?? 0));
+  }
+
   #request(thread: string, name: string, text: string): void {
     if (name === "create_event") {
       if (text.includes("bench-begin")) this.#counting = true;

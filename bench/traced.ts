@@ -8,8 +8,9 @@
 import { fileURLToPath } from "node:url";
 import { TextLineStream } from "../tools/soak/line_stream.ts";
 import type { Plan } from "./plan.ts";
-import type { TracedRow } from "./results.ts";
+import type { TracedRow, TracedStreamRow } from "./results.ts";
 import type { ServerName } from "./server_names.ts";
+import type { StreamDirection } from "./stream_load.ts";
 import { TraceReader } from "./trace.ts";
 
 const SERVERS = ["serve", "exchanges", "events", "port", "node", "bun"] as const;
@@ -23,14 +24,22 @@ function lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<
   return stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
 }
 
+/** What the process of a server asked for, by name, and all that was traced. */
+interface Traced {
+  readonly byName: ReadonlyMap<string, number>;
+  readonly all: number;
+  readonly reader: TraceReader;
+}
+
 async function trace(
   server: ServerName,
   clients: number,
   { traced: { settle, measure } }: Plan,
-): Promise<TracedRow> {
-  const program = ["bench/traced_server.ts", server, `${clients}`, `${settle}`, `${measure}`];
+  direction: StreamDirection | "echo",
+): Promise<Traced> {
+  const program = ["bench/traced_server.ts", server, direction, clients, settle, measure];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "tools/windows.ts", "run", "-A", ...program],
+    args: ["run", "-A", "tools/windows.ts", "run", "-A", ...program.map(String)],
     cwd: checkout,
     env: { WINEDEBUG: "+server" },
     stdin: "null",
@@ -44,13 +53,16 @@ async function trace(
     readAll(child.stderr, (line) => reader.line(line)),
   ]);
   const { success } = await child.status;
-  const { all, byName } = reader.of(processId);
-  // An echo server writes once for each exchange.
-  const exchanges = byName.get("write") ?? 0;
-  if (!success || exchanges === 0) throw new Error(`Cannot trace ${server}: no exchange was seen`);
-  const frequent = [...byName].map(([name, count]) => [name, count / exchanges] as const)
+  if (!success) throw new Error(`Cannot trace ${server}: it has failed`);
+  return { ...reader.of(processId), reader };
+}
+
+/** Requests for each of something. */
+function perUnit(server: ServerName, { all, byName }: Traced, units: number) {
+  if (units === 0) throw new Error(`Cannot trace ${server}: nothing of it was seen`);
+  const frequent = [...byName].map(([name, count]) => [name, count / units] as const)
     .filter(([, each]) => each >= RARE).toSorted(([, a], [, b]) => b - a);
-  return { server, clients, requests: all / exchanges, byName: Object.fromEntries(frequent) };
+  return { requests: all / units, byName: Object.fromEntries(frequent) };
 }
 
 async function printedNumber(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<number> {
@@ -75,10 +87,31 @@ export async function tracedPart(
   progress: (text: string) => void,
 ): Promise<TracedRow[]> {
   const rows: TracedRow[] = [];
-  for (const count of plan.traced.clients) {
+  for (const clients of plan.traced.clients) {
     for (const server of SERVERS) {
-      progress(`${server}, ${count} clients`);
-      rows.push(await trace(server, count, plan));
+      progress(`${server}, ${clients} clients`);
+      const traced = await trace(server, clients, plan, "echo");
+      // An echo server writes once for each exchange.
+      const exchanges = traced.byName.get("write") ?? 0;
+      rows.push({ server, clients, ...perUnit(server, traced, exchanges) });
+    }
+  }
+  return rows;
+}
+
+/** The same for servers of streams. */
+export async function tracedStreamsPart(
+  plan: Plan,
+  progress: (text: string) => void,
+): Promise<TracedStreamRow[]> {
+  const rows: TracedStreamRow[] = [];
+  for (const direction of plan.traced.directions) {
+    for (const server of plan.traced.streams) {
+      progress(`${server}, ${direction}`);
+      const traced = await trace(server, 1, plan, direction);
+      // One end writes each chunk at once, and hardly anybody else writes.
+      const chunks = traced.reader.most("write");
+      rows.push({ server, direction, ...perUnit(server, traced, chunks) });
     }
   }
   return rows;

@@ -3,8 +3,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { perExchange } from "../bench/counters.ts";
 import { checkGoals } from "../bench/goals.ts";
+import { NO_PARTS } from "../bench/no_parts.ts";
 import { withPart } from "../bench/readme.ts";
-import type { Parts } from "../bench/results.ts";
+import type { Parts, StreamRow } from "../bench/results.ts";
 import { fairness, median, ratio, rotated, spread } from "../bench/statistics.ts";
 import { table } from "../bench/table.ts";
 import { TraceReader } from "../bench/trace.ts";
@@ -72,37 +73,25 @@ Deno.test("what a server has done is reckoned between two looks", () => {
   });
 });
 
-const NOTHING: Parts = {
-  throughput: { loaded: [], compared: [] },
-  counted: [],
-  idle: [],
-  memory: [],
-  start: [],
-  growth: { loaded: [], compared: [] },
-  resting: { few: [], many: [] },
-  trickle: [],
-  traced: [],
-  large: { loaded: [], compared: [] },
-};
-
 function versusNode(figures: Record<number, number>): Parts {
   const compared = Object.entries(figures).map(([clients, figure]) => ({
+    of: "serve" as const,
     to: "node" as const,
     clients: Number(clients),
     size: 64,
     exchangesPerSecond: spread([figure]),
   }));
-  return { ...NOTHING, throughput: { loaded: [], compared } };
+  return { ...NO_PARTS, throughput: { loaded: [], compared } };
 }
 
 function nodeGoal(parts: Parts) {
-  const goal = checkGoals(parts).find(({ figure }) => figure.includes("node.exe"));
+  const goal = checkGoals(parts).find(({ figure }) => figure.includes("node.exe and bun.exe"));
   assert(goal !== undefined);
   return goal;
 }
 
 Deno.test("goals: the worst figure decides, and what was not measured is not reached", () => {
-  assertEquals(checkGoals(NOTHING).filter(({ reached }) => reached), []);
+  assertEquals(checkGoals(NO_PARTS).filter(({ reached }) => reached), []);
   const reached = nodeGoal(versusNode({ 8: 2, 32: 3.5 }));
   assertEquals([reached.goal, reached.measured, reached.reached], [
     "≥ 2×",
@@ -114,12 +103,45 @@ Deno.test("goals: the worst figure decides, and what was not measured is not rea
   assertEquals(nodeGoal(versusNode({ 1: 1, 8: 2 })).reached, true);
 });
 
+function streamRow(
+  server: "streams" | "node",
+  direction: "up" | "down",
+  rounds: readonly number[],
+): StreamRow {
+  return {
+    server,
+    connections: 1,
+    chunk: 65_536,
+    direction,
+    bytesPerSecond: spread(rounds),
+    serverProcessor: spread(rounds),
+    loadProcessor: spread(rounds),
+    connected: 1,
+    failures: 0,
+  };
+}
+
+Deno.test("goals: a stream is compared to those under the same load, round by round", () => {
+  const streams = [
+    streamRow("streams", "up", [12, 24]),
+    streamRow("streams", "down", [30, 30]),
+    streamRow("node", "up", [10, 20]),
+    streamRow("node", "down", [20, 20]),
+  ];
+  const goal = (rows: readonly StreamRow[]) =>
+    checkGoals({ ...NO_PARTS, streams: rows })
+      .find(({ figure }) => figure === "streams, 64 KiB chunks, relative to node.exe");
+  assertEquals(goal(streams)?.measured, "1.20× to 1.50×");
+  assertEquals(goal(streams)?.reached, true);
+  assertEquals(goal([...streams, streamRow("streams", "up", [1, 1])])?.reached, false);
+});
+
 Deno.test("goals: calls that are no part of an exchange or a wait count as others", () => {
   const counted = (calls: Record<string, number>) => {
     const row = perExchange({ ...COUNTED, exchanges: 0 }, { ...COUNTED, exchanges: 1 });
     const each = { ...row, calls };
     const rows = [{ server: "serve" as const, clients: 8, size: 64, perExchange: each }];
-    const goal = checkGoals({ ...NOTHING, counted: rows })
+    const goal = checkGoals({ ...NO_PARTS, counted: rows })
       .find(({ figure }) => figure.startsWith("other system calls"));
     return goal?.reached;
   };

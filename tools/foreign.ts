@@ -4,7 +4,8 @@
  *
  * - node.exe and bun.exe, from npm;
  * - the programs in C of `tests/foreign` and `bench/native`, built with MinGW-w64: one that is
- *   there, else, on Debian or Ubuntu with root or a `sudo` that asks for no password, Debian's.
+ *   there, else, on Debian or Ubuntu with root or a `sudo` that asks for no password, Debian's;
+ * - this module in an earlier state, which the benchmark compares with the present one.
  *
  * They are kept in the cache folder of `windows.ts`. Where they are is written to
  * `.cache/foreign.json`, which is how the tests find them. A second run has nothing to do.
@@ -26,6 +27,8 @@ export interface ForeignPrograms {
   /** The folders of the programs in C: those of the tests, and those of the benchmark. */
   c: string;
   bench: string;
+  /** This module as it was before it had connections; undefined in a clone without its history. */
+  before?: string | undefined;
 }
 
 const NODE = {
@@ -50,6 +53,10 @@ const BUN = {
 const COMPILER_PACKAGE = "gcc-mingw-w64-x86-64-win32";
 const COMPILER_FLAGS = ["-O2", "-Wall", "-Wextra", "-s"];
 const WINDOWS = Deno.build.os === "windows";
+
+/** The last commit before connections, and what the benchmark needs of it. */
+const BEFORE = "416b64e";
+const BEFORE_PARTS = ["mod.ts", "src", "ffi", "bench"];
 
 const checkout = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
 
@@ -135,6 +142,20 @@ async function programsInC(folder: string, artefact: string, from: string): Prom
   );
 }
 
+/** The folder of this module before connections; undefined in a clone without its history. */
+async function before(folder: string): Promise<string | undefined> {
+  const git = { args: ["cat-file", "-e", `${BEFORE}^{commit}`], cwd: checkout };
+  const known = await new Deno.Command("git", { ...git, stderr: "null" }).output().catch(() => {});
+  if (!known?.success) return undefined;
+  return await makeOnce(folder, `before-${BEFORE}`, async (part) => {
+    await Deno.mkdir(part);
+    const tar = `${part}/all.tar`;
+    const archive = ["archive", "--format=tar", "-o", tar, BEFORE, ...BEFORE_PARTS];
+    await runOrFail("git", archive, { cwd: checkout });
+    await runOrFail("tar", ["-xf", "all.tar"], { cwd: part });
+  });
+}
+
 async function main(): Promise<number> {
   try {
     const folder = cacheFolder();
@@ -144,6 +165,7 @@ async function main(): Promise<number> {
       bun: await npmProgram(folder, `bun-${BUN.version}`, BUN, from),
       c: await programsInC(folder, "foreign", "tests/foreign"),
       bench: await programsInC(folder, "bench", "bench/native"),
+      before: await before(folder),
     };
     await Deno.mkdir(`${checkout}/.cache`, { recursive: true });
     await Deno.writeTextFile(`${checkout}/.cache/foreign.json`, JSON.stringify(programs, null, 2));

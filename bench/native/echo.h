@@ -69,7 +69,7 @@ static BOOL submit(Instance *instance)
 }
 
 /* Makes the step to the next phase, for an operation that moved so many bytes. */
-static void step(Instance *instance, DWORD bytes)
+static inline void step(Instance *instance, DWORD bytes)
 {
     if (instance->phase == READING) instance->length = bytes;
     instance->phase = instance->phase == READING ? WRITING : READING;

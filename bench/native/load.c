@@ -5,22 +5,16 @@
  * are counted in bytes, since servers of byte pipes may send them in pieces.
  *
  * Arguments: the pipe; how many clients; bytes of a message; milliseconds to warm up and to measure;
- * milliseconds that a client rests after each reply; milliseconds to connect within. With nothing
- * to measure, the clients make one exchange each and then stay, until stdin ends.
+ * milliseconds that a client rests after each reply; milliseconds to connect within; "lines" if a
+ * message is a line, and nothing otherwise. With nothing to measure, the clients make one exchange
+ * each and then stay, until stdin ends.
  *
  * Result: one line of JSON. */
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <windows.h>
+#include "client.h"
 
-#define STATUS_IN_FLIGHT 0x103
-#define STATUS_MORE_DATA 0x80000005
 /* How long the last replies are waited for. */
 #define DRAIN_MS 2000.0
-#define NEVER INFINITY
 /* As many as keep the servers busy; more only get into each other's way. */
 #define MOST_THREADS 2
 
@@ -56,25 +50,6 @@ static double rest;
 static unsigned char *message;
 static double measures_from = NEVER, measures_until = NEVER;
 
-static double now(void)
-{
-    static LARGE_INTEGER frequency;
-    LARGE_INTEGER counter;
-    if (frequency.QuadPart == 0) QueryPerformanceFrequency(&frequency);
-    QueryPerformanceCounter(&counter);
-    return 1000.0 * (double)counter.QuadPart / (double)frequency.QuadPart;
-}
-
-static void *allocate(void *memory, size_t bytes)
-{
-    memory = realloc(memory, bytes);
-    if (memory == NULL) {
-        fprintf(stderr, "Out of memory\n");
-        exit(1);
-    }
-    return memory;
-}
-
 static void note_failure(Team *team, const char *call, DWORD error)
 {
     if (team->failures++ > 0) return;
@@ -99,12 +74,6 @@ static void record(Team *team, Client *client, double ended)
     }
     team->latencies[team->measured++] = (float)(1000.0 * (ended - client->began));
     client->counted++;
-}
-
-/* Whether an operation is over; Windows writes its status behind the compiler's back. */
-static BOOL over(const OVERLAPPED *operation)
-{
-    return *(volatile const ULONG_PTR *)&operation->Internal != STATUS_IN_FLIGHT;
 }
 
 static void received(Team *team, Client *client, DWORD bytes)
@@ -224,42 +193,14 @@ static void drain(Team *team)
 
 static BOOL connect_one(Team *team, Client *client, const char *path, double deadline)
 {
-    for (;;) {
-        client->pipe = CreateFileA(path, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
-                                   FILE_FLAG_OVERLAPPED, NULL);
-        if (client->pipe != INVALID_HANDLE_VALUE) break;
-        DWORD error = GetLastError();
-        if ((error != ERROR_PIPE_BUSY && error != ERROR_FILE_NOT_FOUND) || now() > deadline) {
-            note_failure(team, "CreateFile", error);
-            return FALSE;
-        }
-        Sleep(1);
+    client->pipe = open_pipe(path, FILE_FLAG_OVERLAPPED, deadline);
+    if (client->pipe == INVALID_HANDLE_VALUE) {
+        note_failure(team, "CreateFile", GetLastError());
+        return FALSE;
     }
     client->read.hEvent = client->write.hEvent = team->event;
     client->reply = allocate(NULL, size);
     return TRUE;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    float left = *(const float *)a, right = *(const float *)b;
-    return (left > right) - (left < right);
-}
-
-static double percentile(const Team *all, double share)
-{
-    if (all->measured == 0) return 0;
-    size_t rank = (size_t)ceil(share * (double)all->measured);
-    return all->latencies[rank == 0 ? 0 : rank - 1];
-}
-
-static double processor_ms(void)
-{
-    FILETIME created, exited, kernel, user;
-    GetProcessTimes(GetCurrentProcess(), &created, &exited, &kernel, &user);
-    ULONGLONG hundreds = ((ULONGLONG)kernel.dwHighDateTime << 32) + kernel.dwLowDateTime +
-                         ((ULONGLONG)user.dwHighDateTime << 32) + user.dwLowDateTime;
-    return (double)hundreds / 10000.0;
 }
 
 /* Adds what came of another team. */
@@ -284,7 +225,8 @@ static void report(Team *teams, int count, double seconds, double processor)
     for (int i = 1; i < count; i++) merge(all, &teams[i]);
     qsort(all->latencies, all->measured, sizeof *all->latencies, ascending);
     printf("{\"exchanges\":%u,\"seconds\":%.6f,\"p50\":%.1f,\"p99\":%.1f,",
-           (unsigned)all->measured, seconds, percentile(all, 0.5), percentile(all, 0.99));
+           (unsigned)all->measured, seconds, percentile(all->latencies, all->measured, 0.5),
+           percentile(all->latencies, all->measured, 0.99));
     printf("\"processorMs\":%.1f,\"all\":%u,\"failures\":%d,", processor, (unsigned)all->all,
            all->failures);
     if (all->failures > 0)
@@ -301,15 +243,6 @@ static void report(Team *teams, int count, double seconds, double processor)
     }
     printf("],\"connected\":%d}\n", connected);
     fflush(stdout);
-}
-
-/* Windows' timers tick at 64 Hz otherwise. */
-static void refine_timers(void)
-{
-    HMODULE winmm = LoadLibraryA("winmm.dll");
-    UINT(WINAPI * begin_period)(UINT) =
-        winmm == NULL ? NULL : (UINT(WINAPI *)(UINT))(void *)GetProcAddress(winmm, "timeBeginPeriod");
-    if (begin_period != NULL) begin_period(1);
 }
 
 /* Drives one team from the beginning to the end. */
@@ -335,7 +268,8 @@ static void stay(Team *team)
 
 int main(int argc, char **argv)
 {
-    if (argc != 8) return 2;
+    if (argc != 8 && argc != 9) return 2;
+    BOOL lines = argc == 9;
     int wanted = atoi(argv[2]);
     size = strtoul(argv[3], NULL, 10);
     double warm_up = atof(argv[4]), measure = atof(argv[5]);
@@ -344,7 +278,9 @@ int main(int argc, char **argv)
 
     refine_timers();
     message = allocate(NULL, size);
-    for (DWORD i = 0; i < size; i++) message[i] = (unsigned char)(i * 31 + i / 251);
+    for (DWORD i = 0; i < size; i++)
+        message[i] = lines ? (unsigned char)('a' + i % 26) : (unsigned char)(i * 31 + i / 251);
+    if (lines) message[size - 1] = '\n';
 
     Team teams[MOST_THREADS] = { 0 };
     HANDLE threads[MOST_THREADS];

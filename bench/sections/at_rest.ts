@@ -5,7 +5,7 @@
  */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { SilentClients } from "../load.ts";
+import { silentClients } from "../load.ts";
 import type { Plan } from "../plan.ts";
 import type { IdleRow, MemoryRow } from "../results.ts";
 import { SERVER_NAMES, type ServerName } from "../server_names.ts";
@@ -15,7 +15,7 @@ import { canServe, RunningServer } from "../servers.ts";
 async function started(name: ServerName, clients: number): Promise<RunningServer> {
   const most = canServe(name, clients) ? clients : 1;
   const server = new RunningServer(name, { clients: most, size: 64 });
-  await (await SilentClients.connect(server.path, 1))[Symbol.asyncDispose]();
+  await (await silentClients(server.path, 1))[Symbol.asyncDispose]();
   return server;
 }
 
@@ -46,7 +46,7 @@ export async function idlePart(plan: Plan): Promise<IdleRow[]> {
   for (const name of SERVER_NAMES) servers.push(stack.use(await started(name, clients)));
   const empty = await rest(servers, 0, plan);
   const able = servers.filter(({ name }) => name !== "deno" && canServe(name, clients));
-  for (const { path } of able) stack.use(await SilentClients.connect(path, clients));
+  for (const { path } of able) stack.use(await silentClients(path, clients));
   return [...empty, ...await rest(able, clients, plan)];
 }
 
@@ -68,7 +68,7 @@ async function memoryOf(server: ServerName, { memory, settle }: Plan): Promise<M
   const filled: MemoryRow["filled"][number][] = [];
   let connected = 0;
   for (const clients of memory.clients) {
-    stack.use(await SilentClients.connect(path, clients - connected));
+    stack.use(await silentClients(path, clients - connected));
     connected = clients;
     await pause(settle);
     const bytes = meter.privateBytes;

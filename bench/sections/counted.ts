@@ -7,7 +7,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { closeHandle, read, write } from "../../tests/win32/raw.ts";
 import { type Counted, perExchange } from "../counters.ts";
-import { allServed, load } from "../load.ts";
+import { load } from "../load.ts";
+import { allServed } from "../load_process.ts";
 import { opened } from "../opened.ts";
 import type { Plan } from "../plan.ts";
 import type { CountedRow } from "../results.ts";

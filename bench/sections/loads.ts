@@ -7,6 +7,7 @@
 import type { Plan } from "../plan.ts";
 import type { Parts, SideBySide } from "../results.ts";
 import { SERVER_NAMES } from "../server_names.ts";
+import { canServe } from "../servers.ts";
 import { sideBySide, together } from "./side_by_side.ts";
 
 type Progress = (text: string) => void;
@@ -46,4 +47,30 @@ export async function restingPart(plan: Plan, progress: Progress): Promise<Parts
 export async function largePart(plan: Plan, progress: Progress): Promise<SideBySide> {
   const names = ["serve", "events", "port", "node", "bun"] as const;
   return await sideBySide(names, [plan.large], plan, progress);
+}
+
+/** This module and an earlier state of it; nothing where that is not there. */
+export async function beforePart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  if (!canServe("before", 1)) return { loaded: [], compared: [] };
+  const { clients, measure } = plan.before;
+  const shapes = clients.map((count) => ({ clients: count, size: 64, measure }));
+  return await sideBySide(["serve", "before"], shapes, plan, progress);
+}
+
+/** Clients that connect, make one exchange, and leave. */
+export async function visitsPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  const { clients, measure } = plan.visits;
+  const shapes = clients.map((count) =>
+    ({ clients: count, size: 64, measure, kind: "visits" }) as const
+  );
+  return await sideBySide(["serve", "open", "port", "node"], shapes, plan, progress);
+}
+
+/** Exchanges of lines over a pipe of bytes. */
+export async function framedPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  const { clients, measure } = plan.framed;
+  const shapes = clients.map((count) =>
+    ({ clients: count, size: 64, measure, kind: "lines" }) as const
+  );
+  return await sideBySide(["framed", "node"], shapes, plan, progress);
 }

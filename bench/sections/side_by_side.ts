@@ -9,7 +9,8 @@ import type { Plan } from "../plan.ts";
 import type { Compared, Loaded, SideBySide } from "../results.ts";
 import type { ServerName } from "../server_names.ts";
 import { DENO_NET_CLIENTS, RunningServer, RunningServers, type ServerNeeds } from "../servers.ts";
-import { fairness, ratio, rotated, spread } from "../statistics.ts";
+import { fairness, ratio, spread } from "../statistics.ts";
+import { interleaved } from "./interleaved.ts";
 
 /** What the clients do; each server has a path of its own. */
 export type Shape = Omit<LoadOptions, "path" | "warmUp">;
@@ -21,11 +22,16 @@ interface Sample extends LoadReport {
 /** How long one whose clients cannot all connect is tried, in milliseconds. */
 const PATIENCE = 3_000;
 
+/** Instances that listen while all clients are connected: clients that come anew need them. */
+const SPARE = 4;
+
 /** What a server has to be able to do for several loads. */
-export function needs(shapes: readonly Shape[]): ServerNeeds {
+function needs(shapes: readonly Shape[]): ServerNeeds {
+  const clients = Math.max(...shapes.map(({ clients }) => clients));
   return {
-    clients: Math.max(...shapes.map(({ clients }) => clients)),
+    clients: shapes.some(({ kind }) => kind === "visits") ? clients + SPARE : clients,
     size: Math.max(...shapes.map(({ size }) => size)),
+    work: shapes.some(({ kind }) => kind === "lines") ? "lines" : "echo",
   };
 }
 
@@ -69,13 +75,18 @@ function summary(server: ServerName, shape: Shape, samples: readonly Sample[]): 
   };
 }
 
+/** The servers of this module that the others are compared to. */
+const OURS: readonly ServerName[] = ["serve", "open", "framed"];
+
 function compare(loaded: readonly Loaded[]): Compared[] {
   const compared: Compared[] = [];
-  const ours = loaded.find(({ server }) => server === "serve");
-  for (const { server, clients, size, exchangesPerSecond: theirs } of loaded) {
-    if (ours === undefined || server === "serve" || server === "deno") continue;
-    const quotients = ratio(ours.exchangesPerSecond.rounds, theirs.rounds);
-    compared.push({ to: server, clients, size, exchangesPerSecond: quotients });
+  for (const ours of loaded.filter(({ server }) => OURS.includes(server))) {
+    for (const { server, clients, size, exchangesPerSecond: theirs } of loaded) {
+      if (OURS.includes(server) || server === "deno") continue;
+      const quotients = ratio(ours.exchangesPerSecond.rounds, theirs.rounds);
+      const { server: of } = ours;
+      compared.push({ of, to: server, clients, size, exchangesPerSecond: quotients });
+    }
   }
   return compared;
 }
@@ -110,16 +121,11 @@ async function underOneLoad(
   shape: Shape,
   plan: Plan,
 ): Promise<Loaded[]> {
-  const samples = new Map<ServerName, Sample[]>();
-  for (let round = -plan.warmUpRounds; round < plan.rounds; round++) {
-    for (const server of rotated(servers, round + plan.warmUpRounds)) {
-      const sample = await measure(server, shape, plan.warmUp);
-      if (round < 0) continue;
-      const kept = samples.get(server.name);
-      if (kept === undefined) samples.set(server.name, [sample]);
-      else kept.push(sample);
-    }
-  }
+  const samples = await interleaved(
+    servers,
+    plan,
+    (server) => measure(server, shape, plan.warmUp),
+  );
   return servers.map(({ name }) => summary(name, shape, samples.get(name) ?? []));
 }
 

@@ -1,5 +1,7 @@
 /**
- * This module as an echo server, in a process of its own: `ours.ts PIPE serve|exchanges [LOOK]`.
+ * This module as an echo server, in a process of its own: `ours.ts PIPE KIND [LOOK]`.
+ *
+ * The kind is `serve`, `exchanges`, or `open`: `serve` with the system's default access.
  *
  * With a third argument it also answers a request of one byte with what it has done so far, and
  * with `calls` counts every call of Windows by name, which slows it down.
@@ -32,8 +34,9 @@ async function answerAll(generator: ReturnType<typeof exchanges>): Promise<void>
 }
 
 async function timed(path: string, kind: string): Promise<void> {
-  if (kind === "exchanges") await answerAll(exchanges({ path }));
-  else await serve({ path }, (request) => request).finished;
+  if (kind === "exchanges") return await answerAll(exchanges({ path }));
+  const access = kind === "open" ? "system-default" : undefined;
+  await serve({ path, access }, (request) => request).finished;
 }
 
 async function counted(path: string, kind: string, byName: boolean): Promise<void> {
