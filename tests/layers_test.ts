@@ -14,7 +14,7 @@ src/loop/
 src/pipe/
 src/server/ src/client/
 src/exchange/ src/listen/
-mod.ts
+mod.ts src/node/
 `.trim().split("\n").map((row) => row.split(" "));
 
 /** All that leads from one top-level folder into another, or out of the module. */
@@ -24,6 +24,9 @@ const CROSSINGS = [
   "src/kernel/ -> node:timers",
   "src/loop/ -> ffi/",
   "src/loop/ -> node:async_hooks",
+  "src/node/ -> node:buffer",
+  "src/node/ -> node:stream",
+  "src/node/ -> node:timers",
 ];
 
 const ROOT = new URL("../", import.meta.url);
