@@ -32,6 +32,9 @@ const CROSSINGS = [
 const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("mod.ts", ROOT);
 
+/** The entries of the module, by what they are in. */
+const DOORS = { "./node": "src/node/" } as const;
+
 interface ModuleGraph {
   modules: {
     specifier: string;
@@ -54,9 +57,9 @@ interface Imports {
   readonly code: readonly string[];
 }
 
-async function readImports(): Promise<Map<string, Imports>> {
+async function readImports(entry: URL): Promise<Map<string, Imports>> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", MODULE.href],
+    args: ["info", "--json", entry.href],
     stdin: "null",
     stderr: "null",
   }).output();
@@ -82,7 +85,13 @@ function* filesIn(folder: string): Generator<string> {
   }
 }
 
-const imports = await readImports();
+const fromMod = await readImports(MODULE);
+const imports = new Map(fromMod);
+for (const door of Object.values(DOORS)) {
+  for (const [file, its] of await readImports(new URL(`${door}mod.ts`, ROOT))) {
+    imports.set(file, its);
+  }
+}
 
 /** The sources without their comments. */
 const sources = new Map<string, string>();
@@ -110,12 +119,31 @@ function found(pattern: RegExp): string[] {
   );
 }
 
-Deno.test("every file has a layer, and is reached from mod.ts", () => {
+Deno.test("every file has a layer, and is reached from an entry", () => {
   assertEquals([...sources.keys()].toSorted(), [...imports.keys()].toSorted());
   assertEquals([...sources.keys()].filter((file) => layerOf(file) === -1), []);
   const files = [...sources.keys()];
   const unused = LAYERS.flat().filter((part) => !files.some((file) => isPartOf(file, part)));
   assertEquals(unused, []);
+});
+
+Deno.test("deno.json names every entry, and mod.ts reaches none of the others", async () => {
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const doors = Object.entries(DOORS).map(([name, folder]) => [name, `./${folder}mod.ts`]);
+  assertEquals(exports, { ".": "./mod.ts", ...Object.fromEntries(doors) });
+  for (const folder of Object.values(DOORS)) {
+    assertEquals([...fromMod.keys()].filter((file) => isPartOf(file, folder)), []);
+  }
+});
+
+Deno.test("src/node/ needs of the others only the types of a connection", () => {
+  const others = [...imports].filter(([file]) => isPartOf(file, "src/node/"))
+    .flatMap(([, { all, code }]) =>
+      all.filter((to) => /^(?:src|ffi)\//.test(to) && !isPartOf(to, "src/node/")).map((to) =>
+        code.includes(to) ? `${to} as code` : to
+      )
+    );
+  assertEquals([...new Set(others)].toSorted(), ["src/pipe/peer.ts", "src/pipe/pipe_conn.ts"]);
 });
 
 Deno.test("no file imports from a layer above its own", () => {

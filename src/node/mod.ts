@@ -12,7 +12,7 @@
  * ```ts
  * import { listen } from "@overlapped/named-pipe";
  * import { toDuplex } from "@overlapped/named-pipe/node";
- * import * as rpc from "npm:vscode-jsonrpc@10.0.0/node.js";
+ * import * as rpc from "npm:vscode-jsonrpc@10.0.0/node";
  *
  * for await (const conn of listen({ path: "calculator", type: "byte" })) {
  *   const duplex = toDuplex(conn);
