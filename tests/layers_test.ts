@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import * as module from "../mod.ts";
+import * as node from "../src/node/mod.ts";
 
 /**
  * The folders of the module, from the bottom up: each imports from itself and from the rows above.
@@ -210,13 +211,17 @@ Deno.test("the isolate's loop is the only variable of a module, the console has 
 });
 
 Deno.test("importing the module needs no permission, and so opens no library", async () => {
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-config", "--no-check", "--quiet", fileURLToPath(MODULE)],
-  }).output();
   const decoder = new TextDecoder();
-  assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
+  for (const entry of ["mod.ts", ...Object.values(DOORS).map((folder) => `${folder}mod.ts`)]) {
+    const file = fileURLToPath(new URL(entry, ROOT));
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-config", "--no-check", "--quiet", file],
+    }).output();
+    assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
+  }
   assertEquals(
     Object.keys(module).toSorted().join(" "),
     "WindowsError call connect contentLength exchanges lengthPrefixed lines listen serve",
   );
+  assertEquals(Object.keys(node), ["toDuplex"]);
 });

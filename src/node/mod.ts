@@ -3,8 +3,7 @@
  * `vscode-jsonrpc`, `node:http`, `node:http2`, `ws`, `@grpc/grpc-js` and others.
  *
  * {@linkcode toDuplex} makes a `node:stream` Duplex of a connection that `listen` or `connect` of
- * `@overlapped/named-pipe` gave. Which library takes it how is shown in
- * [docs/node.md](https://github.com/overlapped/named-pipe/blob/main/docs/node.md).
+ * `@overlapped/named-pipe` gave. `docs/node.md` shows which library takes it how.
  *
  * **Permissions:** none of its own; the connection needs those of `@overlapped/named-pipe`.
  *

@@ -18,14 +18,16 @@ const EXAMPLES = [
   "echo_server.ts",
   "named_pipe_server.ts",
 ] as const;
-type Example = typeof EXAMPLES[number];
+/** Those that `node_examples_test.ts` runs. */
+const WITH_LIBRARIES = ["grpc_server.ts", "json_rpc_server.ts", "language_server.ts"] as const;
+type Example = typeof EXAMPLES[number] | typeof WITH_LIBRARIES[number];
 
 /** What Microsoft's client sends, and prints when it comes back. */
 const MESSAGE = "Default message from client.";
 const ANSWER = "Default answer from server";
 
 const sources = new Map<Example, string>();
-for (const name of EXAMPLES) {
+for (const name of [...EXAMPLES, ...WITH_LIBRARIES]) {
   sources.set(name, await Deno.readTextFile(new URL(`examples/${name}`, ROOT)));
 }
 
@@ -103,19 +105,24 @@ function open(path: string): Promise<ClientPipe> {
   return client.open(path, { messageMode: true, wait: 5_000 });
 }
 
-windowsTest("examples: all of them are run here", async () => {
+windowsTest("examples: all of them are run", async () => {
   const names: string[] = [];
   for await (const { name } of Deno.readDir(new URL("examples/", ROOT))) names.push(name);
-  assertEquals(names.toSorted(), [...EXAMPLES]);
+  assertEquals(names.toSorted(), [...EXAMPLES, ...WITH_LIBRARIES].toSorted());
 });
 
-windowsTest("examples: they import this module by its name, and what Deno has built in", () => {
+windowsTest("examples: they import this module by its name, and else little", () => {
   for (const [name, source] of sources) {
     const imports = [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["'`]([^"'`]+)["'`]/g)]
       .map(([, specifier = ""]) => specifier);
     assert(imports.includes("@overlapped/named-pipe"), name);
     for (const specifier of imports) {
-      assertMatch(specifier, /^(@overlapped\/named-pipe|node:[a-z/]+)$/, name);
+      // What Deno has built in, and libraries of npm with their versions.
+      assertMatch(
+        specifier,
+        /^(@overlapped\/named-pipe(\/node)?|node:[a-z/]+|npm:(@\w+\/)?[\w-]+@[\d.]+(\/\w+)?)$/,
+        name,
+      );
     }
   }
 });
@@ -285,6 +292,8 @@ windowsTest("examples: Ctrl-C shuts the servers down", async () => {
     const args of [
       example("echo_server.ts", ["--allow-ffi"], path),
       example("named_pipe_server.ts", ["--allow-ffi"], "--path", path),
+      example("json_rpc_server.ts", ["--allow-ffi", "--allow-env"], path),
+      example("grpc_server.ts", ["--allow-ffi", "--allow-env"], path),
     ]
   ) {
     const { code, stdout, stderr } = await pressed("ctrl-c", args);
