@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
+import http from "node:http";
 import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { mock } from "node:test";
@@ -419,6 +420,43 @@ inWorld(
     await closed(near);
   },
 );
+
+inWorld("destroySoon() of a stream that is ended, or destroyed, closes it once", async (world) => {
+  for (const before of ["end", "finished", "destroy", "destroySoon"] as const) {
+    const { near, far, listener } = await world.pair();
+    const duplex = toDuplex(far);
+    const story = new Story(duplex);
+    if (before === "finished") {
+      duplex.end();
+      await once(duplex, "finish");
+    } else duplex[before]();
+    duplex.destroySoon();
+    await world.idle();
+    assertEquals(story.events.filter((name) => name === "close"), ["close"]);
+    assertEquals(story.errors, []);
+    near.close();
+    await world.idle();
+    await listener.shutdown();
+  }
+});
+
+inWorld("an HTTP server closes a connection that was kept alive for too long", async (world) => {
+  const { near, far } = await streams(world, { type: "byte" });
+  const server = http.createServer({ keepAliveTimeout: 20 }, (request, response) => {
+    response.end(request.url);
+  });
+  Object.defineProperty(server, "listening", { value: true });
+  server.emit("connection", far);
+  using _running = keepRunning();
+  for (let i = 0; i < 2; i++) {
+    near.write(`GET /${i} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    let answer = "";
+    while (!answer.endsWith(`/${i}`)) answer += String((await once(near, "data"))[0]);
+  }
+  await closed(far);
+  await world.idle();
+  assertNothingLeft(near);
+});
 
 inWorld("streams can be composed", async (world) => {
   const { near, far } = await streams(world, { type: "byte" });

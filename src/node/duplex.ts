@@ -95,9 +95,7 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
   }
 
   destroySoon(): void {
-    if (this.writable) this.end();
-    if (this.writableFinished) this.destroy();
-    else this.once("finish", () => this.destroy());
+    this.end(() => this.destroy());
   }
 
   override _read(): void {
