@@ -16,6 +16,10 @@ import { windowsTest } from "../win32/environment.ts";
 import { NodePeer } from "./node_peer.ts";
 import { newPath, within } from "./support.ts";
 
+/** The first versions of Deno whose `node:http` and `node:http2` take streams. */
+const HTTP = "2.7.13";
+const HTTP2 = "2.7.14";
+
 const CONNECT = { connectTimeout: 60_000 };
 
 /** A stream to a server in node.exe. */
@@ -104,7 +108,7 @@ windowsTest("vscode-jsonrpc connects to node.exe, which listens as an editor doe
 
 // HTTP
 
-windowsTest("http.Server answers node.exe, with keep-alive", async () => {
+windowsTest.since(HTTP, "http.Server answers node.exe, with keep-alive", async () => {
   const path = newPath();
   const server = http.createServer(async (request, response) => {
     if (request.method === "GET") response.end(`GET ${request.url}`);
@@ -122,7 +126,7 @@ windowsTest("http.Server answers node.exe, with keep-alive", async () => {
   assertEquals(accepted, 5);
 });
 
-windowsTest("http.Agent asks node.exe, with keep-alive", async () => {
+windowsTest.since(HTTP, "http.Agent asks node.exe, with keep-alive", async () => {
   const path = newPath();
   await using peer = new NodePeer("httpListens", path);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -153,7 +157,7 @@ windowsTest("http.Agent asks node.exe, with keep-alive", async () => {
 
 // WebSocket
 
-windowsTest("ws serves node.exe", async () => {
+windowsTest.since(HTTP, "ws serves node.exe", async () => {
   const path = newPath();
   const server = http.createServer();
   const sockets = new WebSocketServer({ server });
@@ -165,7 +169,7 @@ windowsTest("ws serves node.exe", async () => {
   await peer.succeeded();
 });
 
-windowsTest("ws connects to node.exe", async () => {
+windowsTest.since(HTTP, "ws connects to node.exe", async () => {
   const path = newPath();
   await using peer = new NodePeer("webSocketListens", path);
   const duplex = await dial(path);
@@ -185,7 +189,7 @@ windowsTest("ws connects to node.exe", async () => {
 
 // HTTP/2
 
-windowsTest("http2 serves node.exe", async () => {
+windowsTest.since(HTTP2, "http2 serves node.exe", async () => {
   const path = newPath();
   const server = http2.createServer();
   server.on("stream", (stream: http2.ServerHttp2Stream) => {
@@ -200,7 +204,7 @@ windowsTest("http2 serves node.exe", async () => {
   await peer.succeeded();
 });
 
-windowsTest("http2 connects to node.exe", async () => {
+windowsTest.since(HTTP2, "http2 connects to node.exe", async () => {
   const path = newPath();
   await using peer = new NodePeer("http2Listens", path);
   const duplex = await dial(path);
@@ -238,7 +242,7 @@ const GREETER = {
   count: { ...METHOD, path: "/Greeter/Count", responseStream: true },
 } as const;
 
-windowsTest("@grpc/grpc-js serves node.exe", async () => {
+windowsTest.since(HTTP2, "@grpc/grpc-js serves node.exe", async () => {
   const path = newPath();
   const server = new grpc.Server();
   server.addService(GREETER, {
