@@ -7,7 +7,14 @@ import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { mock } from "node:test";
 import timers from "node:timers";
-import { assert, assertEquals, assertFalse, assertInstanceOf, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { type PipeDuplex, toDuplex } from "../src/node/mod.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { failing, fate, inWorld, nextTask, text, type World } from "./fixture.ts";
@@ -475,13 +482,24 @@ inWorld("streams can be composed", async (world) => {
   await echoing.catch(() => {});
 });
 
-inWorld("a direction that is used already, or twice, is a TypeError", async (world) => {
+inWorld("a connection that receives in another way already destroys its stream", async (world) => {
   const { near, far } = await world.pair();
-  const receiving = near.receive();
-  assertThrows(() => toDuplex(near), TypeError, "used by messages already");
-  far.send("x");
-  await receiving;
+  const receiving = fate(near.receive());
+  const story = new Story(toDuplex(near));
+  await world.idle();
+  assertEquals(story.events, ["error", "close"]);
+  assertInstanceOf(story.errors[0], TypeError);
+  assertStringIncludes(story.errors[0].message, "used by messages already");
+  assertInstanceOf(receiving.error, Deno.errors.Interrupted);
   const duplex = toDuplex(far);
-  assertThrows(() => toDuplex(far), TypeError);
+  assertThrows(() => toDuplex(far), TypeError, "Cannot make a stream of it");
   duplex.destroy();
+});
+
+inWorld("empty messages say nothing to a stream, and long ones arrive in parts", async (world) => {
+  const { near, duplex } = await half(world);
+  const sent = ["", pattern(4_096), "", pattern(200_000), ""];
+  for (const message of sent) near.send(message);
+  near[Symbol.asyncDispose]();
+  assertEquals(await bytesOf(duplex), Buffer.concat([pattern(4_096), pattern(200_000)]));
 });

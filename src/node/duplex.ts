@@ -8,12 +8,19 @@ import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import type { PipePeer } from "../pipe/peer.ts";
 import type { PipeConn } from "../pipe/pipe_conn.ts";
-import { type Action, streamError } from "./errors.ts";
+import { streamError } from "./errors.ts";
 import { IdleTimer } from "./idle_timer.ts";
 import type { PipeDuplex } from "./pipe_duplex.ts";
 
+/** Bytes of the memory that is read into: at first, and as soon as that is filled once. */
+const FIRST_READ = 4_096;
+const LATER_READS = 65_536;
+
 /** On a byte pipe, short writes that wait are joined to so many bytes, and long ones are cut. */
 const PART = 65_536;
+
+/** Connections of which a stream was made. */
+const taken = new WeakSet<PipeConn>();
 
 type Done = (error?: Error | null) => void;
 
@@ -28,8 +35,8 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
   readonly localAddress = undefined;
   readonly localFamily = undefined;
   readonly localPort = undefined;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #idle = new IdleTimer(() => this.emit("timeout"));
+  #incoming = new Uint8Array(FIRST_READ);
   #bytesRead = 0;
   #bytesWritten = 0;
 
@@ -43,7 +50,6 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
         : {}),
     });
     this.conn = conn;
-    this.#reader = conn.readable.getReader();
   }
 
   get bytesRead(): number {
@@ -99,8 +105,8 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
   }
 
   override _read(): void {
-    this.#reader.read().then(({ value }) => this.#received(value), (error) => {
-      this.#failed(error, "read");
+    this.conn.read(this.#incoming).then((length) => this.#received(length), (error) => {
+      if (!this.destroyed) this.destroy(streamError(error, "read"));
     });
   }
 
@@ -123,17 +129,22 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
     this.conn[Symbol.asyncDispose]().then(() => done(error), done);
   }
 
-  #received(chunk: Uint8Array<ArrayBuffer> | undefined): void {
+  #received(length: number | null): void {
     if (this.destroyed) return;
     this.#idle.refresh();
-    if (chunk !== undefined) {
-      this.#bytesRead += chunk.length;
-      this.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+    // An empty message.
+    if (length === 0) return this._read();
+    if (length === null) {
+      this.push(null);
+      // Emits "end" although nobody reads.
+      this.read(0);
       return;
     }
-    this.push(null);
-    // Emits "end" although nobody reads.
-    this.read(0);
+    this.#bytesRead += length;
+    // A copy, because the next read may begin within push().
+    const chunk = Buffer.from(this.#incoming.subarray(0, length));
+    if (length === FIRST_READ) this.#incoming = new Uint8Array(LATER_READS);
+    this.push(chunk);
   }
 
   #writeJoined(chunks: { chunk: Uint8Array }[], done: Done): void {
@@ -153,10 +164,6 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
       }
       this.#bytesWritten += chunk.length;
     }
-  }
-
-  #failed(error: unknown, action: Action): void {
-    if (!this.destroyed) this.destroy(streamError(error, action));
   }
 }
 
@@ -181,9 +188,12 @@ function* groups(chunks: readonly Uint8Array[]): Generator<Uint8Array[]> {
  *
  * @param conn The connection, of which the stream takes both directions.
  * @returns The stream, which owns the connection from now on.
- * @throws {TypeError} If a direction of the connection is used already.
+ *   A connection that receives in another way already gives it a `TypeError`, which destroys it.
+ * @throws {TypeError} If a stream was made of the connection before.
  */
 export function toDuplex<Peer extends PipePeer>(conn: PipeConn<Peer>): PipeDuplex<Peer> {
+  if (taken.has(conn)) throw new TypeError("Cannot make a stream of it: there is one already");
+  taken.add(conn);
   const duplex = new ConnDuplex(conn);
   // As `node:net` does: the end is seen although nobody reads.
   duplex.read(0);
