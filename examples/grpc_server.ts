@@ -1,4 +1,4 @@
-// Permissions: --allow-ffi --allow-env=GRPC_* (for the FFI also --allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll)
+// Permissions: --allow-ffi (or --allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll) --allow-env=GRPC_*
 //
 // deno run --allow-ffi --allow-env=GRPC_* examples/grpc_server.ts PATH
 //

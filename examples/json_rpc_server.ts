@@ -1,4 +1,4 @@
-// Permissions: --allow-ffi --allow-env=XDG_RUNTIME_DIR (for the FFI also --allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll)
+// Permissions: --allow-ffi (or --allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll) --allow-env=XDG_RUNTIME_DIR
 //
 // deno run --allow-ffi --allow-env=XDG_RUNTIME_DIR examples/json_rpc_server.ts PATH
 //

@@ -1,4 +1,4 @@
-// Permissions: --allow-ffi --allow-env=XDG_RUNTIME_DIR (for the FFI also --allow-ffi=C:\Windows\System32\kernel32.dll)
+// Permissions: --allow-ffi (or --allow-ffi=C:\Windows\System32\kernel32.dll) --allow-env=XDG_RUNTIME_DIR
 //
 // deno run --allow-ffi --allow-env=XDG_RUNTIME_DIR examples/language_server.ts --pipe=PATH
 //

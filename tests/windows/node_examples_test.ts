@@ -64,7 +64,7 @@ windowsTest("examples: those with libraries of Node name their permissions and u
   for (const name of NAMES) {
     const { ffi, env } = EXAMPLES[name];
     const [line] = (await Deno.readTextFile(fileOf(name))).split("\n");
-    assertEquals(line, `// Permissions: --allow-ffi --allow-env=${env} (for the FFI also ${ffi})`);
+    assertEquals(line, `// Permissions: --allow-ffi (or ${ffi}) --allow-env=${env}`);
     const { code, stderr } = await run(example(name, "--allow-ffi"));
     assertEquals(code, 2);
     assertMatch(stderr, /^Usage: \w+\.ts (--pipe=)?PATH/);
