@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import * as module from "../mod.ts";
+import * as node from "../src/node/mod.ts";
 
 /**
  * The folders of the module, from the bottom up: each imports from itself and from the rows above.
@@ -14,7 +15,7 @@ src/loop/
 src/pipe/
 src/server/ src/client/
 src/exchange/ src/listen/
-mod.ts
+mod.ts src/node/
 `.trim().split("\n").map((row) => row.split(" "));
 
 /** All that leads from one top-level folder into another, or out of the module. */
@@ -24,10 +25,16 @@ const CROSSINGS = [
   "src/kernel/ -> node:timers",
   "src/loop/ -> ffi/",
   "src/loop/ -> node:async_hooks",
+  "src/node/ -> node:buffer",
+  "src/node/ -> node:stream",
+  "src/node/ -> node:timers",
 ];
 
 const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("mod.ts", ROOT);
+
+/** The entries of the module, by what they are in. */
+const DOORS = { "./node": "src/node/" } as const;
 
 interface ModuleGraph {
   modules: {
@@ -51,9 +58,9 @@ interface Imports {
   readonly code: readonly string[];
 }
 
-async function readImports(): Promise<Map<string, Imports>> {
+async function readImports(entry: URL): Promise<Map<string, Imports>> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", MODULE.href],
+    args: ["info", "--json", entry.href],
     stdin: "null",
     stderr: "null",
   }).output();
@@ -79,7 +86,13 @@ function* filesIn(folder: string): Generator<string> {
   }
 }
 
-const imports = await readImports();
+const fromMod = await readImports(MODULE);
+const imports = new Map(fromMod);
+for (const door of Object.values(DOORS)) {
+  for (const [file, its] of await readImports(new URL(`${door}mod.ts`, ROOT))) {
+    imports.set(file, its);
+  }
+}
 
 /** The sources without their comments. */
 const sources = new Map<string, string>();
@@ -107,12 +120,31 @@ function found(pattern: RegExp): string[] {
   );
 }
 
-Deno.test("every file has a layer, and is reached from mod.ts", () => {
+Deno.test("every file has a layer, and is reached from an entry", () => {
   assertEquals([...sources.keys()].toSorted(), [...imports.keys()].toSorted());
   assertEquals([...sources.keys()].filter((file) => layerOf(file) === -1), []);
   const files = [...sources.keys()];
   const unused = LAYERS.flat().filter((part) => !files.some((file) => isPartOf(file, part)));
   assertEquals(unused, []);
+});
+
+Deno.test("deno.json names every entry, and mod.ts reaches none of the others", async () => {
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const doors = Object.entries(DOORS).map(([name, folder]) => [name, `./${folder}mod.ts`]);
+  assertEquals(exports, { ".": "./mod.ts", ...Object.fromEntries(doors) });
+  for (const folder of Object.values(DOORS)) {
+    assertEquals([...fromMod.keys()].filter((file) => isPartOf(file, folder)), []);
+  }
+});
+
+Deno.test("src/node/ needs of the others only the types of a connection", () => {
+  const others = [...imports].filter(([file]) => isPartOf(file, "src/node/"))
+    .flatMap(([, { all, code }]) =>
+      all.filter((to) => /^(?:src|ffi)\//.test(to) && !isPartOf(to, "src/node/")).map((to) =>
+        code.includes(to) ? `${to} as code` : to
+      )
+    );
+  assertEquals([...new Set(others)].toSorted(), ["src/pipe/peer.ts", "src/pipe/pipe_conn.ts"]);
 });
 
 Deno.test("no file imports from a layer above its own", () => {
@@ -179,13 +211,17 @@ Deno.test("the isolate's loop is the only variable of a module, the console has 
 });
 
 Deno.test("importing the module needs no permission, and so opens no library", async () => {
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-config", "--no-check", "--quiet", fileURLToPath(MODULE)],
-  }).output();
   const decoder = new TextDecoder();
-  assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
+  for (const entry of ["mod.ts", ...Object.values(DOORS).map((folder) => `${folder}mod.ts`)]) {
+    const file = fileURLToPath(new URL(entry, ROOT));
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-config", "--no-check", "--quiet", file],
+    }).output();
+    assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
+  }
   assertEquals(
     Object.keys(module).toSorted().join(" "),
     "WindowsError call connect contentLength exchanges lengthPrefixed lines listen notify serve",
   );
+  assertEquals(Object.keys(node), ["toDuplex"]);
 });

@@ -2,7 +2,7 @@
  * Gets the programs that the tests and the benchmark meet as clients and servers which are not
  * ours: `deno run -A tools/foreign.ts`, before `tests/windows/foreign_clients_test.ts`.
  *
- * - node.exe and bun.exe, from npm;
+ * - node.exe and bun.exe, from npm, and libraries for node.exe;
  * - the programs in C of `tests/foreign` and `bench/native`, built with MinGW-w64: one that is
  *   there, else, on Debian or Ubuntu with root or a `sudo` that asks for no password, Debian's;
  * - this module in an earlier state, which the benchmark compares with the present one.
@@ -17,13 +17,15 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { cacheFolder, cacheLock, makeOnce } from "./windows/cache.ts";
 import { distribution, exists, findProgram, privilege, SetupError } from "./windows/host.ts";
-import { npmProgram, registry } from "./windows/npm.ts";
+import { nodeModules, npmProgram, type Packed, registry } from "./windows/npm.ts";
 import { log, withProgress } from "./windows/progress.ts";
 
 /** What the tests are told: the paths of the programs. */
 export interface ForeignPrograms {
   node: string;
   bun: string;
+  /** The folder `node_modules` of the libraries for node.exe. */
+  libraries: string;
   /** The folders of the programs in C: those of the tests, and those of the benchmark. */
   c: string;
   bench: string;
@@ -48,6 +50,38 @@ const BUN = {
   file: "bin/bun.exe",
   size: "55 MB",
 };
+
+/** Of the same versions as in `tests/node/libraries.ts`. */
+const LIBRARIES: readonly Packed[] = [
+  {
+    package: "vscode-jsonrpc",
+    version: "10.0.0",
+    integrity:
+      "sha512-USSfxg0vDIpTQqlQBGxF3mBARyoS8cU7LHLpbYNh6dOJt32dlskxPWB0Irrh5TllTmyf7oNLAvqDqzklbwwnpA==",
+    size: "0.1 MB",
+  },
+  {
+    package: "ws",
+    version: "8.23.0",
+    integrity:
+      "sha512-wCkmX8QMOrKjgO8HW2WyDbTSGeqkocxgDzS9iR79rEAexty6/2qzilx3Ag8Tqf9ykop3irLKle0MtVn5qjVnoQ==",
+    size: "0.1 MB",
+  },
+  {
+    package: "@grpc/grpc-js",
+    version: "1.14.7",
+    integrity:
+      "sha512-W4W/fcBMGRVtG6dW2c7cw2mnpS3hvbBd+oQXjh2iYFTZDk1JJmcNqkM5KSaPubQpamlUUurrlb7G1s9NJeERmQ==",
+    size: "0.4 MB",
+  },
+  {
+    package: "@js-sdsl/ordered-map",
+    version: "4.4.2",
+    integrity:
+      "sha512-iUKgm52T8HOE/makSxjqoWhe95ZJA1/G1sYsGev2JDKUSS14KAgg1LHb+Ba+IPow0xflbnSkOsZcO08C7w1gYw==",
+    size: "0.1 MB",
+  },
+];
 
 /** Without C++ and the like it is a fifth of what `gcc-mingw-w64` brings. */
 const COMPILER_PACKAGE = "gcc-mingw-w64-x86-64-win32";
@@ -156,12 +190,22 @@ async function before(folder: string): Promise<string | undefined> {
   });
 }
 
+function hashOf(packages: readonly Packed[]): string {
+  return createHash("sha256").update(JSON.stringify(packages)).digest("hex").slice(0, 16);
+}
+
 async function main(): Promise<number> {
   try {
     const folder = cacheFolder();
     const from = await registry();
     const programs: ForeignPrograms = {
       node: await npmProgram(folder, `node-${NODE.version}`, NODE, from),
+      libraries: await nodeModules(
+        folder,
+        `libraries-${hashOf(LIBRARIES)}`,
+        LIBRARIES,
+        from,
+      ),
       bun: await npmProgram(folder, `bun-${BUN.version}`, BUN, from),
       c: await programsInC(folder, "foreign", "tests/foreign"),
       bench: await programsInC(folder, "bench", "bench/native"),

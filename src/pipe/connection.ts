@@ -26,6 +26,7 @@ const GATHERED = 65_536;
 export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   readonly path: string;
   readonly type: PipeConn["type"];
+  readonly halfClose: PipeConn["halfClose"];
   readonly peer: Peer;
   readonly #duplex: Duplex;
   readonly #settings: ConnectionSettings;
@@ -38,9 +39,10 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   #writable: Writable | undefined = undefined;
 
   constructor(duplex: Duplex, settings: ConnectionSettings, peer: Peer) {
-    const { path, type, direction, framing } = settings;
+    const { path, type, direction, framing, halfClose } = settings;
     this.path = path;
     this.type = type;
+    this.halfClose = halfClose;
     this.peer = peer;
     this.#duplex = duplex;
     this.#settings = settings;

@@ -66,6 +66,8 @@ export interface PipeConn<Peer extends PipePeer = PipePeer>
   readonly path: string;
   /** Whether the pipe keeps messages apart. A byte pipe, as `node:net` creates them, does not. */
   readonly type: "message" | "byte";
+  /** Whether one direction can be ended alone: the option of {@linkcode listen} and {@linkcode connect}. */
+  readonly halfClose: "none" | "empty-message";
   /** The process at the other end: a server's client, or a client's server. */
   readonly peer: Peer;
   /**

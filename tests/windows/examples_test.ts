@@ -32,19 +32,24 @@ function open(path: string): Promise<ClientPipe> {
   return client.open(path, { messageMode: true, wait: 5_000 });
 }
 
-windowsTest("examples: all of them are run here", async () => {
+windowsTest("examples: all of them are run", async () => {
   const names: string[] = [];
   for await (const { name } of Deno.readDir(new URL("examples/", ROOT))) names.push(name);
-  assertEquals(names.toSorted(), [...EXAMPLES]);
+  assertEquals(names.toSorted(), [...EXAMPLES].toSorted());
 });
 
-windowsTest("examples: they import this module by its name, and what Deno has built in", () => {
+windowsTest("examples: they import this module by its name, and else little", () => {
   for (const [name, source] of sources) {
     const imports = [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["'`]([^"'`]+)["'`]/g)]
       .map(([, specifier = ""]) => specifier);
     assert(imports.includes("@overlapped/named-pipe"), name);
     for (const specifier of imports) {
-      assertMatch(specifier, /^(@overlapped\/named-pipe|node:[a-z/]+)$/, name);
+      // What Deno has built in, and libraries of npm with their versions.
+      assertMatch(
+        specifier,
+        /^(@overlapped\/named-pipe(\/node)?|node:[a-z/]+|npm:(@\w+\/)?[\w-]+@[\d.]+(\/\w+)?)$/,
+        name,
+      );
     }
   }
 });
@@ -217,6 +222,8 @@ windowsTest("examples: Ctrl-C shuts the servers down", async () => {
       example("lines.ts", ["--allow-ffi"], "serve", path),
       example("discord_rpc.ts", ["--allow-ffi"], "serve", path),
       example("tail.ts", ["--allow-ffi", "--allow-read"], path, fileURLToPath(import.meta.url)),
+      example("json_rpc_server.ts", ["--allow-ffi", "--allow-env"], path),
+      example("grpc_server.ts", ["--allow-ffi", "--allow-env"], path),
     ]
   ) {
     const { code, stdout, stderr } = await pressed("ctrl-c", args);

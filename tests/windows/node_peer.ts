@@ -1,0 +1,49 @@
+/**
+ * The other end of libraries of Node: node.exe with the same libraries, see
+ * `tests/foreign/node_peer.mjs`.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { foreignPrograms } from "../win32/foreign.ts";
+import { within } from "./support.ts";
+
+const { node, libraries } = await foreignPrograms();
+const SCRIPT = fileURLToPath(new URL("../foreign/node_peer.mjs", import.meta.url));
+
+/** See the module. */
+export class NodePeer implements AsyncDisposable {
+  readonly #folder = Deno.makeTempDirSync();
+  readonly #verdict = `${this.#folder}\\verdict`;
+  readonly #child: Deno.ChildProcess;
+
+  /** @param role What the script is to do at the pipe. */
+  constructor(role: string, path: string) {
+    this.#child = new Deno.Command(node, {
+      args: [SCRIPT, role, path, this.#verdict, libraries],
+      stdin: "null",
+      // Under Wine, node.exe cannot write to a pipe of Linux.
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+  }
+
+  /** It has ended, and seen what it expects. */
+  async succeeded(): Promise<void> {
+    const { code } = await within("the end of node.exe", this.#child.status, 250_000);
+    const verdict = await Deno.readTextFile(this.#verdict).catch(() => "nothing");
+    assertEquals([verdict, code], ["done", 0]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.#child.status;
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
