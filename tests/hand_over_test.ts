@@ -5,7 +5,7 @@ import type { PipeServer, ServeOptions } from "../src/exchange/serve.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { ShutdownReport } from "../src/server/tally.ts";
 import { failing, fate, inWorld, PATH, type World } from "./fixture.ts";
-import type { RawClient } from "./memory_kernel.ts";
+import type { Failing, RawClient } from "./memory_kernel.ts";
 
 const echo = (request: Uint8Array<ArrayBuffer>) => request;
 
@@ -28,6 +28,7 @@ const WHEN: Record<string, When> = {
   },
   "connects before the cancel of its listen takes effect": async (world, shutDown) => {
     await world.idle();
+    cannotOccupy(world);
     world.kernel.decisions.cancels = ({ call }) => call !== "listen";
     shutDown();
     const client = world.connect();
@@ -37,20 +38,39 @@ const WHEN: Record<string, When> = {
   },
   "connects after its listen was cancelled, and before anybody looks": async (world, shutDown) => {
     await world.idle();
+    cannotOccupy(world);
     shutDown();
     return world.connect();
   },
   "connects while a shortage keeps the server from looking": async (world, shutDown) => {
     await world.idle();
-    const shortage = failing(world.kernel, "peek", Status.NO_SYSTEM_RESOURCES);
+    let short: number | undefined = Status.NO_SYSTEM_RESOURCES;
+    let calls = 0;
+    cannotOccupy(world, (call) => {
+      if (call !== "peek") return undefined;
+      calls++;
+      return short;
+    });
     shutDown();
     await world.idle();
-    assert(shortage.calls > 0);
+    assert(calls > 0);
     const client = world.connect();
-    shortage.on = false;
+    short = undefined;
     return client;
   },
 };
+
+/**
+ * The access rights keep the server from connecting to its own instances, so that further clients
+ * can connect to them until they are closed.
+ */
+function cannotOccupy(
+  world: World,
+  fails: (call: Failing) => number | undefined = () => undefined,
+): void {
+  world.kernel.decisions.fails = (call) =>
+    call === "serverProcess" ? Status.ACCESS_DENIED : fails(call);
+}
 
 /** A client that connects to a server, and the shutdown that then has begun. */
 async function meeting(world: World, server: PipeServer, when: When, timeout?: number) {
@@ -178,6 +198,7 @@ for (const when of [seen, unseen]) {
 inWorld("shutdown() counts a client that it finds in maxPerProcess", async (world) => {
   const server = world.serve(echo, { maxPerProcess: 1 });
   const first = await world.arrived(4711);
+  cannotOccupy(world);
   const shutdown = fate(server.shutdown());
   const second = world.system.connect(PATH, { process: 4711 });
   await world.idle();
@@ -197,6 +218,7 @@ inWorld("shutdown() waits for no second request", async (world) => {
 inWorld("shutdown() waits for nobody who connected, and left without a word", async (world) => {
   const server = world.serve(echo);
   await world.idle();
+  cannotOccupy(world);
   const shutdown = fate(server.shutdown());
   world.connect().close();
   await world.idle();
@@ -236,4 +258,19 @@ inWorld("leaving the loop over exchanges() closes a client that was there", asyn
   const client = await world.arrived();
   await questions.end();
   assertEquals([client.ended, world.reasons], [Status.BROKEN, ["stopped"]]);
+});
+
+inWorld("shutdown() lets no client connect that it could not serve any more", async (world) => {
+  const connected: number[] = [];
+  const server = world.serve(echo, { onConnect: ({ id }) => void connected.push(id) });
+  await world.idle();
+  const client = world.connect();
+  const shutdown = fate(server.shutdown());
+  assertEquals(world.system.open(PATH, { process: 1 }).status, Status.BUSY);
+  await world.idle();
+  assertEquals(world.system.open(PATH, { process: 1 }).status, Status.BUSY);
+  assertEquals(await world.visit("first", client), "first");
+  assertEquals(shutdown.value, { exchanges: 1, evicted: 0, dropped: 0 });
+  // Its own visits are nobody's.
+  assertEquals([connected, world.reasons], [[1], ["shutdown"]]);
 });

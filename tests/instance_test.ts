@@ -373,7 +373,7 @@ const ANSWERS: readonly Happening[] = [
   ["identified", identifies, {}, "identified"],
   ["shortage", (w) => identifies(w) && w.outcome === "message", { in: "again", kept: "message" }],
   ["another", (w) => identifies(w) && w.outcome === "partial", { in: "again", kept: "partial" }],
-  ["found", looks, {}, "connected"],
+  ["found", looks, {}, "clientFound"],
   ["nobody", looks, {}, "clientMissing"],
   ["shortage while looking", looks, { in: "listen again" }],
   ["listen", (w) => w.asked === "use" && !w.last, {}, "listen"],

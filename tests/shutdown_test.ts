@@ -534,6 +534,8 @@ inWorld(
     const client = await world.asking("x");
     assertEquals(client.readText(), "x");
     world.kernel.decisions.cancels = ({ call }) => call !== "listen";
+    // It cannot occupy its instances either.
+    failing(world.kernel, "serverProcess", Status.ACCESS_DENIED);
     const shutdown = fate(server.shutdown({ timeout: 100 }));
     await world.pass(99);
     assertEquals(shutdown.state, "pending");

@@ -66,6 +66,11 @@ export class PipeInstance implements PipeEndOwner {
     return this.#connection;
   }
 
+  /** Whether a client can still connect to it, as far as is known. */
+  get listening(): boolean {
+    return this.#session === undefined && this.#loop.isPending(this.end.inbound);
+  }
+
   /** Whether a request is being authorized or answered, or a message is being written. */
   get busy(): boolean {
     return this.#session?.busy === true || this.#connection?.queue.empty === false;
@@ -204,7 +209,7 @@ export class PipeInstance implements PipeEndOwner {
     if (isShortage(status)) return this.#loop.repeat(this.end.inbound);
     if (status !== Status.SUCCESS) return this.raise("clientMissing");
     // The failure of the listen may hide that the client was there before it.
-    this.raise("connected", EARLY);
+    this.raise("clientFound", EARLY);
   }
 
   #beginSession({ early, disconnected }: Arrival): void {

@@ -11,9 +11,9 @@
  * | closing    | what is still to complete | has disconnected, or is being closed     |
  * | closed     | nothing                   | there is none, and no handle             |
  *
- * With `draining`, the server is shutting down, and the listen is cancelled. A client that connects
- * in time is served all the same. The listen tells of one that came before its cancel took effect;
- * after that, clients can still connect, but Windows has to be asked.
+ * With `draining`, the server is shutting down: it has connected to the instances that listened, so
+ * that no further clients can, and cancelled what still listens. A client that connected in time is
+ * served all the same. However the listen has ended, Windows has to be asked whether there is one.
  *
  * With `reuse`, the client disconnected by itself, and the instance may listen again. Otherwise the
  * handle is closed, so that the client can still read what was written: disconnecting would destroy
@@ -46,7 +46,8 @@ export type Event =
   /** The listen completed: a client connected (and may have disconnected), or it failed. */
   | "connected"
   | "listenFailed"
-  /** Windows knows of no client that connected all the same. */
+  /** A client is there all the same, or has left data to read; or not. */
+  | "clientFound"
   | "clientMissing"
   /** The server takes no further requests. */
   | "drain"
@@ -73,7 +74,7 @@ export type Event =
 export type Command =
   /** Submit a listen. */
   | "listen"
-  /** Ask Windows whether a client is there all the same: raises "connected" or "clientMissing". */
+  /** Ask Windows whether a client is there all the same: raises "clientFound" or "clientMissing". */
   | "findClient"
   /** Cancel the listen or read, or the write. */
   | "cancelIn"
@@ -127,6 +128,7 @@ export const EVENTS: readonly Event[] = [
   "listen",
   "connected",
   "listenFailed",
+  "clientFound",
   "clientMissing",
   "drain",
   "finish",
@@ -159,9 +161,11 @@ function fromIdle(event: Event): Step<State, Command> | undefined {
 function fromConnecting(event: Event, draining: boolean): Step<State, Command> | undefined {
   switch (event) {
     case "connected":
-      return to(OPEN, "beginSession");
+      return draining ? to(DRAINING, "findClient") : to(OPEN, "beginSession");
     case "listenFailed":
       return draining ? to(DRAINING, "findClient") : to(CLOSED, "close");
+    case "clientFound":
+      return draining ? to(OPEN, "beginSession") : undefined;
     case "clientMissing":
       return draining ? to(CLOSED, "close") : undefined;
     case "drain":

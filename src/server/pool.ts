@@ -23,6 +23,9 @@ export interface CreationFailure {
   readonly type: PipeType | undefined;
 }
 
+/** How often an instance is tried to be occupied, since others may share the name. */
+const TRIES = 4;
+
 /** The events that a pool reports to its server. */
 export interface PoolEvents {
   /** An instance is closed. */
@@ -92,6 +95,19 @@ export class InstancePool {
     if (instance === undefined) return undefined;
     const { status, text } = this.#loop.kernel.security(instance.end.handle);
     return status === Status.SUCCESS ? text : undefined;
+  }
+
+  /**
+   * Keeps further clients from the instances that listen, by connecting to each for a moment: one that
+   * was closed instead would break a client that connects just then. Clients that were faster are
+   * served. An instance of another server that has joined the name may be met, which does no harm.
+   */
+  occupy(): void {
+    const { path } = this.#context;
+    for (let tries = TRIES * this.#listening; tries > 0; tries--) {
+      if (!this.instances.some(({ listening }) => listening)) return;
+      if (this.#loop.kernel.serverProcess(path) === undefined) return;
+    }
   }
 
   /** Creates no further instances, and lets none listen again. */

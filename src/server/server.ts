@@ -206,6 +206,7 @@ export class Server implements LoopUser {
   #drain(): void {
     if (this.#phase !== "listening") return;
     this.#enter("draining");
+    this.#pool.occupy();
     for (const instance of this.#pool.instances) instance.drain();
   }
 
