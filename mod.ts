@@ -63,4 +63,5 @@ export { exchanges, type PipeExchanges } from "./src/exchange/exchanges.ts";
 export type { Message } from "./src/pipe/message.ts";
 export type { Reply, Responder } from "./src/exchange/responders.ts";
 export { type PipeServer, serve, type ServeOptions } from "./src/exchange/serve.ts";
+export type { ServerLatency, ServerStats } from "./src/server/stats.ts";
 export type { ShutdownReport } from "./src/server/tally.ts";

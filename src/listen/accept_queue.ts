@@ -26,6 +26,11 @@ export class AcceptQueue {
     return this.#connections.size;
   }
 
+  /** Whether the connection waits. */
+  has(connection: ServerConn): boolean {
+    return this.#connections.has(connection);
+  }
+
   /**
    * Adds a connection.
    *
