@@ -22,6 +22,22 @@ export const OVERLAPPED = {
 } as const;
 
 /**
+ * `WIN32_FIND_DATAW`.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-win32_find_dataw}
+ */
+export const WIN32_FIND_DATAW = {
+  /** `DWORD nFileSizeLow` */
+  nFileSizeLow: 32,
+  /** `WCHAR cFileName[MAX_PATH]` */
+  cFileName: 44,
+  /** Characters of `cFileName`. */
+  MAX_PATH: 260,
+  /** `sizeof(WIN32_FIND_DATAW)` */
+  size: 592,
+} as const;
+
+/**
  * `SECURITY_ATTRIBUTES` on 64-bit Windows. bInheritHandle at 16 stays FALSE, so that no child
  * process keeps a pipe open.
  *

@@ -165,6 +165,8 @@ Deno.test("src uses nothing of Deno that reaches the system, and the FFI only wh
     "ffi/library.ts: Deno.permissions",
     // By its symbol `Deno.internal`, which has no type.
     "ffi/op_promises.ts: Deno",
+    "ffi/pipe_directory.ts: Deno.DynamicLibrary",
+    "ffi/pipe_directory.ts: Deno.ForeignLibraryInterface",
     "src/kernel/scheduling.ts: Deno.refTimer",
     "src/kernel/scheduling.ts: Deno.unrefTimer",
   ]);
@@ -187,6 +189,6 @@ Deno.test("importing the module needs no permission, and so opens no library", a
   assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
   assertEquals(
     Object.keys(module).toSorted().join(" "),
-    "WindowsError call connect contentLength exchanges lengthPrefixed lines listen notify serve",
+    "WindowsError call connect contentLength exchanges lengthPrefixed lines listPipes listen notify serve",
   );
 });
