@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import * as module from "../mod.ts";
+import * as cli from "../src/cli/mod.ts";
 
 /**
  * The folders of the module, from the bottom up: each imports from itself and from the rows above.
@@ -15,12 +16,16 @@ src/pipe/
 src/server/ src/client/
 src/exchange/ src/listen/
 mod.ts
+src/cli/
 `.trim().split("\n").map((row) => row.split(" "));
 
 /** All that leads from one top-level folder into another, or out of the module. */
 const CROSSINGS = [
   "ffi/ -> src/kernel/",
   "mod.ts -> src/",
+  "src/cli/ -> node:buffer",
+  "src/cli/ -> node:perf_hooks",
+  "src/cli/ -> node:util",
   "src/kernel/ -> node:timers",
   "src/loop/ -> ffi/",
   "src/loop/ -> node:async_hooks",
@@ -29,6 +34,9 @@ const CROSSINGS = [
 
 const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("mod.ts", ROOT);
+
+/** The entries of the module, by what they are in. */
+const DOORS = { "./cli": "src/cli/" } as const;
 
 interface ModuleGraph {
   modules: {
@@ -52,9 +60,9 @@ interface Imports {
   readonly code: readonly string[];
 }
 
-async function readImports(): Promise<Map<string, Imports>> {
+async function readImports(entry: URL): Promise<Map<string, Imports>> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", MODULE.href],
+    args: ["info", "--json", entry.href],
     stdin: "null",
     stderr: "null",
   }).output();
@@ -80,7 +88,13 @@ function* filesIn(folder: string): Generator<string> {
   }
 }
 
-const imports = await readImports();
+const fromMod = await readImports(MODULE);
+const imports = new Map(fromMod);
+for (const folder of Object.values(DOORS)) {
+  for (const [file, of] of await readImports(new URL(`${folder}mod.ts`, ROOT))) {
+    imports.set(file, of);
+  }
+}
 
 /** The sources without their comments. */
 const sources = new Map<string, string>();
@@ -108,12 +122,21 @@ function found(pattern: RegExp): string[] {
   );
 }
 
-Deno.test("every file has a layer, and is reached from mod.ts", () => {
+Deno.test("every file has a layer, and is reached from an entry", () => {
   assertEquals([...sources.keys()].toSorted(), [...imports.keys()].toSorted());
   assertEquals([...sources.keys()].filter((file) => layerOf(file) === -1), []);
   const files = [...sources.keys()];
   const unused = LAYERS.flat().filter((part) => !files.some((file) => isPartOf(file, part)));
   assertEquals(unused, []);
+});
+
+Deno.test("deno.json names every entry, and mod.ts reaches none of the others", async () => {
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const doors = Object.entries(DOORS).map(([name, folder]) => [name, `./${folder}mod.ts`]);
+  assertEquals(exports, { ".": "./mod.ts", ...Object.fromEntries(doors) });
+  for (const folder of Object.values(DOORS)) {
+    assertEquals([...fromMod.keys()].filter((file) => isPartOf(file, folder)), []);
+  }
 });
 
 Deno.test("no file imports from a layer above its own", () => {
@@ -153,7 +176,9 @@ Deno.test("mod.ts has named exports, and no code", () => {
 });
 
 Deno.test("src uses nothing of Deno that reaches the system, and the FFI only what it needs", () => {
-  const uses = found(/(?<!["'.\w])Deno\b(?!\.(?:errors|build)\b)(?:\.\w+)?/g);
+  const uses = found(/(?<!["'.\w])Deno\b(?!\.(?:errors|build)\b)(?:\.\w+)?/g)
+    // What a program uses for its input and output is in one file.
+    .filter((use) => !use.startsWith("src/cli/terminal.ts: "));
   assertEquals([...new Set(uses)].toSorted(), [
     "ffi/advapi32.ts: Deno.DynamicLibrary",
     "ffi/advapi32.ts: Deno.ForeignLibraryInterface",
@@ -167,6 +192,8 @@ Deno.test("src uses nothing of Deno that reaches the system, and the FFI only wh
     "ffi/op_promises.ts: Deno",
     "ffi/pipe_directory.ts: Deno.DynamicLibrary",
     "ffi/pipe_directory.ts: Deno.ForeignLibraryInterface",
+    "src/cli/mod.ts: Deno.args",
+    "src/cli/mod.ts: Deno.exit",
     "src/kernel/scheduling.ts: Deno.refTimer",
     "src/kernel/scheduling.ts: Deno.unrefTimer",
   ]);
@@ -187,6 +214,7 @@ Deno.test("importing the module needs no permission, and so opens no library", a
   }).output();
   const decoder = new TextDecoder();
   assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
+  assertEquals(Object.keys(cli), ["main"]);
   assertEquals(
     Object.keys(module).toSorted().join(" "),
     "WindowsError call connect contentLength exchanges lengthPrefixed lines listPipes listen notify serve",
