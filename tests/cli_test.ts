@@ -3,9 +3,14 @@ import { connectOn } from "../src/client/connect.ts";
 import { listPipesOn } from "../src/client/list_pipes.ts";
 import type { Environment, Ran } from "../src/cli/command.ts";
 import { COMMANDS, run } from "../src/cli/main.ts";
+import { FACTS } from "../src/cli/doctor/doctor.ts";
+import type { Finding } from "../src/cli/doctor/fact.ts";
+import { VERSION } from "../src/cli/version.ts";
 import { serveOn } from "../src/exchange/serve.ts";
+import { Status } from "../src/kernel/status.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
-import { inWorld, NAME, PATH, type World } from "./fixture.ts";
+import { MemoryKernel, NOTHING_LEFT } from "./memory_kernel.ts";
+import { fate, inWorld, NAME, nextTask, PATH, type World } from "./fixture.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -15,6 +20,8 @@ interface Surroundings {
   readonly stopped?: AbortSignal;
   readonly ran?: (command: readonly string[], input: Uint8Array) => Ran;
   readonly printed?: (text: string) => void;
+  /** The kernel that the doctor examines. */
+  readonly kernel?: (security: boolean) => MemoryKernel;
 }
 
 /** What is typed before the input ends. */
@@ -26,7 +33,8 @@ function typed(...chunks: string[]): ReadableStream<Uint8Array<ArrayBuffer>> {
 async function cli(
   world: World,
   args: readonly string[],
-  { input = typed(), stopped = new AbortController().signal, ran, printed }: Surroundings = {},
+  { input = typed(), stopped = new AbortController().signal, ran, printed, kernel }: Surroundings =
+    {},
 ): Promise<{ code: number; out: string; err: string }> {
   let out = "";
   let err = "";
@@ -35,6 +43,11 @@ async function cli(
       serve: (options, responder) => serveOn(world.open, options, responder),
       connect: (options) => connectOn(world.open, options),
       listPipes: () => listPipesOn(world.system.list),
+    },
+    machine: {
+      deno: "2.0.0",
+      open: (security) => kernel?.(security) ?? new MemoryKernel(world.system),
+      system: () => ({ windows: "10.0.19045", wine: false }),
     },
     input,
     stopped,
@@ -224,4 +237,78 @@ inWorld("cli: bench asks until the time is up", async (world) => {
   const { clients, requests, perSecond, p50, p99, max } = JSON.parse(out);
   assertEquals([code, clients], [0, 2]);
   assertEquals(requests > 0 && perSecond > 0 && p50 <= p99 && p99 <= max, true, out);
+});
+
+/** What the doctor says does not hold: the name of each fact, and what was seen. */
+function failures(facts: readonly Finding[]): [string, string][] {
+  return facts.filter(({ ok }) => !ok).map(({ id, seen }) => [id, seen]);
+}
+
+/** Lets time pass until the doctor is done. */
+async function patiently<T>(kernel: MemoryKernel, done: Promise<T>): Promise<T> {
+  const over = fate(done);
+  while (over.state === "pending") {
+    await nextTask();
+    if (kernel.waitState === "entered") await kernel.advance(1_000);
+  }
+  return await done;
+}
+
+/** What the memory does not do: it enforces no access rights. */
+const UNENFORCED: [string, string][] = [["access", "success"], ["no-second-server", "success"]];
+
+inWorld("cli: doctor tries every fact, and leaves nothing behind", async (world) => {
+  const kernel = new MemoryKernel(world.system);
+  const { code, out } = await cli(world, ["doctor", "--json"], { kernel: () => kernel });
+  const { ok, versions, wine, elevated, facts } = JSON.parse(out);
+  assertEquals(failures(facts), UNENFORCED);
+  assertEquals(facts.length, FACTS.length + 3);
+  assertEquals(new Set(FACTS.map(({ id }) => id)).size, FACTS.length);
+  assertEquals([code, ok, wine, elevated], [1, false, false, false]);
+  assertEquals(versions, { windows: "10.0.19045", deno: "2.0.0", module: VERSION });
+  assertEquals(kernel.leftovers(), NOTHING_LEFT);
+});
+
+inWorld("cli: doctor tells what was expected and what was seen", async (world) => {
+  const kernel = new MemoryKernel(world.system);
+  kernel.decisions.fails = (call) => call === "write" ? Status.NO_SYSTEM_RESOURCES : undefined;
+  const { code, out } = await patiently(kernel, cli(world, ["doctor"], { kernel: () => kernel }));
+  assertEquals(code, 1);
+  assertStringIncludes(out, "Windows 10.0.19045, Deno 2.0.0, module ");
+  assertStringIncludes(
+    out,
+    "though nobody reads\n      expected success\n      seen     error 1450\n",
+  );
+  assertMatch(out, /\n\d+ of \d+ facts hold\.\n$/);
+});
+
+inWorld("cli: doctor does not wait for ever", async (world) => {
+  const kernel = new MemoryKernel(world.system);
+  const { write } = kernel;
+  // A write that nobody has seen, so that whoever reads waits in vain.
+  kernel.write = (handle, slot, message) =>
+    message.length === 5 ? Status.SUCCESS : write.call(kernel, handle, slot, message);
+  const examined = cli(world, ["doctor", "--json"], { kernel: () => kernel });
+  const { facts } = JSON.parse((await patiently(kernel, examined)).out);
+  const [id, seen] = failures(facts).find(([id]) => id === "zero-read") ?? [];
+  assertEquals([id, seen], ["zero-read", "nothing completed within 5000 ms"]);
+});
+
+inWorld(
+  "cli: without advapi32.dll doctor tells what it needs, and tries the rest",
+  async (world) => {
+    const kernel = (security: boolean) => {
+      if (security) throw new Deno.errors.NotCapable("run again with --allow-ffi");
+      return new MemoryKernel(world.system);
+    };
+    const { code, out } = await cli(world, ["doctor", "--json"], { kernel });
+    const { elevated, facts } = JSON.parse(out);
+    assertEquals(failures(facts), [["advapi32", "run again with --allow-ffi"]]);
+    assertEquals([code, elevated], [1, undefined]);
+  },
+);
+
+Deno.test("cli: the version is that of deno.json", async () => {
+  const file = new URL("../deno.json", import.meta.url);
+  assertEquals(VERSION, JSON.parse(await Deno.readTextFile(file)).version);
 });

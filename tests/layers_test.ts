@@ -192,6 +192,7 @@ Deno.test("src uses nothing of Deno that reaches the system, and the FFI only wh
     "ffi/op_promises.ts: Deno",
     "ffi/pipe_directory.ts: Deno.DynamicLibrary",
     "ffi/pipe_directory.ts: Deno.ForeignLibraryInterface",
+    "ffi/system.ts: Deno.ForeignLibraryInterface",
     "src/cli/mod.ts: Deno.args",
     "src/cli/mod.ts: Deno.exit",
     "src/kernel/scheduling.ts: Deno.refTimer",

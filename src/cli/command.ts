@@ -11,6 +11,7 @@ import type { serve } from "../exchange/serve.ts";
 import { contentLength } from "../pipe/framing/content_length.ts";
 import { lengthPrefixed } from "../pipe/framing/length_prefixed.ts";
 import { lines } from "../pipe/framing/lines.ts";
+import type { Kernel, SystemInfo } from "../kernel/kernel.ts";
 import type { Framing } from "../options/framing.ts";
 
 /** The functions of the module that commands call. */
@@ -20,9 +21,20 @@ export interface Pipes {
   readonly listPipes: typeof listPipes;
 }
 
+/** What the doctor examines. */
+export interface Machine {
+  /** The version of Deno. */
+  readonly deno: string;
+  /** See {@linkcode openKernel}. */
+  open(security: boolean): Kernel;
+  /** See {@linkcode systemInfo}. */
+  system(): SystemInfo;
+}
+
 /** What a command works with. */
 export interface Environment {
   readonly pipes: Pipes;
+  readonly machine: Machine;
   /** Standard input. */
   readonly input: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Aborts when the program is to end, by Ctrl-C. */

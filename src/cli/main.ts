@@ -8,6 +8,7 @@ import { bench } from "./bench.ts";
 import { call } from "./call.ts";
 import { Args, type Command, type Environment, helpOf, UsageError } from "./command.ts";
 import { connect } from "./connect.ts";
+import { doctor } from "./doctor/doctor.ts";
 import { list } from "./list.ts";
 import { serve } from "./serve.ts";
 
@@ -18,6 +19,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["connect", connect],
   ["serve", serve],
   ["bench", bench],
+  ["doctor", doctor],
 ]);
 
 /** How the program is called, in its help. */

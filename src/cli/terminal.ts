@@ -7,6 +7,7 @@
 import { listPipes } from "../client/list_pipes.ts";
 import { connect } from "../client/connect.ts";
 import { serve } from "../exchange/serve.ts";
+import { openKernel, systemInfo } from "../loop/isolate.ts";
 import type { Environment, Ran } from "./command.ts";
 
 const encoder = new TextEncoder();
@@ -21,6 +22,7 @@ export function terminal(): Environment {
   });
   return {
     pipes: { serve, connect, listPipes },
+    machine: { deno: Deno.version.deno, open: openKernel, system: systemInfo },
     input: Deno.stdin.readable,
     stopped: stop.signal,
     print: (text) => write(Deno.stdout, text),

@@ -126,6 +126,14 @@ export interface PipeListing {
   readonly pipes: readonly PipeEntry[];
 }
 
+/** What a system is. */
+export interface SystemInfo {
+  /** The version of Windows, or the one that Wine says it is. */
+  readonly windows: string;
+  /** Whether this is Wine. */
+  readonly wine: boolean;
+}
+
 /** A timer that {@linkcode Kernel.startTimer} started. */
 export type Timer = number;
 

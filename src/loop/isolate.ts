@@ -7,9 +7,10 @@
 
 import { KernelError } from "../../ffi/kernel_error.ts";
 import { readPipeDirectory } from "../../ffi/pipe_directory.ts";
+import { readSystem } from "../../ffi/system.ts";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
 import { systemError } from "../kernel/errors.ts";
-import type { PipeListing } from "../kernel/kernel.ts";
+import type { Kernel, PipeListing, SystemInfo } from "../kernel/kernel.ts";
 import { WaitLoop } from "./wait_loop.ts";
 
 /**
@@ -56,6 +57,27 @@ export type ListNames = () => PipeListing;
 export function listNames(): PipeListing {
   requireWindows();
   return readPipeDirectory();
+}
+
+/**
+ * A kernel of its own, for who examines the system. The caller disposes of it.
+ *
+ * @param security Whether it can be asked about users and access rights.
+ * @throws {Error} As {@linkcode openLoop} does.
+ */
+export function openKernel(security: boolean): Kernel {
+  requireWindows();
+  return new WindowsKernel({ security });
+}
+
+/**
+ * What this system is.
+ *
+ * @throws {Error} As {@linkcode listNames} does.
+ */
+export function systemInfo(): SystemInfo {
+  requireWindows();
+  return readSystem();
 }
 
 function requireWindows(): void {

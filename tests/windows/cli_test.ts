@@ -2,9 +2,10 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { serve } from "../../mod.ts";
-import { windowsTest } from "../win32/environment.ts";
+import { isWine, windowsTest } from "../win32/environment.ts";
 import { Program, run } from "./program.ts";
 import { newPath } from "./support.ts";
+import skipped from "./skipped_under_wine.json" with { type: "json" };
 
 /** The arguments of Deno for a command line. */
 function commandLine(args: readonly string[], ...permissions: string[]): string[] {
@@ -61,4 +62,35 @@ windowsTest("cli: without permission it says which is enough", async () => {
   const { code, stdout, stderr } = await run(args);
   assertEquals([code, stdout], [1, ""]);
   assertStringIncludes(stderr, "run again with --allow-ffi");
+});
+
+/** What the doctor sees of what the tests that are skipped under Wine would show, if it looks. */
+const FACTS_OF_SKIPS: Readonly<Record<keyof typeof skipped, string | undefined>> = {
+  "server: a name that is taken is AddrInUse": "first-instance",
+  "security: AddrInUse names the process that has the name": "first-instance",
+  "security: who is not in the descriptor is refused": "access",
+  "security: a client that is let in cannot serve the pipe": "no-second-server",
+  "security: the identity of an anonymous client is not told": "anonymous",
+  "list: a server is there, with its instances, until it ends": "list",
+  // By the same cause as "anonymous", with a client that the module itself never is.
+  "security: a client that came before the listen is told to try again": undefined,
+  // It would need a file server, and a console.
+  "server: a client that comes by the network is refused": undefined,
+  "examples: Ctrl-Break shuts a server down": undefined,
+};
+
+windowsTest("cli: doctor finds what Wine lacks, and on Windows nothing", async () => {
+  assertEquals(Object.keys(FACTS_OF_SKIPS).toSorted(), Object.keys(skipped).toSorted());
+  const { code, stdout, stderr } = await run(commandLine(["doctor", "--json"]));
+  assertEquals(stderr, "");
+  const { ok, versions, wine, elevated, facts } = JSON.parse(stdout);
+  const failed: string[] = facts.filter((fact: { ok: boolean }) => !fact.ok)
+    .map(({ id }: { id: string }) => id);
+  const lacking = Object.values(FACTS_OF_SKIPS).filter((id) => id !== undefined);
+  const expected = isWine() ? [...new Set(lacking)] : [];
+  assertEquals(failed.toSorted(), expected.toSorted());
+  assertEquals([code, ok, wine], [isWine() ? 1 : 0, !isWine(), isWine()]);
+  assertEquals(typeof elevated, "boolean");
+  assertMatch(versions.windows, /^10\.0\.\d{5}$/);
+  assertEquals(versions.deno, Deno.version.deno);
 });
