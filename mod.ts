@@ -10,6 +10,7 @@
  * - {@linkcode listen} gives each client to the program as a connection, on which either end may send
  *   at any time: messages, bytes or streams.
  * - {@linkcode connect}, {@linkcode call} and {@linkcode notify} are the client.
+ * - {@linkcode listPipes} tells which pipes there are on this machine.
  * - {@linkcode lines}, {@linkcode lengthPrefixed} and {@linkcode contentLength} cut messages out of a
  *   byte stream.
  *
@@ -44,6 +45,8 @@ export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/options/acc
 export { call, type CallOptions } from "./src/client/call.ts";
 export { type ClientOptions, connect, type ConnectOptions } from "./src/client/connect.ts";
 export { notify } from "./src/client/notify.ts";
+export { listPipes } from "./src/client/list_pipes.ts";
+export type { PipeEntry } from "./src/kernel/kernel.ts";
 export type { PipeHost } from "./src/client/host.ts";
 export type { PipeConn, PipeEnded, ReceiveOptions, SendOptions } from "./src/pipe/pipe_conn.ts";
 export type { As, Decoded, Ended } from "./src/pipe/decoding.ts";
@@ -63,4 +66,5 @@ export { exchanges, type PipeExchanges } from "./src/exchange/exchanges.ts";
 export type { Message } from "./src/pipe/message.ts";
 export type { Reply, Responder } from "./src/exchange/responders.ts";
 export { type PipeServer, serve, type ServeOptions } from "./src/exchange/serve.ts";
+export type { ServerLatency, ServerStats } from "./src/server/stats.ts";
 export type { ShutdownReport } from "./src/server/tally.ts";

@@ -36,12 +36,9 @@ export class Library<S extends Deno.ForeignLibraryInterface> {
    */
   open(needed: readonly string[]): Deno.DynamicLibrary<S> {
     const file = grantedFile(this.#name);
-    if (file !== undefined && this.#kept !== undefined) return this.#kept;
-    try {
-      return Deno.dlopen(file ?? SYSTEM32 + this.#name, this.#symbols);
-    } catch (error) {
-      throw isDenied(error) ? notCapable(needed, error) : error;
-    }
+    return file !== undefined && this.#kept !== undefined
+      ? this.#kept
+      : openFile(file, this.#name, this.#symbols, needed);
   }
 
   #keep(): Deno.DynamicLibrary<S> | undefined {
@@ -55,6 +52,33 @@ export class Library<S extends Deno.ForeignLibraryInterface> {
       // open() tries again, and throws the reason.
       return undefined;
     }
+  }
+}
+
+/**
+ * Opens one of Windows' own libraries for a call or two: the caller closes it after use.
+ *
+ * @param needed See {@linkcode Library.open}.
+ * @throws {Deno.errors.NotCapable} If the FFI permission is missing.
+ */
+export function openOnce<S extends Deno.ForeignLibraryInterface>(
+  name: string,
+  symbols: S,
+  needed: readonly string[],
+): Deno.DynamicLibrary<S> {
+  return openFile(grantedFile(name), name, symbols, needed);
+}
+
+function openFile<S extends Deno.ForeignLibraryInterface>(
+  file: string | undefined,
+  name: string,
+  symbols: S,
+  needed: readonly string[],
+): Deno.DynamicLibrary<S> {
+  try {
+    return Deno.dlopen(file ?? SYSTEM32 + name, symbols);
+  } catch (error) {
+    throw isDenied(error) ? notCapable(needed, error) : error;
   }
 }
 

@@ -22,6 +22,40 @@ export const OVERLAPPED = {
 } as const;
 
 /**
+ * `KUSER_SHARED_DATA`: the page that Windows maps into every process at the same address.
+ *
+ * @see {@link https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ns-ntddk-kuser_shared_data}
+ */
+export const KUSER_SHARED_DATA = {
+  /** Where it is. */
+  address: 0x7ffe_0000n,
+  /** `ULONG NtBuildNumber` */
+  NtBuildNumber: 0x260,
+  /** `ULONG NtMajorVersion` */
+  NtMajorVersion: 0x26c,
+  /** `ULONG NtMinorVersion` */
+  NtMinorVersion: 0x270,
+  /** Its first bytes, which have these. */
+  size: 0x274,
+} as const;
+
+/**
+ * `WIN32_FIND_DATAW`.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-win32_find_dataw}
+ */
+export const WIN32_FIND_DATAW = {
+  /** `DWORD nFileSizeLow` */
+  nFileSizeLow: 32,
+  /** `WCHAR cFileName[MAX_PATH]` */
+  cFileName: 44,
+  /** Characters of `cFileName`. */
+  MAX_PATH: 260,
+  /** `sizeof(WIN32_FIND_DATAW)` */
+  size: 592,
+} as const;
+
+/**
  * `SECURITY_ATTRIBUTES` on 64-bit Windows. bInheritHandle at 16 stays FALSE, so that no child
  * process keeps a pipe open.
  *

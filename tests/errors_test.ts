@@ -52,6 +52,7 @@ const CODES: [code: number, Class: ErrorClass, symbol: string, text: string][] =
   [6, WindowsError, "ERROR_INVALID_HANDLE", "the handle is invalid"],
   [8, WindowsError, "ERROR_NOT_ENOUGH_MEMORY", "there is not enough memory"],
   [53, WindowsError, "ERROR_BAD_NETPATH", "the network path was not found"],
+  [66, WindowsError, "ERROR_BAD_DEV_TYPE", "the resource is of the wrong type"],
   [87, WindowsError, "ERROR_INVALID_PARAMETER", "a parameter is invalid"],
   [121, WindowsError, "ERROR_SEM_TIMEOUT", "the operation timed out"],
   [123, WindowsError, "ERROR_INVALID_NAME", "the name is malformed"],

@@ -4,7 +4,7 @@ import { assert, assertEquals, fail } from "@std/assert";
 import type { PipeServer, ServeOptions } from "../src/exchange/serve.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { ShutdownReport } from "../src/server/tally.ts";
-import { failing, fate, inWorld, PATH, type World } from "./fixture.ts";
+import { fate, inWorld, PATH, type World } from "./fixture.ts";
 import type { Failing, RawClient } from "./memory_kernel.ts";
 
 const echo = (request: Uint8Array<ArrayBuffer>) => request;

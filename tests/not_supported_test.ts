@@ -1,7 +1,7 @@
 /** Where there are no named pipes: importing works, and using them says so. */
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
-import { call, connect, exchanges, serve } from "../mod.ts";
+import { call, connect, exchanges, listPipes, serve } from "../mod.ts";
 
 const ignore = Deno.build.os === "windows";
 
@@ -40,6 +40,10 @@ Deno.test("exchanges() that is never asked for an exchange does nothing", { igno
 
 Deno.test("serve() throws NotSupported at the call", { ignore }, () => {
   assertNotSupported(assertThrows(() => serve({ path: "x" }, () => {})));
+});
+
+Deno.test("listPipes() throws NotSupported", { ignore }, () => {
+  assertNotSupported(assertThrows(() => listPipes()));
 });
 
 Deno.test("connect() and call() reject with NotSupported", { ignore }, async () => {

@@ -257,6 +257,7 @@ const SERVER_DEFAULTS: ServerOptions = {
   type: "message",
   direction: "both",
   join: false,
+  measure: false,
   signal: undefined,
   authorize: undefined,
   onListen: undefined,
@@ -631,14 +632,16 @@ for (const { name, of, check, words, shown } of WORDS) {
   });
 }
 
-Deno.test('"join" is a boolean', () => {
-  for (const join of [true, false]) assertEquals(server({ path: "x", join }).join, join);
-  assertRefused(
-    () => server({ path: "x", join: "yes" }),
-    TypeError,
-    'Cannot use "join": must be a boolean, was "yes"',
-  );
-});
+for (const name of ["join", "measure"] as const) {
+  Deno.test(`"${name}" is a boolean`, () => {
+    for (const on of [true, false]) assertEquals(server({ path: "x", [name]: on })[name], on);
+    assertRefused(
+      () => server({ path: "x", [name]: "yes" }),
+      TypeError,
+      `Cannot use "${name}": must be a boolean, was "yes"`,
+    );
+  });
+}
 
 Deno.test('"signal" is an AbortSignal', () => {
   const { signal } = new AbortController();

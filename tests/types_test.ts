@@ -390,7 +390,7 @@ Deno.test("the types of the interface are those that are documented", () => {
       | ("waitTimeout" | "access" | "remote" | "authorize" | "signal")
       | ("onListen" | "onConnect" | "onDisconnect")
       | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess" | "framing")
-      | ("type" | "join")
+      | ("type" | "join" | "measure")
       | ("idleTimeout" | "writeTimeout" | "responderTimeout")
     >
   >();

@@ -24,6 +24,7 @@ import { Push, queueable, Reply } from "../server/reply.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
+import type { Latency } from "../server/stats.ts";
 import { ServerExchange } from "./exchange.ts";
 import { begin, transition } from "./exchange_machine.ts";
 import {
@@ -89,6 +90,10 @@ export class ExchangeSession implements Session, ClientSender {
   #state: State = FINAL;
   #exchange: ServerExchange | undefined = undefined;
   #idling = false;
+  readonly #latency: Latency | undefined;
+  /** When the next request has arrived, and when the one of the exchange did, if that is measured. */
+  #nextArrived: number | undefined = undefined;
+  #arrivedAt: number | undefined = undefined;
   readonly #idle = new Deadline(() => this.#idledOut());
   readonly #answer = new Deadline(() => this.#stop("responderTimeout"));
 
@@ -97,6 +102,7 @@ export class ExchangeSession implements Session, ClientSender {
     this.#context = connection.context;
     this.#loop = connection.loop;
     this.#callbacks = connection.instance.callbacks;
+    this.#latency = this.#context.counters.latency;
     this.#queue = connection.queue;
     this.#requests = new BudgetedReader(
       connection,
@@ -125,6 +131,18 @@ export class ExchangeSession implements Session, ClientSender {
   }
 
   /** See {@linkcode Session}. */
+  get stage(): "open" | "waiting" | undefined {
+    const exchange = this.#exchange;
+    if (exchange?.taken !== true) return exchange && "waiting";
+    return exchange.open ? "open" : undefined;
+  }
+
+  /** See {@linkcode Session}. */
+  get queued(): number {
+    return this.#queue.queued(Infinity);
+  }
+
+  /** See {@linkcode Session}. */
   get blocked(): boolean {
     const waits = this.#exchange?.taken === false && this.#handler.blocked > 0;
     return waits || this.#requests.waiting;
@@ -141,7 +159,12 @@ export class ExchangeSession implements Session, ClientSender {
   /** See {@linkcode Session}. */
   readCompleted(): void {
     const outcome = this.#requests.outcome();
-    if (outcome !== undefined) this.#raise(outcome);
+    if (outcome === undefined) return;
+    if (outcome === "message" && this.#latency !== undefined) {
+      // One that was kept arrives once.
+      this.#nextArrived ??= this.#loop.kernel.now();
+    }
+    this.#raise(outcome);
   }
 
   /** See {@linkcode Session}. */
@@ -241,6 +264,9 @@ export class ExchangeSession implements Session, ClientSender {
     if (exchange !== this.#exchange) return false;
     this.#forget();
     this.#context.tally.settled();
+    if (this.#arrivedAt !== undefined) {
+      this.#latency?.record(this.#loop.kernel.now() - this.#arrivedAt);
+    }
     return true;
   }
 
@@ -342,15 +368,21 @@ export class ExchangeSession implements Session, ClientSender {
 
   /** The client is there, unless a limit has ended its connection at once. */
   #arrived(): void {
-    if (this.#state !== FINAL) this.#context.hooks.connected(this.#connection.client);
+    if (this.#state === FINAL) return;
+    this.#context.counters.accepted++;
+    this.#context.hooks.connected(this.#connection.client);
   }
 
   #deliver(): void {
     const { client, instance } = this.#connection;
     const exchange = new ServerExchange(this, instance.shown, client, this.#requests.take());
     this.#exchange = exchange;
+    this.#context.counters.messagesIn++;
+    this.#arrivedAt = this.#nextArrived;
+    this.#nextArrived = undefined;
     this.#callbacks.add(() => {
       if (this.#exchange !== exchange) return;
+      this.#context.counters.requests++;
       this.#handler.deliver(exchange);
       if (!exchange.taken) this.#context.onBlocked();
       if (this.#exchange === exchange) this.#loop.atNextTurn(() => this.#turnBegan(exchange));

@@ -14,6 +14,7 @@ import type { PipeClient } from "../server/client.ts";
 import type { ExchangesOptions, ServerOptions } from "../server/options.ts";
 import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
+import { type ServerStats, unusedStats } from "../server/stats.ts";
 import { NO_REPORT, type ShutdownReport } from "../server/tally.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 
@@ -31,6 +32,8 @@ export interface PipeExchanges extends AsyncGenerator<Exchange, void, void> {
    * that are admitted.
    */
   clients(): PipeClient[];
+  /** What the server has counted, and its state now. Can be called at any time, also after its end. */
+  stats(): ServerStats;
   /**
    * Shuts the server down: it accepts no new clients, the loop still gets the requests that were
    * received by then, and ends when all exchanges are settled and their messages are written. Data
@@ -156,6 +159,10 @@ class Exchanges implements PipeExchanges, ExchangeHandler {
 
   clients(): PipeClient[] {
     return this.#server?.clients() ?? [];
+  }
+
+  stats(): ServerStats {
+    return this.#server?.stats() ?? unusedStats(this.#settings.measure);
   }
 
   ref(): void {

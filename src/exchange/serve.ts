@@ -12,6 +12,7 @@ import type { PipeClient } from "../server/client.ts";
 import type { ExchangesOptions } from "../server/options.ts";
 import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
+import { type ServerStats, unusedStats } from "../server/stats.ts";
 import { NO_REPORT, type ShutdownReport } from "../server/tally.ts";
 import type { Exchange } from "./exchange.ts";
 import { exchangeSessions } from "./exchange_session.ts";
@@ -58,6 +59,8 @@ export interface PipeServer extends AsyncDisposable {
    * that are admitted.
    */
   clients(): PipeClient[];
+  /** What the server has counted, and its state now. Can be called at any time, also after its end. */
+  stats(): ServerStats;
   /**
    * Shuts the server down: it accepts no new clients, waits until open exchanges are settled and
    * their messages are written, then closes everything. Data that clients have not read yet stays
@@ -191,7 +194,7 @@ export function serveOn(open: OpenLoop, options: ServeOptions, responder: Respon
   const limit = concurrencyLimit(options.concurrency, "concurrency");
   requiredFunction(responder, "responder");
   const { signal } = settings;
-  if (signal?.aborted) return new NeverServed(settings.path);
+  if (signal?.aborted) return new NeverServed(settings);
   const loop = open(settings.path, settings.identifies);
   const responders = new Responders(loop, responder, onError, limit);
   const server = new Server(loop, settings, exchangeSessions(responders));
@@ -220,6 +223,10 @@ class Serving implements PipeServer {
     return this.#server.clients();
   }
 
+  stats(): ServerStats {
+    return this.#server.stats();
+  }
+
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
     return this.#server.shutdown(
       shutdownTimeout(options?.timeout, "timeout"),
@@ -245,9 +252,15 @@ class NeverServed implements PipeServer {
   readonly path: string;
   readonly security = undefined;
   readonly finished: Promise<void> = Promise.resolve();
+  readonly #stats: ServerStats;
 
-  constructor(path: string) {
+  constructor({ path, measure }: { readonly path: string; readonly measure: boolean }) {
     this.path = path;
+    this.#stats = unusedStats(measure);
+  }
+
+  stats(): ServerStats {
+    return this.#stats;
   }
 
   clients(): PipeClient[] {

@@ -14,6 +14,7 @@ const SYSTEM_ERRORS: ReadonlyMap<number, readonly [symbol: string, text: string]
   [6, ["ERROR_INVALID_HANDLE", "the handle is invalid"]],
   [8, ["ERROR_NOT_ENOUGH_MEMORY", "there is not enough memory"]],
   [53, ["ERROR_BAD_NETPATH", "the network path was not found"]],
+  [66, ["ERROR_BAD_DEV_TYPE", "the resource is of the wrong type"]],
   [87, ["ERROR_INVALID_PARAMETER", "a parameter is invalid"]],
   [109, ["ERROR_BROKEN_PIPE", "the other end was closed"]],
   [121, ["ERROR_SEM_TIMEOUT", "the operation timed out"]],

@@ -110,6 +110,30 @@ export interface Identified {
   readonly identity: Identity | undefined;
 }
 
+/** A pipe of this machine. */
+export interface PipeEntry {
+  /** Its name, without `\\.\pipe\`. */
+  readonly name: string;
+  /** How many instances it has; undefined if the system does not tell. */
+  readonly instances: number | undefined;
+}
+
+/** The pipes of this machine: `pipes` is empty unless the status is SUCCESS. */
+export interface PipeListing {
+  readonly status: number;
+  /** The Windows function that failed, or was the last. */
+  readonly call: string;
+  readonly pipes: readonly PipeEntry[];
+}
+
+/** What a system is. */
+export interface SystemInfo {
+  /** The version of Windows, or the one that Wine says it is. */
+  readonly windows: string;
+  /** Whether this is Wine. */
+  readonly wine: boolean;
+}
+
 /** A timer that {@linkcode Kernel.startTimer} started. */
 export type Timer = number;
 

@@ -25,6 +25,8 @@ export const Status = {
   INVALID_HANDLE: 6,
   /** Not enough memory. */
   OUT_OF_MEMORY: 8,
+  /** The end of a list. */
+  NO_MORE_FILES: 18,
   /** An argument that this kind of pipe does not accept, such as message mode for a byte pipe. */
   INVALID_PARAMETER: 87,
   /** The other end is closed, and everything that it wrote has been read. */

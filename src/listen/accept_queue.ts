@@ -27,6 +27,11 @@ export class AcceptQueue {
     return this.#connections.size;
   }
 
+  /** Whether the connection waits. */
+  has(connection: ServerConn): boolean {
+    return this.#connections.has(connection);
+  }
+
   /**
    * Adds a connection. It may come late: a client can connect while the listener is being closed.
    *

@@ -75,6 +75,8 @@ export class ConnectionSession implements Session, Link {
   /** The connection, once the program may have it. */
   #shown: ServerConn | undefined = undefined;
   #outcome: ReadOutcome = "message";
+  /** When what was read last has arrived, if that is measured. */
+  #arrivedAt = 0;
   #disconnected = false;
   /** Whether a write has found that the client has disconnected. */
   #endSeen = false;
@@ -101,6 +103,7 @@ export class ConnectionSession implements Session, Link {
     );
     this.#duplex = new Duplex(this, settings);
     if (settings.idleTimeout !== Infinity) queue.onAccepted = () => this.#restartIdle();
+    this.#duplex.onReceived = () => this.#received();
   }
 
   /** See {@linkcode Session}. */
@@ -112,6 +115,16 @@ export class ConnectionSession implements Session, Link {
   get client(): ServerClient | undefined {
     const connected = this.#shown !== undefined && this.#state !== FINAL && !this.#endSeen;
     return connected ? this.#connection.client : undefined;
+  }
+
+  /** See {@linkcode Session}. */
+  get stage(): "waiting" | undefined {
+    return this.#shown !== undefined && this.#accepts.has(this.#shown) ? "waiting" : undefined;
+  }
+
+  /** See {@linkcode Session}. */
+  get queued(): number {
+    return this.#duplex.queued;
   }
 
   /** See {@linkcode Session}. */
@@ -145,6 +158,7 @@ export class ConnectionSession implements Session, Link {
     const outcome = this.#reader.outcome();
     if (outcome === undefined) return;
     this.#outcome = outcome;
+    if (this.#context.counters.latency !== undefined) this.#arrivedAt = this.loop.kernel.now();
     this.#raise(outcome);
   }
 
@@ -236,6 +250,12 @@ export class ConnectionSession implements Session, Link {
     else this.#raise(reason === "self" ? "closed" : "failed");
   }
 
+  #received(): void {
+    const { counters } = this.#context;
+    counters.messagesIn++;
+    counters.latency?.record(this.loop.kernel.now() - this.#arrivedAt);
+  }
+
   #raise(event: Event): void {
     this.loop.observer?.transition(this.#state, event, this.#context.draining);
     const step = transition(this.#state, event);
@@ -305,6 +325,7 @@ export class ConnectionSession implements Session, Link {
   #show(): void {
     const shown = new Connection(this.#duplex, this.#settings, this.#connection.client);
     this.#shown = shown;
+    this.#context.counters.accepted++;
     this.#accepts.add(shown, (reason) => this.#connection.instance.evict(reason));
     if (this.#settings.direction !== "write") this.#duplex.begin();
     else if (this.#disconnected) this.close("peer");

@@ -13,6 +13,7 @@ import type { PipeConn } from "../pipe/pipe_conn.ts";
 import type { ClientInfo } from "../server/client.ts";
 import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
+import { type ServerStats, unusedStats } from "../server/stats.ts";
 import type { ShutdownReport } from "../server/tally.ts";
 import { AcceptQueue, type ServerConn } from "./accept_queue.ts";
 import { connectionSessions } from "./connection_session.ts";
@@ -51,6 +52,8 @@ export interface PipeListener
   accept(options?: { signal?: AbortSignal | undefined }): Promise<PipeConn<ClientInfo>>;
   /** The clients whose connections are open, accepted or not; with `authorize`, admitted ones. */
   clients(): ClientInfo[];
+  /** What the server has counted, and its state now. Can be called at any time, also after its end. */
+  stats(): ServerStats;
   /**
    * Shuts the listener down: it accepts no new clients, disconnects clients that nobody has accepted,
    * and aborts {@linkcode PipeConn.draining} of the others, which may finish until the timeout.
@@ -133,10 +136,12 @@ class Listener implements PipeListener {
   readonly finished: Promise<void>;
   readonly #connections: AcceptQueue = new AcceptQueue();
   readonly #server: Server | undefined;
+  readonly #measures: boolean;
 
   constructor(open: OpenLoop, settings: ListenerOptions) {
-    const { path, signal, identifies } = settings;
+    const { path, signal, identifies, measure } = settings;
     this.path = path;
+    this.#measures = measure;
     if (signal?.aborted) {
       this.#connections.close("stopped");
       this.finished = Promise.resolve();
@@ -169,6 +174,10 @@ class Listener implements PipeListener {
 
   clients(): ClientInfo[] {
     return this.#server?.clients() ?? [];
+  }
+
+  stats(): ServerStats {
+    return this.#server?.stats() ?? unusedStats(this.#measures);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<ServerConn, void, void> {

@@ -41,6 +41,8 @@ export class Operation {
   cancelled = false;
   /** @internal After a shortage, its result is handed out again; it is not submitted again. */
   repeats = false;
+  /** How often a shortage has deferred it, or its result. */
+  shortages = 0;
   /** When a shortage last ceased to defer it, on the kernel's clock; -Infinity if none did. */
   deferredUntil = -Infinity;
   /** @internal What it writes, while this program has no memory to submit it. */

@@ -33,6 +33,7 @@ export class Shortages {
   defer(operation: Operation, status: number): void {
     operation.status = status;
     operation.phase = "deferred";
+    operation.shortages++;
     this.#deferred.add(operation);
     if (this.#timer !== undefined) return;
     if (this.#kernel.now() - this.#lastAttempt >= NEW_SHORTAGE) this.#backoff.reset();

@@ -49,6 +49,7 @@ const CHECKS = {
   type: pipeType,
   direction,
   join: boolean,
+  measure: boolean,
   signal: abortSignal,
   authorize: optionalFunction,
   onListen: optionalFunction,

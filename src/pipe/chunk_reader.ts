@@ -51,6 +51,7 @@ export class ChunkReader extends Reader {
     // With MORE_DATA, the rest of the message is the next chunk.
     if (status !== Status.SUCCESS && status !== Status.MORE_DATA) return this.failed(status);
     const { transferred } = this;
+    this.count(transferred);
     this.#chunk = new Uint8Array(transferred);
     if (transferred > 0) this.kernel.take(this.operation.slot, this.#chunk);
     if (transferred === this.#size) this.#size = Math.min(2 * transferred, LONGEST_READ);

@@ -60,6 +60,9 @@ export class Duplex {
   /** Called when the connection has ended, unless the other end closed it. */
   onEnd: (error: Error) => void = () => {};
 
+  /** Called when a call has received a message or chunk. */
+  onReceived: () => void = () => {};
+
   /** The errors of the connection. */
   get errors(): ConnectionErrors {
     return this.#link.errors;
@@ -276,7 +279,10 @@ export class Duplex {
       const message = this.#inbox.next(this.#calls.awaitsChunk);
       if (message === undefined) break;
       if (message === null) this.#endReceivers();
-      else this.#calls.nextToReceive()?.resolve(message);
+      else {
+        this.onReceived();
+        this.#calls.nextToReceive()?.resolve(message);
+      }
       this.#queueWrites();
     }
     if (this.#ending !== undefined) return;

@@ -109,6 +109,7 @@ export class MessageReader extends Reader {
     this.#message = new Uint8Array(this.transferred);
     if (this.#message.length > this.#longest) return this.#tooLong(this.#message.length);
     if (this.#message.length > 0) this.kernel.take(this.operation.slot, this.#message);
+    this.count(this.#message.length);
     return "message";
   }
 
@@ -121,6 +122,7 @@ export class MessageReader extends Reader {
       this.#rest = rest;
     }
     this.kernel.take(this.operation.slot, this.#message.subarray(this.#piece));
+    this.count(this.#message.length);
     return "message";
   }
 

@@ -56,6 +56,11 @@ export class PipeEnd implements CompletionHandler {
     this.#checkQuiet();
   }
 
+  /** How often a shortage has deferred an operation. */
+  get shortages(): number {
+    return this.inbound.shortages + this.outbound.shortages;
+  }
+
   /** Closes the handle and frees the slot. Nothing is in flight. */
   release(): void {
     if (!this.#open) return;

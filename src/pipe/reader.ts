@@ -34,6 +34,7 @@ export abstract class Reader {
   protected readonly operation: Operation;
   #fault: Fault | undefined = undefined;
   #discards = false;
+  #received = 0;
 
   constructor(loop: WaitLoop, operation: Operation) {
     this.loop = loop;
@@ -67,6 +68,11 @@ export abstract class Reader {
   /** Why the last read was "broken", or why a connection ends with one that was not. */
   get fault(): Fault | undefined {
     return this.#fault;
+  }
+
+  /** Bytes that were read so far and not discarded, frames included. */
+  get bytesReceived(): number {
+    return this.#received;
   }
 
   /** Whether the read is pending in Windows, even if the loop has not looked since. */
@@ -116,6 +122,11 @@ export abstract class Reader {
   /** Bytes that the read has received. */
   protected get transferred(): number {
     return this.kernel.transferred(Lane.IN, this.operation.slot);
+  }
+
+  /** Counts bytes that were read. */
+  protected count(bytes: number): void {
+    this.#received += bytes;
   }
 
   /** What was read cannot be used. */

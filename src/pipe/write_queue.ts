@@ -44,6 +44,8 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   readonly #aborted = new Set<T>();
   /** Whether the other end may have a part of one of them. */
   #partly = false;
+  #messagesWritten = 0;
+  #bytesWritten = 0;
   /** Whether the connection is to end once its messages are written. */
   #ending = false;
 
@@ -82,6 +84,16 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   /** Whether no message waits or is being written. */
   get empty(): boolean {
     return this.#outbox.head === undefined;
+  }
+
+  /** How many messages Windows has accepted. */
+  get messagesWritten(): number {
+    return this.#messagesWritten;
+  }
+
+  /** How many bytes Windows has accepted, also of a message that it has not accepted whole. */
+  get bytesWritten(): number {
+    return this.#bytesWritten + this.#outbox.sent;
   }
 
   /** Called when Windows has accepted anything. */
@@ -125,6 +137,8 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
     if (status !== Status.SUCCESS) return this.#fail(status);
     this.onAccepted?.();
     for (let message; (message = this.#outbox.takeWritten()) !== undefined;) {
+      this.#messagesWritten++;
+      this.#bytesWritten += message.length;
       this.#unqueue(message);
       message.end();
     }
@@ -182,7 +196,7 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
    */
   close(error: Error): number {
     this.#loop.deadlines.lift(this.#unread);
-    return this.#drop(this.#outbox.takeAll(), error);
+    return this.#dropAll(error);
   }
 
   #withdraw(aborted: readonly T[]): void {
@@ -196,7 +210,12 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
 
   #fail(status: number): void {
     const error = this.#owner.writeFailed(status);
-    this.#owner.unwritten(status, this.#drop(this.#outbox.takeAll(), error));
+    this.#owner.unwritten(status, this.#dropAll(error));
+  }
+
+  #dropAll(error: Error): number {
+    this.#bytesWritten += this.#outbox.sent;
+    return this.#drop(this.#outbox.takeAll(), error);
   }
 
   #drop(messages: readonly T[], error: Error): number {

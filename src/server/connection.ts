@@ -17,9 +17,10 @@ import type { ServerContext } from "./context.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import { timedOut, tooMany, unread } from "./end_reasons.ts";
 import type { PipeInstance } from "./instance.ts";
+import type { Transfer } from "./stats.ts";
 
 /** See the module. */
-export class ServerConnection implements WriteOwner {
+export class ServerConnection implements WriteOwner, Transfer {
   readonly client: ServerClient;
   readonly context: ServerContext;
   readonly loop: WaitLoop;
@@ -78,6 +79,21 @@ export class ServerConnection implements WriteOwner {
   /** Why the connection ends, once that is known. */
   get endReason(): { readonly reason: CloseReason; readonly error: Error | undefined } {
     return { reason: this.#reason ?? "error", error: this.#error };
+  }
+
+  /** See {@linkcode Transfer}. */
+  get messagesOut(): number {
+    return this.queue.messagesWritten;
+  }
+
+  /** See {@linkcode Transfer}. */
+  get bytesIn(): number {
+    return this.reader.bytesReceived;
+  }
+
+  /** See {@linkcode Transfer}. */
+  get bytesOut(): number {
+    return this.queue.bytesWritten;
   }
 
   /** Sets why the connection ends. The first reason counts. */
@@ -189,6 +205,7 @@ export class ServerConnection implements WriteOwner {
     const { client, context } = this;
     this.#countDropped(this.queue.close(this.abortError()));
     const { reason, error } = this.endReason;
+    context.counters.ended(reason, this);
     this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));
     if (this.#process !== undefined) context.processes.release(this.#process);
     this.#process = undefined;

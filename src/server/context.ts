@@ -12,6 +12,7 @@ import type { ServerHooks } from "./hooks.ts";
 import type { ServerSettings } from "../options/server_settings.ts";
 import type { ProcessLimit } from "./process_limit.ts";
 import type { Sessions } from "./session.ts";
+import type { Counters } from "./stats.ts";
 import type { Tally } from "./tally.ts";
 
 /** See the module. */
@@ -28,6 +29,8 @@ export interface ServerContext {
   /** Counts for the shutdown report. */
   readonly tally: Tally;
   readonly sessions: Sessions;
+  /** Counts for {@linkcode ServerStats}. */
+  readonly counters: Counters;
   /** Whether the server takes no further requests. */
   draining: boolean;
   /** Aborts the `draining` signals when that begins. */

@@ -203,6 +203,13 @@ export interface ExchangesOptions {
    */
   join?: boolean | undefined;
   /**
+   * Whether the server measures how long requests take, for {@linkcode ServerStats.latency}. Costs
+   * about a microsecond per request.
+   *
+   * @default {false}
+   */
+  measure?: boolean | undefined;
+  /**
    * Called once per client, before its first request is delivered: when that has been read, or the
    * first 4,096 bytes of a longer one. The rest is not read, and no memory is allocated for it,
    * before the client is admitted. Decide by {@linkcode PipeClient.user}, for example. Returning

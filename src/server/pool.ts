@@ -10,6 +10,7 @@ import { isShortage, Status } from "../kernel/status.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ServerContext } from "./context.ts";
 import { PipeInstance } from "./instance.ts";
+import type { Present } from "./stats.ts";
 
 /** The longest pause before retrying to create an instance, in milliseconds. */
 const LONGEST_PAUSE = 1_000;
@@ -110,6 +111,21 @@ export class InstancePool {
     }
   }
 
+  /** What the instances do now, for {@linkcode ServerStats}. */
+  load(): Omit<Present, "clients" | "buffered"> {
+    const { instances } = this;
+    const sessions = instances.flatMap(({ session }) => session ?? []);
+    const inStage = (wanted: string) => sessions.filter(({ stage }) => stage === wanted).length;
+    return {
+      listening: this.#replenishes ? this.#listening : 0,
+      open: inStage("open"),
+      waiting: inStage("waiting"),
+      queued: sessions.reduce((sum, { queued }) => sum + queued, 0),
+      shortages: instances.reduce((sum, { end }) => sum + end.shortages, 0),
+      transfers: instances.flatMap(({ connection }) => connection ?? []),
+    };
+  }
+
   /** Creates no further instances, and lets none listen again. */
   close(): void {
     this.#replenishes = false;
@@ -120,7 +136,10 @@ export class InstancePool {
   /** Nothing completes any more: closes every handle now. */
   abandon(error?: Error): void {
     this.close();
-    for (const instance of this.#instances) instance.abandon(error);
+    for (const instance of this.#instances) {
+      instance.abandon(error);
+      this.#context.counters.shortages += instance.end.shortages;
+    }
     this.#instances.clear();
   }
 
@@ -165,6 +184,7 @@ export class InstancePool {
   /** An instance is closed. */
   closed(instance: PipeInstance): void {
     this.#instances.delete(instance);
+    this.#context.counters.shortages += instance.end.shortages;
     this.#ids[instance.shown.id] = false;
     this.#events.closed();
   }
@@ -222,7 +242,9 @@ export class InstancePool {
 
   /** A missing instance is no reason to end; a lost name is. */
   #creationFailed(failure: CreationFailure): void {
-    if (failure.first && !isShortage(failure.status)) this.#events.nameLost(failure);
+    const short = isShortage(failure.status);
+    if (short) this.#context.counters.shortages++;
+    if (failure.first && !short) this.#events.nameLost(failure);
     else this.#retryLater();
   }
 

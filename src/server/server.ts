@@ -22,6 +22,7 @@ import { type CreationFailure, InstancePool } from "./pool.ts";
 import { ProcessLimit } from "./process_limit.ts";
 import type { Sessions } from "./session.ts";
 import { ShutdownReports, type Work } from "./shutdown_reports.ts";
+import { Counters, type ServerStats } from "./stats.ts";
 import { type ShutdownReport, Tally } from "./tally.ts";
 
 /** How long cancelled listens and reads may still take after the timeout, in milliseconds. */
@@ -64,6 +65,7 @@ export class Server implements LoopUser {
       accounts: new AccountNames(loop.kernel, loop.deadlines, settings.path),
       tally: new Tally(),
       sessions,
+      counters: new Counters(settings.measure),
       draining: false,
       drain: new Draining(),
       onBlocked: () => this.endIfDone(),
@@ -95,6 +97,7 @@ export class Server implements LoopUser {
       this.stop();
       throw error;
     }
+    this.#context.counters.since = Date.now();
     this.#hooks.listening(this.path);
   }
 
@@ -121,6 +124,15 @@ export class Server implements LoopUser {
   clients(): ServerClient[] {
     return this.#pool.instances.flatMap(({ session }) => session?.client ?? [])
       .sort((one, other) => one.id - other.id);
+  }
+
+  /** What the server has counted, and its state now. */
+  stats(): ServerStats {
+    return this.#context.counters.stats({
+      ...this.#pool.load(),
+      clients: this.clients().length,
+      buffered: this.#context.budget.held,
+    });
   }
 
   /**

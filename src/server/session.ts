@@ -17,6 +17,13 @@ export interface Session {
   readonly busy: boolean;
   /** The work that a shutdown waits for, if there is any. */
   readonly work: Work | undefined;
+  /**
+   * What the program has of the client: an exchange that is open, or a request or connection that
+   * waits for the program.
+   */
+  readonly stage: "open" | "waiting" | undefined;
+  /** Bytes of messages to the client that Windows has not accepted. */
+  readonly queued: number;
   /** Whether its request waits until others are answered. */
   readonly blocked: boolean;
   /** The client connected; it may have disconnected since, and left requests to read. */

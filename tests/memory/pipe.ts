@@ -350,9 +350,12 @@ export class Name {
   /** Instances that take a client, in the order in which they began to. */
   readonly listening: Set<ServerEnd> = new Set();
   readonly ways: Ways;
+  /** As its first instance spells it. */
+  readonly path: string;
   readonly #died: () => void;
 
-  constructor(terms: Terms, ways: Ways, died: () => void) {
+  constructor(path: string, terms: Terms, ways: Ways, died: () => void) {
+    this.path = path;
     this.terms = terms;
     this.ways = ways;
     this.#died = died;

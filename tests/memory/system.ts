@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Identity } from "../../src/kernel/kernel.ts";
+import type { Identity, PipeListing } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import {
   type ClientEnd,
@@ -127,7 +127,7 @@ export class MemorySystem {
         return { status: Status.ACCESS_DENIED };
       }
     } else {
-      name = new Name(terms, this.ways, () => this.#names.delete(key));
+      name = new Name(path, terms, this.ways, () => this.#names.delete(key));
       this.#names.set(key, name);
     }
     return { status: Status.SUCCESS, end: new ServerEnd(name, terms) };
@@ -167,6 +167,16 @@ export class MemorySystem {
     const name = this.#names.get(path.toLowerCase());
     return { servers: name?.servers.size ?? 0, listening: name?.listening.size ?? 0 };
   }
+
+  /** The pipes there are, as {@linkcode listPipes} tells them. */
+  readonly list = (): PipeListing => ({
+    status: Status.SUCCESS,
+    call: "FindNextFileW",
+    pipes: [...this.#names.values()].map(({ path, servers }) => ({
+      name: path.slice(PREFIX.length),
+      instances: servers.size,
+    })),
+  });
 
   /** Names that exist: nothing, once all is closed. */
   get names(): string[] {

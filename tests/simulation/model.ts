@@ -14,6 +14,7 @@ import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
 import { isShortage, Status } from "../../src/kernel/status.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/pipe/write_queue.ts";
+import type { ServerStats } from "../../src/server/stats.ts";
 import type { ShutdownReport } from "../../src/server/tally.ts";
 import { describe, IDENTITY, replyTo, requestOf, sameBytes, senderOf } from "./messages.ts";
 
@@ -153,6 +154,8 @@ export class Session {
   told = false;
   /** How many ends the server has told. */
   ends = 0;
+  /** The reason of the end that was told. */
+  reason: string | undefined = undefined;
   /** What its server's user said to whether it is let in, and when that was asked. */
   verdict: "unasked" | "asked" | "admitted" | "refused" = "unasked";
   askedAt = 0;
@@ -424,6 +427,7 @@ export class Model {
   /** The server tells the end of a connection. */
   disconnected(client: PipeClient, reason: string, error: unknown, server: ServerRecord): void {
     const session = this.#session(client, server);
+    session.reason = reason;
     if (++session.ends > 1) this.#violate(`the end of client ${client.id} was told twice`);
     const why = this.#unexplained(session, reason, error);
     if (why !== undefined) {
@@ -576,6 +580,40 @@ export class Model {
       `a shutdown reports ${JSON.stringify(report)}, but ${asked} were asked, ${given} to ` +
         `${unanswered} answers and at most ${unserved} requests were given up`,
     );
+  }
+
+  /** What a server that has ended has counted. */
+  counted(server: ServerRecord, stats: ServerStats): void {
+    if (server.failed) return;
+    const sessions = this.#sessionsOf(server);
+    const inState = (wanted: string) =>
+      sum(sessions.map(({ answers }) => answers.filter(({ state }) => state === wanted).length));
+    const taken = sum(sessions.map(({ requests }) => requests));
+    const { requests, messagesIn, messagesOut, accepted, refused, ended } = stats;
+    // Of what a responder returned, nobody is told whether it was written.
+    const written = inState("resolved");
+    if (messagesOut < written || messagesOut > written + inState("returned")) {
+      this.#agree("messages to clients", messagesOut, written);
+    }
+    // Some of those that were delivered may never have been taken.
+    if (requests !== taken && (!server.queues || requests < taken)) {
+      this.#agree("requests", requests, taken);
+    }
+    if (messagesIn < requests) this.#agree("messages from clients", messagesIn, requests);
+    if (server.hooked) {
+      this.#agree("clients", accepted, sessions.filter(({ told }) => told).length);
+      for (const [reason, count] of Object.entries(ended)) {
+        const told = sessions.filter((session) => session.reason === reason).length;
+        this.#agree(`ends by "${reason}"`, count, told);
+      }
+    }
+    this.#agree("clients refused", refused, ended.unauthorized + ended.maxPerProcess);
+    const { listening, clients, open, waiting, buffered, queued } = stats;
+    this.#agree("what is left", listening + clients + open + waiting + buffered + queued, 0);
+  }
+
+  #agree(what: string, counted: number, known: number): void {
+    if (counted !== known) this.#violate(`a server counts ${counted} ${what}, which are ${known}`);
   }
 
   /** A server has ended. */

@@ -712,6 +712,7 @@ export class Serving implements UserServer {
     takeAway(world, options);
     this.#server.finished.then(() => {
       this.over = true;
+      world.model.counted(this.record, this.#server.stats());
       if (this.#endsInTime && workers.number > 0) {
         world.violate(`a shutdown has ended while ${workers.number} responders are at work`);
       }
@@ -828,7 +829,11 @@ export class Iterating implements UserServer {
     this.#generator = exchangesOn(world.open, options);
     takeAway(world, options);
     // An abort ends the loop before the server has ended.
-    const ended = () => this.#generator.return().then(() => this.over = true);
+    const ended = () =>
+      this.#generator.return().then(() => {
+        this.over = true;
+        world.model.counted(this.record, this.#generator.stats());
+      });
     this.#run().then(ended, (error) => {
       ended();
       if (world.nameLost && error instanceof Error && !world.expected(error)) {

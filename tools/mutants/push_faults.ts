@@ -44,7 +44,7 @@ export const PUSH_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a client is told of after its first request",
-      text: "if (this.#state !== FINAL) this.#context.hooks.connected(this.#connection.client);",
+      text: "this.#context.hooks.connected(this.#connection.client);",
       replacement: "const { client } = this.#connection;\n" +
         "    this.#loop.atNextTurn(() => this.#context.hooks.connected(client));",
     },

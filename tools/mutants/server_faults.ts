@@ -96,4 +96,30 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       replacement: "answered(true, error);",
     },
   ]),
+  ...faultsOf("src/server/stats.ts", [
+    {
+      name: "stats() does not count why connections end",
+      text: "this.#ended[reason]++;",
+      replacement: "this.#ended.peer++;",
+    },
+  ]),
+  ...faultsOf("src/exchange/exchange_session.ts", [
+    {
+      name: "stats() does not count clients",
+      text: "    this.#context.counters.accepted++;\n",
+      replacement: "",
+    },
+    {
+      name: "stats() does not count requests",
+      text: "      this.#context.counters.requests++;\n",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/pipe/write_queue.ts", [
+    {
+      name: "stats() does not count messages that are written",
+      text: "      this.#messagesWritten++;\n",
+      replacement: "",
+    },
+  ]),
 ];

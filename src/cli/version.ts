@@ -1,0 +1,8 @@
+/**
+ * The version of the module.
+ *
+ * @module
+ */
+
+/** The same as in `deno.json`. */
+export const VERSION = "0.1.0";
