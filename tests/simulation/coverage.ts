@@ -6,11 +6,15 @@
  */
 
 import * as exchange from "../../src/exchange/exchange_states.ts";
+import * as listen from "../../src/listen/session_states.ts";
 import * as lifecycle from "../../src/server/lifecycle.ts";
 import { type Counts, everyKind } from "./faults.ts";
 
-/** A state of either machine. */
-export type State = exchange.State | lifecycle.State;
+/** A state of any machine. */
+export type State = exchange.State | listen.State | lifecycle.State;
+
+/** What histories are about: each kind has a machine of its own, besides that of instances. */
+export type Subject = "exchanges" | "connections";
 
 /** A state machine, whatever its states and events. */
 interface Machine {
@@ -41,7 +45,30 @@ const EXCHANGE: Machine = {
   },
 };
 
-const MACHINES: readonly Machine[] = [LIFECYCLE, EXCHANGE];
+const CONNECTION: Machine = {
+  states: listen.STATES,
+  events: listen.EVENTS,
+  step(state, event) {
+    const known = listen.STATES.find((other) => other === state);
+    const happened = listen.EVENTS.find((other) => other === event);
+    if (known === undefined || happened === undefined) return undefined;
+    return listen.transition(known, happened)?.state;
+  },
+};
+
+/** The event of an instance that only a connection raises. */
+const CLOSED_BY_PROGRAM = "sessionClosed";
+
+const MACHINES: readonly Machine[] = [LIFECYCLE, EXCHANGE, CONNECTION];
+
+/** The machines that histories must run through, one kind of history or the other. */
+const OF: Readonly<Record<Subject, readonly Machine[]>> = {
+  exchanges: [
+    { ...LIFECYCLE, events: LIFECYCLE.events.filter((event) => event !== CLOSED_BY_PROGRAM) },
+    EXCHANGE,
+  ],
+  connections: [{ ...LIFECYCLE, events: [CLOSED_BY_PROGRAM] }, CONNECTION],
+};
 
 /** Counts of pairs. */
 export class Coverage {
@@ -99,7 +126,10 @@ const BRIEF = "it is idle only within one call, in which it is told to listen or
 
 /** Why a pair does not come about in a history. */
 function reasonFor(state: State, event: string): string | undefined {
-  if (state.name === "identifying" && state.disconnected && event !== "identified") {
+  if (
+    state.name === "identifying" && "disconnected" in state && state.disconnected &&
+    event !== "identified"
+  ) {
     return "it takes a shortage at the first look at a client that has left: too rare to wait for";
   }
   const listens = state.name === "connecting";
@@ -133,8 +163,8 @@ function isPossible(machine: Machine, state: State, event: string): boolean {
 }
 
 /** Lines that show how often each pair happened; `-` is an impossible one. */
-export function pairTable(coverage: Coverage): string[] {
-  return MACHINES.flatMap((machine) => tableOf(machine, coverage));
+export function pairTable(coverage: Coverage, subject: Subject): string[] {
+  return OF[subject].flatMap((machine) => tableOf(machine, coverage));
 }
 
 function tableOf(machine: Machine, coverage: Coverage): string[] {
@@ -161,8 +191,8 @@ export function faultTable(counts: Counts): string[] {
 }
 
 /** What never happened, though it should have. */
-export function holes(coverage: Coverage, counts: Counts): string[] {
-  const pairs = MACHINES.flatMap((machine) =>
+export function holes(coverage: Coverage, counts: Counts, subject: Subject): string[] {
+  const pairs = OF[subject].flatMap((machine) =>
     machine.states.flatMap((state) =>
       machine.events.filter((event) =>
         isPossible(machine, state, event) && coverage.get(state, event) === 0 &&
@@ -170,5 +200,7 @@ export function holes(coverage: Coverage, counts: Counts): string[] {
       ).map((event) => `${stateName(state)} + ${event}`)
     )
   );
+  // The faults are the same, and most are looked for in what answers requests.
+  if (subject === "connections") return pairs;
   return [...pairs, ...everyKind().filter((kind) => counts.get(kind) === 0)];
 }

@@ -15,6 +15,7 @@ import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from ".
 import { type Around, SimulatedKernel } from "./kernel.ts";
 import { LoopClient, STYLES } from "./loop_clients.ts";
 import { isClientEnd, type Limits, type Link, Model } from "./model.ts";
+import type { Outcome } from "./outcome.ts";
 import { Program } from "./program.ts";
 import { Random } from "./random.ts";
 import { MANNERS, PROBE, RawClient, TOO_LONG } from "./raw_clients.ts";
@@ -49,19 +50,6 @@ const TIMER_SLACK = 100;
 
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 100;
-
-/** What a history came to. */
-export interface Outcome {
-  readonly seed: number;
-  readonly steps: number;
-  /** Calls of the kernel and completions. */
-  readonly events: number;
-  readonly clients: number;
-  readonly counts: Counts;
-  readonly coverage: Coverage;
-  /** What should not have happened, if anything did. */
-  readonly violation: string | undefined;
-}
 
 /** How often each kind of step is taken, when it can be. */
 interface Weights {
@@ -904,7 +892,7 @@ function haste(state: State): number {
     case "reading":
       return state.rest ? state.disconnected ? 0.2 : 0.02 : 0;
     case "authorizing":
-      return state.disconnected ? 0.8 : 0;
+      return "disconnected" in state && state.disconnected ? 0.8 : 0;
     case "closing":
       return state.reuse ? 0.4 : 0.05;
     default:
