@@ -12,6 +12,7 @@ import type { CloseReason } from "../../src/pipe/close_reason.ts";
 import type { PipeEnded } from "../../src/pipe/pipe_conn.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/pipe/write_queue.ts";
 import type { ClientInfo } from "../../src/server/client.ts";
+import { Kind } from "./faults.ts";
 import { describe } from "./messages.ts";
 import { Flow, type Sent } from "./flow.ts";
 import type { Shape } from "./shape.ts";
@@ -68,6 +69,10 @@ export class Side {
   held = false;
   /** Its program went away. */
   lost = false;
+  /** Its program has asked how it ends. */
+  watched = false;
+  /** The task in which it was told. */
+  overIn = Infinity;
   /** How it ended, as it was told. */
   over: PipeEnded | undefined = undefined;
 
@@ -133,6 +138,8 @@ export class Wire {
 /** Where the model gets its facts from, and where it complains. */
 export interface Surroundings {
   readonly shape: Shape;
+  /** Counts the tasks of programs. */
+  readonly task: number;
   /** Whether the kernels have a write of these bytes that has not ended. */
   pends(bytes: Uint8Array): boolean;
   violate(what: string): void;
@@ -229,6 +236,7 @@ export class ConnectionModel {
   /** A whole message is received. */
   received(side: Side, bytes: Uint8Array): void {
     this.#receives(side, side.in_.receive(bytes));
+    if (this.#around.task > side.overIn) this.#violate(`${side.name} receives after its end`);
   }
 
   /** Bytes are received. */
@@ -269,6 +277,7 @@ export class ConnectionModel {
       this.#violate(`${side.name} ends twice`);
     }
     side.over = ended;
+    side.overIn = this.#around.task;
     this.#explain(side, ended.reason, ended.error);
   }
 
@@ -302,10 +311,12 @@ export class ConnectionModel {
     if (failed) return;
     for (const wire of this.wires) {
       if (wire.listener !== listener || wire.peer === undefined) continue;
+      // A mistake at its very beginning: there is no connection to tell of.
+      if (wire.told.length === 0 && wire.tainted === Kind.CRASHED) continue;
       if (wire.told.length !== 1) {
         this.#violate(`the end of ${wire.id} was told ${wire.told.length} times`);
       }
-      if (wire.server.held && wire.server.over === undefined) {
+      if (wire.server.watched && wire.server.over === undefined) {
         this.#violate(`${wire.server.name} does not settle "closed"`);
       }
       const { now } = wire.server;
@@ -330,8 +341,13 @@ export class ConnectionModel {
     const { framing, type } = this.#around.shape;
     const { in_, sawEnd, deaf, ending } = wire.server;
     if (!wire.accepted || sawEnd || deaf || ending || wire.faulty || wire.tainted) return;
-    const next = in_.next?.wire.length ?? 0;
-    const most = framing === undefined && type === "message" ? next : wire.chunk + next;
+    // What is received in parts is one thing, and what is read ahead another.
+    const [next = 0, second = 0] = in_.nextTwo.map((sent) => sent?.wire.length);
+    const most = framing !== undefined || type === "byte"
+      ? 2 * wire.chunk + next
+      : in_.isWhole
+      ? next
+      : next + second;
     const ahead = wire.taken - in_.received;
     if (ahead > most) this.#violate(`${wire.id}: the server has read ${ahead} B ahead`);
   }
@@ -339,7 +355,6 @@ export class ConnectionModel {
   #receives(side: Side, wrong: string | undefined): void {
     side.activeAt = side.now();
     if (wrong !== undefined) this.#violate(wrong);
-    if (side.over !== undefined) this.#violate(`${side.name} receives after its end`);
   }
 
   /** Whoever waits gets what there is, and who sends is released when the other end reads. */
@@ -387,7 +402,7 @@ export class ConnectionModel {
     }
     const { listener } = wire;
     const { limits } = listener;
-    add(!wire.accepted && listener.closedAt !== undefined, "self");
+    add(!wire.accepted && listener.closedAt !== undefined, "self", "shutdown");
     add(listener.shutDownAt !== undefined && this.#isShutDown(wire), "shutdown");
     add(listener.stoppedAt !== undefined, "stopped");
     add(listener.failed, "stopped", "error");

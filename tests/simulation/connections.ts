@@ -151,6 +151,8 @@ export class ConnectionHistory implements Stage, Around, Observer {
   readonly #wires = new Map<ClientEnd, Wire>();
   readonly #numbers = new Map<Listening["record"], number>();
   #listening: Listening | undefined;
+  /** What is known of the listener, even while it begins to listen. */
+  #record: Listening["record"] | undefined;
   #tasks: (() => void)[] = [];
   #lateTasks: (() => void)[] = [];
   #violation: string | undefined;
@@ -232,6 +234,10 @@ export class ConnectionHistory implements Stage, Around, Observer {
     return new Promise((resolve) => this.#lateTasks.push(resolve));
   }
 
+  hosts(record: Listening["record"]): void {
+    this.#record = record;
+  }
+
   add(actor: Actor): void {
     this.#actors.push(actor);
   }
@@ -244,7 +250,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
     writeTimeout: number,
   ): Wire {
     const { model } = this;
-    const record = this.#listening?.record;
+    const record = this.#record;
     if (record === undefined) throw new Error("a client of nobody");
     const clocks = { server: () => this.#here.time, client: now };
     const id = model.wires.length;
@@ -267,7 +273,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
 
   /** See {@linkcode Observer}. */
   met(end: ClientEnd): void {
-    const record = this.#listening?.record;
+    const record = this.#record;
     const wire = this.#wires.get(end);
     if (record === undefined) return;
     const number = (this.#numbers.get(record) ?? 0) + 1;
@@ -348,7 +354,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
 
   /** See {@linkcode Around}. */
   passBy(): void {
-    if (this.#listening === undefined) return;
+    if (this.#record === undefined) return;
     const client: RawTalker = new RawTalker(this, this.#made++);
     if (client.act()) client.end();
   }
@@ -446,6 +452,8 @@ export class ConnectionHistory implements Stage, Around, Observer {
       // Only a fault can be the reason.
       if (this.rates.fails === 0) throw error;
       this.tell?.(`listen() throws: ${error}`);
+      if (this.#record !== undefined) this.#record.failed = true;
+      this.#listening = undefined;
     }
   }
 

@@ -158,9 +158,15 @@ export class Flow {
     return missing;
   }
 
-  /** The message that its receiver is to get next, or the one that it has begun to get. */
-  get next(): Sent | undefined {
-    return this.sent[this.#places[0]?.index ?? 0];
+  /** The two messages that its receiver is to get next, or has begun to get. */
+  get nextTwo(): readonly [Sent | undefined, Sent | undefined] {
+    const at = this.#places[0]?.index ?? 0;
+    return [this.sent[at], this.sent[at + 1]];
+  }
+
+  /** Whether its receiver gets whole messages. */
+  get isWhole(): boolean {
+    return this.#whole;
   }
 
   #arrive(places: Place[], bytes: Uint8Array): string | undefined {
@@ -169,7 +175,7 @@ export class Flow {
       this.#places = places;
       return undefined;
     }
-    const { next } = this;
+    const [next] = this.nextTwo;
     const expected = next === undefined ? "nothing" : `${describe(next.bytes)} (${next.state})`;
     return `${this.name}: ${expected} is next, but ${describe(bytes)} arrived`;
   }

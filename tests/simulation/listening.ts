@@ -95,6 +95,7 @@ export class Listening {
       failed: false,
       over: false,
     };
+    stage.hosts(this.record);
     this.#listener = listenOn(stage.open, {
       path: stage.path,
       ...plan.limits,
@@ -183,7 +184,8 @@ export class Listening {
     this.#stage.tell?.("the listener has ended");
     this.record.over = true;
     if (this.serving) this.#stage.violate("the listener ends by itself");
-    this.#stage.model.atEnd(this.record);
+    // Whoever waits for the end of a connection hears of it in the same task.
+    this.#stage.pause().then(() => this.#stage.model.atEnd(this.record));
   }
 
   #fails(error: unknown): void {

@@ -34,6 +34,8 @@ export interface Stage {
   readonly nameLost: boolean;
   /** Bytes of a message. */
   size(): number;
+  /** A listener is about to listen. */
+  hosts(listener: ListenerRecord): void;
   /**
    * A client's end is there.
    *

@@ -55,7 +55,6 @@ export class Talker implements Actor {
     | ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>
     | ReadableStreamBYOBReader
     | undefined;
-  #watched = false;
   readonly #asked = Promise.withResolvers<void>();
   #endsLeft = 2;
 
@@ -124,8 +123,8 @@ export class Talker implements Actor {
 
   /** Asks how the connection ends, which makes a client watch for that. */
   #watch(): void {
-    if (this.#watched) return;
-    this.#watched = true;
+    if (this.#side.watched) return;
+    this.#side.watched = true;
     this.#conn.closed.then((ended) => this.#closed(ended));
   }
 
@@ -300,7 +299,6 @@ export class Talker implements Actor {
     bytes.fill(OVERWRITTEN);
     try {
       const answer = await asked;
-      if (sent.state === "open") sent.state = "accepted";
       this.#stage.model.received(this.#side, answer);
       return true;
     } catch (error) {
