@@ -186,6 +186,10 @@ export class ConnectionHistory implements Stage, Around, Observer {
   readonly open: OpenLoop = (...args) => this.#here.open(...args);
   readonly openElsewhere: OpenLoop = (...args) => this.#elsewhere.open(...args);
 
+  get jumps(): boolean {
+    return this.#weights.jump > 0;
+  }
+
   get now(): number {
     return this.#here.time;
   }
@@ -360,7 +364,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
   }
 
   pends(bytes: Uint8Array): boolean {
-    if (bytes.length < 5 || this.shape.type === "byte") return false;
+    if (this.shape.type === "byte") return false;
     return [this.#here.kernel, this.#elsewhere.kernel].some((kernel) => kernel?.pends(bytes));
   }
 

@@ -326,10 +326,10 @@ export class Talker implements Actor {
   /** The promise of a chunk that is gathered says nothing about it. */
   async #settleStream(sent: Sent, written: Promise<void>): Promise<boolean> {
     if (this.#stage.shape.type === "message") return await this.#settle(sent, written);
-    sent.loose = true;
     this.#side.open++;
     try {
       await written;
+      sent.loose = true;
       return true;
     } catch (error) {
       this.#stage.model.failed(this.#side, "a chunk", error);
@@ -373,7 +373,7 @@ export class Talker implements Actor {
       case "disposes":
         side.ending = true;
         await this.#conn[Symbol.asyncDispose]();
-        return this.#finished(since);
+        return this.#finished(since, false);
       case "halfCloses":
         return await this.#halfClose(() => this.#conn.closeWrite());
       case "closesStream": {
@@ -381,7 +381,7 @@ export class Talker implements Actor {
         if (this.#stage.shape.halfClose !== "none") return await this.#halfClose(close);
         side.ending = true;
         await close();
-        return this.#finished(since);
+        return this.#finished(since, true);
       }
       case "abortsStream":
         side.ending = true;
@@ -406,8 +406,10 @@ export class Talker implements Actor {
   }
 
   /** What was queued is written, unless something else has ended the connection. */
-  #finished(since: number): void {
-    if (this.#sends !== "abort") this.#stage.model.finished(this.#side, since);
+  #finished(since: number, streamed: boolean): void {
+    // What a stream has not given yet is not queued.
+    const given = streamed || this.#sends !== "loose";
+    if (given && this.#sends !== "abort") this.#stage.model.finished(this.#side, since);
   }
 
   async #receiveAll(): Promise<void> {
