@@ -12,7 +12,6 @@ import type { CloseReason } from "../../src/pipe/close_reason.ts";
 import type { PipeEnded } from "../../src/pipe/pipe_conn.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/pipe/write_queue.ts";
 import type { ClientInfo } from "../../src/server/client.ts";
-import { Kind } from "./faults.ts";
 import { describe, IDENTITY } from "./messages.ts";
 import { Flow, type Sent } from "./flow.ts";
 import type { Shape } from "./shape.ts";
@@ -45,6 +44,13 @@ export interface ListenerRecord {
   over: boolean;
 }
 
+/** The clock of a program. */
+export interface TaskClock {
+  readonly time: number;
+  /** The time at which the task that runs began. */
+  readonly taskBegin: number;
+}
+
 /** One end of a connection, as its user knows it. */
 export class Side {
   /** Its user has begun to end the connection, or has done what may end it. */
@@ -61,6 +67,8 @@ export class Side {
   waiting = 0;
   /** Calls whose promises are open. */
   open = 0;
+  /** A message was taken so late that its time had run out. */
+  slow = false;
   /** More than allowed may have been queued. */
   full = false;
   /** When its connection was last not idle for sure, on its clock, and for how long it was before. */
@@ -82,16 +90,16 @@ export class Side {
     readonly isServer: boolean,
     readonly out: Flow,
     readonly in_: Flow,
-    readonly now: () => number,
+    readonly clock: TaskClock,
     /** Milliseconds that a write may take. */
     readonly writeTimeout: number,
   ) {
-    this.#activeAt = now();
+    this.#activeAt = clock.taskBegin;
   }
 
   /** Something comes or goes. */
   active(): void {
-    const now = this.now();
+    const now = this.clock.taskBegin;
     this.#lastGap = now - this.#activeAt;
     this.#activeAt = now;
   }
@@ -99,6 +107,10 @@ export class Side {
   /** For how long it may have been idle, when its end is told a little late. */
   get idle(): number {
     return Math.max(this.#lastGap, this.now() - this.#activeAt);
+  }
+
+  now(): number {
+    return this.clock.time;
   }
 
   get other(): Side {
@@ -120,6 +132,8 @@ export class Wire {
   faulty = false;
   /** The server disconnected it while its client was there. */
   evicted = false;
+  /** The server threw within it, as a mistake of its own would. */
+  crashed = false;
   /** Its number at its listener, once that has seen it. */
   peer: number | undefined = undefined;
   verdict: "unasked" | "asked" | "admitted" | "refused" = "unasked";
@@ -136,7 +150,7 @@ export class Wire {
     readonly process: number,
     readonly listener: ListenerRecord,
     shape: Shape,
-    clocks: { readonly server: () => number; readonly client: () => number },
+    clocks: { readonly server: TaskClock; readonly client: TaskClock },
     clientTimeout: number,
   ) {
     const { framing, isLines } = shape;
@@ -235,6 +249,7 @@ export class ConnectionModel {
   /** What was given is accepted. */
   taken(side: Side, sent: Sent): void {
     sent.state = "accepted";
+    side.slow ||= sent.at + side.writeTimeout <= side.now();
     side.active();
     // A short one may be somebody else's.
     if (sent.bytes.length >= IDENTITY && this.#around.pends(sent.wire)) {
@@ -329,16 +344,16 @@ export class ConnectionModel {
     for (const wire of this.wires) {
       if (wire.listener !== listener || wire.peer === undefined) continue;
       // A mistake at its very beginning: there is no connection to tell of.
-      if (wire.told.length === 0 && wire.tainted === Kind.CRASHED) continue;
+      if (wire.told.length === 0 && wire.crashed) continue;
       if (wire.told.length !== 1) {
         this.#violate(`the end of ${wire.id} was told ${wire.told.length} times`);
       }
       if (wire.server.watched && wire.server.over === undefined) {
         this.#violate(`${wire.server.name} does not settle "closed"`);
       }
-      const { now } = wire.server;
       const latest = (shutDownAt ?? Infinity) + shutdownTimeout + LAST_WRITE_TIMEOUT + LATE;
-      if (!jumps && now() > latest) this.#violate(`a shutdown takes until ${now()} instead of ${latest}`);
+      const now = wire.server.now();
+      if (!jumps && now > latest) this.#violate(`a shutdown takes until ${now} instead of ${latest}`);
     }
   }
 
@@ -378,7 +393,7 @@ export class ConnectionModel {
   #stands(side: Side): void {
     const { wire, in_, other } = side;
     if (wire.tainted || wire.faulty || wire.evicted || side.gone || side.lost) return;
-    if (side.over !== undefined) return;
+    if (side.over !== undefined || side.sawEnd) return;
     const own = this.#causes(side).some((reason) => reason !== "peer");
     if (own || this.#causes(other).some((reason) => reason !== "peer")) return;
     if (side.waiting === 0) return;
@@ -446,9 +461,11 @@ export class ConnectionModel {
       in_.sent.some(({ state }) => state === "open" || state === "failed");
   }
 
-  #isUnread({ out, writeTimeout, now }: Side): boolean {
-    return out.sent.some(({ state, at }) =>
-      (state === "open" || state === "failed") && at + writeTimeout <= now()
+  #isUnread(side: Side): boolean {
+    const { out, writeTimeout, slow } = side;
+    const now = side.now();
+    return slow || out.sent.some(({ state, at }) =>
+      (state === "open" || state === "failed") && at + writeTimeout <= now
     );
   }
 

@@ -12,7 +12,7 @@ import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import { ClientEnd, ServerEnd } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";
-import { ConnectionModel, type Wire } from "./connection_model.ts";
+import { ConnectionModel, type TaskClock, type Wire } from "./connection_model.ts";
 import { Coverage, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
 import { type Around, SimulatedKernel } from "./kernel.ts";
@@ -33,6 +33,9 @@ const PATIENCE = 30_000;
 
 /** Milliseconds after which nothing is tried again that failed in a shortage. */
 const LONGEST_RETRY = 1_000;
+
+/** Timers after which nothing comes of waiting. */
+const MOST_JUMPS = 100;
 
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 40;
@@ -207,13 +210,18 @@ export class ConnectionHistory implements Stage, Around, Observer {
     return {
       seed: this.seed,
       steps: this.#steps,
-      events: [...this.#retired, this.#here.kernel, this.#elsewhere.kernel]
-        .reduce((sum, kernel) => sum + (kernel?.events ?? 0), 0),
+      events: this.events,
       clients: this.#made,
       counts: this.counts,
       coverage: this.coverage,
       violation: this.#violation,
     };
+  }
+
+  /** Calls of the kernels and completions. */
+  get events(): number {
+    return [...this.#retired, this.#here.kernel, this.#elsewhere.kernel]
+      .reduce((sum, kernel) => sum + (kernel?.events ?? 0), 0);
   }
 
   violate(what: string): void {
@@ -250,13 +258,13 @@ export class ConnectionHistory implements Stage, Around, Observer {
     end: ClientEnd,
     owner: string,
     process: number,
-    now: () => number,
+    clock: TaskClock,
     writeTimeout: number,
   ): Wire {
     const { model } = this;
     const record = this.#record;
     if (record === undefined) throw new Error("a client of nobody");
-    const clocks = { server: () => this.#here.time, client: now };
+    const clocks = { server: this.#here, client: clock };
     const id = model.wires.length;
     const wire = model.connected(id, owner, process, record, this.shape, clocks, writeTimeout);
     this.#wires.set(end, wire);
@@ -271,7 +279,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
       if (!(client instanceof ModuleClient) || client.path !== path) continue;
       const program = client.elsewhere ? this.#elsewhere : this.#here;
       const { name, writeTimeout } = client;
-      client.joined(this.join(end, name, process, () => program.time, writeTimeout));
+      client.joined(this.join(end, name, process, program, writeTimeout));
     }
   }
 
@@ -304,6 +312,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
     const wire = this.#wires.get(end);
     if (wire === undefined) return;
     wire.tainted ??= why;
+    wire.crashed ||= why === Kind.CRASHED;
     for (const { in_ } of [wire.server, wire.client]) in_.broken = true;
   }
 
@@ -444,6 +453,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
   }
 
   #task(task: () => void): Promise<void> {
+    this.#beginTask();
     task();
     return drain();
   }
@@ -470,9 +480,14 @@ export class ConnectionHistory implements Stage, Around, Observer {
     this.#actors.push(client);
   }
 
+  #beginTask(): void {
+    this.task++;
+    for (const program of [this.#here, this.#elsewhere]) program.beginTask();
+  }
+
   async #step(): Promise<void> {
     this.#steps++;
-    this.task++;
+    this.#beginTask();
     if (this.#takeStep()) await drain();
     this.#check();
   }
@@ -651,12 +666,17 @@ export class ConnectionHistory implements Stage, Around, Observer {
   async #rest(until: string): Promise<void> {
     await drain();
     this.#idle = 0;
+    let calm = 0;
     for (let i = 0; this.#violation === undefined; i++) {
       await this.#step();
       if (this.#idle < this.#clients.length) continue;
       if (this.#atRest() && !this.#clients.some((client) => client.act())) {
         this.#checkStandstill();
-        if (!this.#jump()) return;
+        const { events } = this;
+        // A time limit that is not running begins anew each time.
+        if (!this.#jump() || ++calm > MOST_JUMPS) return;
+        await drain();
+        if (this.events > events) calm = 0;
       }
       await drain();
       if (i > PATIENCE) this.violate(`I7: no rest while ${until}`);

@@ -160,7 +160,8 @@ export class Flow {
 
   /** The two messages that its receiver is to get next, or has begun to get. */
   get nextTwo(): readonly [Sent | undefined, Sent | undefined] {
-    const at = this.#places[0]?.index ?? 0;
+    const [{ index, offset } = { index: 0, offset: 0 }] = this.#places;
+    const at = offset > 0 && offset === this.sent[index]?.wire.length ? index + 1 : index;
     return [this.sent[at], this.sent[at + 1]];
   }
 

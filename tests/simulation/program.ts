@@ -26,6 +26,7 @@ export class Program<K extends SimulatedKernel = SimulatedKernel> {
   #loop: WaitLoop | undefined;
   kernel: K | undefined;
   #last: K | undefined;
+  #taskBegin = 0;
 
   constructor(history: Historian<K>, newKernel: () => K) {
     this.#history = history;
@@ -50,6 +51,16 @@ export class Program<K extends SimulatedKernel = SimulatedKernel> {
   /** Its clock, even if it has no kernel any more. */
   get time(): number {
     return this.#last?.time ?? 0;
+  }
+
+  /** The time at which the task that runs began. */
+  get taskBegin(): number {
+    return this.#taskBegin;
+  }
+
+  /** Another task begins. */
+  beginTask(): void {
+    this.#taskBegin = this.time;
   }
 
   #forget(): void {

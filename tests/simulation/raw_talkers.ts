@@ -16,6 +16,9 @@ const MOST = 0x7fff_ffff;
 /** Bytes that a server reads at once, at most, before it knows how long a message is. */
 const FIRST_READ = 4096;
 
+/** A clock that nobody looks at. */
+const TIMELESS = { time: 0, taskBegin: 0 };
+
 /** A process that several clients are in. */
 const SHARED_PROCESS = 1;
 
@@ -131,7 +134,7 @@ export class RawTalker implements Actor {
       return false;
     }
     this.#end = end;
-    this.#wire = this.#stage.join(end, this.name, process, () => 0, Infinity);
+    this.#wire = this.#stage.join(end, this.name, process, TIMELESS, Infinity);
     if (this.#whole && direction !== "write") end.keepMessages(true);
     this.#tell(`connects as ${this.#wire.id}`);
     return true;

@@ -7,7 +7,7 @@
 import type { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../memory/pipe.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
-import type { ConnectionModel, ListenerRecord, Side, Wire } from "./connection_model.ts";
+import type { ConnectionModel, ListenerRecord, TaskClock, Wire } from "./connection_model.ts";
 import type { Counts } from "./faults.ts";
 import type { Random } from "./random.ts";
 import type { Shape } from "./shape.ts";
@@ -39,14 +39,14 @@ export interface Stage {
   /**
    * A client's end is there.
    *
-   * @param now The client's clock.
+   * @param clock The client's clock.
    * @param writeTimeout Milliseconds that a write of the client may take.
    */
   join(
     end: ClientEnd,
     owner: string,
     process: number,
-    now: () => number,
+    clock: TaskClock,
     writeTimeout: number,
   ): Wire;
   /** Something that the history has to tidy up is there. */
@@ -75,6 +75,3 @@ export interface Actor {
   /** Ends, one way or another. */
   end(): void;
 }
-
-/** Whose connections a listener gives. */
-export type { ListenerRecord, Side, Wire };

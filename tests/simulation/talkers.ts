@@ -477,7 +477,10 @@ export class Talker implements Actor {
     side.waiting++;
     side.open++;
     try {
-      if (await receive()) return true;
+      if (await receive()) {
+        this.#tell(`has received ${side.in_.received} B`);
+        return true;
+      }
       this.#tell("sees the end");
       if (!side.deaf) this.#stage.model.ended(side);
     } catch (error) {
