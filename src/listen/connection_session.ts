@@ -149,9 +149,9 @@ export class ConnectionSession implements Session, Link {
     this.#duplex.written();
   }
 
-  /** See {@linkcode Session}. */
+  /** See {@linkcode Session}. After another failure the connection is ended anyway. */
   unwritten(): void {
-    this.#duplex.unwritten();
+    if (this.#connection.clientDisconnected) this.#duplex.unwritten();
   }
 
   /** See {@linkcode Session}. */

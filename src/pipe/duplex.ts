@@ -355,6 +355,6 @@ export class Duplex {
   /** With `halfClose`, both directions are over: nothing is left to do. */
   #closeIfOver(): void {
     const over = this.#writesOver && this.#inbox.over && !this.#inbox.full;
-    if (over && this.#ended === undefined) this.#link.close("self");
+    if (over && this.#ended === undefined) this.#link.close(this.#peerClosed ? "peer" : "self");
   }
 }
