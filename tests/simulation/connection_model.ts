@@ -193,8 +193,8 @@ export class ConnectionModel {
   /** Clients that wait to be accepted keep further instances from being created. */
   checkBacklog(): void {
     const waiting = new Map<ListenerRecord, number>();
-    for (const { listener, peer, accepted, told } of this.wires) {
-      if (peer === undefined || accepted || told.length > 0) continue;
+    for (const { listener, peer, accepted, told, crashed } of this.wires) {
+      if (peer === undefined || accepted || told.length > 0 || crashed) continue;
       const count = (waiting.get(listener) ?? 0) + 1;
       waiting.set(listener, count);
       // Those that listen while the last one comes may each have one more.
@@ -267,6 +267,8 @@ export class ConnectionModel {
   /** A whole message is received. */
   received(side: Side, bytes: Uint8Array): void {
     this.#receives(side, side.in_.receive(bytes));
+    // The rest of what was read at once is not what the other end sends now.
+    if (this.#around.shape.framing === undefined) side.active();
     if (this.#around.task > side.overIn) this.#violate(`${side.name} receives after its end`);
   }
 
@@ -353,7 +355,9 @@ export class ConnectionModel {
       }
       const latest = (shutDownAt ?? Infinity) + shutdownTimeout + LAST_WRITE_TIMEOUT + LATE;
       const now = wire.server.now();
-      if (!jumps && now > latest) this.#violate(`a shutdown takes until ${now} instead of ${latest}`);
+      if (!jumps && now > latest) {
+        this.#violate(`a shutdown takes until ${now} instead of ${latest}`);
+      }
     }
   }
 
@@ -385,7 +389,6 @@ export class ConnectionModel {
   }
 
   #receives(side: Side, wrong: string | undefined): void {
-    side.active();
     if (wrong !== undefined) this.#violate(wrong);
   }
 
@@ -464,9 +467,10 @@ export class ConnectionModel {
   #isUnread(side: Side): boolean {
     const { out, writeTimeout, slow } = side;
     const now = side.now();
-    return slow || out.sent.some(({ state, at }) =>
-      (state === "open" || state === "failed") && at + writeTimeout <= now
-    );
+    return slow ||
+      out.sent.some(({ state, at }) =>
+        (state === "open" || state === "failed") && at + writeTimeout <= now
+      );
   }
 
   /** The most connections that its process may have had at once. */

@@ -6,7 +6,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { type Handle, Lane } from "../../src/kernel/kernel.ts";
+import type { Handle } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { MemorySystem } from "../memory_kernel.ts";
@@ -78,15 +78,22 @@ class ConnectionKernel extends SimulatedKernel {
   }
 
   override disconnect(handle: Handle): number {
-    const client = this.#clientOf(handle);
-    if (client !== undefined) this.#observer.serverGone(client);
-    return super.disconnect(handle);
+    return this.#goes(handle, () => super.disconnect(handle));
   }
 
   override close(handle: Handle): number {
-    const client = this.#clientOf(handle);
-    if (client !== undefined) this.#observer.serverGone(client);
-    return super.close(handle);
+    return this.#goes(handle, () => super.close(handle));
+  }
+
+  /** Somebody may come within the call. */
+  #goes(handle: Handle, call: () => number): number {
+    const end = this.endOf(handle);
+    const before = this.#clientOf(handle);
+    if (before !== undefined) this.#observer.serverGone(before);
+    const status = call();
+    const after = end instanceof ServerEnd ? end.client : undefined;
+    if (after !== undefined && after !== before) this.#observer.serverGone(after);
+    return status;
   }
 
   #clientOf(handle: Handle | undefined): ClientEnd | undefined {

@@ -347,7 +347,9 @@ export class Talker implements Actor {
     const end = random.weighted({
       ...ENDS,
       waits: tidying ? ENDS.waits * 3 : ENDS.waits,
-      halfCloses: shape.halfClose !== "none" && this.#sends !== "nothing" ? ENDS.halfCloses : 0,
+      halfCloses: shape.halfClose !== "none" && this.#sends !== "nothing" && !writes
+        ? ENDS.halfCloses
+        : 0,
       closesStream: writes ? ENDS.closesStream : 0,
       abortsStream: writes ? ENDS.abortsStream : 0,
       cancelsStream: reads ? ENDS.cancelsStream : 0,
