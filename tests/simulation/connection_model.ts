@@ -19,6 +19,9 @@ import type { Shape } from "./shape.ts";
 /** Milliseconds that a shutdown may take longer than its timeout, with turns that are late. */
 const LATE = 2_000;
 
+/** Milliseconds that sums of times may be wrong. */
+const EPSILON = 1e-6;
+
 /** The limits of a listener, `Infinity` where there is none. */
 export interface Limits {
   readonly maxMessage: number;
@@ -26,6 +29,7 @@ export interface Limits {
   readonly idleTimeout: number;
   readonly writeTimeout: number;
   readonly maxQueued: number;
+  readonly maxBuffered: number;
 }
 
 /** What is to be known of a listener. */
@@ -237,6 +241,12 @@ export class ConnectionModel {
     }
   }
 
+  /** Nothing waits to be accepted. */
+  flushes(side: Side): void {
+    // After the end, what was queued is gone.
+    if (this.#causes(side).length === 0) side.out.flush();
+  }
+
   /** A message or bytes are about to be given to a connection. */
   gives(side: Side, sent: Sent, queued: number): void {
     const { maxMessage, maxQueued } = side.wire.listener.limits;
@@ -399,7 +409,7 @@ export class ConnectionModel {
     if (side.over !== undefined || side.sawEnd) return;
     const own = this.#causes(side).some((reason) => reason !== "peer");
     if (own || this.#causes(other).some((reason) => reason !== "peer")) return;
-    if (side.waiting === 0) return;
+    if (side.waiting === 0 || this.#waitsForRoom(side)) return;
     const lost = in_.awaited;
     if (lost !== undefined) {
       this.#violate(`${side.name} waits, and does not get ${describe(lost.bytes)}`);
@@ -409,6 +419,15 @@ export class ConnectionModel {
     if (open !== undefined && !other.gone) {
       this.#violate(`${other.name} still sends ${describe(open.bytes)}, though ${side.name} waits`);
     }
+  }
+
+  /** Whether what it is to get may wait until others have received what they have. */
+  #waitsForRoom({ wire, isServer }: Side): boolean {
+    return isServer && wire.listener.limits.maxBuffered < Infinity &&
+      this.wires.some(({ listener, server }) =>
+        listener === wire.listener && server.waiting === 0 && !server.gone &&
+        server.in_.awaited !== undefined
+      );
   }
 
   #explain(side: Side, reason: CloseReason, error: unknown): void {
@@ -427,10 +446,13 @@ export class ConnectionModel {
     };
     const touched = wire.tainted !== undefined || wire.faulty;
     add(side.other.gone || wire.evicted || touched, "peer");
+    // What is lost with a disconnect may be the rest of a frame.
+    add(wire.evicted, "error");
     add(side.ending || side.halfClosed && (side.in_.finished || side.deaf), "self");
     add(touched, "error", "maxMessage");
     add(this.#isCut(side), "error");
-    add(this.#isUnread(side), "writeTimeout");
+    // A shortage that prevents a write is another reason after that time.
+    add(this.#isUnread(side), "writeTimeout", "error");
     if (!isServer) {
       add(side.lost, "stopped", "error");
       return causes;
@@ -443,7 +465,7 @@ export class ConnectionModel {
     add(listener.failed, "stopped", "error");
     add(side.full, "maxQueued");
     add(this.#crowd(wire) > limits.maxPerProcess, "maxPerProcess");
-    add(side.idle >= limits.idleTimeout, "idleTimeout");
+    add(side.idle + EPSILON >= limits.idleTimeout, "idleTimeout");
     return causes;
   }
 
@@ -458,10 +480,10 @@ export class ConnectionModel {
       wire.server.now() >= shutDownAt + shutdownTimeout;
   }
 
-  /** Whether the other end may have left in the middle of a frame. */
+  /** Whether the other end may have ended in the middle of a message. */
   #isCut({ in_, other }: Side): boolean {
-    return this.#around.shape.framing !== undefined && other.gone &&
-      in_.sent.some(({ state }) => state === "open" || state === "failed");
+    const ended = other.gone || other.ending;
+    return in_.sent.some(({ state }) => state === "failed" || state === "open" && ended);
   }
 
   #isUnread(side: Side): boolean {

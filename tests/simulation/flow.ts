@@ -158,11 +158,12 @@ export class Flow {
     return missing;
   }
 
-  /** The two messages that its receiver is to get next, or has begun to get. */
+  /** The two messages, other than empty ones, that its receiver is to get next, or has begun to. */
   get nextTwo(): readonly [Sent | undefined, Sent | undefined] {
     const [{ index, offset } = { index: 0, offset: 0 }] = this.#places;
     const at = offset > 0 && offset === this.sent[index]?.wire.length ? index + 1 : index;
-    return [this.sent[at], this.sent[at + 1]];
+    const [next, second] = this.sent.slice(at).filter((sent) => mayArrive(sent) && sent.wire.length > 0);
+    return [next, second];
   }
 
   /** Whether its receiver gets whole messages. */

@@ -32,7 +32,7 @@ export interface Plan {
   readonly readBufferSize: number;
   readonly writeBufferSize: number;
   readonly authorizes: ListenerRecord["authorizes"];
-  readonly limits: Partial<Limits> & { readonly maxBuffered?: number };
+  readonly limits: Partial<Limits>;
 }
 
 export function somePlan(random: Random, { direction }: Shape): Plan {
@@ -84,6 +84,7 @@ export class Listening {
         idleTimeout: Infinity,
         writeTimeout: 30_000,
         maxQueued: 16 * 1024 * 1024,
+        maxBuffered: Infinity,
         ...limits,
       },
       instances,

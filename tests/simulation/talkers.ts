@@ -202,7 +202,7 @@ export class Talker implements Actor {
     const { shape, model } = this.#stage;
     const size = Math.max(this.#stage.size(), shape.halfClose === "none" ? 0 : 1);
     const { queued } = this.#conn;
-    if (queued === 0) this.#side.out.flush();
+    if (queued === 0) this.#stage.model.flushes(this.#side);
     const sent = this.#side.out.compose(size, this.#side.now());
     model.gives(this.#side, sent, queued);
     this.#tell(`gives ${sent.wire.length} B`);
@@ -411,7 +411,8 @@ export class Talker implements Actor {
   #finished(since: number, streamed: boolean): void {
     // What a stream has not given yet is not queued.
     const given = streamed || this.#sends !== "loose";
-    if (given && this.#sends !== "abort") this.#stage.model.finished(this.#side, since);
+    const meant = this.#sends !== "abort" && this.#sends !== "request";
+    if (given && meant) this.#stage.model.finished(this.#side, since);
   }
 
   async #receiveAll(): Promise<void> {
