@@ -118,6 +118,9 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   }
 
   /** See {@linkcode WriteOwner}. */
+  accepted(): void {}
+
+  /** See {@linkcode WriteOwner}. */
   written(): void {
     this.duplex.written();
   }

@@ -127,6 +127,9 @@ export class ExchangeSession implements Session {
   }
 
   /** See {@linkcode Session}. */
+  accepted(): void {}
+
+  /** See {@linkcode Session}. */
   written(): void {
     this.#raise("written");
   }

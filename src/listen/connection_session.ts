@@ -144,6 +144,11 @@ export class ConnectionSession implements Session, Link {
   }
 
   /** See {@linkcode Session}. */
+  accepted(): void {
+    this.#restartIdle();
+  }
+
+  /** See {@linkcode Session}. */
   written(): void {
     this.#restartIdle();
     this.#duplex.written();
@@ -305,6 +310,8 @@ export class ConnectionSession implements Session, Link {
     const { reason, error } = this.#connection.endReason;
     this.loop.deadlines.lift(this.#idle);
     this.#reader.close();
+    // Nobody receives what was read.
+    this.#reader.release();
     this.#context.drain.forget(this.#draining);
     if (this.#shown !== undefined) this.#accepts.remove(this.#shown);
     this.#duplex.ended(reason, error);

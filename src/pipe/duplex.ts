@@ -78,6 +78,8 @@ export class Duplex {
   readonly #lastWrite = new Deadline(() => this.close());
   /** Whether this end sends nothing more, with `halfClose`. */
   #writesOver = false;
+  /** Whether this end has said so, or is to when everything before is written. */
+  #writesEnding = false;
 
   constructor(link: Link, settings: ConnectionSettings) {
     this.#link = link;
@@ -172,6 +174,7 @@ export class Duplex {
 
   /** Ends this direction, with `halfClose`: resolves when everything before is written. */
   async endWriting(): Promise<void> {
+    this.#writesEnding = true;
     await this.call("send");
     this.#writesOver = true;
     this.#closeIfOver();
@@ -251,7 +254,7 @@ export class Duplex {
     const { maxQueued } = this.#settings;
     const queued = call.writes ? queue.queued(maxQueued) + this.#calls.held : 0;
     this.#calls.add(call);
-    if (queued > maxQueued) return this.#link.overflowed(queued);
+    if (queued > maxQueued && !this.#writesEnding) return this.#link.overflowed(queued);
     this.#queueWrites();
     this.#deliver();
   }

@@ -16,6 +16,8 @@ export const LAST_WRITE_TIMEOUT = 10_000;
 
 /** Is told what becomes of the messages of a {@linkcode WriteQueue}. */
 export interface WriteOwner {
+  /** Windows has accepted something, and more waits. */
+  accepted(): void;
   /** All messages are written. */
   written(): void;
   /** A write failed: returns the error for its message and for those that wait. */
@@ -120,8 +122,9 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
       this.#unqueue(message);
       message.end();
     }
-    if (this.empty) this.#owner.written();
-    else this.write();
+    if (this.empty) return this.#owner.written();
+    this.#owner.accepted();
+    this.write();
   }
 
   /** Removes a message of which nothing was submitted. False if something was. */

@@ -115,6 +115,11 @@ export class ServerConnection implements WriteOwner {
     this.#countDropped(1);
   }
 
+  /** See {@linkcode WriteOwner}. */
+  accepted(): void {
+    this.instance.session?.accepted();
+  }
+
   /** All messages are written. */
   written(): void {
     this.instance.session?.written();

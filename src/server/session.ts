@@ -22,6 +22,8 @@ export interface Session {
   begin(disconnected: boolean): void;
   /** The read completed. */
   readCompleted(): void;
+  /** Windows has accepted something, and more waits to be written. */
+  accepted(): void;
   /** All messages are written; or they were dropped, because a write failed. */
   written(): void;
   unwritten(): void;
