@@ -19,6 +19,9 @@ import type { Shape } from "./shape.ts";
 /** Milliseconds that a shutdown may take longer than its timeout, with turns that are late. */
 const LATE = 2_000;
 
+/** Bytes that a frame has besides its message, at most. */
+const HEAD = 64;
+
 /** Milliseconds that sums of times may be wrong. */
 const EPSILON = 1e-6;
 
@@ -82,6 +85,9 @@ export class Side {
   held = false;
   /** Its program went away. */
   lost = false;
+  /** The task in which it last got a message, and how many. */
+  task = -1;
+  inTask = 0;
   /** Its program has asked how it ends. */
   watched = false;
   /** The task in which it was told. */
@@ -277,6 +283,7 @@ export class ConnectionModel {
   /** A whole message is received. */
   received(side: Side, bytes: Uint8Array): void {
     this.#receives(side, side.in_.receive(bytes));
+    if (side.isServer) this.#mayGet(side, bytes);
     // The rest of what was read at once is not what the other end sends now.
     if (this.#around.shape.framing === undefined) side.active();
     if (this.#around.task > side.overIn) this.#violate(`${side.name} receives after its end`);
@@ -344,7 +351,23 @@ export class ConnectionModel {
   /** Nothing happens any more but what time brings. */
   atStandstill(): void {
     for (const wire of this.wires) {
+      this.#isLetGo(wire);
       for (const side of [wire.server, wire.client]) this.#stands(side);
+    }
+  }
+
+  /** Of what has ended, nothing is left. */
+  #isLetGo(wire: Wire): void {
+    const { listener, peer, accepted, told, verdict } = wire;
+    for (const side of [wire.server, wire.client]) {
+      const { over, gone, lost, isServer } = side;
+      // A server's last message may still be written, unless its own program has ended it.
+      const ended = over !== undefined && (!isServer || over.reason === "self");
+      if (ended && !gone && !lost) this.#violate(`${side.name} has ended, and keeps its handle`);
+    }
+    const unseen = peer !== undefined && !accepted && told.length === 0 && !wire.crashed;
+    if (unseen && listener.closedAt !== undefined && !listener.failed && verdict !== "asked") {
+      this.#violate(`${wire.id} was never accepted, and is not let go of`);
     }
   }
 
@@ -384,18 +407,38 @@ export class ConnectionModel {
 
   /** What its server has taken and its program has not received is bounded. */
   checkAhead(wire: Wire): void {
-    const { framing, type } = this.#around.shape;
     const { in_, sawEnd, deaf, ending } = wire.server;
-    if (!wire.accepted || sawEnd || deaf || ending || wire.faulty || wire.tainted) return;
-    // What is received in parts is one thing, and what is read ahead another.
-    const [next = 0, second = 0] = in_.nextTwo.map((sent) => sent?.wire.length);
-    const most = framing !== undefined || type === "byte"
-      ? 2 * wire.chunk + next
-      : in_.isWhole
-      ? next
-      : next + second;
+    if (!wire.accepted || sawEnd || deaf || ending) return;
     const ahead = wire.taken - in_.received;
-    if (ahead > most) this.#violate(`${wire.id}: the server has read ${ahead} B ahead`);
+    if (!wire.faulty && !wire.tainted && ahead > this.#mostAhead(wire)) {
+      this.#violate(`${wire.id}: the server has read ${ahead} B ahead`);
+    }
+    const { maxMessage } = wire.listener.limits;
+    if (this.#around.shape.framing !== undefined && ahead > maxMessage + 2 * wire.chunk + HEAD) {
+      this.#violate(`${wire.id}: the server keeps ${ahead} B of a message that is too long`);
+    }
+  }
+
+  #mostAhead({ server, chunk }: Wire): number {
+    const { framing, type } = this.#around.shape;
+    // What is received in parts is one thing, and what is read ahead another.
+    const [next = 0, second = 0] = server.in_.nextTwo.map((sent) => sent?.wire.length);
+    if (framing !== undefined || type === "byte") return 2 * chunk + next;
+    return server.in_.isWhole ? next : next + second;
+  }
+
+  /** A server keeps its limit, and gives others their turn. */
+  #mayGet(side: Side, { length }: Uint8Array): void {
+    const { task, shape } = this.#around;
+    if (length > side.wire.listener.limits.maxMessage) {
+      this.#violate(`${side.name} gets ${length} B, which is too long`);
+    }
+    side.inTask = side.task === task ? side.inTask + 1 : 1;
+    side.task = task;
+    // One that was read ahead, and the next.
+    if (shape.framing === undefined && side.inTask > 2) {
+      this.#violate(`I9: ${side.name} gets ${side.inTask} messages in one turn`);
+    }
   }
 
   #receives(side: Side, wrong: string | undefined): void {

@@ -162,7 +162,9 @@ export class Flow {
   get nextTwo(): readonly [Sent | undefined, Sent | undefined] {
     const [{ index, offset } = { index: 0, offset: 0 }] = this.#places;
     const at = offset > 0 && offset === this.sent[index]?.wire.length ? index + 1 : index;
-    const [next, second] = this.sent.slice(at).filter((sent) => mayArrive(sent) && sent.wire.length > 0);
+    const [next, second] = this.sent.slice(at).filter((sent) =>
+      mayArrive(sent) && sent.wire.length > 0
+    );
     return [next, second];
   }
 

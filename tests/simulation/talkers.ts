@@ -207,17 +207,26 @@ export class Talker implements Actor {
     model.gives(this.#side, sent, queued);
     this.#tell(`gives ${sent.wire.length} B`);
     if (this.#side.isServer) this.#mustFail(sent, queued);
+    if (this.#stage.random.chance(0.2)) this.#checkDraining();
     return sent;
+  }
+
+  #checkDraining(): void {
+    const { shutDownAt, stoppedAt, failed } = this.#side.wire.listener;
+    const drains = this.#side.isServer && (shutDownAt ?? stoppedAt) !== undefined;
+    if (failed || this.#conn.draining.aborted === drains) return;
+    this.#stage.violate(`${this.#side.name} is ${drains ? "not " : ""}told of a shutdown`);
   }
 
   /** What is given while too much waits, for sure, ends the connection. */
   #mustFail(sent: Sent, queued: number): void {
     const { maxQueued } = this.#side.wire.listener.limits;
-    // The write in flight may be over.
-    const [head] = this.#side.out.open;
-    const inFlight = Math.max(LONGEST_WRITE, head?.wire.length ?? 0);
-    if (queued - inFlight <= maxQueued) return;
     const { out } = this.#side;
+    // The write in flight may be over.
+    const longest = Math.max(...out.open.map(({ wire }) => wire.length));
+    const inFlight = this.#stage.shape.type === "message" ? longest : LONGEST_WRITE;
+    // A stream gives it later.
+    if (queued - inFlight <= maxQueued || this.#writer !== undefined) return;
     this.#stage.pause().then(() => {
       if (out.sent.includes(sent) && sent.state === "accepted") {
         this.#stage.violate(`${this.#side.name} may queue ${queued} B`);
