@@ -85,6 +85,8 @@ export class Side {
   held = false;
   /** Its program went away. */
   lost = false;
+  /** It was idle for too long when its end was noticed. */
+  idled = false;
   /** The task in which it last got a message, and how many. */
   task = -1;
   inTask = 0;
@@ -276,7 +278,10 @@ export class ConnectionModel {
   /** A call of a connection fails. */
   failed(side: Side, call: string, error: unknown): void {
     const planted = error instanceof Error && error.message.startsWith("planted");
-    if (planted || this.#causes(side).length > 0) return;
+    const causes = this.#causes(side);
+    // What is still written of what was queued comes after that.
+    side.idled ||= causes.includes("idleTimeout");
+    if (planted || causes.length > 0) return;
     this.#violate(`${call} of ${side.name} fails (${error}), and nothing has ended it`);
   }
 
@@ -508,7 +513,7 @@ export class ConnectionModel {
     add(listener.failed, "stopped", "error");
     add(side.full, "maxQueued");
     add(this.#crowd(wire) > limits.maxPerProcess, "maxPerProcess");
-    add(side.idle + EPSILON >= limits.idleTimeout, "idleTimeout");
+    add(side.idled || side.idle + EPSILON >= limits.idleTimeout, "idleTimeout");
     return causes;
   }
 
