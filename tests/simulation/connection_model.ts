@@ -62,6 +62,8 @@ export interface TaskClock {
 export class Side {
   /** Its user has begun to end the connection, or has done what may end it. */
   ending = false;
+  /** Its user waits until what is queued is written. */
+  graceful = false;
   /** Its handle is closed, or was disconnected. */
   gone = false;
   /** Its user has ended its direction. */
@@ -369,6 +371,11 @@ export class ConnectionModel {
       // A server's last message may still be written, unless its own program has ended it.
       const ended = over !== undefined && (!isServer || over.reason === "self");
       if (ended && !gone && !lost) this.#violate(`${side.name} has ended, and keeps its handle`);
+      const written = side.out.awaited === undefined && side.out.open.every(({ loose }) => loose);
+      const touched = wire.tainted !== undefined || wire.faulty;
+      if (side.graceful && written && !gone && !lost && !touched) {
+        this.#violate(`${side.name} has nothing to write, and does not end`);
+      }
     }
     const unseen = peer !== undefined && !accepted && told.length === 0 && !wire.crashed;
     if (unseen && listener.closedAt !== undefined && !listener.failed && verdict !== "asked") {
@@ -427,7 +434,7 @@ export class ConnectionModel {
   #mostAhead({ server, chunk }: Wire): number {
     const { framing, type } = this.#around.shape;
     // What is received in parts is one thing, and what is read ahead another.
-    const [next = 0, second = 0] = server.in_.nextTwo.map((sent) => sent?.wire.length);
+    const [next, second] = server.in_.nextLengths;
     if (framing !== undefined || type === "byte") return 2 * chunk + next;
     return server.in_.isWhole ? next : next + second;
   }

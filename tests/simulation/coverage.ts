@@ -124,8 +124,33 @@ export function impossible(state: State, event: string): string | undefined {
 
 const BRIEF = "it is idle only within one call, in which it is told to listen or to finish";
 
+/** Why a pair does not come about in a history of connections. */
+function reasonForConnection(state: State, event: string): string | undefined {
+  switch (event) {
+    case "partial":
+      return state.name === "over" ? "what comes at last is not read on" : undefined;
+    case "ended":
+    case "cancelled":
+    case "broken":
+    case "peerClosed":
+    case "failed":
+      return state.name === "identifying"
+        ? "its read has brought data, and is not over"
+        : undefined;
+    case "evict": {
+      const asks = state.name === "authorizing" || state.name === "identifying";
+      return asks
+        ? "it ends with the beginning of a shutdown, and has no limit but time"
+        : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
 /** Why a pair does not come about in a history. */
 function reasonFor(state: State, event: string): string | undefined {
+  if (CONNECTION.states.includes(state)) return reasonForConnection(state, event);
   if (
     state.name === "identifying" && "disconnected" in state && state.disconnected &&
     event !== "identified"

@@ -158,14 +158,21 @@ export class Flow {
     return missing;
   }
 
-  /** The two messages, other than empty ones, that its receiver is to get next, or has begun to. */
-  get nextTwo(): readonly [Sent | undefined, Sent | undefined] {
+  /**
+   * Bytes of the message that its receiver is to get next, or has begun to get, and of the one after
+   * that; of those that may not come, the longest.
+   */
+  get nextLengths(): readonly [number, number] {
     const [{ index, offset } = { index: 0, offset: 0 }] = this.#places;
-    const at = offset > 0 && offset === this.sent[index]?.wire.length ? index + 1 : index;
-    const [next, second] = this.sent.slice(at).filter((sent) =>
-      mayArrive(sent) && sent.wire.length > 0
-    );
-    return [next, second];
+    const begun = offset > 0 && offset === this.sent[index]?.wire.length ? index + 1 : index;
+    const lengths: [number, number] = [0, 0];
+    let at = 0;
+    for (const { wire, state } of this.sent.slice(begun)) {
+      if (wire.length === 0 || state === "dropped" || at > 1) continue;
+      lengths[at] = Math.max(lengths[at] ?? 0, wire.length);
+      if (state === "accepted" || state === "open") at++;
+    }
+    return lengths;
   }
 
   /** Whether its receiver gets whole messages. */
@@ -179,7 +186,7 @@ export class Flow {
       this.#places = places;
       return undefined;
     }
-    const [next] = this.nextTwo;
+    const next = this.sent[this.#places[0]?.index ?? 0];
     const expected = next === undefined ? "nothing" : `${describe(next.bytes)} (${next.state})`;
     return `${this.name}: ${expected} is next, but ${describe(bytes)} arrived`;
   }

@@ -105,8 +105,12 @@ export class Talker implements Actor {
 
   end(): void {
     this.#side.ending = true;
-    if (this.#stage.random.chance(0.5)) this.#conn.close();
-    else this.#conn[Symbol.asyncDispose]();
+    if (this.#stage.random.chance(0.5)) {
+      this.#conn.close();
+    } else {
+      this.#side.graceful = true;
+      this.#conn[Symbol.asyncDispose]();
+    }
     this.#watch();
   }
 
@@ -162,7 +166,8 @@ export class Talker implements Actor {
           { length: random.between(2, 5) },
           () => this.#give((bytes) => this.#conn.send(bytes)),
         );
-        return (await Promise.all(gifts)).every((well) => well);
+        // It may be still on its way when the program goes on.
+        return random.chance(0.3) || (await Promise.all(gifts)).every((well) => well);
       }
       case "abort":
         return await this.#giveImpatiently();
@@ -382,7 +387,7 @@ export class Talker implements Actor {
         side.ending = true;
         return this.#conn.close();
       case "disposes":
-        side.ending = true;
+        side.ending = side.graceful = true;
         await this.#conn[Symbol.asyncDispose]();
         return this.#finished(since, false);
       case "halfCloses":
@@ -390,7 +395,7 @@ export class Talker implements Actor {
       case "closesStream": {
         const close = () => this.#writer?.close() ?? this.#conn.writable.close();
         if (this.#stage.shape.halfClose !== "none") return await this.#halfClose(close);
-        side.ending = true;
+        side.ending = side.graceful = true;
         await close();
         return this.#finished(since, true);
       }

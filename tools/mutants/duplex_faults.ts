@@ -85,11 +85,6 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "a connection closes though a message waits to be received",
-      text: "else if (this.#peerClosed && !this.#inbox.full)",
-      replacement: "else if (this.#peerClosed)",
-    },
-    {
       name: "a graceful end drops what is queued",
       text: 'if (queue.empty) return this.#link.close("self");',
       replacement: 'if (queue.queued(0) >= 0) return this.#link.close("self");',
@@ -122,11 +117,6 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       name: "a decoder is given what a stream has taken",
       text: "else if (raw || this.#newDecoder === undefined) return item;",
       replacement: "else if (this.#newDecoder === undefined) return item;",
-    },
-    {
-      name: "messages that came together with a bad one are lost",
-      text: "return this.full ? undefined : this.#failure;",
-      replacement: "return this.#failure;",
     },
   ]),
   ...faultsOf("src/pipe/calls.ts", [
@@ -161,11 +151,6 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       name: "a later message overtakes those that wait",
       text: "this.#messages.push(message);",
       replacement: "this.#messages.splice(1, 0, message);",
-    },
-    {
-      name: "a message of which a part is on its way can be dropped",
-      text: "return !submitted && !this.cut(message) && remove(this.#messages, message);",
-      replacement: "return !submitted && remove(this.#messages, message);",
     },
   ]),
   ...faultsOf("src/pipe/write_queue.ts", [
