@@ -363,15 +363,25 @@ export class ConnectionModel {
     }
   }
 
+  /** A program has seen all there is to be seen: what its user has ended has no handle any more. */
+  atPeace(clock: TaskClock): void {
+    for (const { server, client } of this.wires) {
+      for (const side of [server, client]) {
+        const { over, gone, lost, isServer } = side;
+        // A server's last message may still be written, unless its own program has ended it.
+        const ended = over !== undefined && (!isServer || over.reason === "self");
+        if (side.clock !== clock || !ended || gone || lost) continue;
+        this.#violate(`${side.name} has ended, and keeps its handle`);
+      }
+    }
+  }
+
   /** Of what has ended, nothing is left. */
   #isLetGo(wire: Wire): void {
     const { listener, peer, accepted, told, verdict } = wire;
     for (const side of [wire.server, wire.client]) {
-      const { over, gone, lost, isServer } = side;
-      // A server's last message may still be written, unless its own program has ended it.
-      const ended = over !== undefined && (!isServer || over.reason === "self");
-      if (ended && !gone && !lost) this.#violate(`${side.name} has ended, and keeps its handle`);
-      const written = side.out.awaited === undefined && side.out.open.every(({ loose }) => loose);
+      const { gone, lost, out } = side;
+      const written = out.awaited === undefined && out.open.every(({ loose }) => loose);
       const touched = wire.tainted !== undefined || wire.faulty;
       if (side.graceful && written && !gone && !lost && !touched) {
         this.#violate(`${side.name} has nothing to write, and does not end`);
@@ -426,7 +436,7 @@ export class ConnectionModel {
       this.#violate(`${wire.id}: the server has read ${ahead} B ahead`);
     }
     const { maxMessage } = wire.listener.limits;
-    if (this.#around.shape.framing !== undefined && ahead > maxMessage + 2 * wire.chunk + HEAD) {
+    if (this.#around.shape.framing !== undefined && ahead > maxMessage + wire.chunk + HEAD) {
       this.#violate(`${wire.id}: the server keeps ${ahead} B of a message that is too long`);
     }
   }

@@ -186,6 +186,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
     this.system.ways.keepsPending = random.chance(0.5);
     const { readBufferSize: read, writeBufferSize: write } = this.#plan;
     const sizes = [0, 1, 5, 30, 30, 30, 100, 4095, 4096, 4097, 6000, read + 1, write + 1];
+    if (this.#plan.limits.maxMessage !== undefined) sizes.push(20_000);
     if (random.chance(0.1)) sizes.push(20_000, 65_536, 70_000, 140_000);
     this.#sizes = random.chance(0.4) ? [0, 10, 20, 50] : sizes;
     const kernel = (name: string) => new ConnectionKernel(name, this.system, this);
@@ -623,6 +624,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
     for (const program of [this.#here, this.#elsewhere]) {
       program.kernel?.checkLiveness();
       if (program.kernel?.breach !== undefined) this.violate(program.kernel.breach.message);
+      if (program.isAtPeace) this.model.atPeace(program);
       if (program.forgetsTime) this.violate("I10: time limits run, and there is no timer");
     }
     const breach = this.#retired.at(-1)?.breach;
