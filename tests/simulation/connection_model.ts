@@ -347,8 +347,8 @@ export class ConnectionModel {
 
   /** A listener disconnects a client that is there. */
   evicted(wire: Wire): void {
-    wire.evicted = true;
     const causes = this.#causes(wire.server);
+    wire.evicted = true;
     const { verdict, listener } = wire;
     const may = causes.some((reason) => !GENTLE.has(reason)) || verdict === "refused" ||
       this.#shutdownTimedOut(listener);

@@ -6,7 +6,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import type { Handle } from "../../src/kernel/kernel.ts";
+import type { Handle, Identified } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { MemorySystem } from "../memory_kernel.ts";
@@ -52,7 +52,7 @@ interface Observer {
 
 /** A kernel that tells its history whose connection is whose. */
 class ConnectionKernel extends SimulatedKernel {
-  readonly #observer: Observer;
+  readonly #observer: Around & Observer;
   readonly #reading = new Map<number, Handle>();
 
   constructor(name: string, system: MemorySystem, history: Around & Observer) {
@@ -64,6 +64,13 @@ class ConnectionKernel extends SimulatedKernel {
     const client = this.#clientOf(handle);
     if (client !== undefined) this.#observer.met(client);
     return super.clientProcess(handle);
+  }
+
+  /** A shortage keeps a session in a state that it hardly ever is in otherwise. */
+  override identify(handle: Handle): Identified {
+    const { random, rates } = this.#observer;
+    if (random.chance(rates.fails * 5)) this.failNext("identify", Status.NO_SYSTEM_RESOURCES);
+    return super.identify(handle);
   }
 
   override read(handle: Handle, slot: number, size: number): number {

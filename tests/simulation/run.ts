@@ -14,7 +14,7 @@ import type { Outcome } from "./outcome.ts";
 const PROGRESS = 5_000;
 
 /** So many histories must have met everything that there is to be met. */
-const ENOUGH: Readonly<Record<Subject, number>> = { exchanges: 10_000, connections: 4_000 };
+const ENOUGH: Readonly<Record<Subject, number>> = { exchanges: 10_000, connections: 3_000 };
 
 /** Which histories. */
 export interface Span {

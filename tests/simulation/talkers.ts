@@ -163,7 +163,7 @@ export class Talker implements Actor {
         return await this.#give((bytes) => this.#conn.send(bytes));
       case "burst": {
         const gifts = Array.from(
-          { length: random.between(2, 5) },
+          { length: random.between(1, 5) },
           () => this.#give((bytes) => this.#conn.send(bytes)),
         );
         // It may be still on its way when the program goes on.
