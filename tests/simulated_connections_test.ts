@@ -104,8 +104,11 @@ inWorld("a write that fails when its client has left ends no other connection", 
   await world.idle();
   const next = world.system.connect(listener.path, { direction: "read" });
   await world.idle();
-  await (await listener.accept()).send("found");
+  const other = await listener.accept();
+  await other.send("found");
   assertEquals(next.readText(), "found");
+  // Nobody can see that a client leaves which only reads.
+  other.close();
 });
 
 // The checker itself: told a wrong history, it must complain.

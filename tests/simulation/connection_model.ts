@@ -72,6 +72,8 @@ export class Side {
   deaf = false;
   /** It was told that the other end sends nothing more. */
   sawEnd = false;
+  /** It receives messages, and not only bytes. */
+  decodes = false;
   /** Calls that wait for what comes next. */
   waiting = 0;
   /** Calls whose promises are open. */
@@ -436,7 +438,10 @@ export class ConnectionModel {
       this.#violate(`${wire.id}: the server has read ${ahead} B ahead`);
     }
     const { maxMessage } = wire.listener.limits;
-    if (this.#around.shape.framing !== undefined && ahead > maxMessage + wire.chunk + HEAD) {
+    if (
+      this.#around.shape.framing !== undefined && wire.server.decodes &&
+      ahead > maxMessage + wire.chunk + HEAD
+    ) {
       this.#violate(`${wire.id}: the server keeps ${ahead} B of a message that is too long`);
     }
   }

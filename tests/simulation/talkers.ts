@@ -31,6 +31,9 @@ const SENDS = {
 /** How it receives. */
 const RECEIVES = { receive: 4, impatient: 4, iterate: 4, read: 4, stream: 4, byob: 3 } as const;
 
+/** The ways that give messages. */
+const MESSAGES: ReadonlySet<string> = new Set(["receive", "impatient", "iterate"]);
+
 /** How it ends, when it has sent what it has to say. */
 const ENDS = {
   waits: 12,
@@ -84,6 +87,7 @@ export class Talker implements Actor {
         byob: type === "byte" ? RECEIVES.byob : 0,
       }) ?? "nothing";
     side.held = true;
+    side.decodes = MESSAGES.has(this.#receives);
   }
 
   /** Begins to talk. */
