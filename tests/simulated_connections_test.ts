@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fate, inWorld } from "./fixture.ts";
 import {
   ConnectionModel,
@@ -30,9 +30,6 @@ Deno.test("a history of connections is the same whenever it is told", async () =
     assertEquals(tales[0], tales[1]);
   }
 });
-
-/** A code of Windows that this module has no name for. */
-const UNHEARD_OF = 1117;
 
 // What histories have shown, each as the shortest story of it.
 
@@ -89,26 +86,6 @@ inWorld("who has ended its direction is told when the other end closes", async (
   far.close();
   assertEquals(await received, null);
   assertEquals((await near.closed).reason, "peer");
-});
-
-inWorld("a write that fails when its client has left ends no other connection", async (world) => {
-  const listener = world.listen({ instances: 1, maxInstances: 1, direction: "write" });
-  await world.idle();
-  const client = world.system.connect(listener.path, { direction: "read" });
-  const conn = await listener.accept();
-  client.close();
-  world.kernel.failNext("write", UNHEARD_OF);
-  await assertRejects(() => conn.send("lost"));
-  await world.idle();
-  assertEquals(world.reasons, ["error"]);
-  await world.idle();
-  const next = world.system.connect(listener.path, { direction: "read" });
-  await world.idle();
-  const other = await listener.accept();
-  await other.send("found");
-  assertEquals(next.readText(), "found");
-  // Nobody can see that a client leaves which only reads.
-  other.close();
 });
 
 // The checker itself: told a wrong history, it must complain.

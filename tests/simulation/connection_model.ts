@@ -291,7 +291,7 @@ export class ConnectionModel {
 
   /** A whole message is received. */
   received(side: Side, bytes: Uint8Array): void {
-    this.#receives(side, side.in_.receive(bytes));
+    this.#receives(side.in_.receive(bytes));
     if (side.isServer) this.#mayGet(side, bytes);
     // The rest of what was read at once is not what the other end sends now.
     if (this.#around.shape.framing === undefined) side.active();
@@ -300,7 +300,7 @@ export class ConnectionModel {
 
   /** Bytes are received. */
   receivedBytes(side: Side, bytes: Uint8Array): void {
-    this.#receives(side, side.in_.receiveBytes(bytes));
+    this.#receives(side.in_.receiveBytes(bytes));
   }
 
   /** The other end sends nothing more. */
@@ -352,8 +352,9 @@ export class ConnectionModel {
     const causes = this.#causes(wire.server);
     wire.evicted = true;
     const { verdict, listener } = wire;
+    const last = Math.min(wire.server.writeTimeout, LAST_WRITE_TIMEOUT);
     const may = causes.some((reason) => !GENTLE.has(reason)) || verdict === "refused" ||
-      this.#shutdownTimedOut(listener);
+      this.#shutdownTimedOut(listener) || this.#isUnread(wire.server, last);
     if (!may) this.#violate(`${wire.id} is disconnected, though it did nothing wrong`);
   }
 
@@ -468,7 +469,7 @@ export class ConnectionModel {
     }
   }
 
-  #receives(side: Side, wrong: string | undefined): void {
+  #receives(wrong: string | undefined): void {
     if (wrong !== undefined) this.#violate(wrong);
   }
 
@@ -556,12 +557,13 @@ export class ConnectionModel {
     return in_.sent.some(({ state }) => state === "failed" || state === "open" && ended);
   }
 
-  #isUnread(side: Side): boolean {
-    const { out, writeTimeout, slow } = side;
+  /** Whether a message may be unread for so long. */
+  #isUnread(side: Side, time: number = side.writeTimeout): boolean {
+    const { out, slow } = side;
     const now = side.now();
     return slow ||
       out.sent.some(({ state, at }) =>
-        (state === "open" || state === "failed") && at + writeTimeout <= now
+        (state === "open" || state === "failed") && at + time <= now
       );
   }
 

@@ -10,7 +10,7 @@ import type { Handle, Identified } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { MemorySystem } from "../memory_kernel.ts";
-import { ClientEnd, ServerEnd } from "../memory/pipe.ts";
+import { type ClientEnd, ServerEnd } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";
 import { ConnectionModel, type TaskClock, type Wire } from "./connection_model.ts";
 import { Coverage, stateName } from "./coverage.ts";
