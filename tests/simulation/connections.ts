@@ -6,16 +6,16 @@
  */
 
 import { setImmediate } from "node:timers";
-import type { Handle, Identified } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { MemorySystem } from "../memory_kernel.ts";
-import { type ClientEnd, ServerEnd } from "../memory/pipe.ts";
+import type { ClientEnd } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";
+import { ConnectionKernel, type Observer } from "./connection_kernel.ts";
 import { ConnectionModel, type TaskClock, type Wire } from "./connection_model.ts";
 import { Coverage, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
-import { type Around, SimulatedKernel } from "./kernel.ts";
+import type { Around, SimulatedKernel } from "./kernel.ts";
 import { type Ending, ENDINGS, Listening, type Plan, somePlan } from "./listening.ts";
 import { ModuleClient } from "./module_client.ts";
 import type { Outcome } from "./outcome.ts";
@@ -39,75 +39,6 @@ const MOST_JUMPS = 100;
 
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 40;
-
-/** What a kernel tells of the connections on it. */
-interface Observer {
-  /** A listener asks for the process of a client that it has met, in the order of their numbers. */
-  met(end: ClientEnd): void;
-  /** The server's handle of a connection is closed, or about to be disconnected. */
-  serverGone(end: ClientEnd): void;
-  /** Bytes of a client are taken out of the pipe. */
-  taken(end: ClientEnd, bytes: number): void;
-}
-
-/** A kernel that tells its history whose connection is whose. */
-class ConnectionKernel extends SimulatedKernel {
-  readonly #observer: Around & Observer;
-  readonly #reading = new Map<number, Handle>();
-
-  constructor(name: string, system: MemorySystem, history: Around & Observer) {
-    super(name, system, history);
-    this.#observer = history;
-  }
-
-  override clientProcess(handle: Handle): number | undefined {
-    const client = this.#clientOf(handle);
-    if (client !== undefined) this.#observer.met(client);
-    return super.clientProcess(handle);
-  }
-
-  /** A shortage keeps a session in a state that it hardly ever is in otherwise. */
-  override identify(handle: Handle): Identified {
-    const { random, rates } = this.#observer;
-    if (random.chance(rates.fails * 5)) this.failNext("identify", Status.NO_SYSTEM_RESOURCES);
-    return super.identify(handle);
-  }
-
-  override read(handle: Handle, slot: number, size: number): number {
-    this.#reading.set(slot, handle);
-    return super.read(handle, slot, size);
-  }
-
-  override take(slot: number, target: Uint8Array<ArrayBuffer>): void {
-    super.take(slot, target);
-    const client = this.#clientOf(this.#reading.get(slot));
-    if (client !== undefined) this.#observer.taken(client, target.length);
-  }
-
-  override disconnect(handle: Handle): number {
-    return this.#goes(handle, () => super.disconnect(handle));
-  }
-
-  override close(handle: Handle): number {
-    return this.#goes(handle, () => super.close(handle));
-  }
-
-  /** Somebody may come within the call. */
-  #goes(handle: Handle, call: () => number): number {
-    const end = this.endOf(handle);
-    const before = this.#clientOf(handle);
-    if (before !== undefined) this.#observer.serverGone(before);
-    const status = call();
-    const after = end instanceof ServerEnd ? end.client : undefined;
-    if (after !== undefined && after !== before) this.#observer.serverGone(after);
-    return status;
-  }
-
-  #clientOf(handle: Handle | undefined): ClientEnd | undefined {
-    const end = handle === undefined ? undefined : this.endOf(handle);
-    return end instanceof ServerEnd ? end.client : undefined;
-  }
-}
 
 /** How often each kind of step is taken, when it can be. */
 interface Weights {
