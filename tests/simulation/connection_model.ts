@@ -326,7 +326,9 @@ export class ConnectionModel {
     if (other.gone || wire.evicted || since + time <= side.now()) return;
     if (this.#causes(side).some((reason) => reason !== "self")) return;
     out.flush();
-    const lost = out.sent.find(({ state }) => state === "open" || state === "failed");
+    const lost = out.sent.find(({ state, wire }) =>
+      wire.length > 0 && (state === "open" || state === "failed")
+    );
     if (lost !== undefined) this.#violate(`${side.name} ends without ${describe(lost.bytes)}`);
   }
 

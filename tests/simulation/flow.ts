@@ -93,7 +93,10 @@ export class Flow {
 
   /** Nothing waits: what no promise tells of is accepted too. */
   flush(): void {
-    for (const sent of this.open) if (sent.loose) sent.state = "accepted";
+    // The write of an empty one may still be on its way.
+    for (const sent of this.open) {
+      if (sent.loose && sent.wire.length > 0) sent.state = "accepted";
+    }
   }
 
   /** A whole message is received. Says what is wrong with it, if anything is. */
