@@ -163,19 +163,21 @@ export class Flow {
 
   /**
    * Bytes of the message that its receiver is to get next, or has begun to get, and of the one after
-   * that; of those that may not come, the longest.
+   * that; where some may not come, the longest.
    */
   get nextLengths(): readonly [number, number] {
     const [{ index, offset } = { index: 0, offset: 0 }] = this.#places;
     const begun = offset > 0 && offset === this.sent[index]?.wire.length ? index + 1 : index;
-    const lengths: [number, number] = [0, 0];
-    let at = 0;
+    const lengths: number[] = [];
+    let sure = 0;
     for (const { wire, state } of this.sent.slice(begun)) {
-      if (wire.length === 0 || state === "dropped" || at > 1) continue;
-      lengths[at] = Math.max(lengths[at] ?? 0, wire.length);
-      if (state === "accepted" || state === "open") at++;
+      if (wire.length === 0 || state === "dropped") continue;
+      lengths.push(wire.length);
+      if (state !== "failed" && ++sure === 2) break;
     }
-    return lengths;
+    if (lengths.length === sure) return [lengths[0] ?? 0, lengths[1] ?? 0];
+    const [first = 0, second = 0] = lengths.sort((one, other) => other - one);
+    return [first, second];
   }
 
   /** Whether its receiver gets whole messages. */
