@@ -55,11 +55,6 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: "if (queued > maxQueued && this.#writesEnding)",
     },
     {
-      name: "to end a direction counts as one more message in the queue",
-      text: "if (queued > maxQueued && !this.#writesEnding)",
-      replacement: "if (queued > maxQueued)",
-    },
-    {
       name: "the end of a direction is the end of the connection",
       text: "const over = this.#writesOver && this.#inbox.over && !this.#inbox.full;",
       replacement: "const over = this.#inbox.over && !this.#inbox.full;",
