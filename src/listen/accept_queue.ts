@@ -16,7 +16,8 @@ export type ServerConn = Connection<ClientInfo>;
 export class AcceptQueue {
   readonly #connections = new Map<ServerConn, (reason: CloseReason) => void>();
   #waiters: PromiseWithResolvers<ServerConn | undefined>[] = [];
-  #closed = false;
+  /** Why no more connections are accepted. */
+  #closed: CloseReason | undefined = undefined;
 
   /** Called when fewer connections wait. */
   onRoom: () => void = () => {};
@@ -27,13 +28,14 @@ export class AcceptQueue {
   }
 
   /**
-   * Adds a connection.
+   * Adds a connection. It may come late: a client can connect while the listener is being closed.
    *
    * @param evict Ends it, if no more are accepted.
    */
   add(connection: ServerConn, evict: (reason: CloseReason) => void): void {
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) waiter.resolve(connection);
+    else if (this.#closed !== undefined) evict(this.#closed);
     else this.#connections.set(connection, evict);
   }
 
@@ -54,7 +56,7 @@ export class AcceptQueue {
       this.remove(connection);
       return connection;
     }
-    if (this.#closed) return undefined;
+    if (this.#closed !== undefined) return undefined;
     const waiter = Promise.withResolvers<ServerConn | undefined>();
     this.#waiters.push(waiter);
     const abort = () => {
@@ -70,7 +72,7 @@ export class AcceptQueue {
 
   /** No more connections are accepted: evicts those that wait. */
   close(reason: CloseReason): void {
-    this.#closed = true;
+    this.#closed ??= reason;
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(undefined);
     const waiting = [...this.#connections.values()];
     this.#connections.clear();

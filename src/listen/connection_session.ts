@@ -100,6 +100,7 @@ export class ConnectionSession implements Session, Link {
       () => false,
     );
     this.#duplex = new Duplex(this, settings);
+    if (settings.idleTimeout !== Infinity) queue.onAccepted = () => this.#restartIdle();
   }
 
   /** See {@linkcode Session}. */
@@ -152,7 +153,7 @@ export class ConnectionSession implements Session, Link {
     this.#duplex.written();
   }
 
-  /** See {@linkcode Session}. */
+  /** See {@linkcode Session}. After another failure the connection is ended anyway. */
   unwritten(): void {
     if (this.#connection.clientDisconnected) this.#duplex.unwritten();
   }
@@ -333,16 +334,14 @@ export class ConnectionSession implements Session, Link {
     this.#connection.instance.callbacks.add(() => this.#connection.client.abort(aborted));
   }
 
-  /** The client has connected, or we have begun to read: it is idle from now on. */
+  /** The client has connected or taken something, or we have begun to read. */
   #restartIdle(): void {
     this.loop.deadlines.set(this.#idle, this.#settings.idleTimeout);
   }
 
-  /** The time pauses while the server is not reading, and begins anew when the client has read. */
+  /** The time pauses while the server is not reading. */
   #idledOut(): void {
     const { idleTimeout, direction } = this.#settings;
-    const left = this.queue.lastAccepted + idleTimeout - this.loop.kernel.now();
-    if (left > 0) return this.loop.deadlines.set(this.#idle, left);
     const idle = direction === "write" || this.#reader.pending ||
       this.#state.name === "authorizing";
     if (!idle) return this.#restartIdle();

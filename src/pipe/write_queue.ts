@@ -44,7 +44,6 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   readonly #aborted = new Set<T>();
   /** Whether the other end may have a part of one of them. */
   #partly = false;
-  #lastAccepted = -Infinity;
   /** Whether the connection is to end once its messages are written. */
   #ending = false;
 
@@ -85,10 +84,8 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
     return this.#outbox.head === undefined;
   }
 
-  /** When Windows has last accepted anything, on the kernel's clock. */
-  get lastAccepted(): number {
-    return this.#lastAccepted;
-  }
+  /** Called when Windows has accepted anything. */
+  onAccepted: (() => void) | undefined = undefined;
 
   /** Whether a write was submitted, and its result is still to come. */
   get writing(): boolean {
@@ -120,11 +117,13 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   /** The write completed. */
   completed(status: number): void {
     this.#loop.deadlines.lift(this.#unread);
-    const aborted = [...this.#aborted];
-    this.#aborted.clear();
-    if (status === Status.CANCELLED && aborted.length > 0) return this.#withdraw(aborted);
+    if (this.#aborted.size > 0) {
+      const aborted = [...this.#aborted];
+      this.#aborted.clear();
+      if (status === Status.CANCELLED) return this.#withdraw(aborted);
+    }
     if (status !== Status.SUCCESS) return this.#fail(status);
-    this.#lastAccepted = this.#loop.kernel.now();
+    this.onAccepted?.();
     for (let message; (message = this.#outbox.takeWritten()) !== undefined;) {
       this.#unqueue(message);
       message.end();

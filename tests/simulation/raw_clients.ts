@@ -128,7 +128,7 @@ export class RawClient implements Client {
     const { strict, requests, ahead, leaves, dies, reads, readSize } = this.#manners;
     // Without a part of it, a stream of frames is worth nothing.
     const withdraws = this.#world.prefix > 0 ? 0 : this.#manners.withdraws;
-    if (this.#unwritten.length > 0 && (tidying || random.chance(0.5))) {
+    if (this.#unwritten.length > 0 && (this.#world.tidying || random.chance(0.5))) {
       return this.#writeFrames(end, link);
     }
     if (!tidying) {
