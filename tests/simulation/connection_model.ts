@@ -356,7 +356,8 @@ export class ConnectionModel {
     const { verdict, listener } = wire;
     const last = Math.min(wire.server.writeTimeout, LAST_WRITE_TIMEOUT);
     const may = causes.some((reason) => !GENTLE.has(reason)) || verdict === "refused" ||
-      this.#shutdownTimedOut(listener) || this.#isUnread(wire.server, last);
+      this.#isLeftOver(wire) || this.#shutdownTimedOut(listener) ||
+      this.#isUnread(wire.server, last);
     if (!may) this.#violate(`${wire.id} is disconnected, though it did nothing wrong`);
   }
 
@@ -532,7 +533,7 @@ export class ConnectionModel {
     }
     const { listener } = wire;
     const { limits } = listener;
-    add(!wire.accepted && listener.closedAt !== undefined, "self", "shutdown");
+    add(this.#isLeftOver(wire), "self", "shutdown");
     add(listener.shutDownAt !== undefined && this.#isShutDown(wire), "shutdown");
     add(listener.stoppedAt !== undefined, "stopped");
     add(listener.failed, "stopped", "error");
@@ -540,6 +541,11 @@ export class ConnectionModel {
     add(this.#crowd(wire) > limits.maxPerProcess, "maxPerProcess");
     add(side.idled || side.idle + EPSILON >= limits.idleTimeout, "idleTimeout");
     return causes;
+  }
+
+  /** Nobody will accept it any more. */
+  #isLeftOver({ accepted, listener }: Wire): boolean {
+    return !accepted && listener.closedAt !== undefined;
   }
 
   /** Those that are not admitted end with the beginning of a shutdown, the others with its end. */
