@@ -119,6 +119,7 @@ class Told {
     instances: 1,
     authorizes: undefined,
     closedAt: undefined,
+    closedAs: undefined,
     shutDownAt: undefined,
     shutdownTimeout: 10_000,
     stoppedAt: undefined,

@@ -16,11 +16,15 @@ export type ServerConn = Connection<ClientInfo>;
 export class AcceptQueue {
   readonly #connections = new Map<ServerConn, (reason: CloseReason) => void>();
   #waiters: PromiseWithResolvers<ServerConn | undefined>[] = [];
-  /** Why no more connections are accepted. */
   #closed: CloseReason | undefined = undefined;
 
   /** Called when fewer connections wait. */
   onRoom: () => void = () => {};
+
+  /** Why no more connections are accepted, once none are: then none may be added. */
+  get closed(): CloseReason | undefined {
+    return this.#closed;
+  }
 
   /** How many connections wait. */
   get length(): number {
@@ -28,14 +32,13 @@ export class AcceptQueue {
   }
 
   /**
-   * Adds a connection. It may come late: a client can connect while the listener is being closed.
+   * Adds a connection.
    *
-   * @param evict Ends it, if no more are accepted.
+   * @param evict Ends it, if nobody has accepted it before no more are accepted.
    */
   add(connection: ServerConn, evict: (reason: CloseReason) => void): void {
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) waiter.resolve(connection);
-    else if (this.#closed !== undefined) evict(this.#closed);
     else this.#connections.set(connection, evict);
   }
 

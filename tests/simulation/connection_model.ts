@@ -42,6 +42,8 @@ export interface ListenerRecord {
   readonly authorizes: "all" | "some" | undefined;
   /** On the listener's clock. */
   closedAt: number | undefined;
+  /** The reason for which those end that nobody has accepted by then. */
+  closedAs: CloseReason | undefined;
   shutDownAt: number | undefined;
   shutdownTimeout: number;
   stoppedAt: number | undefined;
@@ -68,6 +70,8 @@ export class Side {
   gone = false;
   /** Its user has ended its direction. */
   halfClosed = false;
+  /** When it began to say so, while that may still be unread. */
+  halfClosedAt = Infinity;
   /** Its user receives nothing more. */
   deaf = false;
   /** It was told that the other end sends nothing more. */
@@ -295,7 +299,25 @@ export class ConnectionModel {
     if (side.isServer) this.#mayGet(side, bytes);
     // The rest of what was read at once is not what the other end sends now.
     if (this.#around.shape.framing === undefined) side.active();
-    if (this.#around.task > side.overIn) this.#violate(`${side.name} receives after its end`);
+    if (this.#around.task > side.overIn && !this.#mayReceive(side)) {
+      this.#violate(`${side.name} receives after its end`);
+    }
+  }
+
+  /** Whether a write may have found the end, before everything was received that had come. */
+  #mayReceive({ over, out, sawEnd }: Side): boolean {
+    return over?.reason === "peer" && !sawEnd &&
+      out.sent.some(({ state }) => state === "failed" || state === "open");
+  }
+
+  /** A connection tells whether its listener is being shut down. One that has ended need not. */
+  drains(side: Side, aborted: boolean): void {
+    const { shutDownAt, stoppedAt, failed } = side.wire.listener;
+    const begun = side.isServer && (shutDownAt ?? stoppedAt) !== undefined;
+    if (failed) return;
+    if (aborted && !begun) this.#violate(`${side.name} is told of a shutdown`);
+    const told = aborted || stoppedAt !== undefined || this.#causes(side).length > 0;
+    if (begun && !told) this.#violate(`${side.name} is not told of a shutdown`);
   }
 
   /** Bytes are received. */
@@ -376,7 +398,7 @@ export class ConnectionModel {
         const { over, gone, lost, isServer } = side;
         // A server's last message may still be written, unless its own program has ended it.
         const ended = over !== undefined && (!isServer || over.reason === "self");
-        if (side.clock !== clock || !ended || gone || lost) continue;
+        if (side.clock !== clock || !ended || gone || lost || this.#mayReceive(side)) continue;
         this.#violate(`${side.name} has ended, and keeps its handle`);
       }
     }
@@ -533,8 +555,8 @@ export class ConnectionModel {
     }
     const { listener } = wire;
     const { limits } = listener;
-    add(this.#isLeftOver(wire), "self", "shutdown");
-    add(listener.shutDownAt !== undefined && this.#isShutDown(wire), "shutdown");
+    if (this.#isLeftOver(wire)) causes.push(listener.closedAs ?? "self");
+    add(this.#shutdownTimedOut(listener), "shutdown");
     add(listener.stoppedAt !== undefined, "stopped");
     add(listener.failed, "stopped", "error");
     add(side.full, "maxQueued");
@@ -548,15 +570,10 @@ export class ConnectionModel {
     return !accepted && listener.closedAt !== undefined;
   }
 
-  /** Those that are not admitted end with the beginning of a shutdown, the others with its end. */
-  #isShutDown({ accepted, listener }: Wire): boolean {
-    return !accepted || this.#shutdownTimedOut(listener);
-  }
-
   #shutdownTimedOut({ shutDownAt, shutdownTimeout }: ListenerRecord): boolean {
     const [wire] = this.wires;
     return shutDownAt !== undefined && wire !== undefined &&
-      wire.server.now() >= shutDownAt + shutdownTimeout;
+      wire.server.now() + EPSILON >= shutDownAt + shutdownTimeout;
   }
 
   /** Whether the other end may have ended in the middle of a message. */
@@ -569,7 +586,7 @@ export class ConnectionModel {
   #isUnread(side: Side, time: number = side.writeTimeout): boolean {
     const { out, slow } = side;
     const now = side.now();
-    return slow ||
+    return slow || side.halfClosedAt + time <= now ||
       out.sent.some(({ state, at }) =>
         (state === "open" || state === "failed") && at + time <= now
       );

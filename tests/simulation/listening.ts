@@ -22,6 +22,15 @@ export const ENDINGS = ["shutdown", "dispose", "close", "abort", "leave"] as con
 /** See {@linkcode ENDINGS}. */
 export type Ending = (typeof ENDINGS)[number];
 
+/** The reason for which those end that nobody has accepted. */
+const REASONS: Readonly<Record<Ending, CloseReason>> = {
+  shutdown: "shutdown",
+  dispose: "shutdown",
+  close: "self",
+  abort: "stopped",
+  leave: "self",
+};
+
 /** Milliseconds of a shutdown that is given no time. */
 const DEFAULT_TIMEOUT = 10_000;
 
@@ -90,6 +99,7 @@ export class Listening {
       instances,
       authorizes,
       closedAt: undefined,
+      closedAs: undefined,
       shutDownAt: undefined,
       shutdownTimeout: DEFAULT_TIMEOUT,
       stoppedAt: undefined,
@@ -129,6 +139,7 @@ export class Listening {
     const { record } = this;
     const now = this.#now;
     record.closedAt = now;
+    record.closedAs = REASONS[how];
     switch (how) {
       case "shutdown": {
         const timeout = this.#stage.random.pick([0, 5, 500, undefined]);
@@ -157,6 +168,8 @@ export class Listening {
     const { record } = this;
     if (record.over || record.failed) return;
     const now = this.#now;
+    // Who was to leave the loop over connections may never have come to that.
+    if (record.closedAt === undefined) record.closedAs = "shutdown";
     record.closedAt ??= now;
     if (record.shutDownAt === undefined && record.stoppedAt === undefined) {
       this.#shutDown(undefined, this.#listener.shutdown());

@@ -216,15 +216,10 @@ export class Talker implements Actor {
     model.gives(this.#side, sent, queued);
     this.#tell(`gives ${sent.wire.length} B`);
     if (this.#side.isServer) this.#mustFail(sent, queued);
-    if (this.#stage.random.chance(0.2)) this.#checkDraining();
+    if (this.#stage.random.chance(0.2)) {
+      this.#stage.model.drains(this.#side, this.#conn.draining.aborted);
+    }
     return sent;
-  }
-
-  #checkDraining(): void {
-    const { shutDownAt, stoppedAt, failed } = this.#side.wire.listener;
-    const drains = this.#side.isServer && (shutDownAt ?? stoppedAt) !== undefined;
-    if (failed || this.#conn.draining.aborted === drains) return;
-    this.#stage.violate(`${this.#side.name} is ${drains ? "not " : ""}told of a shutdown`);
   }
 
   /** What is given while too much waits, for sure, ends the connection. */
@@ -418,7 +413,9 @@ export class Talker implements Actor {
     const { out } = this.#side;
     out.finished = true;
     this.#side.halfClosed = true;
+    this.#side.halfClosedAt = this.#side.now();
     await close();
+    this.#side.halfClosedAt = Infinity;
     out.flush();
     if (out.waiting > 0) {
       this.#stage.violate(`${this.name} half-closed with ${out.waiting} B queued`);
