@@ -573,7 +573,7 @@ export class ConnectionModel {
   #shutdownTimedOut({ shutDownAt, shutdownTimeout }: ListenerRecord): boolean {
     const [wire] = this.wires;
     return shutDownAt !== undefined && wire !== undefined &&
-      wire.server.now() + EPSILON >= shutDownAt + shutdownTimeout;
+      wire.server.now() >= shutDownAt + shutdownTimeout;
   }
 
   /** Whether the other end may have ended in the middle of a message. */

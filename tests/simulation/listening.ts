@@ -143,11 +143,11 @@ export class Listening {
     switch (how) {
       case "shutdown": {
         const timeout = this.#stage.random.pick([0, 5, 500, undefined]);
-        this.#shutDown(timeout, this.#listener.shutdown({ timeout }));
+        this.#shutDown(timeout, () => this.#listener.shutdown({ timeout }));
         return;
       }
       case "dispose":
-        this.#shutDown(undefined, this.#listener[Symbol.asyncDispose]());
+        this.#shutDown(undefined, () => this.#listener[Symbol.asyncDispose]());
         return;
       case "abort":
         record.stoppedAt = now;
@@ -172,7 +172,7 @@ export class Listening {
     if (record.closedAt === undefined) record.closedAs = "shutdown";
     record.closedAt ??= now;
     if (record.shutDownAt === undefined && record.stoppedAt === undefined) {
-      this.#shutDown(undefined, this.#listener.shutdown());
+      this.#shutDown(undefined, () => this.#listener.shutdown());
     }
   }
 
@@ -185,10 +185,14 @@ export class Listening {
     return this.#stage.now;
   }
 
-  #shutDown(timeout: number | undefined, ended: PromiseLike<ShutdownReport | void>): void {
+  #shutDown(
+    timeout: number | undefined,
+    shutDown: () => PromiseLike<ShutdownReport | void>,
+  ): void {
+    // Time passes within the call.
     this.record.shutDownAt = this.#now;
     this.record.shutdownTimeout = timeout ?? DEFAULT_TIMEOUT;
-    ended.then(() => {
+    shutDown().then(() => {
       if (!this.record.failed && !this.record.over) this.#over();
     }, (error) => this.#fails(error));
   }
