@@ -44,7 +44,8 @@ export function connectionSessions(settings: ListenSettings, queue: AcceptQueue)
     atWork: 0,
     blocked: 0,
     get backlog() {
-      return queue.length;
+      // Whoever came now would never be accepted.
+      return queue.closed === undefined ? queue.length : Infinity;
     },
     create: (connection) => new ConnectionSession(connection, verified, queue),
   };

@@ -305,9 +305,11 @@ export class ConnectionModel {
   }
 
   /** Whether a write may have found the end, before everything was received that had come. */
-  #mayReceive({ over, out, sawEnd }: Side): boolean {
-    return over?.reason === "peer" && !sawEnd &&
+  #mayReceive({ over, out, sawEnd, halfClosed, isServer }: Side): boolean {
+    if (this.#around.shape.direction === (isServer ? "write" : "read")) return false;
+    const failed = halfClosed ||
       out.sent.some(({ state }) => state === "failed" || state === "open");
+    return over?.reason === "peer" && !sawEnd && failed;
   }
 
   /** A connection tells whether its listener is being shut down. One that has ended need not. */
@@ -465,7 +467,7 @@ export class ConnectionModel {
     }
     const { maxMessage } = wire.listener.limits;
     if (
-      this.#around.shape.framing !== undefined && wire.server.decodes &&
+      this.#around.shape.framing !== undefined && wire.server.decodes && !in_.spoiled &&
       ahead > maxMessage + wire.chunk + HEAD
     ) {
       this.#violate(`${wire.id}: the server keeps ${ahead} B of a message that is too long`);

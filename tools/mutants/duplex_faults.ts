@@ -6,9 +6,10 @@
 
 import { faultsOf, type Mutant } from "./mutant.ts";
 
-const ARRIVED = "this.#inbox.arrived();\n        return this.#deliver();";
+const ARRIVED = "this.#inbox.arrived(this.#link.length);\n        return this.#deliver();";
 const CANCELLED = "if (!this.#link.pipeEnd.inbound.cancelled) return this.#readFailed();\n" +
   "        return this.#deliver();";
+const SHOW = "this.#accepts.add(shown, (reason) => this.#connection.instance.evict(reason));";
 
 /** See the module. */
 export const DUPLEX_FAULTS: readonly Mutant[] = [
@@ -17,18 +18,19 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       name: "what arrives while a write pends wakes nobody",
       text: ARRIVED,
       replacement:
-        "this.#inbox.arrived();\n        if (!this.#link.queue.writing) this.#deliver();\n" +
+        "this.#inbox.arrived(this.#link.length);\n        if (!this.#link.queue.writing) this.#deliver();\n" +
         "        return;",
     },
     {
       name: "nothing is written while a read pends",
-      text: "if (!queue.writing) queue.write();",
-      replacement: "if (!queue.writing && !this.#reading) queue.write();",
+      text: "queue.add(next);\n    queue.write();",
+      replacement: "queue.add(next);\n    if (!this.#reading) queue.write();",
     },
     {
       name: "what a cancelled read has brought is lost",
       text: ARRIVED,
-      replacement: "if (!this.#link.pipeEnd.inbound.cancelled) this.#inbox.arrived();\n" +
+      replacement:
+        "if (!this.#link.pipeEnd.inbound.cancelled) this.#inbox.arrived(this.#link.length);\n" +
         "        return this.#deliver();",
     },
     {
@@ -46,8 +48,8 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     {
       name: "the next message is read over one that nobody has received",
       text:
-        "if (this.#reading || this.#peerClosed || this.#ended !== undefined || this.#inbox.full)",
-      replacement: "if (this.#reading || this.#peerClosed || this.#ended !== undefined)",
+        "if (this.#reading || this.#peerClosed || this.#ending !== undefined || this.#inbox.full)",
+      replacement: "if (this.#reading || this.#peerClosed || this.#ending !== undefined)",
     },
     {
       name: "any amount may be queued",
@@ -76,18 +78,18 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "how a connection has ended is never told",
-      text: "this.#closed?.resolve(this.#ended);",
+      text: "this.#closed?.resolve(ended);",
       replacement: "",
     },
     {
       name: "a graceful end drops what is queued",
-      text: 'if (queue.empty) return this.#link.close("self");',
-      replacement: 'if (queue.queued(0) >= 0) return this.#link.close("self");',
+      text: "this.#finishing && this.#link.queue.empty && this.#calls.allQueued;",
+      replacement: "this.#finishing && this.#calls.allQueued;",
     },
     {
       name: "a graceful end waits for ever",
-      text: 'if (this.#finishing && this.#ended === undefined) this.#link.close("self");',
-      replacement: "",
+      text: "written(): void {\n    this.#closeIfDone();",
+      replacement: "written(): void {",
     },
     {
       name: "a message that arrives is received twice",
@@ -96,22 +98,21 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
         "      if (message.length > 0) this.#calls.nextToReceive()?.resolve(message);",
     },
     {
-      name: "a write that finds the other end gone leaves the connection open",
-      text: "if (writesOnly || isEnd(loop.kernel.peek(pipeEnd.handle).status)) this.#peerEnded();",
-      replacement:
-        "if (writesOnly && isEnd(loop.kernel.peek(pipeEnd.handle).status)) this.#peerEnded();",
+      name: "a write that finds the other end gone leaves a connection open that only writes",
+      text: 'if (this.#settings.direction === "write") return this.#peerEnded();',
+      replacement: "",
     },
   ]),
   ...faultsOf("src/pipe/inbox.ts", [
     {
       name: "an empty message is one that is received, though it ends its direction",
-      text: "if (item.length === 0 && this.#emptyEnds) this.end();\n      else if (raw",
-      replacement: "if (raw",
+      text: "const ends = this.#emptyEnds && length === 0;",
+      replacement: "const ends = this.#emptyEnds && length < 0;",
     },
     {
       name: "a decoder is given what a stream has taken",
-      text: "else if (raw || this.#newDecoder === undefined) return item;",
-      replacement: "else if (this.#newDecoder === undefined) return item;",
+      text: "if (raw || this.#newDecoder === undefined) return item;",
+      replacement: "if (this.#newDecoder === undefined) return item;",
     },
   ]),
   ...faultsOf("src/pipe/calls.ts", [
@@ -134,8 +135,8 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "what follows something that was cut loses its beginning",
-      text: "this.#sent = 0;\n    this.#left",
-      replacement: "this.#left",
+      text: "this.#sent = 0;\n    this.#left = this.#gathers",
+      replacement: "this.#left = this.#gathers",
     },
     {
       name: "gathering takes too much of the last one",
@@ -151,13 +152,13 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/write_queue.ts", [
     {
       name: "a connection goes on though a message was cut",
-      text: "if (partly || !this.remove(message)) return this.#owner.aborted();",
-      replacement: "if (!this.remove(message)) return this.#owner.aborted();",
+      text: "this.#partly ||= this.#outbox.cut(message);",
+      replacement: "",
     },
     {
       name: "a client that takes one message of several is idle",
-      text: "    this.#owner.accepted();\n",
-      replacement: "",
+      text: "this.onAccepted?.();",
+      replacement: "if (this.#outbox.head?.waiting === this.#queued) this.onAccepted?.();",
     },
   ]),
   ...faultsOf("src/pipe/pipe_end.ts", [
@@ -215,27 +216,22 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/streams.ts", [
     {
       name: "a writable never waits",
-      text: "if (waits) await written;",
-      replacement: "if (waits && chunk === undefined) await written;",
+      text: "if (waits) return await written;",
+      replacement: "if (waits && chunk === undefined) return await written;",
     },
   ]),
-  ...faultsOf("src/pipe/connection.ts", [
-    {
-      name: "what waits is memory that the program may change",
-      text: "return own || this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();",
-      replacement: "return own || kind !== undefined ? bytes : bytes.slice();",
-    },
+  ...faultsOf("src/pipe/chunks.ts", [
     {
       name: "what does not fit into the memory of a read is lost",
       text: "this.#rest = this.#rest.subarray(part.length);",
-      replacement: "this.#rest = new Uint8Array(0);",
+      replacement: "this.#rest = NO_BYTES;",
     },
   ]),
   ...faultsOf("src/listen/accept_queue.ts", [
     {
       name: "connections that nobody has accepted are forgotten",
-      text: "return this.#connections.splice(0);",
-      replacement: "return this.#connections.splice(0, 0);",
+      text: "for (const evict of waiting) evict(reason);",
+      replacement: "",
     },
     {
       name: "an accept that was given up takes the next connection",
@@ -245,7 +241,7 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/listen/session_states.ts", [
     {
-      name: "a client is shown before it is admitted",
+      name: "a client is accepted before it is admitted",
       text: 'if (who === "unadmitted") return to(UNADMITTED, "read");',
       replacement: "",
     },
@@ -258,18 +254,18 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/listen/connection_session.ts", [
     {
       name: "a client is shown twice",
-      text: "this.#accepts.add(shown);",
-      replacement: "this.#accepts.add(shown);\n    this.#accepts.add(shown);",
+      text: SHOW,
+      replacement: `${SHOW}\n    ${SHOW}`,
+    },
+    {
+      name: "a client that comes while its listener is closed is one to be accepted",
+      text: "if (closed !== undefined) return this.#turnAway(closed);",
+      replacement: "",
     },
     {
       name: "a message that is received keeps its room",
       text: "this.#reader.release();\n    return message;",
       replacement: "return message;",
-    },
-    {
-      name: "a connection that ends keeps the room of what nobody has received",
-      text: "    this.#reader.release();\n    this.#context",
-      replacement: "    this.#context",
     },
     {
       name: "an instance ends the next connection when a write of the last one fails",
