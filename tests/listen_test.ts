@@ -494,13 +494,16 @@ for (const [reason, end] of ENDS.slice(0, 2)) {
           const { direction = "both" } = options;
           const listener = world.listen({ instances: 1, ...options });
           await world.idle();
-          world.kernel.decisions.cancels = ({ call }) => call !== "listen";
+          const { kernel } = world;
+          kernel.decisions.cancels = ({ call }) => call !== "listen";
           end(listener, new AbortController());
-          const client = world.system.connect(PATH, { direction: OPPOSITE[direction] });
-          if (leaves) client.close();
-          await world.idle();
-          world.kernel.decisions.cancels = () => true;
-          if (!leaves) assertEquals(client.ended, Status.DISCONNECTED);
+          if (leaves) {
+            for (const listen of kernel.inFlight()) kernel.end(listen, Status.NO_DATA);
+          } else {
+            const client = world.system.connect(PATH, { direction: OPPOSITE[direction] });
+            await world.idle();
+            assertEquals(client.ended, Status.DISCONNECTED);
+          }
           await listener.finished;
         }
         assertEquals(world.reasons, [reason, reason]);
