@@ -9,9 +9,12 @@ import {
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { CloseReason } from "../src/pipe/close_reason.ts";
+import type { PipeListener } from "../src/listen/listen.ts";
+import type { ListenOptions } from "../src/listen/options.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import type { ClientInfo } from "../src/server/client.ts";
+import { OPPOSITE } from "./memory/pipe.ts";
 import { failing, fate, inWorld, PATH, text } from "./fixture.ts";
 
 async function collect<T>(from: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
@@ -443,6 +446,67 @@ inWorld(
       assertEquals(await near.receive(), null);
     }
     assertEquals(world.reasons, ["self", "shutdown", "stopped"]);
+  },
+);
+
+/** The ways to end a listener, by the reasons for which clients are evicted then. */
+const ENDS: [CloseReason, (listener: PipeListener, controller: AbortController) => void][] = [
+  ["self", (listener) => listener.close()],
+  ["shutdown", (listener) => listener.shutdown()],
+  ["stopped", (_listener, controller) => controller.abort()],
+];
+
+for (const [reason, end] of ENDS) {
+  inWorld(
+    `no instance takes the place of one whose client is evicted (${reason})`,
+    async (world) => {
+      const controller = new AbortController();
+      // Without a read in flight, an instance is closed at once.
+      const options = { direction: "write", instances: 1, signal: controller.signal } as const;
+      const listener = world.listen(options);
+      for (let clients = 0; clients < 2; clients++) {
+        await world.idle();
+        world.system.connect(PATH, { direction: "read" });
+      }
+      await world.idle();
+      const creations = failing(world.kernel, "create", Status.NO_SYSTEM_RESOURCES);
+      end(listener, controller);
+      assertEquals(creations.calls, 0);
+      await listener.finished;
+      assertEquals(world.reasons, [reason, reason]);
+    },
+  );
+}
+
+for (const [reason, end] of ENDS.slice(0, 2)) {
+  for (
+    const [how, options] of [["", {}], [" that authorizes", { authorize: () => true }]] as const
+  ) {
+    inWorld(`who comes while a listener${how} ends is evicted (${reason})`, async (world) => {
+      const listener = world.listen({ instances: 1, ...options });
+      await world.idle();
+      const { decisions } = world.kernel;
+      // The listener can keep nobody from connecting.
+      failing(world.kernel, "serverProcess", Status.ACCESS_DENIED);
+      decisions.cancels = ({ call }) => call !== "listen";
+      end(listener, new AbortController());
+      const client = world.connect();
+      await world.idle();
+      assertEquals(client.ended, Status.DISCONNECTED);
+      await listener.finished;
+      assertEquals(world.reasons, [reason]);
+    });
+  }
+}
+
+inWorld(
+  "a client that is not admitted ends for the reason of its listener's end",
+  async (world) => {
+    const listener = world.listen({ authorize: () => true });
+    await world.arrived();
+    listener.close();
+    await listener.finished;
+    assertEquals(world.reasons, ["self"]);
   },
 );
 

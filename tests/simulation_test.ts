@@ -20,7 +20,12 @@ import { SCENARIOS } from "./simulation/stranded.ts";
 
 Deno.test("10,000 histories keep all invariants, and meet every fault, state and event", async () => {
   const lines: string[] = [];
-  const well = await simulate({ from: 1, seeds: 10_000, say: (line) => lines.push(line) });
+  const well = await simulate({
+    subject: "exchanges",
+    from: 1,
+    seeds: 10_000,
+    say: (line) => lines.push(line),
+  });
   assert(well, lines.filter((line) => /^(seed |replay|never)/.test(line)).join("\n"));
   assertMatch(lines.at(-1) ?? "", /^10000 seeds, \d+ steps .* faults injected, 0 violations$/);
 });
@@ -699,7 +704,7 @@ Deno.test("a write that outlives its connection ends when it is cancelled", () =
 });
 
 Deno.test("what never happened is told", () => {
-  const missing = holes(new Coverage(), new Counts());
+  const missing = holes(new Coverage(), new Counts(), "exchanges");
   assert(missing.includes("reading (who known) + message"));
   assert(!missing.includes("reading (who known) + turnBegan"));
   for (const kind of everyKind()) assert(missing.includes(kind));

@@ -1,6 +1,7 @@
 /**
- * `deno task simulate [--from N] [--seeds N]`: histories in a simulated world, one per seed, until
- * one goes wrong. `--seed N` runs one only, and with `--trace` tells it step by step.
+ * `deno task simulate [--connections] [--from N] [--seeds N]`: histories in a simulated world, one
+ * per seed, until one goes wrong: of servers that answer requests, or of connections. `--seed N` runs
+ * one only, and with `--trace` tells it step by step.
  *
  * @module
  */
@@ -12,7 +13,10 @@ import { replay, simulate } from "../tests/simulation/run.ts";
 const say = console.log;
 
 function refuse(reason: string): never {
-  say(`${reason}\nUsage: simulate [--from N] [--seeds N], or simulate --seed N [--trace]`);
+  say(
+    `${reason}\nUsage: simulate [--connections] [--from N] [--seeds N], ` +
+      "or simulate [--connections] --seed N [--trace]",
+  );
   Deno.exit(2);
 }
 
@@ -26,9 +30,12 @@ function numberOf(name: string, text: string | undefined, least: number): number
 function parse() {
   try {
     const option = { type: "string" } as const;
-    const trace = { type: "boolean" } as const;
-    const { values } = parseArgs({ options: { from: option, seeds: option, seed: option, trace } });
+    const flag = { type: "boolean" } as const;
+    const { values } = parseArgs({
+      options: { connections: flag, from: option, seeds: option, seed: option, trace: flag },
+    });
     return {
+      subject: values.connections ? "connections" as const : "exchanges" as const,
       from: numberOf("from", values.from, 0) ?? 1,
       seeds: numberOf("seeds", values.seeds, 1) ?? 10_000,
       seed: numberOf("seed", values.seed, 0),
@@ -39,8 +46,8 @@ function parse() {
   }
 }
 
-const { from, seeds, seed, trace } = parse();
+const { subject, from, seeds, seed, trace } = parse();
 const well = seed === undefined
-  ? await simulate({ from, seeds, say })
-  : await replay(seed, say, trace);
+  ? await simulate({ subject, from, seeds, say })
+  : await replay(subject, seed, say, trace);
 if (!well) Deno.exit(1);

@@ -22,6 +22,11 @@ export class AcceptQueue {
   /** Called when fewer connections wait. */
   onRoom: () => void = () => {};
 
+  /** Why no more connections are accepted, once none are: then none may be added. */
+  get closed(): CloseReason | undefined {
+    return this.#closed;
+  }
+
   /** How many connections wait. */
   get length(): number {
     return this.#connections.size;
@@ -35,7 +40,7 @@ export class AcceptQueue {
   /**
    * Adds a connection. It may come late: a client can connect while the listener is being closed.
    *
-   * @param evict Ends it, if no more are accepted.
+   * @param evict Ends it, if nobody has accepted it before no more are accepted.
    */
   add(connection: ServerConn, evict: (reason: CloseReason) => void): void {
     const waiter = this.#waiters.shift();

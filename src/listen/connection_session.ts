@@ -44,7 +44,8 @@ export function connectionSessions(settings: ListenSettings, queue: AcceptQueue)
     atWork: 0,
     blocked: 0,
     get backlog() {
-      return queue.length;
+      // Whoever came now would never be accepted.
+      return queue.closed === undefined ? queue.length : Infinity;
     },
     create: (connection) => new ConnectionSession(connection, verified, queue),
   };
@@ -149,6 +150,8 @@ export class ConnectionSession implements Session, Link {
     this.#disconnected = disconnected;
     this.#restartIdle();
     if (this.#connection.excess) return this.#take(begin("excess"));
+    const { closed } = this.#accepts;
+    if (closed !== undefined) return this.#turnAway(closed);
     const known = settings.identifies ? "unknown" : "known";
     this.#take(begin(hooks.authorizes ? "unadmitted" : known));
   }
@@ -289,12 +292,24 @@ export class ConnectionSession implements Session, Link {
       case "clientDisconnected":
         return this.#finish("peer", command);
       case "sessionFinished":
-        return this.#finish(this.#context.draining ? "shutdown" : "error", command);
+        return this.#finish(this.#whyFinished, command);
       case "sessionClosed":
         return this.#finish("self", command);
       case "sessionEvicted":
         return this.#finish("error", command);
     }
+  }
+
+  /** A client can connect while the listener is being closed. */
+  #turnAway(reason: CloseReason): void {
+    const { instance } = this.#connection;
+    this.#take(begin("excess"));
+    instance.callbacks.add(() => instance.evict(reason));
+  }
+
+  /** Why a connection has finished that was given no reason. */
+  get #whyFinished(): CloseReason {
+    return this.#accepts.closed ?? (this.#context.draining ? "shutdown" : "error");
   }
 
   /** Identifies the client from its first data, before anything else is read. */

@@ -7,11 +7,15 @@
 
 import { transition } from "../../src/exchange/exchange_machine.ts";
 import * as exchange from "../../src/exchange/exchange_states.ts";
+import * as listen from "../../src/listen/session_states.ts";
 import * as lifecycle from "../../src/server/lifecycle.ts";
 import { type Counts, everyKind } from "./faults.ts";
 
-/** A state of either machine. */
-export type State = exchange.State | lifecycle.State;
+/** A state of any machine. */
+export type State = exchange.State | listen.State | lifecycle.State;
+
+/** What histories are about: each kind has a machine of its own, besides that of instances. */
+export type Subject = "exchanges" | "connections";
 
 /** A state machine, whatever its states and events. */
 interface Machine {
@@ -42,7 +46,30 @@ const EXCHANGE: Machine = {
   },
 };
 
-const MACHINES: readonly Machine[] = [LIFECYCLE, EXCHANGE];
+const CONNECTION: Machine = {
+  states: listen.STATES,
+  events: listen.EVENTS,
+  step(state, event) {
+    const known = listen.STATES.find((other) => other === state);
+    const happened = listen.EVENTS.find((other) => other === event);
+    if (known === undefined || happened === undefined) return undefined;
+    return listen.transition(known, happened)?.state;
+  },
+};
+
+/** The event of an instance that only a connection raises. */
+const CLOSED_BY_PROGRAM = "sessionClosed";
+
+const MACHINES: readonly Machine[] = [LIFECYCLE, EXCHANGE, CONNECTION];
+
+/** The machines that histories must run through, one kind of history or the other. */
+const OF: Readonly<Record<Subject, readonly Machine[]>> = {
+  exchanges: [
+    { ...LIFECYCLE, events: LIFECYCLE.events.filter((event) => event !== CLOSED_BY_PROGRAM) },
+    EXCHANGE,
+  ],
+  connections: [{ ...LIFECYCLE, events: [CLOSED_BY_PROGRAM] }, CONNECTION],
+};
 
 /** Counts of pairs. */
 export class Coverage {
@@ -100,20 +127,47 @@ export function impossible(state: State, event: string): string | undefined {
 
 const BRIEF = "it is idle only within one call, in which it is told to listen or to finish";
 
+/** Why a pair does not come about in a history of connections. */
+function reasonForConnection(state: State, event: string): string | undefined {
+  switch (event) {
+    case "partial":
+      return state.name === "over" ? "what comes at last is not read on" : undefined;
+    case "ended":
+    case "cancelled":
+    case "broken":
+    case "peerClosed":
+    case "failed":
+      return state.name === "identifying"
+        ? "its read has brought data, and is not over"
+        : undefined;
+    case "evict": {
+      const asks = state.name === "authorizing" || state.name === "identifying";
+      return asks
+        ? "it ends with the beginning of a shutdown, and has no limit but time"
+        : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
 /** Why a pair does not come about in a history. */
 function reasonFor(state: State, event: string): string | undefined {
-  if (state.name === "identifying" && state.disconnected && event !== "identified") {
+  if (CONNECTION.states.includes(state)) return reasonForConnection(state, event);
+  if (
+    state.name === "identifying" && "disconnected" in state && state.disconnected &&
+    event !== "identified"
+  ) {
     return "it takes a shortage at the first look at a client that has left: too rare to wait for";
   }
-  if (state.name === "identifying" && state.rest && event === "drain") {
+  const first = state.name === "identifying" && "rest" in state && state.rest;
+  if (first && event === "drain") {
     return "it takes a shortage at the first look at a long request: too rare to wait for";
   }
   if (state.name === "reading" && state.rest && state.disconnected && event === "cancelled") {
     return "what a client that has left has written is there to be read: too rare to wait for";
   }
-  if (
-    state.name === "identifying" && state.rest && (event === "written" || event === "unwritten")
-  ) {
+  if (first && (event === "written" || event === "unwritten")) {
     return "it takes a shortage at a long request while a message is on its way: too rare";
   }
   const listens = state.name === "connecting";
@@ -149,8 +203,8 @@ function isPossible(machine: Machine, state: State, event: string): boolean {
 }
 
 /** Lines that show how often each pair happened; `-` is an impossible one. */
-export function pairTable(coverage: Coverage): string[] {
-  return MACHINES.flatMap((machine) => tableOf(machine, coverage));
+export function pairTable(coverage: Coverage, subject: Subject): string[] {
+  return OF[subject].flatMap((machine) => tableOf(machine, coverage));
 }
 
 function tableOf(machine: Machine, coverage: Coverage): string[] {
@@ -177,8 +231,8 @@ export function faultTable(counts: Counts): string[] {
 }
 
 /** What never happened, though it should have. */
-export function holes(coverage: Coverage, counts: Counts): string[] {
-  const pairs = MACHINES.flatMap((machine) =>
+export function holes(coverage: Coverage, counts: Counts, subject: Subject): string[] {
+  const pairs = OF[subject].flatMap((machine) =>
     machine.states.flatMap((state) =>
       machine.events.filter((event) =>
         isPossible(machine, state, event) && coverage.get(state, event) === 0 &&
@@ -186,5 +240,7 @@ export function holes(coverage: Coverage, counts: Counts): string[] {
       ).map((event) => `${stateName(state)} + ${event}`)
     )
   );
+  // The faults are the same, and most are looked for in what answers requests.
+  if (subject === "connections") return pairs;
   return [...pairs, ...everyKind().filter((kind) => counts.get(kind) === 0)];
 }

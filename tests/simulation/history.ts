@@ -9,7 +9,6 @@ import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
 import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
 import { Status } from "../../src/kernel/status.ts";
-import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
 import { USER } from "../memory/system.ts";
@@ -18,6 +17,8 @@ import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from ".
 import { type Around, SimulatedKernel } from "./kernel.ts";
 import { LoopClient, STYLES } from "./loop_clients.ts";
 import { isClientEnd, type Limits, type Link, Model } from "./model.ts";
+import type { Outcome } from "./outcome.ts";
+import { Program } from "./program.ts";
 import { Random } from "./random.ts";
 import { MANNERS, PROBE, RawClient, TOO_LONG } from "./raw_clients.ts";
 import {
@@ -59,19 +60,6 @@ const REF_CHANCE = 0.005;
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 100;
 
-/** What a history came to. */
-export interface Outcome {
-  readonly seed: number;
-  readonly steps: number;
-  /** Calls of the kernel and completions. */
-  readonly events: number;
-  readonly clients: number;
-  readonly counts: Counts;
-  readonly coverage: Coverage;
-  /** What should not have happened, if anything did. */
-  readonly violation: string | undefined;
-}
-
 /** How often each kind of step is taken, when it can be. */
 interface Weights {
   readonly turn: number;
@@ -87,75 +75,6 @@ interface Weights {
   readonly badEnd: number;
   readonly wake: number;
   readonly push: number;
-}
-
-/** One JavaScript program: its loop, and the kernel under it. */
-class Program {
-  readonly #history: History;
-  readonly #name: string;
-  #loop: WaitLoop | undefined;
-  kernel: SimulatedKernel | undefined;
-  #last: SimulatedKernel | undefined;
-
-  constructor(history: History, name: string) {
-    this.#history = history;
-    this.#name = name;
-  }
-
-  readonly open: OpenLoop = () => {
-    if (this.#loop !== undefined) return this.#loop;
-    const kernel = new SimulatedKernel(this.#name, this.#history.system, this.#history);
-    this.kernel = kernel;
-    // Its clock goes on.
-    kernel.pass(this.time);
-    this.#last = kernel;
-    return this.#loop = new WaitLoop(kernel, () => {
-      if (this.kernel === kernel) this.#forget();
-    }, {
-      transition: (...pair) => this.#history.observe(...pair),
-      crashed: (error) => this.#history.crashed(error),
-    });
-  };
-
-  /** Its clock, even if it has no kernel any more. */
-  get time(): number {
-    return this.#last?.time ?? 0;
-  }
-
-  #forget(): void {
-    this.#loop = undefined;
-    if (this.kernel === undefined) return;
-    this.#history.retire(this.kernel);
-    this.kernel = undefined;
-  }
-
-  /** The program goes away, but not its memory: a reload. */
-  unload(): void {
-    const kernel = this.kernel;
-    kernel?.unload();
-    if (kernel !== undefined && kernel.leftovers().open > 0) {
-      this.#history.violate("I8: handles stay open when the program goes away");
-    }
-  }
-
-  /** Time limits run, but nothing will happen when they run out. */
-  get forgetsTime(): boolean {
-    return this.#loop !== undefined && this.#loop.deadlines.size > 0 &&
-      this.kernel?.nextTimer === undefined;
-  }
-
-  /** Every completion was seen, and the program waits. */
-  get isAtPeace(): boolean {
-    const { kernel } = this;
-    if (kernel === undefined || kernel.waitState !== "entered") return false;
-    return kernel.leftovers().turns === 0 && kernel.deliverable().length === 0 &&
-      kernel.late().length === 0;
-  }
-
-  /** The next wait fails, and with it all that the program has. */
-  failWait(code: number): void {
-    if (this.kernel !== undefined) this.kernel.failsNextWait = code;
-  }
 }
 
 /** See the module. */
@@ -260,8 +179,9 @@ export class History implements World, Around {
     const sizes = [0, 1, 5, 30, 30, 30, 100, 4095, 4096, 4097, 6000, read + 1, write + 1];
     if (random.chance(0.3)) sizes.push(4096 * 2, 4096 * 2, 5_000, 5_000, 20_000);
     this.#sizes = random.chance(0.35) ? [0, 10, 20, 50] : sizes;
-    this.#here = new Program(this, "kernel");
-    this.#elsewhere = new Program(this, "other kernel");
+    const kernel = (name: string) => new SimulatedKernel(name, this.system, this);
+    this.#here = new Program(this, () => kernel("kernel"));
+    this.#elsewhere = new Program(this, () => kernel("other kernel"));
   }
 
   readonly open: OpenLoop = (...args) => this.#here.open(...args);
@@ -1038,7 +958,7 @@ function haste(state: State): number {
     case "reading":
       return state.rest ? state.disconnected ? 0.2 : 0.02 : 0;
     case "authorizing":
-      return state.disconnected ? 0.8 : 0;
+      return "disconnected" in state && state.disconnected ? 0.8 : 0;
     case "closing":
       return state.reuse ? 0.4 : 0.05;
     default:

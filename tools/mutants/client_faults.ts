@@ -163,16 +163,6 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/pipe/write_queue.ts", [
     {
-      name: "aborting a message that was taken closes the connection",
-      text: "if (status === Status.CANCELLED && aborted.length > 0) return",
-      replacement: "if (aborted.length > 0) return",
-    },
-    {
-      name: "a message that is partly sent leaves the connection open",
-      text: "if (this.#partly) return this.#owner.aborted();",
-      replacement: "",
-    },
-    {
       name: "of messages that are aborted together, only one is",
       text: "this.#aborted.add(message);",
       replacement: "this.#aborted.clear();\n    this.#aborted.add(message);",
@@ -203,8 +193,8 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a client that takes what it is sent is idle",
-      text: "if (left > 0) return",
-      replacement: "if (left < 0) return",
+      text: "queue.onAccepted = () => this.#restartIdle();",
+      replacement: "queue.onAccepted = undefined;",
     },
   ]),
 ];

@@ -104,8 +104,8 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "aborting a message that was taken closes the connection",
-      text: "if (status === Status.CANCELLED && aborted.length > 0)",
-      replacement: "if (aborted.length > 0)",
+      text: "if (status === Status.CANCELLED) return this.#withdraw(aborted);",
+      replacement: "return this.#withdraw(aborted);",
     },
     {
       name: "a message that is partly sent leaves the connection open",

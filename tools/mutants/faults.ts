@@ -6,6 +6,7 @@
 
 import { CLIENT_FAULTS } from "./client_faults.ts";
 import { CONNECTION_FAULTS } from "./connection_faults.ts";
+import { DUPLEX_FAULTS } from "./duplex_faults.ts";
 import { EXCHANGE_FAULTS } from "./exchange_faults.ts";
 import { FRAMING_FAULTS } from "./framing_faults.ts";
 import { LIFECYCLE_FAULTS } from "./lifecycle_faults.ts";
@@ -28,4 +29,5 @@ export const FAULTS: readonly Mutant[] = [
   ...FRAMING_FAULTS,
   ...SERVER_FAULTS,
   ...CLIENT_FAULTS,
+  ...DUPLEX_FAULTS,
 ];

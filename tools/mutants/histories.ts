@@ -6,6 +6,7 @@
  */
 
 import { clientCalls } from "../../tests/simulation/client_calls.ts";
+import { ConnectionHistory } from "../../tests/simulation/connections.ts";
 import { contest } from "../../tests/simulation/contest.ts";
 import { crowd } from "../../tests/simulation/crowd.ts";
 import { History } from "../../tests/simulation/history.ts";
@@ -21,6 +22,9 @@ const CROWDS = 200;
 
 /** Stories of the calls of one client. */
 const CALL_SEEDS = 1_000;
+
+/** Histories of connections. */
+const CONNECTION_SEEDS = 2_000;
 
 /** Ends the program if there is something to tell. */
 function judge(violation: string | undefined): void {
@@ -47,6 +51,9 @@ for (let seed = from; seed < from + Math.min(seeds, CALL_SEEDS); seed++) {
 for (let seed = from; seed < from + seeds; seed++) {
   say(`at seed ${seed}`);
   judge((await new History(seed).run()).violation);
+  if (seed - from >= CONNECTION_SEEDS) continue;
+  say(`at connections ${seed}`);
+  judge((await new ConnectionHistory(seed).run()).violation);
 }
 say("done");
 // A planted fault may leave something behind that would keep the program.

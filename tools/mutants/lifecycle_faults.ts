@@ -28,7 +28,7 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a client that connected before its listen could be cancelled is dropped",
-      text: 'return to(OPEN, "beginSession");',
+      text: 'return draining ? to(DRAINING, "findClient") : to(OPEN, "beginSession");',
       replacement: 'return draining ? to(CLOSED, "close") : to(OPEN, "beginSession");',
     },
     {

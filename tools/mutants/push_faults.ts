@@ -15,13 +15,6 @@ export const PUSH_FAULTS: readonly Mutant[] = [
       replacement: "this.#messages.splice(message.last ? Infinity : this.#inFlight(), 0, message);",
     },
   ]),
-  ...faultsOf("src/pipe/write_queue.ts", [
-    {
-      name: "two writes at once",
-      text: "if (head === undefined || this.writing) return;",
-      replacement: "if (head === undefined) return;",
-    },
-  ]),
   ...faultsOf("src/server/reply.ts", [
     {
       name: "nobody learns that a pushed message was written",

@@ -1,0 +1,281 @@
+/**
+ * Faults of connections that send and receive at the same time, at either end.
+ *
+ * @module
+ */
+
+import { faultsOf, type Mutant } from "./mutant.ts";
+
+const ARRIVED = "this.#inbox.arrived(this.#link.length);\n        return this.#deliver();";
+const CANCELLED = "if (!this.#link.pipeEnd.inbound.cancelled) return this.#readFailed();\n" +
+  "        return this.#deliver();";
+const SHOW = "this.#accepts.add(shown, (reason) => this.#connection.instance.evict(reason));";
+
+/** See the module. */
+export const DUPLEX_FAULTS: readonly Mutant[] = [
+  ...faultsOf("src/pipe/duplex.ts", [
+    {
+      name: "what arrives while a write pends wakes nobody",
+      text: ARRIVED,
+      replacement:
+        "this.#inbox.arrived(this.#link.length);\n        if (!this.#link.queue.writing) this.#deliver();\n" +
+        "        return;",
+    },
+    {
+      name: "nothing is written while a read pends",
+      text: "queue.add(next);\n    queue.write();",
+      replacement: "queue.add(next);\n    if (!this.#reading) queue.write();",
+    },
+    {
+      name: "what a cancelled read has brought is lost",
+      text: ARRIVED,
+      replacement:
+        "if (!this.#link.pipeEnd.inbound.cancelled) this.#inbox.arrived(this.#link.length);\n" +
+        "        return this.#deliver();",
+    },
+    {
+      name: "a cancelled read is a failure",
+      text: CANCELLED,
+      replacement: "if (!this.#reading) return this.#readFailed();\n" +
+        "        return this.#deliver();",
+    },
+    {
+      name: "nobody reads after a read was cancelled",
+      text: CANCELLED,
+      replacement: "if (!this.#link.pipeEnd.inbound.cancelled) return this.#readFailed();\n" +
+        "        return;",
+    },
+    {
+      name: "the next message is read over one that nobody has received",
+      text:
+        "if (this.#reading || this.#peerClosed || this.#ending !== undefined || this.#inbox.full)",
+      replacement: "if (this.#reading || this.#peerClosed || this.#ending !== undefined)",
+    },
+    {
+      name: "any amount may be queued",
+      text: "if (queued > maxQueued && !this.#writesEnding)",
+      replacement: "if (queued > maxQueued && this.#writesEnding)",
+    },
+    {
+      name: "the end of a direction is the end of the connection",
+      text: "const over = this.#writesOver && this.#inbox.over && !this.#inbox.full;",
+      replacement: "const over = this.#inbox.over && !this.#inbox.full;",
+    },
+    {
+      name: "the end of the connection is the end of a direction",
+      text: "this.#peerClosed = true;",
+      replacement: "",
+    },
+    {
+      name: "who has ended its direction ends the connection that the other end has closed",
+      text: 'this.#link.close(this.#peerClosed ? "peer" : "self");',
+      replacement: 'this.#link.close("self");',
+    },
+    {
+      name: "a direction is said to be ended before everything is written",
+      text: 'await this.call("send");',
+      replacement: 'this.call("send").catch(() => {});',
+    },
+    {
+      name: "how a connection has ended is never told",
+      text: "this.#closed?.resolve(ended);",
+      replacement: "",
+    },
+    {
+      name: "a graceful end drops what is queued",
+      text: "this.#finishing && this.#link.queue.empty && this.#calls.allQueued;",
+      replacement: "this.#finishing && this.#calls.allQueued;",
+    },
+    {
+      name: "a graceful end waits for ever",
+      text: "written(): void {\n    this.#closeIfDone();",
+      replacement: "written(): void {",
+    },
+    {
+      name: "a message that arrives is received twice",
+      text: "this.#calls.nextToReceive()?.resolve(message);",
+      replacement: "this.#calls.nextToReceive()?.resolve(message);\n" +
+        "      if (message.length > 0) this.#calls.nextToReceive()?.resolve(message);",
+    },
+    {
+      name: "a write that finds the other end gone leaves a connection open that only writes",
+      text: 'if (this.#settings.direction === "write") return this.#peerEnded();',
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/pipe/inbox.ts", [
+    {
+      name: "an empty message is one that is received, though it ends its direction",
+      text: "const ends = this.#emptyEnds && length === 0;",
+      replacement: "const ends = this.#emptyEnds && length < 0;",
+    },
+    {
+      name: "a decoder is given what a stream has taken",
+      text: "if (raw || this.#newDecoder === undefined) return item;",
+      replacement: "if (this.#newDecoder === undefined) return item;",
+    },
+  ]),
+  ...faultsOf("src/pipe/calls.ts", [
+    {
+      name: "a receive that was given up takes the next message",
+      text: "    this.remove(call);\n    return true;",
+      replacement: "    if (call.writes) this.remove(call);\n    return true;",
+    },
+  ]),
+  ...faultsOf("src/pipe/outbox.ts", [
+    {
+      name: "the rest of what was cut is lost",
+      text: "const rest = head.length - this.#sent;",
+      replacement: "const rest = Math.min(head.length - this.#sent, this.#left);",
+    },
+    {
+      name: "what was gathered is written again",
+      text: "this.#left = this.#gathers ? this.#left - rest : -1;",
+      replacement: "this.#left = -1;",
+    },
+    {
+      name: "what follows something that was cut loses its beginning",
+      text: "this.#sent = 0;\n    this.#left = this.#gathers",
+      replacement: "this.#left = this.#gathers",
+    },
+    {
+      name: "gathering takes too much of the last one",
+      text: "subarray(0, LONGEST_PART - length);",
+      replacement: "subarray(0, LONGEST_PART - rest.length);",
+    },
+    {
+      name: "a later message overtakes those that wait",
+      text: "this.#messages.push(message);",
+      replacement: "this.#messages.splice(1, 0, message);",
+    },
+  ]),
+  ...faultsOf("src/pipe/write_queue.ts", [
+    {
+      name: "a connection goes on though a message was cut",
+      text: "this.#partly ||= this.#outbox.cut(message);",
+      replacement: "",
+    },
+    {
+      name: "a client that takes one message of several is idle",
+      text: "this.onAccepted?.();",
+      replacement: "if (this.#outbox.head?.waiting === this.#queued) this.onAccepted?.();",
+    },
+  ]),
+  ...faultsOf("src/pipe/pipe_end.ts", [
+    {
+      name: "a close forgets the write in flight",
+      text: "    this.cancel(this.outbound);\n",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/server/lifecycle.ts", [
+    {
+      name: "a connection that its program has closed waits for its last write",
+      text: 'to(CLOSING, "dropUnsent", "cancelOut", "cancelIn", "limitWrite", "awaitQuiet")',
+      replacement: 'to(CLOSING, "dropUnsent", "cancelIn", "limitWrite", "awaitQuiet")',
+    },
+  ]),
+  ...faultsOf("src/server/pool.ts", [
+    {
+      name: "clients that nobody accepts are taken without end",
+      text: "sessions.backlog < settings.instances;",
+      replacement: "sessions.backlog >= 0;",
+    },
+  ]),
+  ...faultsOf("src/pipe/framing/headed_splitter.ts", [
+    {
+      name: "the beginning of a frame is lost at the end of a chunk",
+      text: "this.#message.append(chunk.subarray(at), this.#head.messageLength);\n        break;",
+      replacement: "break;",
+    },
+    {
+      name: "a limit is checked when the message is whole",
+      text: "if (length > this.#max) throw new FrameTooLong(length, this.#max);\n" +
+        "    this.#inMessage = true;\n  }\n\n" +
+        "  #finish(chunk: Uint8Array, at: number, end: number): Uint8Array<ArrayBuffer> {\n",
+      replacement: "this.#inMessage = length >= 0;\n  }\n\n" +
+        "  #finish(chunk: Uint8Array, at: number, end: number): Uint8Array<ArrayBuffer> {\n" +
+        "    const length = this.#head.messageLength;\n" +
+        "    if (length > this.#max) throw new FrameTooLong(length, this.#max);\n",
+    },
+  ]),
+  ...faultsOf("src/pipe/framing/length_prefixed.ts", [
+    {
+      name: "a prefix that is cut twice is read wrong",
+      text: "this.#held += chunk.length - from;",
+      replacement: "this.#held = chunk.length - from;",
+    },
+  ]),
+  ...faultsOf("src/pipe/framing/lines.ts", [
+    {
+      name: "a line that goes on in the next chunk loses its beginning",
+      text: "if (start < chunk.length) this.#append(chunk.subarray(start));",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/pipe/streams.ts", [
+    {
+      name: "a writable never waits",
+      text: "if (waits) return await written;",
+      replacement: "if (waits && chunk === undefined) return await written;",
+    },
+  ]),
+  ...faultsOf("src/pipe/chunks.ts", [
+    {
+      name: "what does not fit into the memory of a read is lost",
+      text: "this.#rest = this.#rest.subarray(part.length);",
+      replacement: "this.#rest = NO_BYTES;",
+    },
+  ]),
+  ...faultsOf("src/listen/accept_queue.ts", [
+    {
+      name: "connections that nobody has accepted are forgotten",
+      text: "for (const evict of waiting) evict(reason);",
+      replacement: "",
+    },
+    {
+      name: "an accept that was given up takes the next connection",
+      text: "if (remove(this.#waiters, waiter)) waiter.reject(signal?.reason);",
+      replacement: "waiter.reject(signal?.reason);",
+    },
+  ]),
+  ...faultsOf("src/listen/session_states.ts", [
+    {
+      name: "a client is accepted before it is admitted",
+      text: 'if (who === "unadmitted") return to(UNADMITTED, "read");',
+      replacement: "",
+    },
+    {
+      name: "the first message of a client that is admitted is lost",
+      text: 'return to(OPEN, "show", "pass");',
+      replacement: 'return to(OPEN, "show");',
+    },
+  ]),
+  ...faultsOf("src/listen/connection_session.ts", [
+    {
+      name: "a client is shown twice",
+      text: SHOW,
+      replacement: `${SHOW}\n    ${SHOW}`,
+    },
+    {
+      name: "a client that comes while its listener is closed is one to be accepted",
+      text: "if (closed !== undefined) return this.#turnAway(closed);",
+      replacement: "",
+    },
+    {
+      name: "a message that is received keeps its room",
+      text: "this.#reader.release();\n    return message;",
+      replacement: "return message;",
+    },
+    {
+      name: "an instance ends the next connection when a write of the last one fails",
+      text: "if (this.#connection.clientDisconnected) this.#duplex.unwritten();",
+      replacement: "this.#duplex.unwritten();",
+    },
+    {
+      name: "the program is not told of a shutdown",
+      text: "this.#context.drain.follow(this.#draining);",
+      replacement: "",
+    },
+  ]),
+];
