@@ -10,11 +10,9 @@ import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { CloseReason } from "../src/pipe/close_reason.ts";
 import type { PipeListener } from "../src/listen/listen.ts";
-import type { ListenOptions } from "../src/listen/options.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import type { ClientInfo } from "../src/server/client.ts";
-import { OPPOSITE } from "./memory/pipe.ts";
 import { failing, fate, inWorld, PATH, text } from "./fixture.ts";
 
 async function collect<T>(from: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
