@@ -24,12 +24,10 @@ const CROSSINGS = [
   "ffi/ -> src/kernel/",
   "mod.ts -> src/",
   "src/cli/ -> node:buffer",
-  "src/cli/ -> node:perf_hooks",
   "src/cli/ -> node:util",
   "src/kernel/ -> node:timers",
   "src/loop/ -> ffi/",
   "src/loop/ -> node:async_hooks",
-  "src/server/ -> node:perf_hooks",
 ];
 
 const ROOT = new URL("../", import.meta.url);
