@@ -179,6 +179,13 @@ inWorld("cli: connect ends some time after its input, if it is to", async (world
   assertEquals([code, out], [0, '{"message":"HELLO"}\n']);
 });
 
+inWorld("cli: connect fails if its input does", async (world) => {
+  world.serve(shout);
+  const input = new ReadableStream({ start: (control) => control.error(new Error("no input")) });
+  const { code, err } = await cli(world, ["connect", NAME], { input });
+  assertEquals([code, err], [1, "error: no input\n"]);
+});
+
 inWorld("cli: connect passes bytes of a byte pipe as they are", async (world) => {
   const listener = world.listen({ type: "byte" });
   const ended = cli(world, ["connect", NAME], { input: typed("a\nb") });

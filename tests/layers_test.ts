@@ -25,7 +25,6 @@ const CROSSINGS = [
   "ffi/ -> src/kernel/",
   "mod.ts -> src/",
   "src/cli/ -> node:buffer",
-  "src/cli/ -> node:perf_hooks",
   "src/cli/ -> node:util",
   "src/kernel/ -> node:timers",
   "src/loop/ -> ffi/",
@@ -33,7 +32,6 @@ const CROSSINGS = [
   "src/node/ -> node:buffer",
   "src/node/ -> node:stream",
   "src/node/ -> node:timers",
-  "src/server/ -> node:perf_hooks",
 ];
 
 const ROOT = new URL("../", import.meta.url);

@@ -230,7 +230,6 @@ inWorld("latency is measured from the arrival of a request to its answer", async
   await world.idle();
   const { latency } = questions.generator.stats();
   assert(latency !== undefined);
-  // A histogram has three significant digits.
   assertEquals([latency.count, latency.p50, latency.p99, latency.max].map(Math.round), [
     2,
     10,

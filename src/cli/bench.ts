@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHistogram } from "node:perf_hooks";
+import { Histogram } from "../server/histogram.ts";
 import type { Framing } from "../options/framing.ts";
 import { type Command, type Environment, FRAMING } from "./command.ts";
 
@@ -23,7 +23,7 @@ export const bench: Command = {
     const clients = args.integer("clients", 1, 256, 4);
     const seconds = args.integer("seconds", 1, 60, 3);
     const message = "x".repeat(args.integer("size", 0, 1_048_576, 64));
-    const histogram = createHistogram();
+    const histogram = new Histogram();
     const time = AbortSignal.any([
       environment.stopped,
       AbortSignal.timeout(1_000 * seconds),
@@ -37,15 +37,14 @@ export const bench: Command = {
       ),
     );
     const elapsed = (performance.now() - begin) / 1_000;
-    const { count } = histogram;
-    const percentile = (percent: number) => count === 0 ? 0 : histogram.percentile(percent) / 1_000;
+    const { count, max } = histogram;
     const result = {
       clients,
       requests: count,
       perSecond: Math.round(count / elapsed),
-      p50: percentile(50),
-      p99: percentile(99),
-      max: count === 0 ? 0 : histogram.max / 1_000,
+      p50: rounded(histogram.percentile(50)),
+      p99: rounded(histogram.percentile(99)),
+      max: rounded(max),
     };
     environment.print(args.flag("json") ? `${JSON.stringify(result)}\n` : report(result));
     return 0;
@@ -60,23 +59,28 @@ interface Load {
   readonly time: AbortSignal;
 }
 
-/** One client: asks until the time is up, and tells how many microseconds each answer took. */
+/** One client: asks until the time is up, and tells how many milliseconds each answer took. */
 async function ask(
   { path, framing, message, time }: Load,
   { pipes }: Environment,
-  took: (microseconds: number) => void,
+  took: (milliseconds: number) => void,
 ): Promise<void> {
   try {
     await using conn = await pipes.connect({ path, framing, missing: "fail", signal: time });
     while (!time.aborted) {
       const begin = performance.now();
       await conn.request(message, { signal: time });
-      took(Math.max(1, Math.round(1_000 * (performance.now() - begin))));
+      took(performance.now() - begin);
     }
   } catch (error) {
     // The last request of each client is cut off.
     if (!time.aborted) throw error;
   }
+}
+
+/** To the microsecond. */
+function rounded(milliseconds: number): number {
+  return Math.round(1_000 * milliseconds) / 1_000;
 }
 
 function report({ clients, requests, perSecond, p50, p99, max }: Record<string, number>): string {

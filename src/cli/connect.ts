@@ -39,15 +39,22 @@ export const connect: Command = {
     const typing = type(conn, raw, environment).then(() => {
       if (linger !== undefined) timer = setTimeout(() => conn.close(), linger);
     });
-    // Whichever ends first: input that goes on must not keep a connection that has ended.
-    typing.catch(() => conn.close());
+    let failure: unknown;
+    // Not awaited: input that goes on must not keep a connection that has ended.
+    typing.catch((error) => {
+      // That the server has gone is told by what is received.
+      if (!(error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.Interrupted)) {
+        failure = error;
+      }
+      conn.close();
+    });
     try {
       for await (const message of received(conn, raw)) show(args, message, raw, environment);
     } finally {
       clearTimeout(timer);
     }
     const { reason, error } = await conn.closed;
-    if (error !== undefined) throw error;
+    if (failure !== undefined || error !== undefined) throw failure ?? error;
     return reason === "self" || reason === "peer" ? 0 : 1;
   },
 };

@@ -24,7 +24,7 @@ import { Push, queueable, Reply } from "../server/reply.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
-import type { Latency } from "../server/stats.ts";
+import type { Histogram } from "../server/histogram.ts";
 import { ServerExchange } from "./exchange.ts";
 import { begin, transition } from "./exchange_machine.ts";
 import {
@@ -90,7 +90,7 @@ export class ExchangeSession implements Session, ClientSender {
   #state: State = FINAL;
   #exchange: ServerExchange | undefined = undefined;
   #idling = false;
-  readonly #latency: Latency | undefined;
+  readonly #latency: Histogram | undefined;
   /** When the next request has arrived, and when the one of the exchange did, if that is measured. */
   #nextArrived: number | undefined = undefined;
   #arrivedAt: number | undefined = undefined;

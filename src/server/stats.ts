@@ -4,10 +4,13 @@
  * @module
  */
 
-import { createHistogram } from "node:perf_hooks";
 import type { CloseReason } from "../pipe/close_reason.ts";
+import { Histogram } from "./histogram.ts";
 
-/** How long requests took, in milliseconds, to the microsecond. All 0 if there were none. */
+/**
+ * How long requests took, in milliseconds. Percentiles are at most 1 % too long. All 0 if there were
+ * none.
+ */
 export interface ServerLatency {
   /** How many requests, or messages of a listener, were measured. */
   readonly count: number;
@@ -128,7 +131,7 @@ export class Counters {
   shortages = 0;
   since: number | undefined = undefined;
   /** Undefined unless times are measured. */
-  readonly latency: Latency | undefined;
+  readonly latency: Histogram | undefined;
   readonly #ended = noEnds();
   #messagesOut = 0;
   #bytesIn = 0;
@@ -136,7 +139,7 @@ export class Counters {
 
   /** @param measures Whether times are measured. */
   constructor(measures: boolean) {
-    this.latency = measures ? new Latency() : undefined;
+    this.latency = measures ? new Histogram() : undefined;
   }
 
   /** A connection has ended. */
@@ -167,34 +170,20 @@ export class Counters {
       queued: present.queued,
       shortages: this.shortages + present.shortages,
       since: this.since,
-      latency: this.latency?.summary(),
+      latency: this.latency && summary(this.latency),
     });
   }
 }
 
-/** Times, kept in a histogram of fixed size. */
-export class Latency {
-  readonly #histogram = createHistogram();
-
-  /** @param time In milliseconds. */
-  record(time: number): void {
-    // The histogram takes integers from 1.
-    this.#histogram.record(Math.max(Math.round(time * 1_000), 1));
-  }
-
-  summary(): ServerLatency {
-    const { count, mean, max } = this.#histogram;
-    if (count === 0) return Object.freeze({ count, mean: 0, p50: 0, p90: 0, p99: 0, max: 0 });
-    const percentile = (percent: number) => this.#histogram.percentile(percent) / 1_000;
-    return Object.freeze({
-      count,
-      mean: mean / 1_000,
-      p50: percentile(50),
-      p90: percentile(90),
-      p99: percentile(99),
-      max: max / 1_000,
-    });
-  }
+function summary(times: Histogram): ServerLatency {
+  return Object.freeze({
+    count: times.count,
+    mean: times.mean,
+    p50: times.percentile(50),
+    p90: times.percentile(90),
+    p99: times.percentile(99),
+    max: times.max,
+  });
 }
 
 /**
