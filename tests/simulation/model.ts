@@ -469,7 +469,9 @@ export class Model {
       const { session } = link;
       if (link.tainted !== undefined || this.#isFaulty(link) || link.evicted) continue;
       if (session === undefined) {
-        if (link.server === server && !mayBeRefused(server)) this.#unserved(link);
+        // It may be the one that a limit has ended before any of its requests was seen.
+        const ended = this.#sessionsOf(server).some((other) => other.limited && !other.link);
+        if (link.server === server && !mayBeRefused(server) && !ended) this.#unserved(link);
       } else if (session.server === server && session.closedAt === undefined) {
         // Without its hook, or of who has left, a server does not tell that a limit did the rest.
         const { idleTimeout, responderTimeout } = server.limits;

@@ -893,8 +893,8 @@ export class Iterating implements UserServer {
   /** The loop gets what is there, and then ends by itself. */
   #shutDown(timeout: number): void {
     const { record } = this;
-    if (record.stoppedAt === undefined) this.#world.model.ending(record);
     if (record.shutDownAt === undefined) {
+      if (record.stoppedAt === undefined) this.#world.model.ending(record);
       record.shutDownAt = this.#world.now;
       record.shutdownTimeout = timeout;
     }
