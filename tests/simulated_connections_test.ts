@@ -120,6 +120,7 @@ class Told {
     authorizes: undefined,
     closedAt: undefined,
     closedAs: undefined,
+    refd: true,
     shutDownAt: undefined,
     shutdownTimeout: 10_000,
     stoppedAt: undefined,

@@ -93,9 +93,9 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a message that arrives is received twice",
-      text: "this.#calls.nextToReceive()?.resolve(message);",
-      replacement: "this.#calls.nextToReceive()?.resolve(message);\n" +
-        "      if (message.length > 0) this.#calls.nextToReceive()?.resolve(message);",
+      text: "else this.#calls.nextToReceive()?.resolve(message);",
+      replacement:
+        "else for (let i = 0; i < 2; i++) this.#calls.nextToReceive()?.resolve(message);",
     },
     {
       name: "a write that finds the other end gone leaves a connection open that only writes",
@@ -274,7 +274,7 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the program is not told of a shutdown",
-      text: "this.#context.drain.follow(this.#draining);",
+      text: "if (this.#state !== FINAL) this.#context.drain.follow(this.#draining);",
       replacement: "",
     },
   ]),
