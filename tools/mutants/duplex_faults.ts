@@ -77,6 +77,11 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: 'this.call("send").catch(() => {});',
     },
     {
+      name: "a program may end though a call of a connection waits",
+      text: "if (++this.#pending === 1) this.#updateHold();",
+      replacement: "this.#pending++;",
+    },
+    {
       name: "how a connection has ended is never told",
       text: "this.#closed?.resolve(ended);",
       replacement: "",
@@ -150,11 +155,6 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
   ]),
   ...faultsOf("src/pipe/write_queue.ts", [
-    {
-      name: "a connection goes on though a message was cut",
-      text: "this.#partly ||= this.#outbox.cut(message);",
-      replacement: "",
-    },
     {
       name: "a client that takes one message of several is idle",
       text: "this.onAccepted?.();",
@@ -261,6 +261,11 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       name: "a client that comes while its listener is closed is one to be accepted",
       text: "if (closed !== undefined) return this.#turnAway(closed);",
       replacement: "",
+    },
+    {
+      name: "a client that is not admitted is listed",
+      text: "const connected = this.#shown !== undefined && this.#state !== FINAL",
+      replacement: "const connected = this.#state !== FINAL",
     },
     {
       name: "a message that is received keeps its room",
