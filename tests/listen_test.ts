@@ -447,6 +447,27 @@ inWorld(
   },
 );
 
+inWorld("a stream that is being closed keeps the program running until it is", async (world) => {
+  const listener = world.listen({ type: "byte", writeBufferSize: 1 });
+  const client = await world.arrived();
+  const conn = await listener.accept();
+  listener.unref();
+  const writer = conn.writable.getWriter();
+  await writer.write(new Uint8Array(10));
+  const closed = fate(writer.close());
+  await world.idle();
+  // A write finds the end, and the read does not yet.
+  const { kernel } = world;
+  kernel.decisions.shows = ({ call }) => call !== "read";
+  client.close();
+  await world.idle();
+  assertEquals([closed.state, kernel.keepsAlive], ["pending", true]);
+  for (const read of [...kernel.held]) kernel.deliver(read);
+  await world.idle();
+  assertEquals([closed.state, kernel.keepsAlive], ["rejected", false]);
+  kernel.decisions.shows = () => true;
+});
+
 /** The ways to end a listener, by the reasons for which clients are evicted then. */
 const ENDS: [CloseReason, (listener: PipeListener, controller: AbortController) => void][] = [
   ["self", (listener) => listener.close()],

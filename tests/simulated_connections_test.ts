@@ -120,6 +120,7 @@ class Told {
     authorizes: undefined,
     closedAt: undefined,
     closedAs: undefined,
+    refd: true,
     shutDownAt: undefined,
     shutdownTimeout: 10_000,
     stoppedAt: undefined,
@@ -238,6 +239,17 @@ Deno.test("the model sees who waits for what is there, and who is not released",
   told.complained(/waits, and does not get 20 B/);
 });
 
+Deno.test("the model knows who keeps a program running", () => {
+  const { model, wire, listener } = new Told();
+  const { server } = wire;
+  assert(model.keeps(server.clock, listener));
+  assert(!model.keeps(server.clock, { ...listener, refd: false }));
+  server.open = 1;
+  assert(model.keeps(server.clock, undefined));
+  server.refd = false;
+  assert(!model.keeps(server.clock, undefined));
+});
+
 Deno.test("the model sees a promise that resolves while its message is written", () => {
   const told = new Told();
   const { server } = told.wire;
@@ -269,6 +281,20 @@ Deno.test("the model sees what is kept, told twice, accepted twice, or read too 
       told.model.checkAhead(told.wire);
     }],
     [/is disconnected, though/, ({ model, wire }) => model.evicted(wire)],
+    [/is connected, and not listed/, ({ model, wire, listener }) => {
+      model.met(wire, 1);
+      model.accepted(wire);
+      model.listed([], listener);
+    }],
+    [/1 evicted, which are 0 to 0/, ({ model, listener }) => {
+      model.reported({ exchanges: 0, evicted: 1, dropped: 0 }, listener);
+    }],
+    [/is told of a shutdown/, ({ model, wire }) => model.drains(wire.server, true)],
+    [/is not told of a shutdown/, ({ model, wire, listener }) => {
+      listener.shutDownAt = 0;
+      model.accepted(wire);
+      model.drains(wire.server, false);
+    }],
     [/never settle/, ({ model, wire }) => {
       wire.client.open = 1;
       model.atLast();

@@ -179,6 +179,7 @@ export class Duplex {
     const { writeTimeout } = this.#settings;
     const limit = writeTimeout === Infinity ? LAST_WRITE_TIMEOUT : writeTimeout;
     this.#link.loop.deadlines.set(this.#lastWrite, limit);
+    this.#updateHold();
     this.#closeIfDone();
   }
 
@@ -251,7 +252,7 @@ export class Duplex {
   /** A call that waits keeps the program running, and so do the wait for the end and its cleanup. */
   #updateHold(): void {
     const awaited = this.#ending === undefined && this.#closed !== undefined && !this.#endSeen;
-    const closing = this.#ending !== undefined && !this.#released;
+    const closing = (this.#finishing || this.#ending !== undefined) && !this.#released;
     if (this.#keepsAlive && (this.#pending > 0 || awaited || closing)) this.#link.loop.hold(this);
     else this.#link.loop.release(this);
   }

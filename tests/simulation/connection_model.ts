@@ -12,6 +12,7 @@ import type { CloseReason } from "../../src/pipe/close_reason.ts";
 import type { PipeEnded } from "../../src/pipe/pipe_conn.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/pipe/write_queue.ts";
 import type { ClientInfo } from "../../src/server/client.ts";
+import type { ShutdownReport } from "../../src/server/tally.ts";
 import { describe, IDENTITY } from "./messages.ts";
 import { Flow, type Sent } from "./flow.ts";
 import type { Shape } from "./shape.ts";
@@ -42,6 +43,8 @@ export interface ListenerRecord {
   readonly authorizes: "all" | "some" | undefined;
   /** On the listener's clock. */
   closedAt: number | undefined;
+  /** It keeps its program running while it listens. */
+  refd: boolean;
   /** The reason for which those end that nobody has accepted by then. */
   closedAs: CloseReason | undefined;
   shutDownAt: number | undefined;
@@ -93,6 +96,8 @@ export class Side {
   held = false;
   /** Its program went away. */
   lost = false;
+  /** Its calls keep its program running. */
+  refd = true;
   /** It was idle for too long when its end was noticed. */
   idled = false;
   /** The task in which it last got a message, and how many. */
@@ -406,6 +411,20 @@ export class ConnectionModel {
     }
   }
 
+  /**
+   * Whether somebody waits who keeps this program running.
+   *
+   * @param listener What it listens with, if it does.
+   */
+  keeps(clock: TaskClock, listener: ListenerRecord | undefined): boolean {
+    if (listener?.refd && listener.closedAt === undefined && !listener.failed && !listener.over) {
+      return true;
+    }
+    return this.wires.flatMap(({ server, client }) => [server, client]).some((side) =>
+      side.clock === clock && side.refd && side.open > 0 && !side.gone && !side.lost
+    );
+  }
+
   /** Of what has ended, nothing is left. */
   #isLetGo(wire: Wire): void {
     const { listener, peer, accepted, told, verdict } = wire;
@@ -420,6 +439,39 @@ export class ConnectionModel {
     const unseen = peer !== undefined && !accepted && told.length === 0 && !wire.crashed;
     if (unseen && listener.closedAt !== undefined && !listener.failed && verdict !== "asked") {
       this.#violate(`${wire.id} was never accepted, and is not let go of`);
+    }
+  }
+
+  /** A listener lists its clients. */
+  listed(clients: readonly ClientInfo[], listener: ListenerRecord): void {
+    const ids = clients.map(({ id }) => id);
+    if (ids.some((id, at) => at > 0 && id <= (ids[at - 1] ?? 0))) {
+      this.#violate(`the clients are listed as ${ids}`);
+    }
+    for (const wire of this.wires) {
+      if (wire.listener !== listener || wire.peer === undefined) continue;
+      const { accepted, verdict, told, server } = wire;
+      const listed = ids.includes(wire.peer);
+      const admitted = listener.authorizes === undefined || verdict === "admitted";
+      if (listed && (told.length > 0 || !admitted)) {
+        this.#violate(`${wire.id} is listed: ${verdict}, ended by ${told}`);
+      }
+      const must = accepted && !server.gone && this.#causes(server).length === 0;
+      if (must && !listed) this.#violate(`${wire.id} is connected, and not listed`);
+    }
+  }
+
+  /** A shutdown reports what it did. */
+  reported({ exchanges, evicted, dropped }: ShutdownReport, listener: ListenerRecord): void {
+    const wires = this.wires.filter((wire) => wire.listener === listener);
+    const sure = wires.filter(({ accepted, told }) => accepted && told.includes("shutdown"));
+    const most = this.#shutdownTimedOut(listener) ? wires.filter(({ peer }) => peer).length : 0;
+    const right = exchanges === 0 && dropped >= 0 && sure.length <= evicted && evicted <= most;
+    if (!right) {
+      const range = `${sure.length} to ${most}`;
+      this.#violate(
+        `${exchanges} exchanges, ${evicted} evicted, which are ${range}, ${dropped} dropped`,
+      );
     }
   }
 

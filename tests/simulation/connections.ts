@@ -569,6 +569,11 @@ export class ConnectionHistory implements Stage, Around, Observer {
       program.kernel?.checkLiveness();
       if (program.kernel?.breach !== undefined) this.violate(program.kernel.breach.message);
       if (program.isAtPeace) this.model.atPeace(program);
+      const { kernel } = program;
+      const keeps = this.model.keeps(program, program === this.#here ? this.#record : undefined);
+      if (keeps && kernel !== undefined && !kernel.keepsAlive && !kernel.abandoned) {
+        this.violate("a program may end though somebody waits");
+      }
       if (program.forgetsTime) this.violate("I10: time limits run, and there is no timer");
     }
     const breach = this.#retired.at(-1)?.breach;

@@ -100,6 +100,7 @@ export class Listening {
       authorizes,
       closedAt: undefined,
       closedAs: undefined,
+      refd: true,
       shutDownAt: undefined,
       shutdownTimeout: DEFAULT_TIMEOUT,
       stoppedAt: undefined,
@@ -192,8 +193,10 @@ export class Listening {
     // Time passes within the call.
     this.record.shutDownAt = this.#now;
     this.record.shutdownTimeout = timeout ?? DEFAULT_TIMEOUT;
-    shutDown().then(() => {
-      if (!this.record.failed && !this.record.over) this.#over();
+    shutDown().then((report) => {
+      if (this.record.failed) return;
+      if (report !== undefined) this.#stage.model.reported(report, this.record);
+      if (!this.record.over) this.#over();
     }, (error) => this.#fails(error));
   }
 
@@ -263,7 +266,18 @@ export class Listening {
     this.#stage.add(talker);
     talker.start();
     this.#accepted++;
+    this.#look();
     this.#stage.mayEnd();
+  }
+
+  /** Looks at its clients, and may let its program end or keep it: neither changes what it does. */
+  #look(): void {
+    const { random, model } = this.#stage;
+    model.listed(this.#listener.clients(), this.record);
+    if (random.chance(0.8)) return;
+    const refd = this.record.refd = random.chance(0.5);
+    if (refd) this.#listener.ref();
+    else this.#listener.unref();
   }
 
   #decide(client: ClientInfo): boolean | Promise<boolean> {

@@ -87,6 +87,7 @@ export class Talker implements Actor {
         byob: type === "byte" ? RECEIVES.byob : 0,
       }) ?? "nothing";
     side.held = true;
+    if (random.chance(0.2)) this.#setRefd(false);
     side.decodes = MESSAGES.has(this.#receives);
   }
 
@@ -127,6 +128,13 @@ export class Talker implements Actor {
       .then(() => {
         if (--this.#endsLeft === 0) this.#watch();
       });
+  }
+
+  /** Whether its calls keep the program running, which changes nothing else. */
+  #setRefd(refd: boolean): void {
+    this.#side.refd = refd;
+    if (refd) this.#conn.ref();
+    else this.#conn.unref();
   }
 
   /** Asks how the connection ends, which makes a client watch for that. */
@@ -497,6 +505,7 @@ export class Talker implements Actor {
     try {
       if (await receive()) {
         this.#tell(`has received ${side.in_.received} B`);
+        if (this.#stage.random.chance(0.05)) this.#setRefd(!side.refd);
         return true;
       }
       this.#tell("sees the end");

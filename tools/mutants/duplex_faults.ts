@@ -77,6 +77,11 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: 'this.call("send").catch(() => {});',
     },
     {
+      name: "a program may end though a call of a connection waits",
+      text: "if (++this.#pending === 1) this.#updateHold();",
+      replacement: "this.#pending++;",
+    },
+    {
       name: "how a connection has ended is never told",
       text: "this.#closed?.resolve(ended);",
       replacement: "",
@@ -93,9 +98,9 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a message that arrives is received twice",
-      text: "this.#calls.nextToReceive()?.resolve(message);",
-      replacement: "this.#calls.nextToReceive()?.resolve(message);\n" +
-        "      if (message.length > 0) this.#calls.nextToReceive()?.resolve(message);",
+      text: "else this.#calls.nextToReceive()?.resolve(message);",
+      replacement:
+        "else for (let i = 0; i < 2; i++) this.#calls.nextToReceive()?.resolve(message);",
     },
     {
       name: "a write that finds the other end gone leaves a connection open that only writes",
@@ -150,11 +155,6 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
   ]),
   ...faultsOf("src/pipe/write_queue.ts", [
-    {
-      name: "a connection goes on though a message was cut",
-      text: "this.#partly ||= this.#outbox.cut(message);",
-      replacement: "",
-    },
     {
       name: "a client that takes one message of several is idle",
       text: "this.onAccepted?.();",
@@ -263,6 +263,11 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
+      name: "a client that is not admitted is listed",
+      text: "const connected = this.#shown !== undefined && this.#state !== FINAL",
+      replacement: "const connected = this.#state !== FINAL",
+    },
+    {
       name: "a message that is received keeps its room",
       text: "this.#reader.release();\n    return message;",
       replacement: "return message;",
@@ -274,7 +279,7 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the program is not told of a shutdown",
-      text: "this.#context.drain.follow(this.#draining);",
+      text: "if (this.#state !== FINAL) this.#context.drain.follow(this.#draining);",
       replacement: "",
     },
   ]),
