@@ -98,9 +98,8 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a message that arrives is received twice",
-      text: "else this.#calls.nextToReceive()?.resolve(message);",
-      replacement:
-        "else for (let i = 0; i < 2; i++) this.#calls.nextToReceive()?.resolve(message);",
+      text: "this.#calls.nextToReceive()?.resolve(message);",
+      replacement: "for (let i = 0; i < 2; i++) this.#calls.nextToReceive()?.resolve(message);",
     },
     {
       name: "a write that finds the other end gone leaves a connection open that only writes",
