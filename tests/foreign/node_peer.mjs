@@ -189,6 +189,70 @@ async function grpcConnects() {
   client.close();
 }
 
+// The examples
+
+/** Calls `examples/json_rpc_server.ts`. */
+async function callsServer() {
+  const rpc = require("vscode-jsonrpc/node");
+  const connection = rpc.createMessageConnection(...rpc.createServerPipeTransport(path));
+  const closed = new Promise((resolve) => connection.onClose(resolve));
+  const steps = [];
+  connection.onNotification("progress", (percent) => steps.push(percent));
+  connection.listen();
+  assert.equal(await connection.sendRequest("add", 20, 22), 42);
+  assert.equal(await connection.sendRequest("slow", 10), "done");
+  assert.deepEqual(steps, [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]);
+  const source = new rpc.CancellationTokenSource();
+  const slow = connection.sendRequest("slow", 100, source.token);
+  source.cancel();
+  await assert.rejects(slow, { code: -32_800 });
+  connection.end();
+  await closed;
+}
+
+/** What an editor asks of `examples/language_server.ts`. */
+async function editorListens() {
+  const rpc = require("vscode-jsonrpc/node");
+  const transport = await rpc.createClientPipeTransport(path);
+  const connection = rpc.createMessageConnection(...await transport.onConnected());
+  const closed = new Promise((resolve) => connection.onClose(resolve));
+  const published = [];
+  const waiting = [];
+  connection.onNotification("textDocument/publishDiagnostics", ({ diagnostics }) => {
+    published.push(diagnostics.map(({ range }) => range.start));
+    waiting.shift()?.();
+  });
+  const notify = async (method, params) => {
+    const answered = new Promise((resolve) => waiting.push(resolve));
+    await connection.sendNotification(method, params);
+    await answered;
+  };
+  connection.listen();
+  const { capabilities } = await connection.sendRequest("initialize", { capabilities: {} });
+  assert.equal(capabilities.hoverProvider, true);
+  await connection.sendNotification("initialized", {});
+  const uri = "file:///x.txt";
+  const text = "first\n  TODO: second";
+  await notify("textDocument/didOpen", {
+    textDocument: { uri, languageId: "x", version: 1, text },
+  });
+  await notify("textDocument/didChange", {
+    textDocument: { uri, version: 2 },
+    contentChanges: [{ text: "TODO" }],
+  });
+  assert.deepEqual(published, [[{ line: 1, character: 2 }], [{ line: 0, character: 0 }]]);
+  const hover = (character) =>
+    connection.sendRequest("textDocument/hover", {
+      textDocument: { uri },
+      position: { line: 0, character },
+    });
+  assert.deepEqual(await hover(2), { contents: "4 letters" });
+  assert.equal(await hover(5), null);
+  assert.equal(await connection.sendRequest("shutdown"), null);
+  await connection.sendNotification("exit");
+  await closed;
+}
+
 const ROLES = {
   rpcConnects,
   rpcListens,
@@ -199,7 +263,9 @@ const ROLES = {
   http2Connects,
   http2Listens,
   grpcConnects,
+  callsServer,
+  editorListens,
 };
 
-setTimeout(() => end(2, "It takes too long"), 60_000);
+setTimeout(() => end(2, "It takes too long"), 240_000);
 ROLES[role]().then(() => end(0, "done"), (error) => end(1, String(error?.stack ?? error)));

@@ -32,7 +32,7 @@ export class NodePeer implements AsyncDisposable {
 
   /** It has ended, and seen what it expects. */
   async succeeded(): Promise<void> {
-    const { code } = await within("the end of node.exe", this.#child.status, 90_000);
+    const { code } = await within("the end of node.exe", this.#child.status, 250_000);
     const verdict = await Deno.readTextFile(this.#verdict).catch(() => "nothing");
     assertEquals([verdict, code], ["done", 0]);
   }
