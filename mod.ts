@@ -2,12 +2,14 @@
  * Named pipe servers and clients for Deno on Windows.
  *
  * A server runs on one thread with overlapped I/O: any number of clients, one wait for all of them,
- * and no thread per client. Its pipes are message pipes, so each request arrives whole, up to a limit
- * on its length. Clients may be written in any language.
+ * and no thread per client. On a message pipe, each message arrives whole, up to a limit on its
+ * length. Clients may be written in any language.
  *
  * - {@linkcode serve} answers each request with a function.
  * - {@linkcode exchanges} yields requests to a `for await` loop.
- * - {@linkcode connect} and {@linkcode call} are the client.
+ * - {@linkcode listen} gives each client to the program as a connection, on which either end may send
+ *   at any time: messages, bytes or streams.
+ * - {@linkcode connect}, {@linkcode call} and {@linkcode notify} are the client.
  * - {@linkcode lines}, {@linkcode lengthPrefixed} and {@linkcode contentLength} cut messages out of a
  *   byte stream.
  *
@@ -32,16 +34,16 @@
  * ```ts
  * import { call } from "@overlapped/named-pipe";
  *
- * const reply = await call("shout", "hello");
- * console.log(new TextDecoder().decode(reply)); // HELLO
+ * console.log(await call("shout", "hello", { as: "text" })); // HELLO
  * ```
  *
  * @module
  */
 
 export type { IntegrityLevel, PipeAccess, PipeSecurity } from "./src/options/access.ts";
-export { call } from "./src/client/call.ts";
-export { type CallOptions, connect, type ConnectOptions } from "./src/client/connect.ts";
+export { call, type CallOptions } from "./src/client/call.ts";
+export { type ClientOptions, connect, type ConnectOptions } from "./src/client/connect.ts";
+export { notify } from "./src/client/notify.ts";
 export type { PipeHost } from "./src/client/host.ts";
 export type { PipeConn, PipeEnded, ReceiveOptions, SendOptions } from "./src/pipe/pipe_conn.ts";
 export type { As, Decoded, Ended } from "./src/pipe/decoding.ts";
@@ -57,7 +59,7 @@ export { listen, type PipeListener } from "./src/listen/listen.ts";
 export type { ListenOptions } from "./src/listen/options.ts";
 export type { ExchangesOptions } from "./src/server/options.ts";
 export type { Exchange } from "./src/exchange/exchange.ts";
-export { exchanges } from "./src/exchange/exchanges.ts";
+export { exchanges, type PipeExchanges } from "./src/exchange/exchanges.ts";
 export type { Message } from "./src/pipe/message.ts";
 export type { Reply, Responder } from "./src/exchange/responders.ts";
 export { type PipeServer, serve, type ServeOptions } from "./src/exchange/serve.ts";

@@ -327,7 +327,7 @@ inWorld("user() of a client that sent nothing says so", async (world) => {
   let problem: unknown;
   world.serve(() => {}, {
     onDisconnect: (client) => {
-      problem = assertThrows(() => client.user(), Deno.errors.NotFound, "it sent no request");
+      problem = assertThrows(() => client.user(), Deno.errors.NotFound, "it has sent nothing");
       assertEquals(typeof client.processId, "number");
     },
   });

@@ -10,7 +10,9 @@ import {
 } from "@std/assert";
 import { callOn } from "../src/client/call.ts";
 import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
+import { notifyOn } from "../src/client/notify.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
+import { lines } from "../src/pipe/framing/lines.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/status.ts";
 import { type Fate, fate, inWorld, NAME, PATH, text, type World } from "./fixture.ts";
@@ -975,6 +977,63 @@ inWorld("call() gives up when its signal aborts, whatever is going on", async (w
   const shutdown = server.shutdown({ timeout: 10 });
   await world.pass(10);
   await shutdown;
+});
+
+inWorld("call() decodes its answer as told", async (world) => {
+  world.serve((request) => request);
+  assertEquals(await callOn(world.open, NAME, "[1]"), new TextEncoder().encode("[1]"));
+  assertEquals(await callOn(world.open, NAME, "[1]", { as: "text" }), "[1]");
+  assertEquals(await callOn(world.open, NAME, "[1]", { as: "json" }), [1]);
+  await assertRejects(() => callOn(world.open, NAME, "[", { as: "json" }), SyntaxError);
+});
+
+inWorld("call() frames its message, once, and unframes its answer", async (world) => {
+  const server = world.system.serve(PATH);
+  const framing = lines();
+  const encode = mock.fn(framing.encode);
+  const answer = callOn(world.open, NAME, "a", { framing: { ...framing, encode }, as: "text" });
+  await world.idle();
+  assertEquals(server.readText(), "a\n");
+  server.write("an ans");
+  server.write("wer\n");
+  assertEquals(await answer, "an answer");
+  assertEquals(encode.mock.callCount(), 1);
+});
+
+// notify()
+
+inWorld("notify() sends one message, and waits for no answer", async (world) => {
+  const server = world.system.serve(PATH);
+  await notifyOn(world.open, NAME, "message");
+  assertFalse(world.running);
+  assertEquals(server.readText(), "message");
+  assertEquals(server.state, "closing");
+});
+
+inWorld("notify() resolves when Windows has accepted the message", async (world) => {
+  const server = world.system.serve(PATH, { readBufferSize: 0 });
+  const notified = fate(notifyOn(world.open, NAME, "message", { framing: lines() }));
+  await world.idle();
+  assertEquals(notified.state, "pending");
+  assertEquals(server.readText(), "message\n");
+  await world.idle();
+  assertEquals(notified.state, "resolved");
+});
+
+inWorld("notify() rejects when there is no server, or its signal aborts", async (world) => {
+  await assertRejects(
+    () => notifyOn(world.open, NAME, "x", { missing: "fail" }),
+    Deno.errors.NotFound,
+  );
+  const server = world.system.serve(PATH, { readBufferSize: 0 });
+  const controller = new AbortController();
+  const notified = fate(notifyOn(world.open, NAME, "x", { signal: controller.signal }));
+  await world.idle();
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await world.idle();
+  assertStrictEquals(notified.error, reason);
+  assertEquals(server.state, "closing");
 });
 
 // What the system is short of, for a moment

@@ -21,6 +21,7 @@ async function run(example: string, ...args: string[]) {
   return { code, stderr: decoder.decode(stderr) };
 }
 
+/** For `echo_server.ts`. */
 const REFUSED: string[][] = [
   [],
   ["a", "b"],
@@ -47,6 +48,26 @@ Deno.test("echo_server.ts says how it is used when it cannot use what it is give
     assertStringIncludes(stderr, "Usage: echo_server.ts [options] PATH");
   }));
 });
+
+/** Arguments that the other examples cannot use. */
+const OTHERS: Record<string, string[][]> = {
+  "push.ts": [[], ["a", "b"], ["a", "--max-queued=0"], ["a", "--write-timeout=1s"], ["--what"]],
+  "lines.ts": [[], ["serve"], ["serve", "a", "b"], ["call", "a"], ["sing", "a"]],
+  "discord_rpc.ts": [[], ["serve", "a", "b"], ["show", "1"], ["show", "1", "a", "b", "c"], ["x"]],
+  "tail.ts": [[], ["a"], ["a", "b", "c"], ["a", "b", "--interval=0"], ["a", "b", "--what"]],
+  "proxy.ts": [[], ["pipe:a"], ["pipe:a", "b"], ["pipe:a", "tcp:b"], ["pipe:a", "pipe:b", "c"]],
+  "workers.ts": [[], ["a", "b"], ["a", "--workers=0"], ["a", "--workers=many"], ["a", "--what"]],
+};
+
+for (const [example, refused] of Object.entries(OTHERS)) {
+  Deno.test(`${example} says how it is used when it cannot use what it is given`, async () => {
+    await Promise.all(refused.map(async (args) => {
+      const { code, stderr } = await run(example, ...args);
+      assertEquals(code, 2, `${args}: ${stderr}`);
+      assertStringIncludes(stderr, `Usage: ${example} `);
+    }));
+  });
+}
 
 const ignore = Deno.build.os === "windows";
 

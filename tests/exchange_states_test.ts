@@ -7,13 +7,15 @@ import {
   type Command,
   EVENTS,
   FINAL,
+  isAdmitted,
+  isConnected,
   type State,
   STATES,
 } from "../src/exchange/exchange_states.ts";
 import { assertTable, stepsOf, textOf } from "./state_tables.ts";
 
 const VARIABLES = {
-  READ: "known -|known rest|new -|unknown -|unadmitted -",
+  READ: "known -|known rest|new -|new rest|unknown -|unadmitted -",
   FIRST: "new|unknown|unadmitted",
   K: "known|new",
   W: "-|asks",
@@ -21,15 +23,17 @@ const VARIABLES = {
   D: "-|disconnected",
   A: "none|reading|kept",
   O: "free|busy|disconnected",
+  OPEN: "free|busy",
+  PUSH: "known -|known rest|new -|new rest|unknown -",
 };
 
 const TABLE = `
 reading known R - + message              -> answering none free: deliver
 reading known R disconnected + message   -> answering none disconnected: deliver abort
-reading new - - + message                -> answering none free: deliver
-reading new - disconnected + message     -> answering none disconnected: deliver abort
-reading K - D + partial                  -> reading known rest D: readRest
-reading K - D + partial (last)           -> reading known rest D: readRest cancelRead
+reading new R - + message                -> answering none free: deliver
+reading new R disconnected + message     -> answering none disconnected: deliver abort
+reading K - D + partial                  -> reading K rest D: readRest
+reading known - D + partial (last)       -> reading known rest D: readRest cancelRead
 reading unknown - D + message            -> identifying - - D: identify
 reading unknown - D + partial            -> identifying - rest D: identify
 reading unadmitted - D + message         -> identifying asks - D: identify
@@ -39,22 +43,25 @@ reading READ D + cancelled, finish       -> over: sessionFinished
 reading READ D + broken, evict           -> over: sessionEvicted
 reading known R D + drain                -> same: cancelRead
 reading FIRST - D + drain                -> same
+reading new rest D + drain               -> same
+reading PUSH - + written                 -> same
+reading PUSH - + unwritten               -> reading PUSH disconnected: abort
 
 identifying - - - + identified           -> answering none free: deliver
 identifying - - disconnected + identified -> answering none disconnected: deliver abort
-identifying - rest D + identified        -> reading known rest D: readRest
-identifying - rest D + identified (last) -> reading known rest D: readRest cancelRead
+identifying - rest D + identified        -> reading new rest D: readRest
 identifying asks R D + identified        -> authorizing R D: authorize
 identifying W - D + message            -> same: identify
 identifying W rest D + partial         -> same: identify
 identifying W R D + drain              -> same
+identifying - R - + written              -> same
+identifying - R - + unwritten            -> identifying - R disconnected: abort
 identifying W R D + finish             -> over: sessionFinished
 identifying W R D + evict              -> over: sessionEvicted
 
 authorizing - - + admitted               -> answering none free: deliver
 authorizing - disconnected + admitted    -> answering none disconnected: deliver abort
-authorizing rest D + admitted            -> reading known rest D: readRest
-authorizing rest D + admitted (last)     -> reading known rest D: readRest cancelRead
+authorizing rest D + admitted            -> reading new rest D: readRest
 authorizing R D + refused                -> over: sessionFinished
 authorizing R D + drain                  -> same
 authorizing R D + finish                 -> over: dropRequest sessionFinished
@@ -69,8 +76,8 @@ answering kept free + settled            -> reading known - -: redeliver
 
 answering A busy + sent                  -> same
 answering A busy + replied, settled      -> writing A
-answering A busy + written               -> answering A free
-answering A busy + unwritten             -> answering A disconnected: abort
+answering A OPEN + written               -> answering A free
+answering A OPEN + unwritten             -> answering A disconnected: abort
 
 answering none disconnected + done       -> reading known - disconnected: forget read
 answering none disconnected + done (last) -> over: forget sessionFinished
@@ -122,7 +129,7 @@ writing kept + finish                    -> over: abort withdraw dropRequest ses
 writing kept + evict                     -> over: abort withdraw dropRequest sessionEvicted
 
 aborted + taken, done                    -> over: forget clientDisconnected
-aborted + drain                          -> same
+aborted + drain, written, unwritten      -> same
 aborted + finish, evict                  -> over: withdraw sessionFinished
 
 over + message, partial                  -> same: dropRequest
@@ -152,7 +159,17 @@ Deno.test("a request is delivered when it is whole, and its client identified an
       pair,
     );
   }
-  assertEquals(new Set(delivering.map(({ pair }) => pair)).size, 10);
+  assertEquals(new Set(delivering.map(({ pair }) => pair)).size, 12);
+});
+
+Deno.test("a write of a pushed message ends where the client is admitted and connected", () => {
+  for (const state of STATES) {
+    const reached = isAdmitted(state) && isConnected(state);
+    for (const event of ["written", "unwritten"] as const) {
+      const handled = transition(state, event, false) !== undefined;
+      assertEquals(handled, reached || state.name === "aborted" || state === FINAL, state.name);
+    }
+  }
 });
 
 function isOpen(state: State): boolean {

@@ -763,3 +763,73 @@ inWorld("an abort listener of the program may answer, close and leave", async (w
   assertEquals(questions.over.state, "resolved");
   assertEquals(world.reasons, ["peer"]);
 });
+
+// The server behind the loop
+
+inWorld("path is known at once, security when it listens", async (world) => {
+  const generator = world.exchanges();
+  assertEquals(generator.path, PATH);
+  assertEquals(generator.security, undefined);
+  assertEquals(generator.clients(), []);
+  const first = generator.next();
+  assertEquals(generator.security?.firstInstance, true);
+  await generator.return();
+  assertEquals((await first).done, true);
+});
+
+inWorld("shutdown() ends the loop when what is there is answered", async (world) => {
+  const questions = world.ask();
+  const idle = await world.asking("first");
+  questions.at().reply();
+  const open = await world.asking("open");
+  const report = fate(questions.generator.shutdown());
+  await world.idle();
+  assertEquals([idle.ended, open.ended], [Status.BROKEN, undefined]);
+  assertEquals([report.state, questions.over.state], ["pending", "pending"]);
+  questions.at().reply("answer");
+  await world.idle();
+  assertEquals(report.value, { exchanges: 1, evicted: 0, dropped: 0 });
+  assertEquals(questions.over.state, "resolved");
+  assertEquals(open.readText(), "answer");
+});
+
+inWorld("after shutdown() the loop gets the requests that it did not take yet", async (world) => {
+  const generator = world.exchanges();
+  const first = generator.next();
+  await world.idle();
+  const clients = [world.connect(), world.connect()];
+  for (const [i, client] of clients.entries()) client.write(`${i}`);
+  await world.idle();
+  const report = fate(generator.shutdown());
+  (await first).value?.reply("a");
+  await world.idle();
+  assertEquals(report.state, "pending");
+  (await generator.next()).value?.reply("b");
+  assertEquals((await generator.next()).done, true);
+  assertEquals(report.value, { exchanges: 2, evicted: 0, dropped: 0 });
+  assertEquals(clients.map((client) => client.readText()).toSorted(), ["a", "b"]);
+});
+
+inWorld("the timeout of shutdown() ends the loop", async (world) => {
+  const { questions, client } = await world.asked();
+  const report = fate(questions.generator.shutdown({ timeout: 100 }));
+  await world.pass(100);
+  assertEquals(report.value, { exchanges: 0, evicted: 1, dropped: 0 });
+  assertEquals(questions.over.state, "resolved");
+  assertEquals(client.ended, Status.DISCONNECTED);
+});
+
+inWorld("shutdown() before the first next(): it never listens", async (world) => {
+  const generator = world.exchanges();
+  assertEquals(await generator.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
+  assertEquals(await generator.next(), { done: true, value: undefined });
+  assertFalse(world.running);
+  assertThrows(() => generator.shutdown({ timeout: -1 }), RangeError);
+});
+
+inWorld("shutdown() of a loop that was left reports", async (world) => {
+  const { questions } = await world.asked();
+  await questions.end();
+  const { evicted } = await questions.generator.shutdown();
+  assertEquals(evicted, 0);
+});

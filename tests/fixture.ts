@@ -16,7 +16,7 @@ import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
 import type { PipeHost } from "../src/client/host.ts";
 import { listenOn, type PipeListener } from "../src/listen/listen.ts";
 import type { ListenOptions } from "../src/listen/options.ts";
-import { exchangesOn } from "../src/exchange/exchanges.ts";
+import { exchangesOn, type PipeExchanges } from "../src/exchange/exchanges.ts";
 import type { ExchangesOptions } from "../src/server/options.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { type PipeServer, serveOn, type ServeOptions } from "../src/exchange/serve.ts";
@@ -91,12 +91,12 @@ export function failing(kernel: MemoryKernel, kind: Failing, status: number) {
 
 /** Exchanges as they come. */
 export class Questions {
-  readonly generator: AsyncGenerator<Exchange, void, void>;
+  readonly generator: PipeExchanges;
   readonly all: Exchange[] = [];
   /** How the loop over the exchanges ended. */
   readonly over: Fate<void>;
 
-  constructor(generator: AsyncGenerator<Exchange, void, void>) {
+  constructor(generator: PipeExchanges) {
     this.generator = generator;
     this.over = fate(this.#take());
   }
@@ -136,7 +136,7 @@ export class World {
   /** Connections of the module's clients. */
   readonly conns: PipeConn[] = [];
   readonly #servers: (PipeServer | PipeListener)[] = [];
-  readonly #generators: AsyncGenerator<Exchange, void, void>[] = [];
+  readonly #generators: PipeExchanges[] = [];
   #used = false;
   #loop: WaitLoop | undefined = undefined;
 
@@ -193,11 +193,13 @@ export class World {
   ): Promise<{ listener: PipeListener; near: PipeConn<PipeHost>; far: PipeConn<ClientInfo> }> {
     const listener = this.listen(options);
     const near = await this.dial(client);
-    return { listener, near, far: await listener.accept() };
+    const far = await listener.accept();
+    this.conns.push(far);
+    return { listener, near, far };
   }
 
   /** Exchanges, whose loop is left in the end, when all clients have left. */
-  exchanges(options: Partial<ExchangesOptions> = {}): AsyncGenerator<Exchange, void, void> {
+  exchanges(options: Partial<ExchangesOptions> = {}): PipeExchanges {
     const generator = exchangesOn(this.open, { path: NAME, ...this.#recording(options) });
     this.#generators.push(generator);
     return generator;

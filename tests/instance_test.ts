@@ -68,8 +68,9 @@ class World {
   in: Inbound = "nothing";
   /** It is cancelled. */
   cancelled = false;
-  /** A write is in flight. */
+  /** A write is in flight, and whether it is only one of a message that was pushed. */
   out = false;
+  pushes = false;
   /** How the last read ended, and how the one ended that is kept, or comes again. */
   outcome = "none";
   kept = "none";
@@ -238,9 +239,10 @@ const COMMANDS: Readonly<Record<string, (world: World) => void>> = {
     w.in = "again";
   },
   write(w) {
-    demand(!w.out, "a second operation outbound");
+    // A write of a message that was pushed goes on with what is queued.
+    demand(!w.out || w.pushes, "a second operation outbound");
     demand(w.exchange !== "aborted", "a write of an exchange that is aborted");
-    w.out = true;
+    Object.assign(w, { out: true, pushes: false });
   },
   identify: (w) => void (w.asked = "identity"),
   deliver(w) {
@@ -290,6 +292,7 @@ type Happening = readonly [
 ];
 
 const LISTENED = { in: "nothing", cancelled: false } as const;
+const NO_WRITE = { out: false, pushes: false } as const;
 const listens = (w: World) => w.in === "listen";
 const reads = (w: World) => w.in === "read" || w.in === "rest";
 const writes = (w: World) => w.out;
@@ -298,8 +301,17 @@ const authorizes = (w: World) => w.session?.name === "authorizing";
 const opened = (w: World) => w.exchange === "open";
 const answers = (w: World) => opened(w) && w.taken;
 const aborted = (w: World) => w.exchange === "aborted";
+const reaches = (w: World) => {
+  const state = exchange.STATES.find((state) => state === w.session);
+  return state !== undefined && exchange.isAdmitted(state) && exchange.isConnected(state);
+};
 const identifies = (w: World) => w.asked === "identity";
 const looks = (w: World) => w.asked === "client";
+
+const ignoresRest = (w: World) => {
+  const state = exchange.STATES.find((state) => state === w.session);
+  return w.last && (state === undefined || !exchange.isFirst(state));
+};
 
 /** How what is in flight may complete. What nobody wants any more is only classified. */
 const COMPLETIONS: readonly Happening[] = [
@@ -308,18 +320,21 @@ const COMPLETIONS: readonly Happening[] = [
   ["listenFailed again", (w) => w.in === "listen again", LISTENED, "listenFailed"],
   ["listenFailed", listens, LISTENED, "listenFailed"],
   ["submitted", (w) => w.in === "postponed", { in: "read", cancelled: false }],
-  ["rest submitted", (w) => waitsForRest(w) && !w.last, { in: "rest", cancelled: false }],
-  // Of the last request nothing is waited for.
-  ["last rest submitted", (w) => waitsForRest(w) && w.last, { in: "rest", cancelled: true }],
+  ["rest submitted", (w) => waitsForRest(w) && !ignoresRest(w), { in: "rest", cancelled: false }],
+  // Of the last request nothing is waited for, unless it is the first.
+  ["last rest submitted", (w) => waitsForRest(w) && ignoresRest(w), {
+    in: "rest",
+    cancelled: true,
+  }],
   read("message", reads),
   read("partial", (w) => w.in === "read" && !w.over),
   read("ended", reads),
   read("broken", (w) => reads(w) && !w.over),
   // A read may end so by itself.
-  read("cancelled", (w) => w.in === "read" || w.in === "rest" && w.cancelled && !w.over),
-  ["written", writes, { out: false }, "written"],
-  ["unwritten", writes, { out: false }, "unwritten"],
-  ["failed", writes, { out: false }, "unwritten", "writeFailed"],
+  read("cancelled", (w) => w.in === "read" || w.in === "rest" && !w.over),
+  ["written", writes, NO_WRITE, "written"],
+  ["unwritten", writes, NO_WRITE, "unwritten"],
+  ["failed", writes, NO_WRITE, "unwritten", "writeFailed"],
 ];
 
 function read(outcome: string, when: (world: World) => boolean): Happening {
@@ -344,6 +359,7 @@ const EVENTS: readonly Happening[] = [
   ...COMPLETIONS,
   ...WISHES,
   ["sent", answers, {}, "sent"],
+  ["push", (w) => reaches(w) && !w.out, { out: true, pushes: true }],
   ["turnBegan", (w) => w.turn && w.exchange !== "none", { turn: false }, "turnBegan"],
   // The server begins to shut down, and then tells its instances, one after the other.
   ["shutdown", (w) => !w.last, { last: true }],
@@ -376,7 +392,8 @@ function inspect(world: World): void {
   demand(session?.name === "answering" || world.exchange !== "open", "an open exchange");
   demand(session?.name !== "reading" || session.rest === /rest/.test(inbound), "a rest, or none");
   const kept = inbound === "nothing" && world.kept !== "none";
-  const there = `${[inbound !== "nothing", kept, out, world.exchange]}`;
+  const answers = out && !world.pushes;
+  const there = `${[inbound !== "nothing", kept, answers, world.exchange]}`;
   demand(session === undefined || over || promisedBy(session) === there, `${there} is there`);
   // The rest of a message is there already: it completes by itself.
   const waits = inbound === "listen" || inbound === "read" || inbound === "postponed";

@@ -217,6 +217,6 @@ Deno.test("importing the module needs no permission, and so opens no library", a
   assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
   assertEquals(
     Object.keys(module).toSorted().join(" "),
-    "WindowsError call connect contentLength exchanges lengthPrefixed lines listen serve",
+    "WindowsError call connect contentLength exchanges lengthPrefixed lines listen notify serve",
   );
 });

@@ -898,13 +898,14 @@ inWorld(
   "maxBuffered: a client that takes back what waits to be read does not hold up a shutdown",
   async (world) => {
     const gate = Promise.withResolvers<string>();
-    const server = world.serve(() => gate.promise, {
+    const server = world.serve((request) => request.length > 0 ? gate.promise : "", {
       maxBuffered: 100,
       instances: 1,
       readBufferSize: 10,
     });
     const holder = await world.arrived();
-    const client = await world.arrived();
+    // Its first request would be waited for.
+    const client = await world.asking("");
     await world.write(holder, new Uint8Array(100));
     await world.write(client, new Uint8Array(10_000));
     const shutdown = fate(server.shutdown());
@@ -1130,4 +1131,18 @@ inWorld("limits have one timer for the whole loop, and none without a client", a
   const last = servers[0]?.shutdown({ timeout: 10 });
   await world.pass(10);
   await last;
+});
+
+inWorld("a last message that is not read holds no room in maxBuffered", async (world) => {
+  const limits = { maxBuffered: 10_000, responderTimeout: 500, writeTimeout: 10_000 };
+  const questions = world.ask({ ...limits, writeBufferSize: 0 });
+  await world.idle();
+  await world.write(world.connect(), new Uint8Array(8_000));
+  questions.at().send("unread");
+  await world.write(world.connect(), new Uint8Array(8_000));
+  assertEquals([questions.all.length, world.held], [1, 8_000]);
+  await world.pass(500);
+  assertEquals([questions.all.length, world.held, world.reasons], [2, 8_000, []]);
+  await world.pass(10_000);
+  assertEquals(world.reasons, ["responderTimeout", "responderTimeout"]);
 });

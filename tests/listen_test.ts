@@ -1,8 +1,20 @@
-import { assert, assertEquals, assertFalse, assertInstanceOf, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import { WindowsError } from "../src/kernel/errors.ts";
+import { Status } from "../src/kernel/status.ts";
+import type { CloseReason } from "../src/pipe/close_reason.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
-import { fate, inWorld, PATH, text } from "./fixture.ts";
+import type { PipeConn } from "../src/pipe/pipe_conn.ts";
+import type { ClientInfo } from "../src/server/client.ts";
+import { failing, fate, inWorld, PATH, text } from "./fixture.ts";
 
-async function collect<T>(from: AsyncIterable<T>): Promise<T[]> {
+async function collect<T>(from: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of from) all.push(item);
   return all;
@@ -219,7 +231,7 @@ inWorld("a shutdown tells open connections, waits for them, and evicts the rest"
   assertEquals(report.state, "pending");
   await world.pass(1);
   assertEquals(report.value, { exchanges: 0, evicted: 1, dropped: 0 });
-  assertEquals(world.reasons, ["self", "self", "shutdown"]);
+  assertEquals(world.reasons, ["shutdown", "self", "shutdown"]);
 });
 
 inWorld("while enough clients wait to be accepted, no more are let in", async (world) => {
@@ -298,4 +310,661 @@ inWorld("a listener that was closed leaves it to its connections", async (world)
   await world.idle();
   assertEquals(receiving.value, null);
   await listener.finished;
+});
+
+// Accepting
+
+inWorld("connections are accepted in the order in which their clients came", async (world) => {
+  const listener = world.listen();
+  await world.idle();
+  const waiting = [fate(listener.accept()), fate(listener.accept())];
+  for (let i = 0; i < 4; i++) await world.dial();
+  await world.idle();
+  const later = [await listener.accept(), await listener.accept()];
+  const accepted = [...waiting.map(({ value }) => value), ...later];
+  assertEquals(accepted.map((conn) => conn?.peer.id), [1, 2, 3, 4]);
+});
+
+inWorld("an accept() that is aborted leaves the client to another one", async (world) => {
+  const listener = world.listen();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const aborted = fate(listener.accept({ signal }));
+  const other = fate(listener.accept());
+  const reason = new Error("no");
+  controller.abort(reason);
+  await world.dial();
+  await world.idle();
+  assertStrictEquals(aborted.error, reason);
+  assertEquals(other.value?.peer.id, 1);
+  await assertRejects(() => listener.accept({ signal }), Error, "no");
+  await assertRejects(() => Reflect.apply(listener.accept, listener, [{ signal: 1 }]), TypeError);
+});
+
+inWorld("two loops share the connections, and the break of one ends both", async (world) => {
+  const listener = world.listen();
+  const ids: number[] = [];
+  const loop = async (most: number) => {
+    for await (const conn of listener) {
+      ids.push(conn.peer.id);
+      if (--most === 0) break;
+    }
+  };
+  const loops = [fate(loop(2)), fate(loop(9))];
+  for (let i = 0; i < 3; i++) {
+    await world.dial();
+    await world.idle();
+  }
+  assertEquals(ids, [1, 2, 3]);
+  assertEquals(loops.map(({ state }) => state), ["resolved", "resolved"]);
+  await assertRejects(
+    () => listener.accept(),
+    Deno.errors.Interrupted,
+    `Cannot accept clients of "${PATH}": it is closed`,
+  );
+});
+
+inWorld(
+  "a client that left before it was accepted is not accepted, unless it sent something",
+  async (world) => {
+    const listener = world.listen();
+    const [silent, speaking] = [await world.dial(), await world.dial()];
+    await speaking.send("hello");
+    silent.close();
+    speaking.close();
+    await world.idle();
+    const conn = await listener.accept();
+    assertEquals(conn.peer.id, 2);
+    assertEquals((await collect(conn)).map(text), ["hello"]);
+    await world.idle();
+    assertEquals(world.reasons, ["peer", "peer"]);
+  },
+);
+
+inWorld("a client that came and went before the listen is served", async (world) => {
+  const listener = world.listen({ instances: 1 });
+  const clients = [];
+  // The next instance is there before it listens.
+  world.kernel.decisions.fails = (call) => {
+    if (call === "listen" && clients.length === 0) {
+      const client = world.connect();
+      clients.push(client);
+      client.write("early");
+      client.close();
+    }
+    return undefined;
+  };
+  await world.dial();
+  await world.idle();
+  await listener.accept();
+  const early = await listener.accept();
+  assertEquals((await collect(early)).map(text), ["early"]);
+  await world.idle();
+  assertEquals(world.reasons, ["peer"]);
+});
+
+inWorld(
+  "a client that came and went is not kept where nothing can be read of it",
+  async (world) => {
+    const listener = world.listen({ instances: 1, direction: "write" });
+    let came = false;
+    world.kernel.decisions.fails = (call) => {
+      if (call === "listen" && !came) {
+        came = true;
+        world.system.connect(PATH, { direction: "read" }).close();
+      }
+      return undefined;
+    };
+    await world.dial({ direction: "read" });
+    await world.pass(100);
+    const conn = await listener.accept();
+    assertEquals([conn.peer.id, listener.clients().length], [1, 1]);
+    assertEquals(world.reasons, ["peer"]);
+    // Its end is not noticed without a write.
+    conn.close();
+  },
+);
+
+// Ends of the listener
+
+inWorld(
+  "what nobody has accepted is evicted, for the reason of the listener's end",
+  async (world) => {
+    for (const reason of ["self", "shutdown", "stopped"] as const) {
+      const controller = new AbortController();
+      const listener = world.listen({ path: reason, signal: controller.signal });
+      const near = await world.dial({ path: reason });
+      await near.send("unread");
+      await world.idle();
+      if (reason === "self") listener.close();
+      if (reason === "stopped") controller.abort();
+      const report = await listener.shutdown();
+      assertEquals(report, { exchanges: 0, evicted: 0, dropped: reason === "shutdown" ? 1 : 0 });
+      assertEquals(await near.receive(), null);
+    }
+    assertEquals(world.reasons, ["self", "shutdown", "stopped"]);
+  },
+);
+
+inWorld("close() and then shutdown() waits for the connections that go on", async (world) => {
+  const { listener, near, far } = await world.pair();
+  listener.close();
+  listener.close();
+  await world.idle();
+  assertEquals([far.draining.aborted, listener.clients().length], [false, 1]);
+  const report = fate(listener.shutdown({ timeout: 1_000 }));
+  const again = fate(listener.shutdown({ timeout: 5 }));
+  await world.pass(999);
+  assertEquals([far.draining.aborted, report.state], [true, "pending"]);
+  await near.send("unread");
+  near.close();
+  await world.pass(1);
+  assertEquals(report.value, { exchanges: 0, evicted: 1, dropped: 1 });
+  assertEquals(again.value, report.value);
+  assertEquals((await far.closed).reason, "shutdown");
+});
+
+inWorld("a shutdown rejects, and does not throw, when its timeout is none", async (world) => {
+  const listener = world.listen();
+  const rejected = listener.shutdown({ timeout: -1 });
+  await assertRejects(() => rejected, RangeError);
+  await assertRejects(
+    () => Reflect.apply(listener.shutdown, listener, [{ timeout: "1" }]),
+    TypeError,
+  );
+  await listener.shutdown();
+});
+
+inWorld("a signal ends connections at once, also one that aborts in onListen", async (world) => {
+  for (const when of ["before", "onListen", "later"] as const) {
+    const controller = new AbortController();
+    if (when === "before") controller.abort();
+    const listener = world.listen({
+      path: when,
+      signal: controller.signal,
+      onListen: () => when === "onListen" && controller.abort(),
+    });
+    const finished = fate(listener.finished);
+    const accepting = fate(listener.accept());
+    if (when === "later") {
+      const near = await world.dial({ path: when });
+      await world.idle();
+      const loop = fate(collect(accepting.value ?? []));
+      const unread = fate(accepting.value?.send(new Uint8Array(100_000)) ?? Promise.resolve());
+      await world.idle();
+      controller.abort();
+      await world.idle();
+      assertEquals([loop.value, unread.state, finished.state], [[], "pending", "pending"]);
+      assertEquals((await accepting.value?.closed)?.reason, "stopped");
+      assertEquals((await near.receive())?.length, 100_000);
+    } else {
+      await world.idle();
+      assertInstanceOf(accepting.error, Deno.errors.Interrupted);
+      assertEquals(await collect(listener), []);
+    }
+    await world.idle();
+    assertEquals([finished.state, listener.clients()], ["resolved", []]);
+    assertEquals(listener.security === undefined, when === "before");
+    listener.close();
+    assertEquals(await listener.shutdown(), { exchanges: 0, evicted: 0, dropped: 0 });
+  }
+});
+
+inWorld("`using` closes a listener, and `await using` shuts it down", async (world) => {
+  const conns = [];
+  {
+    using listener = world.listen({ path: "a" });
+    await world.dial({ path: "a" });
+    conns.push(await listener.accept());
+  }
+  {
+    await using listener = world.listen({ path: "b" });
+    await world.dial({ path: "b" });
+    const conn = await listener.accept();
+    conns.push(conn);
+    conn.draining.addEventListener("abort", () => conn.close());
+  }
+  assertEquals(conns.map(({ draining }) => draining.aborted), [false, true]);
+  conns[0]?.close();
+});
+
+inWorld("a listener that cannot go on tells everyone why", async (world) => {
+  const { listener, far } = await world.pair();
+  const accepting = fate(listener.accept());
+  const looping = fate(collect(listener));
+  const receiving = fate(far.receive());
+  await world.idle();
+  world.kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+  await world.dial().catch(() => {});
+  await world.idle();
+  for (const { error } of [accepting, looping, receiving, fate(listener.finished)]) {
+    await world.idle();
+    void error;
+  }
+  await assertRejects(() => listener.finished, WindowsError, "Cannot keep listening on");
+  const { reason, error } = await far.closed;
+  assertEquals(reason, "error");
+  assertInstanceOf(error, WindowsError);
+  assertInstanceOf(receiving.error, WindowsError);
+  await assertRejects(() => listener.accept(), WindowsError);
+  await assertRejects(() => collect(listener), WindowsError);
+  world.abandonMemory();
+});
+
+inWorld("connections end when the program goes away", async (world) => {
+  const { listener, far } = await world.pair();
+  const calls = [fate(far.receive()), fate(far.send(new Uint8Array(100_000)))];
+  await world.idle();
+  world.kernel.unload();
+  await world.idle();
+  for (const { error } of calls) assertInstanceOf(error, Deno.errors.Interrupted);
+  assertEquals((await far.closed).reason, "stopped");
+  await assertRejects(() => listener.accept(), Deno.errors.Interrupted);
+  world.abandonMemory();
+});
+
+// Limits
+
+inWorld("idleTimeout begins anew with each message, and pauses while one waits", async (world) => {
+  const { near, far } = await world.pair({ idleTimeout: 100 });
+  for (let i = 0; i < 3; i++) {
+    await world.pass(99);
+    await near.send("x");
+    assertEquals(await far.receive({ as: "text" }), "x");
+  }
+  await near.send("waits");
+  await world.pass(1_000);
+  assertEquals(await far.receive({ as: "text" }), "waits");
+  const waiting = fate(far.receive());
+  await world.pass(99);
+  assertEquals(waiting.state, "pending");
+  await world.pass(1);
+  assertInstanceOf(waiting.error, Deno.errors.TimedOut);
+  assertEquals(
+    waiting.error.message,
+    `Closed the connection of a client of "${PATH}": it sent nothing within 100 ms (idleTimeout)`,
+  );
+  assertEquals(world.reasons, ["idleTimeout"]);
+});
+
+inWorld(
+  "a client that takes what it is sent is not idle, though more always waits",
+  async (world) => {
+    const { near, far } = await world.pair({ idleTimeout: 100, writeBufferSize: 0 });
+    const sent = Array.from({ length: 6 }, () => fate(far.send("tick")));
+    for (let i = 0; i < 5; i++) {
+      await world.pass(60);
+      assertEquals(await near.receive({ as: "text" }), "tick");
+    }
+    await world.pass(99);
+    assertEquals(sent[5]?.state, "pending");
+    await world.pass(1);
+    await world.idle();
+    assertEquals(
+      world.reasons.length === 0 ? (await far.closed).reason : world.reasons[0],
+      "idleTimeout",
+    );
+  },
+);
+
+inWorld("idleTimeout and writeTimeout are for each direction of a pipe", async (world) => {
+  const writer = await world.pair({ direction: "write", idleTimeout: 100 }, { direction: "read" });
+  await world.pass(100);
+  assertEquals((await writer.far.closed).reason, "idleTimeout");
+  const reader = await world.pair(
+    { direction: "read", idleTimeout: 100, path: "r" },
+    { direction: "write", path: "r" },
+  );
+  await world.pass(100);
+  assertEquals((await reader.far.closed).reason, "idleTimeout");
+});
+
+inWorld("a message longer than maxMessage ends its connection, and no other", async (world) => {
+  const { listener, near, far } = await world.pair({ maxMessage: 10 });
+  await near.send("1234567890");
+  assertEquals((await far.receive())?.length, 10);
+  for (const length of [11, 10_000]) {
+    const client = await world.dial();
+    const conn = await listener.accept();
+    const receiving = fate(conn.receive());
+    await client.send(new Uint8Array(length)).catch(() => {});
+    await world.idle();
+    assertInstanceOf(receiving.error, Deno.errors.InvalidData);
+    assertEquals(
+      receiving.error.message,
+      `Cannot read from a client of "${PATH}": a message of ${length} bytes is longer than the ` +
+        "limit of 10 (maxMessage)",
+    );
+    assertEquals(await conn.closed, { reason: "maxMessage", error: receiving.error });
+  }
+  await near.send("still");
+  assertEquals(await far.receive({ as: "text" }), "still");
+  assertEquals(world.reasons, ["maxMessage", "maxMessage"]);
+});
+
+inWorld("while maxBuffered is used up, long messages wait; and it is given back", async (world) => {
+  const listener = world.listen({ maxBuffered: 100_000, readBufferSize: 200_000 });
+  const clients = [await world.dial(), await world.dial(), await world.dial()];
+  const conns = [];
+  for (const client of clients) {
+    conns.push(await listener.accept());
+    await client.send(new Uint8Array(90_000));
+    await world.idle();
+  }
+  assertEquals(world.held, 90_000);
+  conns[0]?.close();
+  await world.idle();
+  assertEquals(world.held, 90_000);
+  assertEquals((await conns[1]?.receive())?.length, 90_000);
+  assertEquals((await conns[2]?.receive())?.length, 90_000);
+  await world.idle();
+  assertEquals(world.held, 0);
+});
+
+inWorld(
+  "a connection that ends with a long message unread gives its memory back",
+  async (world) => {
+    for (const ends of ["own", "signal", "shutdown", "write", "partly read"] as const) {
+      const controller = new AbortController();
+      const { listener, near, far } = await world.pair({
+        path: ends,
+        signal: controller.signal,
+        writeTimeout: 100,
+        writeBufferSize: 0,
+        readBufferSize: 100_000,
+      }, { path: ends });
+      await world.idle();
+      // The rest of the message is not read before there is memory for it.
+      if (ends === "partly read") world.kernel.failNext("read", Status.NO_SYSTEM_RESOURCES);
+      near.send(new Uint8Array(90_000)).catch(() => {});
+      await world.idle();
+      assertEquals(world.held, 90_000);
+      if (ends === "own" || ends === "partly read") far.close();
+      if (ends === "signal") controller.abort();
+      if (ends === "shutdown") void listener.shutdown({ timeout: 0 });
+      if (ends === "write") far.send("unread").catch(() => {});
+      await world.pass(100);
+      assertEquals(world.held, 0);
+    }
+  },
+);
+
+inWorld(
+  "a process that has maxPerProcess connections gets no more, and none is shown",
+  async (world) => {
+    const listener = world.listen({ maxPerProcess: 1 });
+    const [first, second] = [await world.dial(), await world.dial()];
+    const accepted = [fate(listener.accept()), fate(listener.accept())];
+    await world.idle();
+    assertEquals(accepted.map(({ value }) => value?.peer.id), [1, undefined]);
+    assertEquals(listener.clients().map(({ id }) => id), [1]);
+    assertEquals(await second.receive(), null);
+    assertEquals(world.reasons, ["maxPerProcess"]);
+    first.close();
+    await world.idle();
+    await world.dial();
+    await world.idle();
+    assertEquals(accepted[1]?.value?.peer.id, 3);
+  },
+);
+
+// Who may
+
+inWorld(
+  "a client is admitted, or not, by what authorize says, however it says it",
+  async (world) => {
+    const answers: [string, (() => boolean | Promise<boolean>), boolean][] = [
+      ["true", () => true, true],
+      ["later", async () => await Promise.resolve(true), true],
+      ["false", () => false, false],
+      ["throws", () => {
+        throw new Error("broken");
+      }, false],
+      ["rejects", () => Promise.reject(new Error("broken")), false],
+    ];
+    for (const [path, authorize, admits] of answers) {
+      const listener = world.listen({ path, authorize });
+      const near = await world.dial({ path });
+      const accepting = fate(listener.accept());
+      await near.send("let me in");
+      await world.idle();
+      assertEquals(accepting.state, admits ? "resolved" : "pending", path);
+      assertEquals(listener.clients().length, admits ? 1 : 0);
+      if (admits) assertEquals(await accepting.value?.receive({ as: "text" }), "let me in");
+      else assertEquals(await near.receive(), null);
+      listener.close();
+      near.close();
+      await world.idle();
+    }
+    assertEquals(world.reasons, ["peer", "peer", "unauthorized", "unauthorized", "unauthorized"]);
+    world.reports.length = 0;
+  },
+);
+
+inWorld("a decision that comes after the end changes nothing", async (world) => {
+  for (const ends of ["idle", "shutdown", "stopped", "client"] as const) {
+    const controller = new AbortController();
+    const decision = Promise.withResolvers<boolean>();
+    const listener = world.listen({
+      path: ends,
+      signal: controller.signal,
+      idleTimeout: 100,
+      authorize: () => decision.promise,
+    });
+    const near = await world.dial({ path: ends });
+    const accepting = fate(listener.accept());
+    await near.send("me");
+    await world.idle();
+    if (ends === "idle") await world.pass(100);
+    if (ends === "shutdown") await listener.shutdown();
+    if (ends === "stopped") controller.abort();
+    if (ends === "client") near.close();
+    await world.idle();
+    decision.resolve(true);
+    await world.idle();
+    if (ends === "client") {
+      // What it has sent is still there.
+      assertEquals((await collect(accepting.value ?? [])).map(text), ["me"]);
+    } else {
+      assert(accepting.value === undefined);
+      listener.close();
+    }
+    await world.idle();
+  }
+  assertEquals(world.reasons, ["idleTimeout", "shutdown", "stopped", "peer"]);
+});
+
+inWorld(
+  "a client that sends nothing is not asked about, and idleTimeout ends it",
+  async (world) => {
+    const listener = world.listen({ authorize: () => true, idleTimeout: 100 });
+    const [silent, gone] = [await world.dial(), await world.dial()];
+    gone.close();
+    await world.pass(100);
+    assertEquals(await silent.receive(), null);
+    assertEquals([world.reasons, listener.clients()], [["peer", "idleTimeout"], []]);
+  },
+);
+
+inWorld(
+  "a shortage while a client is identified is waited out, and loses nothing",
+  async (world) => {
+    const listener = world.listen({ authorize: () => true });
+    const near = await world.dial();
+    const short = failing(world.kernel, "identify", Status.NO_SYSTEM_RESOURCES);
+    await near.send("first");
+    await world.pass(5);
+    assertEquals(listener.clients(), []);
+    short.on = false;
+    await world.pass(1_000);
+    const conn = await listener.accept();
+    assertEquals(await conn.receive({ as: "text" }), "first");
+    assert(conn.peer.user().sid !== "");
+  },
+);
+
+inWorld("data that is dropped while a client is identified is counted once", async (world) => {
+  for (const authorize of [undefined, () => true]) {
+    const listener = world.listen({ authorize, path: `${authorize === undefined}` });
+    const near = await world.dial({ path: `${authorize === undefined}` });
+    const short = failing(world.kernel, "identify", Status.NO_SYSTEM_RESOURCES);
+    await near.send("first");
+    await world.idle();
+    const report = fate(listener.shutdown({ timeout: 0 }));
+    await world.pass(2_000);
+    assertEquals(report.value?.dropped, 1);
+    short.on = false;
+    near.close();
+    await world.idle();
+  }
+});
+
+// The instance goes on
+
+inWorld("an instance serves the next client after every kind of end", async (world) => {
+  const listener = world.listen({
+    instances: 1,
+    maxInstances: 1,
+    maxMessage: 10,
+    idleTimeout: 1_000,
+    writeTimeout: 500,
+    writeBufferSize: 0,
+    maxQueued: 10,
+  });
+  const ends: Partial<Record<CloseReason, (near: PipeConn, far: PipeConn) => void>> = {
+    peer: (near) => near.close(),
+    self: (_near, far) => far.close(),
+    maxMessage: (near) => void near.send(new Uint8Array(11)).catch(() => {}),
+    maxQueued: (_near, far) => {
+      for (let i = 0; i < 4; i++) far.send(new Uint8Array(9)).catch(() => {});
+    },
+    idleTimeout: () => {},
+    writeTimeout: (_near, far) => void far.send("x").catch(() => {}),
+    error: (_near, far) => {
+      world.kernel.failNext("write", 1117);
+      far.send("x").catch(() => {});
+    },
+  };
+  for (const [reason, end] of Object.entries(ends)) {
+    const near = await world.dial();
+    const far = await listener.accept();
+    await world.idle();
+    end(near, far);
+    await world.pass(reason === "idleTimeout" ? 1_000 : reason === "writeTimeout" ? 500 : 1);
+    assertEquals<string>((await far.closed).reason, reason);
+    assert(far.peer.signal.aborted);
+    assertEquals(listener.clients(), []);
+    near.close();
+    await world.pass(10);
+  }
+  assertEquals<string[]>(world.reasons, Object.keys(ends));
+});
+
+inWorld("a listener gets over shortages", async (world) => {
+  const { listener, near, far } = await world.pair();
+  for (const call of ["create", "listen", "read"] as const) {
+    world.kernel.failNext(call, Status.NO_SYSTEM_RESOURCES);
+    await near.send(call);
+    assertEquals(await far.receive({ as: "text" }), call);
+    await near.send("again");
+    await world.pass(1_000);
+    assertEquals(await far.receive({ as: "text" }), "again");
+    const other = await world.dial();
+    await world.pass(1_000);
+    (await listener.accept()).close();
+    other.close();
+  }
+  world.kernel.failNext("write", Status.NOT_SUBMITTED);
+  const sent = fate(far.send("written"));
+  await world.pass(1_000);
+  assertEquals([sent.state, await near.receive({ as: "text" })], ["resolved", "written"]);
+  // What Windows refuses for want of memory may have been delivered in part.
+  world.kernel.failNext("write", Status.NO_SYSTEM_RESOURCES);
+  await assertRejects(() => far.send("x"), WindowsError, "WriteFile, error 1450");
+  assertEquals((await far.closed).reason, "error");
+});
+
+inWorld("onDisconnect is called once for each connection, with its client", async (world) => {
+  const listener = world.listen();
+  const nears = [await world.dial(), await world.dial(), await world.dial()];
+  const fars = [await listener.accept(), await listener.accept(), await listener.accept()];
+  nears[0]?.close();
+  await world.idle();
+  fars[1]?.close();
+  nears[1]?.close();
+  await world.idle();
+  fars[0]?.close();
+  void listener.shutdown({ timeout: 0 });
+  await world.pass(0);
+  assertEquals(world.ends.map(({ client, reason }) => [client.id, reason]), [
+    [1, "peer"],
+    [2, "self"],
+    [3, "shutdown"],
+  ]);
+  assertEquals<ClientInfo[]>(world.ends.map(({ client }) => client), fars.map(({ peer }) => peer));
+});
+
+// Clients of any kind
+
+inWorld("a raw client of one direction is served like any other", async (world) => {
+  const reading = world.listen({ direction: "read" });
+  const writer = world.system.connect(PATH, { direction: "write" });
+  await world.idle();
+  const from = await reading.accept();
+  writer.write("one");
+  writer.close();
+  assertEquals((await collect(from)).map(text), ["one"]);
+  const writing = world.listen({ direction: "write", path: "w" });
+  const reader = world.system.connect(`${PATH.slice(0, -4)}w`, { direction: "read" });
+  await world.idle();
+  const to = await writing.accept();
+  await to.send("two");
+  assertEquals(reader.readText(), "two");
+  reader.close();
+  await assertRejects(() => to.send("x"), Deno.errors.BrokenPipe);
+  await world.idle();
+  assertEquals(world.reasons, ["peer", "peer"]);
+});
+
+inWorld("the errors of what cannot be sent any more", async (world) => {
+  const { near, far } = await world.pair({ writeBufferSize: 0, writeTimeout: 500 });
+  const sent = [fate(far.send("a")), fate(far.send("b"))];
+  await world.pass(500);
+  for (const { error } of sent) {
+    assertInstanceOf(error, Deno.errors.TimedOut);
+    assertEquals(
+      error.message,
+      `Closed the connection of a client of "${PATH}": it did not read a message within 500 ms ` +
+        "(writeTimeout)",
+    );
+  }
+  near.close();
+  const { far: closing } = await world.pair({ path: "c", writeBufferSize: 0 }, { path: "c" });
+  const waiting = fate(closing.send("a"));
+  await world.idle();
+  closing.close();
+  await world.idle();
+  assertInstanceOf(waiting.error, Deno.errors.Interrupted);
+  assertEquals(
+    waiting.error.message,
+    `Cannot send to a client of "${PATH.slice(0, -4)}c": the server ended the connection`,
+  );
+});
+
+inWorld("a write that finds the end tells of it, though a message waits unread", async (world) => {
+  const { listener, near, far } = await world.pair();
+  const closed = fate(far.closed);
+  await near.send("one");
+  await near.send("two");
+  near.close();
+  await world.idle();
+  assertEquals([closed.state, listener.clients().length], ["pending", 1]);
+  await assertRejects(() => far.send("late"), Deno.errors.BrokenPipe);
+  assertEquals(closed.value, { reason: "peer" });
+  assert(far.peer.signal.aborted);
+  assertEquals(listener.clients(), []);
+  // Nothing is lost.
+  assertEquals((await collect(far)).map(text), ["one", "two"]);
+  await world.idle();
+  assertEquals(world.reasons, ["peer"]);
 });

@@ -9,8 +9,9 @@ import {
   assertThrows,
 } from "@std/assert";
 import { mock } from "node:test";
-import { callOn } from "../src/client/call.ts";
-import { type CallOptions, connectOn, type ConnectOptions } from "../src/client/connect.ts";
+import { callOn, type CallOptions } from "../src/client/call.ts";
+import { type ClientOptions, connectOn, type ConnectOptions } from "../src/client/connect.ts";
+import { notifyOn } from "../src/client/notify.ts";
 import { exchangesOn } from "../src/exchange/exchanges.ts";
 import { abortSignal, optionalFunction, requiredFunction } from "../src/options/checks.ts";
 import { type ClientSettings, clientSettings } from "../src/options/client_settings.ts";
@@ -22,6 +23,8 @@ import {
 import type { ExchangesOptions, ServerOptions } from "../src/server/options.ts";
 import { serveOn, type ServeOptions } from "../src/exchange/serve.ts";
 import type { Responder } from "../src/exchange/responders.ts";
+import { lines } from "../src/pipe/framing/lines.ts";
+import type { ReceiveOptions, SendOptions } from "../src/pipe/pipe_conn.ts";
 import { inWorld, type World } from "./fixture.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
@@ -248,6 +251,7 @@ const SERVER_DEFAULTS: ServerOptions = {
   idleTimeout: Infinity,
   writeTimeout: 30_000,
   responderTimeout: Infinity,
+  framing: undefined,
   access: "current-user",
   remote: false,
   type: "message",
@@ -256,6 +260,7 @@ const SERVER_DEFAULTS: ServerOptions = {
   signal: undefined,
   authorize: undefined,
   onListen: undefined,
+  onConnect: undefined,
   onDisconnect: undefined,
   identifies: true,
 };
@@ -708,7 +713,7 @@ const BAD_FOR_SERVERS: Refusal[] = [
   [
     { type: "byte" },
     TypeError,
-    'Cannot serve "\\\\.\\pipe\\x": it is a byte pipe, which has no messages',
+    'Cannot serve "\\\\.\\pipe\\x": it is a byte pipe: give `framing`, or use listen()',
   ],
 ];
 
@@ -800,23 +805,34 @@ Deno.test("connect() rejects for wrong options before it opens anything", async 
   assertNeverOpened(open);
 });
 
-Deno.test("call() rejects for wrong options before it opens anything", async () => {
+Deno.test("call() and notify() reject for wrong options before they open anything", async () => {
   const open = neverOpened();
   for (const [change, ErrorClass, text] of BAD_FOR_CLIENTS) {
     for (const signal of [undefined, AbortSignal.abort()]) {
       const { path, ...options } = untyped<ConnectOptions>({ path: "x", signal, ...change });
       await assertRejected(() => callOn(open, path, "message", options), ErrorClass, text);
+      await assertRejected(() => notifyOn(open, path, "message", options), ErrorClass, text);
     }
   }
+  await assertRejected(
+    () => callOn(open, "x", "message", untyped<CallOptions<"text">>({ as: "string" })),
+    TypeError,
+    'Cannot use "as": must be "bytes", "text" or "json", was "string"',
+  );
   assertNeverOpened(open);
 });
 
-Deno.test("call() rejects for a wrong message before it opens anything", async () => {
+Deno.test("call() and notify() reject for a wrong message before they open anything", async () => {
   const open = neverOpened();
   for (const [message, type] of [[undefined, "undefined"], [5, "number"], [{}, "object"]]) {
     const text = `Cannot send a message of type ${type}: must be a string or a Uint8Array`;
     await assertRejected(() => callOn(open, "x", untyped<string>(message)), TypeError, text);
+    await assertRejected(() => notifyOn(open, "x", untyped<string>(message)), TypeError, text);
   }
+  const options = { framing: lines() };
+  const text = "Cannot frame a message as a line: it contains a line feed";
+  await assertRejected(() => callOn(open, "x", "a\nb", options), TypeError, text);
+  await assertRejected(() => notifyOn(open, "x", "a\nb", options), TypeError, text);
   assertNeverOpened(open);
 });
 
@@ -879,8 +895,16 @@ class Counted<T extends object> {
 
 const SERVER_NAMES = Object.keys(SERVER_DEFAULTS).filter((name) => name !== "identifies");
 const CLIENT_NAMES = Object.keys(CLIENT_DEFAULTS);
-/** Options of `call()`; the name is no option, and both directions are needed. */
-const CALL_NAMES = CLIENT_NAMES.filter((name) => name !== "path" && name !== "direction");
+/** Options of `call()` and `notify()`; the name is no option. */
+const CALL_NAMES = [
+  "connectTimeout",
+  "missing",
+  "maxMessage",
+  "owner",
+  "framing",
+  "impersonation",
+  "signal",
+];
 
 /** What may be told to a server, hooks and signal included. */
 function serverOptions(told: string[]): ExchangesOptions {
@@ -890,6 +914,7 @@ function serverOptions(told: string[]): ExchangesOptions {
     signal: new AbortController().signal,
     authorize: () => told.push("authorize") > 0,
     onListen: () => told.push("onListen"),
+    onConnect: () => told.push("onConnect"),
     onDisconnect: () => told.push("onDisconnect"),
   };
 }
@@ -912,7 +937,7 @@ inWorld("serve() reads each option once, at the call", async (world) => {
   });
   counted.seal([...SERVER_NAMES, "access.sddl", "concurrency", "onError"]);
   await oneExchange(world);
-  assertEquals(told, ["onListen", "authorize", "onError", "onDisconnect"]);
+  assertEquals(told, ["onListen", "authorize", "onConnect", "onError", "onDisconnect"]);
   const shutdown = new Counted({ timeout: 5 });
   const report = server.shutdown(shutdown.options);
   shutdown.seal(["timeout"]);
@@ -927,11 +952,11 @@ inWorld("exchanges() reads each option once, at the call", async (world) => {
   const first = exchanges.next();
   await oneExchange(world);
   assertEquals((await first).value?.text(), "hello");
-  assertEquals(told, ["onListen", "authorize", "onDisconnect"]);
+  assertEquals(told, ["onListen", "authorize", "onConnect", "onDisconnect"]);
   await exchanges.return();
 });
 
-inWorld("connect() and call() read each option once, at the call", async (world) => {
+inWorld("connect(), call() and notify() read each option once, at the call", async (world) => {
   world.serve((request) => request);
   const { signal } = new AbortController();
   const owner = { sid: world.kernel.ownUser().text };
@@ -939,22 +964,29 @@ inWorld("connect() and call() read each option once, at the call", async (world)
   const connecting = connectOn(world.open, counted.options);
   counted.seal([...CLIENT_NAMES, "owner.sid"]);
   const connection = await connecting;
+  const sending = new Counted<SendOptions>({ signal });
+  const sent = connection.send("b", sending.options);
+  sending.seal(["signal"]);
+  await sent;
   for (
     const use of [
-      (options: { signal: AbortSignal }) => connection.request("a", options),
-      (options: { signal: AbortSignal }) => connection.send("b", options),
-      (options: { signal: AbortSignal }) => connection.receive(options),
+      (options: ReceiveOptions) => connection.receive(options),
+      (options: ReceiveOptions) => connection.request("a", options),
     ]
   ) {
-    const small = new Counted({ signal });
-    const used = use(small.options);
-    small.seal(["signal"]);
+    const receiving = new Counted<ReceiveOptions>({ as: "text", signal });
+    const used = use(receiving.options);
+    receiving.seal(["as", "signal"]);
     await used;
   }
   const options = new Counted<CallOptions>({ owner, signal });
   const answer = callOn(world.open, "test", "c", options.options);
-  options.seal([...CALL_NAMES, "owner.sid"]);
+  options.seal([...CALL_NAMES, "as", "owner.sid"]);
   assertEquals(await answer, Uint8Array.of(0x63));
+  const without = new Counted<ClientOptions>({ owner, signal });
+  const notified = notifyOn(world.open, "test", "c", without.options);
+  without.seal([...CALL_NAMES, "owner.sid"]);
+  await notified;
   connection.close();
 });
 
@@ -974,8 +1006,12 @@ Deno.test("a getter that throws does so at the call, before anything is opened",
   }
   for (const name of CLIENT_NAMES) {
     await assertRejected(() => connectOn(open, hostile(name)), RangeError, `test: ${name}`);
-    if (!CALL_NAMES.includes(name)) continue;
+  }
+  for (const name of [...CALL_NAMES, "as"]) {
     await assertRejected(() => callOn(open, "x", "", hostile(name)), RangeError, `test: ${name}`);
+  }
+  for (const name of CALL_NAMES) {
+    await assertRejected(() => notifyOn(open, "x", "", hostile(name)), RangeError, `test: ${name}`);
   }
   assertNeverOpened(open);
 });

@@ -92,6 +92,7 @@ class Told {
   task = 0;
   readonly taskBegin = 0;
   readonly maxMessage = 10_000;
+  readonly prefix = 0;
   readonly readBufferSize = 65_536;
   readonly tainted = false;
   readonly inFlight: Uint8Array[] = [];
@@ -159,7 +160,9 @@ class Told {
   asked(id: number, request: Uint8Array<ArrayBuffer> | undefined, over = true): Session {
     assert(request !== undefined);
     this.task++;
-    const exchange = { client: this.client(id), request } as unknown as Exchange;
+    const client = this.client(id);
+    if (!this.model.sessions.get(client)?.told) this.model.arrived(client, this.server);
+    const exchange = { client, request } as unknown as Exchange;
     Object.assign(exchange, { signal: new AbortController().signal });
     const session = this.model.requested(exchange, this.server);
     if (session.open !== undefined) session.open.over = over;
@@ -199,6 +202,28 @@ Deno.test("the model is content with a history in which everything arrives", () 
   told.model.atRest(told.server);
   told.model.atLast();
   assertEquals(told.complaints, []);
+});
+
+Deno.test("the model sees a client that is told of twice, late, or when it has left", () => {
+  const told = new Told();
+  const link = told.link(20);
+  told.asked(1, sentBy(link, 0));
+  told.model.arrived(told.client(1), told.server);
+  told.complained(/^client 1 is there twice/);
+  assertMatch(told.complaints[1] ?? "", /^client 1 is there after its first request/);
+  const late = new Told();
+  late.model.disconnected(late.client(1), "peer", undefined, late.server);
+  late.model.arrived(late.client(1), late.server);
+  late.complained(/^client 1 is there after its end was told/);
+});
+
+Deno.test("the model knows that what was pushed may be unread when the next request comes", () => {
+  const told = new Told();
+  const link = told.link(20, 20);
+  const session = told.asked(1, sentBy(link, 0));
+  told.answered(session, 10);
+  told.model.answers(session, session.compose(10), true);
+  assertEquals(told.asked(1, sentBy(link, 1)).taken, 1);
 });
 
 Deno.test("the model misses a request that was left out", () => {

@@ -11,6 +11,7 @@ import { assertEquals } from "@std/assert";
 import type {
   call,
   CallOptions,
+  ClientOptions,
   CloseReason,
   connect,
   ConnectOptions,
@@ -18,8 +19,10 @@ import type {
   exchanges,
   ExchangesOptions,
   Message,
+  notify,
   PipeClient,
   PipeConn,
+  PipeExchanges,
   PipeServer,
   Reply,
   Responder,
@@ -35,6 +38,7 @@ interface Module {
   exchanges: typeof exchanges;
   connect: typeof connect;
   call: typeof call;
+  notify: typeof notify;
 }
 
 /** Type-checks a program, and does not run it. */
@@ -234,7 +238,8 @@ Deno.test("the members of an exchange work when they are taken off it", () => {
 Deno.test("exchanges() is used as an async generator", () => {
   compiles(async ({ exchanges }) => {
     await using generator = exchanges(options);
-    assertType<Same<typeof generator, AsyncGenerator<Exchange, void, void>>>();
+    assertType<Same<typeof generator, PipeExchanges>>();
+    assertType<Extends<PipeExchanges, AsyncGenerator<Exchange, void, void>>>();
     const { done, value } = await generator.next();
     if (!done) value.reply();
     await generator.return();
@@ -336,7 +341,7 @@ Deno.test("a server has the shape of Deno.HttpServer", () => {
 });
 
 Deno.test("a connection can be used, iterated and closed", () => {
-  compiles(async ({ connect, call }) => {
+  compiles(async ({ connect, call, notify }) => {
     await using conn = await connect(options);
     using other: PipeConn = await connect(options);
     assertType<Same<typeof other.type, "message" | "byte">>();
@@ -347,6 +352,14 @@ Deno.test("a connection can be used, iterated and closed", () => {
     for await (const item of conn) assertType<Same<typeof item, Uint8Array<ArrayBuffer>>>();
     const called = await call("x", new Uint8Array(1));
     await crypto.subtle.digest("SHA-256", called);
+    const decoded = await call("x", "message", { as: "text" });
+    assertType<Same<typeof decoded, string>>();
+    const parsed = await call("x", "message", { as: "json" });
+    assertType<Same<typeof parsed, unknown>>();
+    const notified = await notify("x", "message", { connectTimeout: 5 });
+    assertType<Same<typeof notified, void>>();
+    // @ts-expect-error There is no answer.
+    notify("x", "message", { as: "text" });
     // @ts-expect-error There may be none.
     message.length;
     // @ts-expect-error That is no message.
@@ -374,19 +387,27 @@ Deno.test("the types of the interface are those that are documented", () => {
     Same<
       keyof ExchangesOptions,
       | ("path" | "instances" | "maxInstances" | "readBufferSize" | "writeBufferSize")
-      | ("waitTimeout" | "access" | "remote" | "authorize" | "signal" | "onListen" | "onDisconnect")
-      | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess" | "type" | "join")
+      | ("waitTimeout" | "access" | "remote" | "authorize" | "signal")
+      | ("onListen" | "onConnect" | "onDisconnect")
+      | ("maxMessage" | "maxBuffered" | "maxQueued" | "maxPerProcess" | "framing")
+      | ("type" | "join")
       | ("idleTimeout" | "writeTimeout" | "responderTimeout")
     >
   >();
   assertType<Same<keyof ServeOptions, keyof ExchangesOptions | "concurrency" | "onError">>();
   assertType<
     Same<
-      keyof CallOptions,
-      "connectTimeout" | "missing" | "maxMessage" | "owner" | "impersonation" | "signal"
+      keyof ClientOptions,
+      "connectTimeout" | "missing" | "maxMessage" | "owner" | "framing" | "impersonation" | "signal"
     >
   >();
-  assertType<Same<keyof ConnectOptions, keyof CallOptions | "path" | "direction">>();
+  assertType<Same<keyof CallOptions, keyof ClientOptions | "as">>();
+  assertType<
+    Same<
+      keyof ConnectOptions,
+      keyof ClientOptions | "path" | "direction" | "halfClose" | "writeTimeout"
+    >
+  >();
   assertType<
     Same<
       keyof Exchange,

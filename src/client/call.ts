@@ -5,9 +5,20 @@
  */
 
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
-import { callSettings } from "../options/client_settings.ts";
-import { encodeMessage, type Message } from "../pipe/message.ts";
-import { type CallOptions, connectWith } from "./connect.ts";
+import { type As, type Decoded, decodingOf } from "../pipe/decoding.ts";
+import type { Message } from "../pipe/message.ts";
+import { type ClientOptions, connectWith } from "./connect.ts";
+import { oneMessage } from "./one_message.ts";
+
+/** Options of {@linkcode call}. All are read once, at the call. */
+export interface CallOptions<A extends As = As> extends ClientOptions {
+  /**
+   * How the answer is decoded: `"bytes"`, `"text"` (UTF-8) or `"json"`.
+   *
+   * @default {"bytes"}
+   */
+  as?: A | undefined;
+}
 
 /**
  * Sends one request to a server and returns the answer: connects, sends, receives one message, and
@@ -19,8 +30,10 @@ import { type CallOptions, connectWith } from "./connect.ts";
  * @param message The request. A string is sent as UTF-8.
  * @param options Settings that have defaults.
  * @returns The answer.
- * @throws {TypeError} If the name cannot be used, an option or the message has a wrong type, or the
- *   pipe is a byte pipe, which has no messages.
+ * @throws {TypeError} If the name cannot be used, an option or the message has a wrong type, the
+ *   message cannot be framed, or the pipe is a byte pipe, which needs `framing`.
+ * @throws {RangeError} If a number is out of its range, or the message is too long.
+ * @throws {SyntaxError} With `as: "json"`, if the answer is not JSON.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection without an answer, for example
  *   because its `authorize` refused this client.
  * @throws {Error} As for {@linkcode connect} and {@linkcode PipeConn.request}.
@@ -29,30 +42,37 @@ import { type CallOptions, connectWith } from "./connect.ts";
  * ```ts
  * import { call } from "@overlapped/named-pipe";
  *
- * console.log(new TextDecoder().decode(await call("shout", "hello")));
+ * console.log(await call("shout", "hello", { as: "text" }));
+ * ```
+ *
+ * @example A server that speaks JSON, one line for each message
+ * ```ts
+ * import { call, lines } from "@overlapped/named-pipe";
+ *
+ * const question = JSON.stringify({ command: ["get_property", "volume"] });
+ * console.log(await call("mpv", question, { framing: lines(), as: "json" }));
  * ```
  */
-export async function call(
+export async function call<A extends As = "bytes">(
   path: string,
   message: Message,
-  options: CallOptions = {},
-): Promise<Uint8Array<ArrayBuffer>> {
+  options: CallOptions<A> = {},
+): Promise<Decoded<A>> {
   return await callOn(openLoop, path, message, options);
 }
 
 /** {@linkcode call} on any loop. */
-export async function callOn(
+export async function callOn<A extends As = "bytes">(
   open: OpenLoop,
   path: string,
   message: Message,
-  options: CallOptions = {},
-): Promise<Uint8Array<ArrayBuffer>> {
-  // A copy: the program may change the memory while this connects.
-  const bytes = encodeMessage(message).slice();
-  const settings = callSettings(path, options);
+  options: CallOptions<A> = {},
+): Promise<Decoded<A>> {
+  const { bytes, settings } = oneMessage(path, message, options);
+  const as = decodingOf<A>(options.as);
   const connection = await connectWith(open, settings);
   try {
-    return await connection.request(bytes, settings);
+    return await connection.request(bytes, { as, signal: settings.signal });
   } finally {
     await connection.release();
   }

@@ -9,7 +9,8 @@ import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
 import { ChunkReader } from "../pipe/chunk_reader.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import { ConnectionErrors } from "../pipe/connection_errors.ts";
-import { type ConnectionSettings, Duplex, type Link } from "../pipe/duplex.ts";
+import { Duplex } from "../pipe/duplex.ts";
+import type { ConnectionSettings, Link } from "../pipe/link.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
 import { PipeEnd, type PipeEndOwner } from "../pipe/pipe_end.ts";
 import type { Reader } from "../pipe/reader.ts";
@@ -77,6 +78,11 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   }
 
   /** See {@linkcode Link}. */
+  get length(): number {
+    return this.#reader.length;
+  }
+
+  /** See {@linkcode Link}. */
   take(): Uint8Array<ArrayBuffer> {
     return this.#reader.takeMessage();
   }
@@ -92,6 +98,9 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
 
   /** See {@linkcode Link}. A client sets itself no such limit. */
   overflowed(): void {}
+
+  /** See {@linkcode Link}. Nobody else is to be told. */
+  endSeen(): void {}
 
   /** See {@linkcode Link}. */
   close(reason: CloseReason, error?: Error): void {

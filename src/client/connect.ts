@@ -11,8 +11,11 @@ import type { PipeConn } from "../pipe/pipe_conn.ts";
 import type { PipeHost } from "./host.ts";
 import { type ClientConnection, PipeOpener } from "./pipe_opener.ts";
 
-/** Options of {@linkcode call}. All are read once, at the call. */
-export interface CallOptions {
+/**
+ * Options of {@linkcode notify}, and of everything else that connects as a client. All are read once,
+ * at the call.
+ */
+export interface ClientOptions {
   /**
    * Milliseconds that connecting may take, until the pipe exists and an instance is free. An integer
    * from 0, which tries once, or `Infinity`. The answer has no time limit: use `signal`.
@@ -70,8 +73,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Options of {@linkcode connect}. */
-export interface ConnectOptions extends CallOptions {
+/** Options of {@linkcode connect}. All are read once, at the call. */
+export interface ConnectOptions extends ClientOptions {
   /**
    * Whether the ends can end one direction alone. With `"empty-message"`, an empty message says that
    * no more follow, as with go-winio and Docker: {@linkcode PipeConn.closeWrite} sends one, one that

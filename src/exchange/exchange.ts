@@ -5,7 +5,7 @@
  */
 
 import { DONE, rejected } from "../server/promises.ts";
-import { decodeMessage, encodeMessage, type Message } from "../pipe/message.ts";
+import { decodeMessage, type Message } from "../pipe/message.ts";
 import { LazySignal } from "../server/lazy_signal.ts";
 import type { PipeClient, ServerClient } from "../server/client.ts";
 import type { ExchangeSession } from "./exchange_session.ts";
@@ -63,8 +63,9 @@ export interface Exchange {
    * @returns Resolves when Windows has accepted the message, which does not mean that the client has
    *   read it. Rejects with `Deno.errors.BrokenPipe` if the client disconnected, with the limit's
    *   error if a limit ended the connection, with `Deno.errors.Interrupted` if the server ended it.
-   * @throws {TypeError} If the message has a wrong type, or the exchange is already answered.
-   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
+   * @throws {TypeError} If the message has a wrong type or cannot be framed, or the exchange is
+   *   already answered.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes, or too long for its frame.
    */
   send(message: Message): Promise<void>;
   /**
@@ -75,8 +76,9 @@ export interface Exchange {
    * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
    *   `undefined`: no message is sent.
    * @returns As for {@linkcode Exchange.send}.
-   * @throws {TypeError} If the message has a wrong type, or the exchange is already answered.
-   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
+   * @throws {TypeError} If the message has a wrong type or cannot be framed, or the exchange is
+   *   already answered.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes, or too long for its frame.
    */
   reply(message?: Message): Promise<void>;
 }
@@ -170,7 +172,7 @@ export class ServerExchange implements Exchange {
 
   /** Sends a message, the last one if `last`. */
   answer(message: Message, last: boolean): Promise<void> {
-    const bytes = encodeMessage(message);
+    const bytes = this.#session.frame(message);
     this.#refuseTwice();
     if (last) this.#setAnswered();
     if (this.#aborted !== undefined) return rejected(this.#aborted);

@@ -15,6 +15,8 @@ import {
   type Event,
   EVENTS,
   identifying,
+  isAdmitted,
+  isConnected,
   OVER,
   reading,
   type State,
@@ -39,7 +41,7 @@ export function begin(who: Arriving, disconnected: boolean): Step {
 }
 
 /** Whether the client is identified from its first message, before more of it is read. */
-function isUnidentified(who: Who): boolean {
+function isUnidentified(who: Who): who is "unknown" | "unadmitted" {
   return who === "unknown" || who === "unadmitted";
 }
 
@@ -51,8 +53,9 @@ function deliver(disconnected: boolean): Step {
 }
 
 /** Reads the rest of a request; of the last one, only what is already in the pipe. */
-function readRest(disconnected: boolean, last: boolean): Step {
-  return to(reading("known", true, disconnected), "readRest", ...(last ? CANCEL_READ : []));
+function readRest(who: "known" | "new", disconnected: boolean, last: boolean): Step {
+  const cancels = last && who === "known";
+  return to(reading(who, true, disconnected), "readRest", ...(cancels ? CANCEL_READ : []));
 }
 
 const CANCEL_READ: readonly Command[] = ["cancelRead"];
@@ -76,6 +79,11 @@ function next(ahead: Ahead, disconnected: boolean, last: boolean, ...commands: C
   }
 }
 
+/** Whether a write of a pushed message may be in flight. */
+function pushes(state: State): boolean {
+  return isAdmitted(state) && isConnected(state);
+}
+
 function fromReading(
   state: State & { name: "reading" },
   event: Event,
@@ -88,7 +96,7 @@ function fromReading(
       return to(identifying(who === "unadmitted", false, disconnected), "identify");
     case "partial":
       if (rest) return undefined;
-      if (!isUnidentified(who)) return readRest(disconnected, last);
+      if (!isUnidentified(who)) return readRest(who, disconnected, last);
       return to(identifying(who === "unadmitted", true, disconnected), "identify");
     case "ended":
       return to(OVER, "clientDisconnected");
@@ -101,6 +109,10 @@ function fromReading(
     case "drain":
       // A client that was there before the shutdown is served its first request.
       return to(state, ...(who === "known" ? CANCEL_READ : []));
+    case "written":
+      return pushes(state) ? to(state) : undefined;
+    case "unwritten":
+      return pushes(state) ? to(reading(who, rest, true), "abort") : undefined;
     default:
       return undefined;
   }
@@ -115,13 +127,17 @@ function fromIdentifying(
   switch (event) {
     case "identified":
       if (asks) return to(authorizing(rest, disconnected), "authorize");
-      return rest ? readRest(disconnected, last) : deliver(disconnected);
+      return rest ? readRest("new", disconnected, last) : deliver(disconnected);
     case "message":
     case "partial":
       // It is read again after a shortage.
       return rest === (event === "partial") ? to(state, "identify") : undefined;
     case "drain":
       return to(state);
+    case "written":
+      return pushes(state) ? to(state) : undefined;
+    case "unwritten":
+      return pushes(state) ? to(identifying(asks, rest, true), "abort") : undefined;
     case "finish":
       return to(OVER, "sessionFinished");
     case "evict":
@@ -138,7 +154,7 @@ function fromAuthorizing(
 ): Step | undefined {
   switch (event) {
     case "admitted":
-      return state.rest ? readRest(state.disconnected, last) : deliver(state.disconnected);
+      return state.rest ? readRest("new", state.disconnected, last) : deliver(state.disconnected);
     case "refused":
       return to(OVER, "sessionFinished");
     case "drain":
@@ -174,9 +190,9 @@ function fromAnswering(
     case "done":
       return out === "disconnected" ? next(ahead, true, last, "forget") : undefined;
     case "written":
-      return writes ? to(answering(ahead, "free")) : undefined;
+      return out === "disconnected" ? undefined : to(answering(ahead, "free"));
     case "unwritten":
-      return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;
+      return out === "disconnected" ? undefined : to(answering(ahead, "disconnected"), "abort");
     case "turnBegan":
       if (ahead !== "none") return undefined;
       return last ? to(answering("none", out)) : to(answering("reading", out), "read");
@@ -239,6 +255,8 @@ function fromAborted(event: Event): Step | undefined {
     case "taken":
     case "done":
       return to(OVER, "forget", "clientDisconnected");
+    case "written":
+    case "unwritten":
     case "drain":
       return to(ABORTED);
     case "finish":

@@ -8,19 +8,42 @@
 import { Deadline } from "../loop/deadlines.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { Callbacks } from "../server/callbacks.ts";
+import type { ClientSender, ServerClient } from "../server/client.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
-import { refused, timedOut, unread } from "../server/end_reasons.ts";
+import { refused, timedOut, unadmitted } from "../server/end_reasons.ts";
+import { ChunkReader } from "../pipe/chunk_reader.ts";
+import { FramedReader } from "../pipe/framed_reader.ts";
+import type { Message } from "../pipe/message.ts";
+import type { Reader } from "../pipe/reader.ts";
 import { BudgetedReader } from "../server/budgeted_reader.ts";
-import { queueReply } from "../server/reply.ts";
+import { rejected } from "../server/promises.ts";
+import { Push, queueable, Reply } from "../server/reply.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { Step } from "../server/state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
 import { begin, transition } from "./exchange_machine.ts";
-import { awaitsRequest, type Command, type Event, FINAL, type State } from "./exchange_states.ts";
+import {
+  awaitsRequest,
+  type Command,
+  type Event,
+  FINAL,
+  isAdmitted,
+  isConnected,
+  isFirst,
+  type State,
+} from "./exchange_states.ts";
+
+/** What reads the requests of a client: messages as they come, or those that are framed. */
+function requestReader({ loop, instance, reader, context }: ServerConnection): Reader {
+  const { framing, settings } = context;
+  return framing !== undefined && reader instanceof ChunkReader
+    ? new FramedReader(loop, instance.end.inbound, reader, framing, settings.maxMessage)
+    : reader;
+}
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
@@ -46,6 +69,7 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
       return handler.blocked;
     },
     backlog: 0,
+    action: "Cannot answer",
     create: (connection) => new ExchangeSession(connection, handler),
   };
 }
@@ -54,7 +78,7 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
 type SessionEnd = "clientDisconnected" | "sessionFinished" | "sessionEvicted";
 
 /** See the module. */
-export class ExchangeSession implements Session {
+export class ExchangeSession implements Session, ClientSender {
   readonly #connection: ServerConnection;
   readonly #context: ServerContext;
   readonly #loop: WaitLoop;
@@ -76,23 +100,23 @@ export class ExchangeSession implements Session {
     this.#queue = connection.queue;
     this.#requests = new BudgetedReader(
       connection,
+      requestReader(connection),
       () => this.#watchTime(),
-      () => this.#context.draining,
+      () => this.#context.draining && !isFirst(this.#state),
     );
     this.#handler = handler;
+    connection.client.sender = this;
+  }
+
+  /** See {@linkcode Session}. */
+  get client(): ServerClient | undefined {
+    const present = isAdmitted(this.#state) && isConnected(this.#state);
+    return present ? this.#connection.client : undefined;
   }
 
   /** See {@linkcode Session}. */
   get busy(): boolean {
     return this.#exchange !== undefined || this.#state.name === "authorizing";
-  }
-
-  /** See {@linkcode Session}. */
-  get admitted(): boolean {
-    const { name } = this.#state;
-    const asks = this.#state.name === "reading" && this.#state.who === "unadmitted" ||
-      this.#state.name === "identifying" && this.#state.asks;
-    return !asks && name !== "authorizing" && name !== "over";
   }
 
   /** See {@linkcode Session}. */
@@ -111,6 +135,7 @@ export class ExchangeSession implements Session {
     const { settings, hooks } = this.#context;
     const who = hooks.authorizes ? "unadmitted" : settings.identifies ? "unknown" : "new";
     this.#take(begin(who, disconnected));
+    if (!hooks.authorizes) this.#callbacks.add(() => this.#arrived());
   }
 
   /** See {@linkcode Session}. */
@@ -160,6 +185,11 @@ export class ExchangeSession implements Session {
     return this.#context.drain;
   }
 
+  /** A message as it is sent. */
+  frame(message: Message): Uint8Array<ArrayBuffer> {
+    return this.#connection.frame(message);
+  }
+
   /** A message of an exchange, the last one if `last`. To be called while it is open. */
   answer(
     exchange: ServerExchange,
@@ -167,14 +197,23 @@ export class ExchangeSession implements Session {
     last: boolean,
     own: boolean,
   ): Promise<void> {
-    const { maxQueued } = this.#context.settings;
-    const waiting = this.#queue.queued(maxQueued);
-    const reply = queueReply(this.#queue, message, last, own);
-    if (waiting > maxQueued) {
-      this.#connection.instance.evict("maxQueued", unread(this.#context, waiting));
-    } else if (!last) this.#raise("sent");
-    else if (this.#settles(exchange)) this.#raise("replied");
+    const reply = new Reply(queueable(this.#queue, message, own), last);
+    if (this.#connection.enqueue(reply)) {
+      if (!last) this.#raise("sent");
+      else if (this.#settles(exchange)) this.#raise("replied");
+    }
     return reply.promise();
+  }
+
+  /** Pushes a message to the client: see {@linkcode PipeClient.send}. */
+  send(message: Message): Promise<void> {
+    const bytes = this.frame(message);
+    if (!isAdmitted(this.#state)) throw unadmitted(this.#context);
+    if (!isConnected(this.#state)) return rejected(this.#connection.abortError());
+    const own = typeof message === "string" || this.#context.framing !== undefined;
+    const push = new Push(queueable(this.#queue, bytes, own), () => this.#watchTime(true));
+    if (this.#connection.enqueue(push)) this.#queue.write();
+    return push.promise();
   }
 
   /** An open exchange is settled without a last message. */
@@ -267,6 +306,8 @@ export class ExchangeSession implements Session {
   #finish(reason: CloseReason, event: SessionEnd): void {
     this.#connection.setEndReason(reason);
     this.#requests.close();
+    // A last write may stay pending for long, and others may wait for this room.
+    this.#requests.release();
     this.#loop.deadlines.lift(this.#answer);
     this.#connection.instance.raise(event);
   }
@@ -293,7 +334,15 @@ export class ExchangeSession implements Session {
       const { tooEarly } = this.#connection.client;
       this.#connection.setEndReason("unauthorized", refused(this.#context, cause, tooEarly));
     }
+    this.#callbacks.enter();
+    if (admitted) this.#callbacks.add(() => this.#arrived());
     this.#raise(admitted ? "admitted" : "refused");
+    this.#callbacks.leave();
+  }
+
+  /** The client is there, unless a limit has ended its connection at once. */
+  #arrived(): void {
+    if (this.#state !== FINAL) this.#context.hooks.connected(this.#connection.client);
   }
 
   #deliver(): void {
@@ -345,10 +394,14 @@ export class ExchangeSession implements Session {
     this.#requests.release();
   }
 
-  /** The idle time of a client pauses while the server is not reading. */
-  #watchTime(): void {
+  /**
+   * The idle time of a client pauses while the server is not reading.
+   *
+   * @param anew Whether it begins again: a client that receives pushed messages is not idle.
+   */
+  #watchTime(anew: boolean = false): void {
     const idling = awaitsRequest(this.#state) && !this.#requests.waiting;
-    if (idling === this.#idling) return;
+    if (idling === this.#idling && !anew) return;
     this.#idling = idling;
     if (idling) this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
     else this.#loop.deadlines.lift(this.#idle);

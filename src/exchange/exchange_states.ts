@@ -9,18 +9,23 @@
  * | authorizing | nothing                     | is identified, and may be refused                  |
  * | answering   | a read ahead, a write, none | waits for the responder                            |
  * | writing     | a write, perhaps a read     | gets the last message of an answer                 |
- * | aborted     | nothing                     | has disconnected, or sent unusable data; its last  |
+ * | aborted     | nothing to read             | has disconnected, or sent unusable data; its last  |
  * |             |                             | exchange is not taken yet                          |
  * | over        | what is still to complete   | is left to the instance                            |
  *
  * `who` is what is known of the client. An `"unknown"` one is identified from its first message, or
  * the first piece of a long one; an `"unadmitted"` one is then admitted or refused as well. Nothing
- * more of it is read before that. A `"new"` one needs neither, and has sent nothing yet: a shutdown
- * cancels the read of a `"known"` client only, and waits for the first request of any other.
+ * more of it is read before that. A `"new"` one needs neither any more, and has not sent a whole
+ * request yet: a shutdown cancels the read of a `"known"` client only, and waits for the first request
+ * of any other.
  * `ahead` is the state of the read that is submitted while an exchange is open: in flight
  * ("reading"), or completed, with its message kept in place until the exchange is settled ("kept").
  * `disconnected` marks a client that has disconnected while its requests may still be in the pipe:
  * they are delivered, and their answers are dropped.
+ *
+ * Messages that are pushed to the client are no part of this: a write of one may be in flight in any
+ * state in which the client is admitted, and the messages of an exchange wait for it. So "written" and
+ * "unwritten" may come where no answer is being written.
  *
  * The invariants of a session:
  *
@@ -128,6 +133,42 @@ export function awaitsRequest(state: State): boolean {
   return state.name === "reading";
 }
 
+/** Whether the client is served at least once before a shutdown: it owes its first request. */
+export function isFirst(state: State): boolean {
+  return state.name === "reading" && state.who !== "known";
+}
+
+/** Whether messages may be pushed to the client: the program admits it, or admits every client. */
+export function isAdmitted(state: State): boolean {
+  switch (state.name) {
+    case "reading":
+      return state.who !== "unadmitted";
+    case "identifying":
+      return !state.asks;
+    case "authorizing":
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** Whether the client is not known to have disconnected, and its connection does not end. */
+export function isConnected(state: State): boolean {
+  switch (state.name) {
+    case "reading":
+    case "identifying":
+    case "authorizing":
+      return !state.disconnected;
+    case "answering":
+      return state.out !== "disconnected";
+    case "writing":
+      return true;
+    case "aborted":
+    case "over":
+      return false;
+  }
+}
+
 const NO_YES = [false, true] as const;
 const WHO = ["known", "new", "unknown", "unadmitted"] as const;
 const AHEAD = ["none", "reading", "kept"] as const;
@@ -140,7 +181,7 @@ export const OVER: State = { name: "over" };
 
 /** The rest of a message is read only once the client is known. */
 const READING = WHO.map((who) =>
-  (who === "known" ? NO_YES : [false]).map((rest) =>
+  (who === "known" || who === "new" ? NO_YES : [false]).map((rest) =>
     NO_YES.map((disconnected): State => ({ name: "reading", who, rest, disconnected }))
   )
 );

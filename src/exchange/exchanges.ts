@@ -7,19 +7,68 @@
 import type { Exchange, ServerExchange } from "./exchange.ts";
 import { type ExchangeHandler, exchangeSessions } from "./exchange_session.ts";
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
-import { exchangeSettings } from "../options/server_settings.ts";
+import type { PipeSecurity } from "../options/access.ts";
+import { exchangeSettings, shutdownTimeout } from "../options/server_settings.ts";
 import { remove } from "../pipe/remove.ts";
+import type { PipeClient } from "../server/client.ts";
 import type { ExchangesOptions, ServerOptions } from "../server/options.ts";
 import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
+import { NO_REPORT, type ShutdownReport } from "../server/tally.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
+
+/** What {@linkcode exchanges} returns: an async generator of exchanges, and the server behind it. */
+export interface PipeExchanges extends AsyncGenerator<Exchange, void, void> {
+  /** The full name of the pipe, `\\.\pipe\…`; known before the server listens. */
+  readonly path: string;
+  /**
+   * Who may open the pipe: what is in force, read back from Windows when the server began to
+   * listen. Undefined before the first `next()`, and if the server never listened.
+   */
+  readonly security: PipeSecurity | undefined;
+  /**
+   * The clients that are connected now, in the order in which they connected; with `authorize`, those
+   * that are admitted.
+   */
+  clients(): PipeClient[];
+  /**
+   * Shuts the server down: it accepts no new clients, the loop still gets the requests that were
+   * received by then, and ends when all exchanges are settled and their messages are written. Data
+   * that clients have not read yet stays readable for them. Leaving the loop ends the server sooner.
+   *
+   * Do not await this inside the loop: the loop has to go on for the shutdown to end. Before the first
+   * `next()` it ends the generator, and the server never listens.
+   *
+   * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an
+   *   integer from 0, or `Infinity`; 10,000 by default.
+   * @returns The shutdown report. A second call gets the same report, and its timeout has no effect.
+   *   Rejects if the server cannot keep listening. Never becomes an unhandled rejection.
+   * @throws {TypeError} If the timeout is not a number.
+   * @throws {RangeError} If the timeout is negative or not an integer.
+   *
+   * @example A loop that ends gracefully
+   * ```ts
+   * import { exchanges } from "@overlapped/named-pipe";
+   *
+   * const requests = exchanges({ path: "echo" });
+   * Deno.addSignalListener("SIGINT", () => requests.shutdown());
+   * for await (const { request, reply } of requests) reply(request);
+   * ```
+   */
+  shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport>;
+  /** Keeps the program running while the server listens, which is the default. */
+  ref(): void;
+  /** Lets the program end although the server is listening: see {@linkcode PipeServer.unref}. */
+  unref(): void;
+}
 
 /**
  * Listens on a named pipe and yields the requests of its clients, as exchanges to be answered.
  *
  * Each client has at most one open exchange; different clients are served concurrently.
  * The pipe is a message pipe: a request is one message of a client, of any length up to
- * {@linkcode ExchangesOptions.maxMessage}, and empty messages are requests too. Clients of other
+ * {@linkcode ExchangesOptions.maxMessage}, and empty messages are requests too; with
+ * {@linkcode ExchangesOptions.framing}, it is what the framing says. Clients of other
  * machines are refused, unless {@linkcode ExchangesOptions.remote} is set.
  *
  * A client that exceeds a limit is disconnected, which makes room for the next: `onDisconnect` gets
@@ -38,7 +87,8 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  * process ends, and clients that connect to them are never answered. Shut the server down first.
  *
  * @param options The name of the pipe, and settings that have defaults.
- * @returns An async generator, which begins to listen when it is first iterated.
+ * @returns An async generator, which begins to listen when it is first iterated, and can be shut
+ *   down gracefully.
  * @throws {TypeError} If the name cannot be used or an option has a wrong type; from `next()`, if
  *   `access.sddl` is not a valid security descriptor.
  * @throws {RangeError} If a number is out of range.
@@ -63,15 +113,12 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
  * }
  * ```
  */
-export function exchanges(options: ExchangesOptions): AsyncGenerator<Exchange, void, void> {
+export function exchanges(options: ExchangesOptions): PipeExchanges {
   return exchangesOn(openLoop, options);
 }
 
 /** {@linkcode exchanges} on a given loop. */
-export function exchangesOn(
-  open: OpenLoop,
-  options: ExchangesOptions,
-): AsyncGenerator<Exchange, void, void> {
+export function exchangesOn(open: OpenLoop, options: ExchangesOptions): PipeExchanges {
   return new Exchanges(open, exchangeSettings(options));
 }
 
@@ -81,7 +128,7 @@ type Result = IteratorResult<Exchange, void>;
  * Not an `async function*`: that would run the server inside `next()`, hang on `return()` while it
  * waits, and deadlock a consumer that awaits a reply.
  */
-class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler {
+class Exchanges implements PipeExchanges, ExchangeHandler {
   readonly #open: OpenLoop;
   readonly #settings: ServerOptions;
   #loop: WaitLoop | undefined = undefined;
@@ -92,10 +139,40 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
   #queue: ServerExchange[] = [];
   #waiters: PromiseWithResolvers<Result>[] = [];
   #resuming = false;
+  #keepsAlive = true;
 
   constructor(open: OpenLoop, settings: ServerOptions) {
     this.#open = open;
     this.#settings = settings;
+  }
+
+  get path(): string {
+    return this.#settings.path;
+  }
+
+  get security(): PipeSecurity | undefined {
+    return this.#server?.security;
+  }
+
+  clients(): PipeClient[] {
+    return this.#server?.clients() ?? [];
+  }
+
+  ref(): void {
+    this.#keepsAlive = true;
+    this.#server?.ref();
+  }
+
+  unref(): void {
+    this.#keepsAlive = false;
+    this.#server?.unref();
+  }
+
+  shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
+    const timeout = shutdownTimeout(options?.timeout, "timeout");
+    if (this.#server !== undefined) return this.#server.shutdown(timeout);
+    this.#end();
+    return Promise.resolve(NO_REPORT);
   }
 
   next(): Promise<Result> {
@@ -174,6 +251,7 @@ class Exchanges implements AsyncGenerator<Exchange, void, void>, ExchangeHandler
       // Set before the server listens: its hooks may use the generator.
       this.#server = new Server(this.#loop, this.#settings, exchangeSessions(this));
       this.#server.open();
+      if (!this.#keepsAlive) this.#server.unref();
       onAbort(this.#server, signal, () => this.#stop());
     } catch (reason) {
       this.#server = undefined;

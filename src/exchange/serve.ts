@@ -8,10 +8,11 @@ import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import type { PipeSecurity } from "../options/access.ts";
 import { optionalFunction, requiredFunction } from "../options/checks.ts";
 import { concurrencyLimit, exchangeSettings, shutdownTimeout } from "../options/server_settings.ts";
+import type { PipeClient } from "../server/client.ts";
 import type { ExchangesOptions } from "../server/options.ts";
 import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
-import type { ShutdownReport } from "../server/tally.ts";
+import { NO_REPORT, type ShutdownReport } from "../server/tally.ts";
 import type { Exchange } from "./exchange.ts";
 import { exchangeSessions } from "./exchange_session.ts";
 import { type Reply, type Responder, Responders } from "./responders.ts";
@@ -52,6 +53,11 @@ export interface PipeServer extends AsyncDisposable {
    * Never becomes an unhandled rejection.
    */
   readonly finished: Promise<void>;
+  /**
+   * The clients that are connected now, in the order in which they connected; with `authorize`, those
+   * that are admitted.
+   */
+  clients(): PipeClient[];
   /**
    * Shuts the server down: it accepts no new clients, waits until open exchanges are settled and
    * their messages are written, then closes everything. Data that clients have not read yet stays
@@ -210,6 +216,10 @@ class Serving implements PipeServer {
     this.#server = server;
   }
 
+  clients(): PipeClient[] {
+    return this.#server.clients();
+  }
+
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
     return this.#server.shutdown(
       shutdownTimeout(options?.timeout, "timeout"),
@@ -240,9 +250,13 @@ class NeverServed implements PipeServer {
     this.path = path;
   }
 
+  clients(): PipeClient[] {
+    return [];
+  }
+
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
     shutdownTimeout(options?.timeout, "timeout");
-    return Promise.resolve({ exchanges: 0, evicted: 0, dropped: 0 });
+    return Promise.resolve(NO_REPORT);
   }
 
   ref(): void {}

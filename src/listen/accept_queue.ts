@@ -6,6 +6,7 @@
 
 import { remove } from "../pipe/remove.ts";
 import type { Connection } from "../pipe/connection.ts";
+import type { CloseReason } from "../pipe/close_reason.ts";
 import type { ClientInfo } from "../server/client.ts";
 
 /** A server's connection. */
@@ -13,7 +14,7 @@ export type ServerConn = Connection<ClientInfo>;
 
 /** See the module. Both are served in the order in which they came. */
 export class AcceptQueue {
-  #connections: ServerConn[] = [];
+  readonly #connections = new Map<ServerConn, (reason: CloseReason) => void>();
   #waiters: PromiseWithResolvers<ServerConn | undefined>[] = [];
   #closed = false;
 
@@ -22,27 +23,23 @@ export class AcceptQueue {
 
   /** How many connections wait. */
   get length(): number {
-    return this.#connections.length;
+    return this.#connections.size;
   }
 
-  /** Adds a connection. */
-  add(connection: ServerConn): void {
+  /**
+   * Adds a connection.
+   *
+   * @param evict Ends it, if no more are accepted.
+   */
+  add(connection: ServerConn, evict: (reason: CloseReason) => void): void {
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) waiter.resolve(connection);
-    else if (this.#closed) connection.close();
-    else this.#connections.push(connection);
+    else this.#connections.set(connection, evict);
   }
 
-  /** Whether a connection was accepted, or has waited in vain: it does not wait any more. */
-  remove(connection: ServerConn): boolean {
-    const removed = remove(this.#connections, connection);
-    if (removed) this.onRoom();
-    return removed;
-  }
-
-  /** Whether a connection waits to be accepted. */
-  has(connection: ServerConn): boolean {
-    return this.#connections.includes(connection);
+  /** The connection has ended: it does not wait any more, if it did. */
+  remove(connection: ServerConn): void {
+    if (this.#connections.delete(connection)) this.onRoom();
   }
 
   /**
@@ -52,9 +49,9 @@ export class AcceptQueue {
    */
   async next(signal?: AbortSignal): Promise<ServerConn | undefined> {
     signal?.throwIfAborted();
-    const connection = this.#connections.shift();
+    const [connection] = this.#connections.keys();
     if (connection !== undefined) {
-      this.onRoom();
+      this.remove(connection);
       return connection;
     }
     if (this.#closed) return undefined;
@@ -71,10 +68,12 @@ export class AcceptQueue {
     }
   }
 
-  /** No more connections come. Returns those that nobody has accepted. */
-  close(): ServerConn[] {
+  /** No more connections are accepted: evicts those that wait. */
+  close(reason: CloseReason): void {
     this.#closed = true;
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(undefined);
-    return this.#connections.splice(0);
+    const waiting = [...this.#connections.values()];
+    this.#connections.clear();
+    for (const evict of waiting) evict(reason);
   }
 }

@@ -12,11 +12,13 @@ import type { ListenSettings } from "../options/listen_settings.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import { Connection } from "../pipe/connection.ts";
 import { ConnectionErrors } from "../pipe/connection_errors.ts";
-import { type ConnectionSettings, Duplex, type Link } from "../pipe/duplex.ts";
+import { Duplex } from "../pipe/duplex.ts";
 import { verifiedFraming } from "../pipe/framing/framings.ts";
+import type { ConnectionSettings, Link } from "../pipe/link.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import { BudgetedReader, type ReadOutcome } from "../server/budgeted_reader.ts";
+import type { ServerClient } from "../server/client.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import { refused, unread } from "../server/end_reasons.ts";
@@ -33,17 +35,12 @@ import {
   transition,
 } from "./session_states.ts";
 
-/** The settings of a listener's connections. */
-export function connectionSettings(settings: ListenSettings): ConnectionSettings {
-  const { framing } = settings;
-  return { ...settings, framing: framing && verifiedFraming(framing) };
-}
-
 /** The sessions of a server whose clients are given to the program as connections. */
 export function connectionSessions(settings: ListenSettings, queue: AcceptQueue): Sessions {
   const { framing } = settings;
   const verified = { ...settings, framing: framing && verifiedFraming(framing) };
   return {
+    action: "Cannot send to",
     atWork: 0,
     blocked: 0,
     get backlog() {
@@ -79,6 +76,8 @@ export class ConnectionSession implements Session, Link {
   #shown: ServerConn | undefined = undefined;
   #outcome: ReadOutcome = "message";
   #disconnected = false;
+  /** Whether a write has found that the client has disconnected. */
+  #endSeen = false;
 
   constructor(
     connection: ServerConnection,
@@ -94,7 +93,12 @@ export class ConnectionSession implements Session, Link {
     this.#context = context;
     this.#settings = settings;
     this.#accepts = accepts;
-    this.#reader = new BudgetedReader(connection, () => this.#restartIdle(), () => false);
+    this.#reader = new BudgetedReader(
+      connection,
+      connection.reader,
+      () => this.#restartIdle(),
+      () => false,
+    );
     this.#duplex = new Duplex(this, settings);
   }
 
@@ -104,8 +108,9 @@ export class ConnectionSession implements Session, Link {
   }
 
   /** See {@linkcode Session}. */
-  get admitted(): boolean {
-    return this.#shown !== undefined;
+  get client(): ServerClient | undefined {
+    const connected = this.#shown !== undefined && this.#state !== FINAL && !this.#endSeen;
+    return connected ? this.#connection.client : undefined;
   }
 
   /** See {@linkcode Session}. */
@@ -115,7 +120,7 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Link}. */
   get draining(): AbortSignal {
-    this.#context.drain.follow(this.#draining);
+    if (this.#state !== FINAL) this.#context.drain.follow(this.#draining);
     return this.#draining.get();
   }
 
@@ -129,9 +134,9 @@ export class ConnectionSession implements Session, Link {
     const { settings, hooks } = this.#context;
     this.#disconnected = disconnected;
     this.#restartIdle();
-    this.#take(
-      begin(hooks.authorizes ? "unadmitted" : settings.identifies ? "unknown" : "known"),
-    );
+    if (this.#connection.excess) return this.#take(begin("excess"));
+    const known = settings.identifies ? "unknown" : "known";
+    this.#take(begin(hooks.authorizes ? "unadmitted" : known));
   }
 
   /** See {@linkcode Session}. */
@@ -144,13 +149,12 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Session}. */
   written(): void {
-    this.#restartIdle();
     this.#duplex.written();
   }
 
   /** See {@linkcode Session}. */
   unwritten(): void {
-    this.#duplex.unwritten();
+    if (this.#connection.clientDisconnected) this.#duplex.unwritten();
   }
 
   /** See {@linkcode Session}. */
@@ -192,6 +196,11 @@ export class ConnectionSession implements Session, Link {
   cancelRead(): void {}
 
   /** See {@linkcode Link}. */
+  get length(): number {
+    return this.#connection.reader.length;
+  }
+
+  /** See {@linkcode Link}. */
   take(): Uint8Array<ArrayBuffer> {
     const message = this.#reader.take();
     this.#reader.release();
@@ -207,6 +216,16 @@ export class ConnectionSession implements Session, Link {
   /** See {@linkcode Link}. */
   overflowed(queued: number): void {
     this.#connection.instance.evict("maxQueued", unread(this.#context, queued));
+  }
+
+  /** See {@linkcode Link}. */
+  endSeen(): void {
+    this.#endSeen = true;
+    const { client, instance } = this.#connection;
+    const error = this.errors.ended();
+    instance.callbacks.enter();
+    instance.callbacks.add(() => client.abort(error));
+    instance.callbacks.leave();
   }
 
   /** See {@linkcode Link}. */
@@ -285,7 +304,7 @@ export class ConnectionSession implements Session, Link {
   #show(): void {
     const shown = new Connection(this.#duplex, this.#settings, this.#connection.client);
     this.#shown = shown;
-    this.#accepts.add(shown);
+    this.#accepts.add(shown, (reason) => this.#connection.instance.evict(reason));
     if (this.#settings.direction !== "write") this.#duplex.begin();
     else if (this.#disconnected) this.close("peer");
   }
@@ -307,19 +326,23 @@ export class ConnectionSession implements Session, Link {
     this.#reader.close();
     this.#context.drain.forget(this.#draining);
     if (this.#shown !== undefined) this.#accepts.remove(this.#shown);
+    for (let unread = this.#duplex.unread; unread > 0; unread--) this.#connection.dropRequest();
     this.#duplex.ended(reason, error);
+    this.#reader.release();
     const aborted = this.#connection.abortError();
     this.#connection.instance.callbacks.add(() => this.#connection.client.abort(aborted));
   }
 
-  /** The client has sent or taken something, or we have begun to read: it is idle from now on. */
+  /** The client has connected, or we have begun to read: it is idle from now on. */
   #restartIdle(): void {
     this.loop.deadlines.set(this.#idle, this.#settings.idleTimeout);
   }
 
-  /** The time pauses while the server is not reading, and while the program is asked. */
+  /** The time pauses while the server is not reading, and begins anew when the client has read. */
   #idledOut(): void {
     const { idleTimeout, direction } = this.#settings;
+    const left = this.queue.lastAccepted + idleTimeout - this.loop.kernel.now();
+    if (left > 0) return this.loop.deadlines.set(this.#idle, left);
     const idle = direction === "write" || this.#reader.pending ||
       this.#state.name === "authorizing";
     if (!idle) return this.#restartIdle();

@@ -52,7 +52,7 @@ export interface PipeListener
   /** The clients whose connections are open, accepted or not; with `authorize`, admitted ones. */
   clients(): ClientInfo[];
   /**
-   * Shuts the listener down: it accepts no new clients, closes connections that nobody has accepted,
+   * Shuts the listener down: it accepts no new clients, disconnects clients that nobody has accepted,
    * and aborts {@linkcode PipeConn.draining} of the others, which may finish until the timeout.
    *
    * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an
@@ -64,7 +64,7 @@ export interface PipeListener
    * @throws {RangeError} If the timeout is negative or not an integer.
    */
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport>;
-  /** Stops listening. Connections that nobody has accepted are closed; accepted ones go on. */
+  /** Stops listening. Clients that nobody has accepted are disconnected; accepted connections go on. */
   close(): void;
   /** Lets the listener keep the program running, which is the default. */
   ref(): void;
@@ -138,7 +138,7 @@ class Listener implements PipeListener {
     const { path, signal, identifies } = settings;
     this.path = path;
     if (signal?.aborted) {
-      this.#connections.close();
+      this.#connections.close("stopped");
       this.finished = Promise.resolve();
       return;
     }
@@ -148,11 +148,12 @@ class Listener implements PipeListener {
     this.#connections.onRoom = () => server.replenish();
     this.finished = server.finished;
     // It may also end by itself.
-    server.finished.then(() => this.#stopAccepting(), () => this.#stopAccepting());
+    const ended = () => this.#connections.close("stopped");
+    server.finished.then(ended, ended);
     server.open();
     this.security = server.security;
     onAbort(server, signal, () => {
-      this.#stopAccepting();
+      this.#connections.close("stopped");
       server.stop();
     });
   }
@@ -180,16 +181,15 @@ class Listener implements PipeListener {
   }
 
   shutdown(options?: { timeout?: number | undefined }): Promise<ShutdownReport> {
-    const timeout = shutdownTimeout(options?.timeout, "timeout");
-    if (this.#server === undefined) {
-      return Promise.resolve({ exchanges: 0, evicted: 0, dropped: 0 });
+    try {
+      return this.#shutDown(shutdownTimeout(options?.timeout, "timeout"));
+    } catch (error) {
+      return Promise.reject(error);
     }
-    this.#stopAccepting();
-    return this.#server.shutdown(timeout);
   }
 
   close(): void {
-    this.#stopAccepting();
+    this.#connections.close("self");
     this.#server?.close();
   }
 
@@ -209,9 +209,13 @@ class Listener implements PipeListener {
     await this.shutdown();
   }
 
-  /** Connections that nobody has accepted are closed: nobody will. */
-  #stopAccepting(): void {
-    for (const connection of this.#connections.close()) connection.close();
+  #shutDown(timeout: number): Promise<ShutdownReport> {
+    if (this.#server === undefined) {
+      return Promise.resolve({ exchanges: 0, evicted: 0, dropped: 0 });
+    }
+    const report = this.#server.shutdown(timeout);
+    this.#connections.close("shutdown");
+    return report;
   }
 
   /** @throws {Error} If the server cannot keep listening. */

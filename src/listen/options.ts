@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Framing } from "../options/framing.ts";
 import type { ListenSettings } from "../options/listen_settings.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import type { ClientInfo } from "../server/client.ts";
@@ -27,8 +26,31 @@ export interface ListenOptions
    * @default {"both"}
    */
   direction?: "both" | "read" | "write" | undefined;
-  /** See {@linkcode Framing}. */
-  framing?: Framing | undefined;
+  /**
+   * Whether Windows keeps messages apart (`PIPE_TYPE_MESSAGE`) or the pipe is a stream of bytes
+   * (`PIPE_TYPE_BYTE`), as most clients expect that know no messages.
+   *
+   * @see {@link https://learn.microsoft.com/windows/win32/ipc/named-pipe-type-read-and-wait-modes}
+   * @default {"message"}, and "byte" with `framing`
+   */
+  type?: "message" | "byte" | undefined;
+  /**
+   * The longest message that is accepted, in bytes, 0 to 2,147,483,647. A longer one ends its
+   * connection, and none of it reaches the program. Does not limit what streams and `read` receive on
+   * a byte pipe.
+   *
+   * @default {16777216}
+   */
+  maxMessage?: number | undefined;
+  /**
+   * How many bytes of messages of all clients together the listener holds until the program receives
+   * them, from 1. A message that fits into one read counts only then. A longer one that does not fit
+   * waits in its pipe until others are received; its client is not disconnected for it. One message
+   * may exceed the limit.
+   *
+   * @default {268435456}
+   */
+  maxBuffered?: number | undefined;
   /**
    * Whether the ends can end one direction alone. With `"empty-message"`, an empty message says that
    * no more follow, as with go-winio and Docker: {@linkcode PipeConn.closeWrite} sends one, one that

@@ -112,10 +112,12 @@ export const EVENTS: readonly Event[] = [
 /**
  * The first step of a session.
  *
- * @param who What is known of the client, or has to be found out.
+ * @param who What is known of the client, or has to be found out; or that there is one too many, which
+ *   is about to be evicted.
  */
-export function begin(who: "known" | "unknown" | "unadmitted"): Step {
+export function begin(who: "known" | "unknown" | "unadmitted" | "excess"): Step {
   if (who === "unadmitted") return to(UNADMITTED, "read");
+  if (who === "excess") return to(UNADMITTED);
   return to(who === "known" ? OPEN : UNKNOWN, "show");
 }
 
@@ -128,12 +130,22 @@ function fromUnadmitted(event: Event): Step | undefined {
     case "ended":
       return to(OVER, "clientDisconnected");
     case "broken":
-    case "evict":
       return to(OVER, "sessionEvicted");
     case "cancelled":
+      return to(OVER, "sessionFinished");
+    default:
+      return whileHidden(event);
+  }
+}
+
+/** The program does not have the connection, and nobody needs what is still read. */
+function whileHidden(event: Event): Step | undefined {
+  switch (event) {
     case "drain":
     case "finish":
       return to(OVER, "sessionFinished");
+    case "evict":
+      return to(OVER, "sessionEvicted");
     default:
       return undefined;
   }
@@ -152,14 +164,8 @@ function fromIdentifying(state: State, event: Event, asks: boolean): Step | unde
     case "partial":
       // It completes again after a shortage.
       return to(state, "identify");
-    case "drain":
-      return asks ? to(OVER, "dropRequest", "sessionFinished") : to(state);
-    case "finish":
-      return to(OVER, "dropRequest", "sessionFinished");
-    case "evict":
-      return to(OVER, "dropRequest", "sessionEvicted");
     default:
-      return asks ? undefined : whileShown(state, event);
+      return asks ? whileHidden(event) : whileShown(state, event);
   }
 }
 

@@ -12,14 +12,28 @@ const CHECKS = {
   halfClose: oneOf(["none", "empty-message"]),
 };
 
+/** The options of a server that a listener does not have. */
+interface Unused {
+  readonly onConnect: undefined;
+  readonly responderTimeout: number;
+}
+
 /** See the module. */
-export type ListenSettings<Options = unknown> = ServerSettings<Options> & Checked<typeof CHECKS>;
+export type ListenSettings<Options = unknown> =
+  & Omit<ServerSettings<Options>, keyof Unused>
+  & Unused
+  & Checked<typeof CHECKS>;
 
 /** Reads a listener's options, each once, checks them and fills in the defaults. */
 export function listenSettings<
   Options extends Parameters<typeof serverSettings>[0] & Unchecked<typeof CHECKS>,
 >(options: Options): ListenSettings<Options> {
-  const settings = { ...serverSettings(options), ...checkOptions(options, CHECKS) };
+  const settings = {
+    ...serverSettings(options),
+    ...checkOptions(options, CHECKS),
+    onConnect: undefined,
+    responderTimeout: Infinity,
+  };
   const { type, direction, halfClose, authorize } = settings;
   if (type === "byte" && halfClose !== "none") {
     throw new TypeError('Cannot use "halfClose": a byte pipe has no empty messages');

@@ -43,15 +43,16 @@ const CHECKS = {
   idleTimeout: limit(),
   writeTimeout: limit(30_000),
   responderTimeout: limit(),
+  framing,
   access: pipeAccess,
   remote: boolean,
   type: pipeType,
-  framing,
   direction,
   join: boolean,
   signal: abortSignal,
   authorize: optionalFunction,
   onListen: optionalFunction,
+  onConnect: optionalFunction,
   onDisconnect: optionalFunction,
 };
 

@@ -155,9 +155,17 @@ export class CallQueue {
     return this.#unwritten.reduce((bytes, { length }) => bytes + length, 0);
   }
 
-  /** Removes the calls that wait for a message. */
+  /** Whether all messages may be written. */
+  get allQueued(): boolean {
+    return this.#unwritten.length === 0;
+  }
+
+  /** Removes the calls that wait for a message, and requests with all that they have not sent. */
   takeReceivers(): Call[] {
-    return this.#receivers.splice(0);
+    const receivers = this.#receivers.splice(0);
+    this.#unwritten = this.#unwritten.filter((call) => !call.receives);
+    this.#unanswered = undefined;
+    return receivers;
   }
 
   /** Removes a call that was aborted. */

@@ -8,7 +8,9 @@ import { abortSignal } from "../options/checks.ts";
 import type { CallKind } from "./calls.ts";
 import { type As, decodeAs, type Decoded, decodingOf, type Ended, endedAs } from "./decoding.ts";
 import { DirectionUse } from "./direction_use.ts";
-import type { ConnectionSettings, Duplex } from "./duplex.ts";
+import { Chunks } from "./chunks.ts";
+import type { Duplex } from "./duplex.ts";
+import type { ConnectionSettings } from "./link.ts";
 import { encodeMessage, isBytes, type Message } from "./message.ts";
 import type { PipePeer } from "./peer.ts";
 import type { PipeConn, PipeEnded, ReceiveOptions, SendOptions } from "./pipe_conn.ts";
@@ -30,8 +32,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   readonly #settings: ConnectionSettings;
   readonly #receives: DirectionUse;
   readonly #sends: DirectionUse;
-  /** What remains of the chunk that `read` has received last. */
-  #rest: Uint8Array = new Uint8Array(0);
+  readonly #chunks: Chunks;
   #lastRead: Promise<unknown> = Promise.resolve();
   #writeClosed: Promise<void> | undefined = undefined;
   #readable: Readable | undefined = undefined;
@@ -49,6 +50,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
     const { errors } = duplex;
     this.#receives = new DirectionUse(errors, direction !== "write", noMessages);
     this.#sends = new DirectionUse(errors, direction !== "read", noMessages);
+    this.#chunks = new Chunks(() => duplex.call("chunk"));
     duplex.onEnd = (error) => this.#writable?.ended(error);
   }
 
@@ -110,15 +112,14 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   async read(p: Uint8Array): Promise<number | null> {
     this.#receives.begin("bytes");
     if (!isBytes(p)) throw new TypeError("Cannot read into it: must be a Uint8Array");
-    const read = this.#lastRead.then(() => this.#readInto(p));
+    const read = this.#lastRead.then(() => this.#chunks.readInto(p));
     this.#lastRead = read.catch(() => {});
     return await read;
   }
 
   async write(p: Uint8Array): Promise<number> {
     this.#sends.begin("bytes");
-    if (!isBytes(p)) throw new TypeError("Cannot write it: must be a Uint8Array");
-    const bytes = encodeMessage(p);
+    const bytes = this.#bytesOf(p);
     await this.#write(bytes);
     return bytes.length;
   }
@@ -126,11 +127,8 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   get readable(): ReadableStream<Bytes> {
     if (this.#readable === undefined) {
       this.#receives.begin("stream");
-      this.#readable = new Readable(this.type === "byte", {
-        chunk: () => this.#duplex.call("chunk"),
-        readInto: (p) => this.#readInto(p),
-        cancel: () => this.#cancelReadable(),
-      });
+      const cancel = () => this.#cancelReadable();
+      this.#readable = new Readable(this.type === "byte", this.#chunks, cancel);
     }
     return this.#readable.stream;
   }
@@ -139,12 +137,13 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
     if (this.#writable === undefined) {
       this.#sends.begin("stream");
       this.#writable = new Writable({
-        waits: (chunk) => !this.#gathers(chunk),
-        write: async (chunk) => await this.#write(encodeMessage(chunk)),
+        encode: (chunk) => this.#bytesOf(chunk),
+        waits: (bytes) => !this.#gathers(bytes),
+        write: (bytes) => this.#write(bytes),
         close: () => this.#closeWritable(),
         abort: () => this.close(),
       });
-      if (this.#duplex.over) this.#writable.ended(this.#duplex.endError);
+      if (this.#duplex.stopped) this.#writable.ended(this.#duplex.endError);
     }
     return this.#writable.stream;
   }
@@ -165,7 +164,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   }
 
   close(): void {
-    this.#rest = this.#rest.subarray(0, 0);
+    this.#chunks.drop();
     this.#duplex.close();
   }
 
@@ -184,26 +183,22 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
     await this.#duplex.whenReleased;
   }
 
-  async #readInto(p: Uint8Array): Promise<number | null> {
-    if (p.length === 0) return 0;
-    if (this.#rest.length === 0) {
-      const chunk = await this.#duplex.call("chunk");
-      if (chunk === null) return null;
-      this.#rest = chunk;
-    }
-    const part = this.#rest.subarray(0, p.length);
-    p.set(part);
-    this.#rest = this.#rest.subarray(part.length);
-    return part.length;
-  }
-
   /** Whether a stream need not wait for a chunk: it may be written together with later ones. */
   #gathers({ length }: Uint8Array): boolean {
     return this.type === "byte" && length <= SHORT && this.queued + length <= GATHERED;
   }
 
-  #write(bytes: Bytes): Promise<unknown> {
-    return this.#duplex.call("send", this.#sendable(bytes, "send", false));
+  /** Bytes that the program writes. */
+  #bytesOf(p: unknown): Bytes {
+    if (!isBytes(p)) throw new TypeError("Cannot write it: must be a Uint8Array");
+    return encodeMessage(p);
+  }
+
+  /** With `halfClose`, nothing is written for no bytes: it would end this direction. */
+  async #write(bytes: Bytes): Promise<void> {
+    this.#checkWritable();
+    if (bytes.length === 0 && this.#settings.halfClose !== "none") return;
+    await this.#duplex.call("send", this.#stable(bytes, "send"));
   }
 
   async #closeWritable(): Promise<void> {
@@ -222,23 +217,25 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   #encode(message: Message, kind: CallKind): Bytes {
     this.#sends.begin("messages");
     const bytes = encodeMessage(message);
-    const { framing } = this.#settings;
-    return framing === undefined
-      ? this.#sendable(bytes, kind, typeof message === "string")
-      : this.#sendable(encodeMessage(framing.encode(bytes)), kind, false);
+    const { framing, halfClose } = this.#settings;
+    const framed = framing === undefined ? bytes : encodeMessage(framing.encode(bytes));
+    this.#checkWritable();
+    if (framed.length === 0 && halfClose !== "none") {
+      throw this.#duplex.errors.misuse(
+        "an empty message would end this direction: call closeWrite()",
+      );
+    }
+    const own = framing === undefined && typeof message === "string";
+    return own ? framed : this.#stable(framed, kind);
   }
 
-  /**
-   * What is sent, in memory that the program cannot change while it waits.
-   *
-   * @param own Whether the program cannot change it anyway.
-   */
-  #sendable(bytes: Bytes, kind: CallKind, own: boolean): Bytes {
-    const { errors } = this.#duplex;
-    if (this.#writeClosed !== undefined) throw errors.misuse("closeWrite() was called");
-    if (bytes.length === 0 && this.#settings.halfClose !== "none") {
-      throw errors.misuse("an empty message would end this direction: call closeWrite()");
-    }
-    return own || this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();
+  #checkWritable(): void {
+    if (this.#writeClosed === undefined) return;
+    throw this.#duplex.errors.misuse("closeWrite() was called");
+  }
+
+  /** What is sent, in memory that the program cannot change while it waits. */
+  #stable(bytes: Bytes, kind: CallKind): Bytes {
+    return this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();
   }
 }

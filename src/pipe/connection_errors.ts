@@ -57,8 +57,7 @@ export class ConnectionErrors {
   /** What was read is no message. */
   unframed(cause: unknown): Error {
     const reason = cause instanceof Error ? cause.message : "its framing failed";
-    const text = `Cannot read from${this.#of} "${this.#path}": ${reason}`;
-    return new Deno.errors.InvalidData(text, { cause });
+    return new Deno.errors.InvalidData(`${this.#closed} "${this.#path}": ${reason}`, { cause });
   }
 
   /** A write failed. */

@@ -4,63 +4,22 @@
  * @module
  */
 
-import { isEnd } from "../kernel/status.ts";
 import { Deadline } from "../loop/deadlines.ts";
-import type { WaitLoop } from "../loop/wait_loop.ts";
 import { Call, type CallKind, CallQueue } from "./calls.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type { ConnectionErrors } from "./connection_errors.ts";
+import { Ending } from "./ending.ts";
 import { FrameTooLong } from "./framing/faults.ts";
-import type { BuiltInFraming } from "../options/framing.ts";
 import { Inbox } from "./inbox.ts";
+import type { ConnectionSettings, Link } from "./link.ts";
 import { LONGEST_PART } from "./outbox.ts";
 import type { PipeEnded } from "./pipe_conn.ts";
-import type { PipeEnd } from "./pipe_end.ts";
 import type { Outcome } from "./reader.ts";
-import { LAST_WRITE_TIMEOUT, type WriteQueue } from "./write_queue.ts";
+import { LAST_WRITE_TIMEOUT } from "./write_queue.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const NO_BYTES = new Uint8Array(0);
-
-/** The settings of a connection. */
-export interface ConnectionSettings {
-  readonly path: string;
-  readonly type: "message" | "byte";
-  readonly direction: "both" | "read" | "write";
-  readonly framing: BuiltInFraming | undefined;
-  readonly halfClose: "none" | "empty-message";
-  readonly maxMessage: number;
-  readonly maxQueued: number;
-  readonly writeTimeout: number;
-}
-
-/** The end of a pipe that a connection uses, and its owner. */
-export interface Link {
-  readonly loop: WaitLoop;
-  readonly pipeEnd: PipeEnd;
-  readonly queue: WriteQueue;
-  readonly errors: ConnectionErrors;
-  /** Whether a message is read before the program asks for it. */
-  readonly readsAhead: boolean;
-  /** Aborts when the server has begun to shut down. */
-  readonly draining: AbortSignal;
-  /** Resolves when everything is released. */
-  readonly released: Promise<void>;
-  /** Reads the next message, or the rest of one: {@linkcode Connection.readCompleted} follows. */
-  read(): void;
-  readRest(): void;
-  /** Cancels the read that no call needs. It completes all the same. */
-  cancelRead(): void;
-  /** Takes the message that was read. */
-  take(): Bytes;
-  /** The error of a read that was "broken", and the reason to end the connection with. */
-  readError(): { readonly reason: CloseReason; readonly error: Error };
-  /** More is queued than the limit allows. */
-  overflowed(queued: number): void;
-  /** Ends the connection: {@linkcode Connection.ended} follows at once. */
-  close(reason: CloseReason, error?: Error): void;
-}
 
 /** See the module. */
 export class Duplex {
@@ -69,9 +28,11 @@ export class Duplex {
   readonly #calls = new CallQueue();
   readonly #inbox: Inbox;
   #reading = false;
+  /** Whether a write has found that the other end has closed. */
+  #endSeen = false;
   /** Whether the other end has closed, although not everything was received. */
   #peerClosed = false;
-  #ended: PipeEnded | undefined = undefined;
+  #ending: Ending | undefined = undefined;
   #closed: PromiseWithResolvers<PipeEnded> | undefined = undefined;
   /** Whether it closes once everything is written. */
   #finishing = false;
@@ -82,6 +43,8 @@ export class Duplex {
   #pending = 0;
   #keepsAlive = true;
   #released = false;
+  /** Whether this end has said so, or is to when everything before is written. */
+  #writesEnding = false;
 
   constructor(link: Link, settings: ConnectionSettings) {
     this.#link = link;
@@ -117,11 +80,17 @@ export class Duplex {
     return this.#link.queue.queued(Infinity) + this.#calls.held;
   }
 
+  /** How many messages or chunks were read and not received. */
+  get unread(): number {
+    return this.#inbox.length;
+  }
+
   /** Resolves when the connection has ended. Asking for it makes it read ahead. */
   get closed(): Promise<PipeEnded> {
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers<PipeEnded>();
-      if (this.#ended !== undefined) this.#closed.resolve(this.#ended);
+      if (this.#ending !== undefined) this.#closed.resolve(this.#ending.ended);
+      else if (this.#endSeen && this.#inbox.full) this.#closed.resolve({ reason: "peer" });
       else this.#readOn();
       this.#updateHold();
     }
@@ -130,12 +99,12 @@ export class Duplex {
 
   /** The error of a call on the connection once it has ended. */
   get endError(): Error {
-    return this.#ended?.reason === "peer" ? this.errors.ended() : this.errors.closed();
+    return this.#ending?.error ?? this.errors.closed();
   }
 
-  /** Whether the connection has ended, or is about to. */
-  get over(): boolean {
-    return this.#ended !== undefined || this.#finishing;
+  /** Whether this program or a failure has ended the connection, or is about to. */
+  get stopped(): boolean {
+    return this.#finishing || this.#ending?.byPeer === false;
   }
 
   /** Whether calls that wait keep the program running. */
@@ -170,57 +139,54 @@ export class Duplex {
     if (kind === "request" && this.#calls.receiving) {
       throw this.errors.misuse("the answer would go to a receive() or a loop that waits already");
     }
-    const alive = this.#ended === undefined || this.#ended.reason === "peer";
-    if (alive && signal?.aborted) throw signal.reason;
+    if (this.#ending?.byPeer !== false && signal?.aborted) throw signal.reason;
     const call = new Call(kind, bytes, signal, this.#onAborted, this.#onSettled);
     if (++this.#pending === 1) this.#updateHold();
-    if (this.#ended !== undefined || call.writes && this.#finishing) {
-      this.#settle(call, this.endError);
-    } else {
-      this.#begin(call);
-    }
+    if (this.#ending !== undefined) this.#ending.settleLate(call);
+    else if (call.writes && this.#finishing) call.reject(this.errors.closed());
+    else if (kind === "request" && this.#inbox.over) call.reject(this.errors.ended());
+    else this.#begin(call);
     return call.promise;
   }
 
   /** Ends this direction, with `halfClose`: resolves when everything before is written. */
   async endWriting(): Promise<void> {
+    this.#writesEnding = true;
     await this.call("send");
     this.#writesOver = true;
-    this.#closeIfOver();
+    this.#closeIfDone();
   }
 
   /** Receives nothing more, with `halfClose`. What still arrives is dropped. */
   endReading(): void {
     this.#inbox.close();
-    this.#closeIfOver();
-    this.#readOn();
+    this.#deliver();
+    this.#cancelUnneededRead();
   }
 
   /** Closes the connection now. */
   close(): void {
-    this.#inbox.close();
-    if (this.#ended === undefined) this.#link.close("self");
+    if (this.#ending === undefined) this.#link.close("self");
   }
 
   /** Closes the connection once everything is written, or when the time for that is over. */
   finish(): void {
-    if (this.over) return;
+    if (this.#finishing || this.#ending !== undefined) return;
     this.#finishing = true;
-    const { queue, loop } = this.#link;
-    if (queue.empty) return this.#link.close("self");
     const { writeTimeout } = this.#settings;
     const limit = writeTimeout === Infinity ? LAST_WRITE_TIMEOUT : writeTimeout;
-    loop.deadlines.set(this.#lastWrite, limit);
+    this.#link.loop.deadlines.set(this.#lastWrite, limit);
+    this.#closeIfDone();
   }
 
   /** The read has completed. */
   readCompleted(outcome: Exclude<Outcome, "later">): void {
-    if (this.#ended !== undefined) return;
+    if (this.#ending !== undefined) return;
     if (outcome === "partial") return this.#link.readRest();
     this.#reading = false;
     switch (outcome) {
       case "message":
-        this.#inbox.arrived();
+        this.#inbox.arrived(this.#link.length);
         return this.#deliver();
       case "ended":
         return this.#peerEnded();
@@ -233,29 +199,37 @@ export class Duplex {
     }
   }
 
-  /** Everything is written. */
+  /** Everything that was queued for writing is written. */
   written(): void {
-    if (this.#finishing && this.#ended === undefined) this.#link.close("self");
+    this.#closeIfDone();
   }
 
-  /** A write found that the other end has closed: ends too, unless something is left to be read. */
+  /** A write found that the other end has closed. What it has sent can still be received. */
   unwritten(): void {
-    if (this.#ended !== undefined || this.#reading || this.#inbox.full) return;
-    const { loop, pipeEnd } = this.#link;
-    const writesOnly = this.#settings.direction === "write";
-    if (writesOnly || isEnd(loop.kernel.peek(pipeEnd.handle).status)) this.#peerEnded();
+    if (this.#ending !== undefined) return;
+    if (this.#settings.direction === "write") return this.#peerEnded();
+    this.#endSeen = true;
+    this.#readOn();
+    if (this.#reading) return;
+    // What was read ahead can still be received, but nobody need wait for that to be told of the end.
+    this.#closed?.resolve({ reason: "peer" });
+    this.#link.endSeen();
+    this.#updateHold();
   }
 
   /** The connection has ended: settles all calls, except those whose write is in flight. */
   ended(reason: CloseReason, error?: Error): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = error === undefined ? { reason } : { reason, error };
+    if (this.#ending !== undefined) return;
+    const ended = error === undefined ? { reason } : { reason, error };
+    const allReceived = this.#inbox.over && !this.#inbox.full;
+    const ending = new Ending(this.errors, ended, this.#finishing, allReceived);
+    this.#ending = ending;
     this.#link.loop.deadlines.lift(this.#lastWrite);
-    const cause = error ?? this.endError;
-    for (const call of this.#calls.removeAll()) this.#settle(call, cause);
-    this.#closed?.resolve(this.#ended);
+    this.#inbox.close();
+    for (const call of this.#calls.removeAll()) ending.settle(call);
+    this.#closed?.resolve(ended);
     // What was written before the other end closed is no error: a later write is.
-    if (reason !== "peer") this.onEnd(cause);
+    if (!ending.byPeer) this.onEnd(ending.cause);
     this.#updateHold();
   }
 
@@ -273,8 +247,8 @@ export class Duplex {
 
   /** A call that waits keeps the program running, and so do the wait for the end and its cleanup. */
   #updateHold(): void {
-    const awaited = this.#ended === undefined && this.#closed !== undefined;
-    const closing = this.#ended !== undefined && !this.#released;
+    const awaited = this.#ending === undefined && this.#closed !== undefined && !this.#endSeen;
+    const closing = this.#ending !== undefined && !this.#released;
     if (this.#keepsAlive && (this.#pending > 0 || awaited || closing)) this.#link.loop.hold(this);
     else this.#link.loop.release(this);
   }
@@ -284,7 +258,7 @@ export class Duplex {
     const { maxQueued } = this.#settings;
     const queued = call.writes ? queue.queued(maxQueued) + this.#calls.held : 0;
     this.#calls.add(call);
-    if (queued > maxQueued) return this.#link.overflowed(queued);
+    if (queued > maxQueued && !this.#writesEnding) return this.#link.overflowed(queued);
     this.#queueWrites();
     this.#deliver();
   }
@@ -293,32 +267,29 @@ export class Duplex {
   #queueWrites(): void {
     const { queue } = this.#link;
     for (let next; (next = this.#calls.nextToWrite()) !== undefined;) queue.add(next);
-    if (!queue.writing) queue.write();
+    queue.write();
   }
 
   /** Delivers received messages to the calls that wait, and reads on. */
   #deliver(): void {
-    while (this.#calls.awaitsMessage && this.#ended === undefined) {
+    while (this.#calls.awaitsMessage && this.#ending === undefined) {
       const message = this.#inbox.next(this.#calls.awaitsChunk);
       if (message === undefined) break;
-      if (message === null) {
-        for (const call of this.#calls.takeReceivers()) this.#settleAtEnd(call);
-        this.#closeIfOver();
-        break;
-      }
-      this.#calls.nextToReceive()?.resolve(message);
+      if (message === null) this.#endReceivers();
+      else this.#calls.nextToReceive()?.resolve(message);
       this.#queueWrites();
     }
-    if (this.#ended !== undefined) return;
+    if (this.#ending !== undefined) return;
     const { failure } = this.#inbox;
-    if (failure !== undefined) this.#unframed(failure.error);
-    else if (this.#peerClosed && !this.#inbox.full) this.#link.close("peer");
-    else this.#readOn();
+    if (failure !== undefined) return this.#unframed(failure.error);
+    if (this.#peerClosed && !this.#inbox.full) return this.#link.close("peer");
+    this.#readOn();
+    this.#closeIfDone();
   }
 
   /** Reads on if anybody wants what comes next, and nothing waits to be received. */
   #readOn(): void {
-    if (this.#reading || this.#peerClosed || this.#ended !== undefined || this.#inbox.full) return;
+    if (this.#reading || this.#peerClosed || this.#ending !== undefined || this.#inbox.full) return;
     if (this.#settings.direction === "write") return;
     if (!this.#watches && !this.#calls.awaitsMessage) return;
     this.#reading = true;
@@ -327,7 +298,11 @@ export class Duplex {
 
   /** Whether it reads although no call waits. */
   get #watches(): boolean {
-    return this.#link.readsAhead || this.#closed !== undefined;
+    return this.#link.readsAhead || this.#closed !== undefined || this.#endSeen;
+  }
+
+  #cancelUnneededRead(): void {
+    if (this.#reading && !this.#watches && !this.#calls.awaitsMessage) this.#link.cancelRead();
   }
 
   #peerEnded(): void {
@@ -365,29 +340,23 @@ export class Duplex {
   #drop(call: Call): void {
     call.reject(undefined);
     this.#queueWrites();
-    if (this.#reading && !this.#watches && !this.#calls.awaitsMessage) this.#link.cancelRead();
+    this.#cancelUnneededRead();
+    this.#closeIfDone();
   }
 
-  /** Settles a call on a connection that has ended. */
-  #settle(call: Call, error: Error): void {
-    const reason = this.#ended?.reason;
-    const byPeer = reason === "peer" && !call.writes;
-    const byProgram = reason === "self" || reason === "shutdown" || reason === "stopped";
-    const quiet = byPeer || call.kind === "iterate" && byProgram ||
-      call.kind === "chunk" && this.#finishing;
-    if (quiet) call.resolve(null);
-    else call.reject(error);
+  /** The other end sends nothing more: settles the calls that wait for a message. */
+  #endReceivers(): void {
+    for (const call of this.#calls.takeReceivers()) {
+      if (call.writes) call.reject(this.errors.ended());
+      else call.resolve(null);
+    }
   }
 
-  /** Settles a call that waits for a message, when the other end sends nothing more. */
-  #settleAtEnd(call: Call): void {
-    if (call.writes) call.reject(this.errors.ended());
-    else call.resolve(null);
-  }
-
-  /** With `halfClose`, both directions are over: nothing is left to do. */
-  #closeIfOver(): void {
+  /** Closes the connection if nothing is left to do: see `finish` and `halfClose`. */
+  #closeIfDone(): void {
+    if (this.#ending !== undefined) return;
+    const written = this.#finishing && this.#link.queue.empty && this.#calls.allQueued;
     const over = this.#writesOver && this.#inbox.over && !this.#inbox.full;
-    if (over && this.#ended === undefined) this.#link.close("self");
+    if (written || over) this.#link.close(this.#peerClosed ? "peer" : "self");
   }
 }

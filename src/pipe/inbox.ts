@@ -42,7 +42,7 @@ export class Inbox {
 
   /** Whether nothing more can be read before the program has received something. */
   get full(): boolean {
-    return this.#holds || this.#position < this.#decoded.length;
+    return this.length > 0;
   }
 
   /** Whether the other end sends nothing more. */
@@ -55,11 +55,18 @@ export class Inbox {
     return this.full ? undefined : this.#failure;
   }
 
-  /** A message or chunk was read. */
-  arrived(): void {
+  /** How many messages or chunks wait to be received. */
+  get length(): number {
+    return (this.#holds ? 1 : 0) + this.#decoded.length - this.#position;
+  }
+
+  /** A message or chunk of this length was read. */
+  arrived(length: number): void {
     this.#holds = true;
+    const ends = this.#emptyEnds && length === 0;
     // Nobody receives what comes after the end.
-    if (this.#over) this.#drop();
+    if (ends || this.#over) this.#drop();
+    if (ends) this.end();
   }
 
   /**
@@ -75,9 +82,8 @@ export class Inbox {
       if (!this.#holds) return this.#over && this.#failure === undefined ? null : undefined;
       this.#holds = false;
       const item = this.#take();
-      if (item.length === 0 && this.#emptyEnds) this.end();
-      else if (raw || this.#newDecoder === undefined) return item;
-      else this.#decode((decoder) => decoder.push(item));
+      if (raw || this.#newDecoder === undefined) return item;
+      this.#decode((decoder) => decoder.push(item));
     }
   }
 
@@ -93,6 +99,8 @@ export class Inbox {
   close(): void {
     this.#over = true;
     this.#decoded = [];
+    this.#position = 0;
+    this.#failure = undefined;
     this.#drop();
   }
 

@@ -64,6 +64,11 @@ export class Outbox<T extends Outgoing> {
     return this.#end.outbound.expected;
   }
 
+  /** Bytes of the head that earlier writes have taken. */
+  get sent(): number {
+    return this.#sent;
+  }
+
   /** Whether an earlier write has taken a part of a message. */
   cut(message: T): boolean {
     return message === this.head && this.#sent > 0;
@@ -112,6 +117,8 @@ export class Outbox<T extends Outgoing> {
 
   /** Removes all messages, also those whose write will never complete. */
   takeAll(): T[] {
+    this.#sent = 0;
+    this.#left = -1;
     return this.#messages.splice(0);
   }
 

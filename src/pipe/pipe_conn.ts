@@ -133,7 +133,8 @@ export interface PipeConn<Peer extends PipePeer = PipePeer>
    *
    * @returns Resolves when Windows has accepted the message, which does not mean that it was read.
    * @throws {TypeError} If the message has a wrong type or cannot be framed, after `closeWrite()`, if
-   *   the connection is used in another way, or on a byte pipe without `framing`.
+   *   it is empty and `halfClose` is set, if the connection is used in another way, or on a byte pipe
+   *   without `framing`.
    * @throws {RangeError} If the message is longer than 2,147,483,647 bytes.
    * @throws {Deno.errors.BrokenPipe} If the other end closed the connection.
    * @throws {Deno.errors.TimedOut} If the other end did not read it within `writeTimeout`.
@@ -155,7 +156,9 @@ export interface PipeConn<Peer extends PipePeer = PipePeer>
    *   a byte pipe without `framing`.
    * @throws {SyntaxError} With `as: "json"`, if the message is not JSON. The connection stays open.
    * @throws {Deno.errors.Interrupted} As for {@linkcode PipeConn.request}.
-   * @throws {Deno.errors.InvalidData} If the message is longer than `maxMessage`, or cannot be used.
+   * @throws {Deno.errors.InvalidData} If the message is longer than `maxMessage`, or cannot be used:
+   *   also when that was found before this was called.
+   * @throws {Deno.errors.TimedOut} At a server, if the client was idle for `idleTimeout`.
    * @throws {WindowsError} If something else went wrong. The connection is closed then.
    * @throws {unknown} `signal.reason`, when `signal` aborts before a message arrived.
    */
@@ -176,7 +179,7 @@ export interface PipeConn<Peer extends PipePeer = PipePeer>
    */
   read(p: Uint8Array): Promise<number | null>;
   /**
-   * Writes all of `p`: on a message pipe as one message.
+   * Writes all of `p`: on a message pipe as one message. With `halfClose`, an empty `p` is ignored.
    *
    * @returns The length of `p`, once Windows has accepted it.
    * @throws {Error} As for {@linkcode PipeConn.send}.
@@ -184,8 +187,9 @@ export interface PipeConn<Peer extends PipePeer = PipePeer>
   write(p: Uint8Array): Promise<number>;
   /**
    * What arrives, as a stream: on a byte pipe a stream of bytes, which supports BYOB readers; on a
-   * message pipe one chunk for each message, without empty ones. Cancelling it writes what is queued
-   * and then closes the connection, except with `halfClose`, where writing goes on.
+   * message pipe one chunk for each message, without empty ones. With `framing`, which streams do not
+   * use, a long message may come in several chunks. Cancelling it writes what is queued and then
+   * closes the connection, except with `halfClose`, where writing goes on.
    *
    * @throws {TypeError} If the connection receives in another way already.
    */
@@ -194,14 +198,15 @@ export interface PipeConn<Peer extends PipePeer = PipePeer>
    * What is sent, as a stream: each chunk is one message on a message pipe. It is ready for the next
    * chunk when Windows has accepted the last one; on a byte pipe, short chunks that follow on each
    * other are gathered, and an error comes with a later one. Closing it writes what is queued, and
-   * then closes the connection, or, with `halfClose`, this direction. Aborting it closes the
-   * connection at once.
+   * then closes the connection, or, with `halfClose`, this direction: an empty chunk does not.
+   * Aborting it, or writing a chunk that is no `Uint8Array`, closes the connection at once.
    *
    * @throws {TypeError} If the connection sends in another way already.
    */
   readonly writable: WritableStream<Uint8Array>;
   /**
-   * Ends this direction: the other end receives the end, and can go on sending. Needs the option
+   * Ends this direction: the other end receives the end, and can go on sending. When both directions
+   * have ended, the connection closes itself, with the reason `"self"`. Needs the option
    * `halfClose: "empty-message"`; Windows itself has no such thing.
    *
    * @returns Resolves when Windows has accepted everything that was sent before.
@@ -217,8 +222,8 @@ export interface PipeConn<Peer extends PipePeer = PipePeer>
   /**
    * Closes the connection now. The other end can still read what Windows has accepted; the rest is
    * withdrawn. A loop over the connection ends, and all other pending calls reject with
-   * `Deno.errors.Interrupted`. `await using` writes what is queued first, for at most `writeTimeout`,
-   * or 10,000 ms if that is `Infinity`.
+   * `Deno.errors.Interrupted`. `await using` writes what is queued first, also what waits for answers
+   * to earlier requests, for at most `writeTimeout`, or 10,000 ms if that is `Infinity`.
    */
   close(): void;
 }

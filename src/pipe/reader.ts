@@ -23,6 +23,8 @@ export interface Fault {
   readonly reason?: string;
   /** The message is longer than the limit. */
   readonly tooLong?: boolean;
+  /** What a framing threw. */
+  readonly cause?: unknown;
 }
 
 /** Reads one message at a time; what that is depends on the pipe and on how it is used. */
@@ -45,6 +47,11 @@ export abstract class Reader {
   /** Whether a message was read in part, and its rest is still to be read. */
   abstract get begun(): boolean;
 
+  /** How many messages were read besides the last one: the next reads complete with them. */
+  get waiting(): number {
+    return 0;
+  }
+
   /** Submits the first read of the next message. */
   abstract readFirst(): void;
 
@@ -57,7 +64,7 @@ export abstract class Reader {
   /** How a read with this status has ended. */
   protected abstract received(status: number): Outcome;
 
-  /** Why the last read was "broken". */
+  /** Why the last read was "broken", or why a connection ends with one that was not. */
   get fault(): Fault | undefined {
     return this.#fault;
   }
@@ -103,7 +110,7 @@ export abstract class Reader {
   /** How the read that completed has ended. To be called once, when it completes. */
   outcome(): Outcome {
     const { status } = this.operation;
-    return this.#discards ? this.#classify(status) : this.received(status);
+    return this.#discards ? this.classify(status) : this.received(status);
   }
 
   /** Bytes that the read has received. */
@@ -123,8 +130,8 @@ export abstract class Reader {
     return isEnd(status) ? "ended" : this.broken({ call: "ReadFile", status });
   }
 
-  /** "message" if anything was read, even in part. */
-  #classify(status: number): Outcome {
+  /** How a read that is discarded has ended: "message" if a message was read, even in part. */
+  protected classify(status: number): Outcome {
     const cancelled = status === Status.CANCELLED;
     const read = status === Status.SUCCESS || status === Status.MORE_DATA;
     if (read || cancelled && this.begun) return "message";

@@ -4,23 +4,17 @@
  * @module
  */
 
-type Bytes = Uint8Array<ArrayBuffer>;
+import type { Chunks } from "./chunks.ts";
 
-/** Where a {@linkcode Readable} gets its chunks. */
-export interface Source {
-  /** The next chunk; null at the end. */
-  chunk(): Promise<Bytes | null>;
-  /** Reads bytes into memory of the program; null at the end. */
-  readInto(p: Uint8Array): Promise<number | null>;
-  /** The program wants no more. */
-  cancel(): void | Promise<void>;
-}
+type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What a {@linkcode Writable} does with its chunks. */
 export interface Sink {
-  /** Whether the chunk is written before the stream is ready for the next one. */
-  waits(chunk: Uint8Array): boolean;
-  write(chunk: Uint8Array): Promise<unknown>;
+  /** The bytes of a chunk. Throws if it cannot be written. */
+  encode(chunk: unknown): Bytes;
+  /** Whether they are written before the stream is ready for the next chunk. */
+  waits(bytes: Bytes): boolean;
+  write(bytes: Bytes): Promise<void>;
   /** Writes what is queued, and ends. */
   close(): Promise<void>;
   /** Ends at once. */
@@ -30,13 +24,19 @@ export interface Sink {
 /** The stream of what arrives. It reads only when the program does. */
 export class Readable {
   readonly stream: ReadableStream<Bytes>;
-  readonly #source: Source;
+  readonly #chunks: Chunks;
   #cancelled = false;
 
-  /** @param bytes Whether it is a stream of bytes, which supports BYOB readers. */
-  constructor(bytes: boolean, source: Source) {
-    this.#source = source;
-    const cancel = () => this.#cancel();
+  /**
+   * @param bytes Whether it is a stream of bytes, which supports BYOB readers.
+   * @param cancelled Called when the program wants no more.
+   */
+  constructor(bytes: boolean, chunks: Chunks, cancelled: () => void | Promise<void>) {
+    this.#chunks = chunks;
+    const cancel = () => {
+      this.#cancelled = true;
+      return cancelled();
+    };
     this.stream = bytes
       ? new ReadableStream(
         { type: "bytes", pull: (controller) => this.#pullBytes(controller), cancel },
@@ -52,14 +52,14 @@ export class Readable {
     const request = controller.byobRequest;
     const view = request?.view;
     if (request === null || !view) {
-      const chunk = await this.#source.chunk();
+      const chunk = await this.#chunks.next();
       if (this.#cancelled) return;
       if (chunk === null) controller.close();
       else controller.enqueue(chunk);
       return;
     }
     const p = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-    const read = await this.#source.readInto(p);
+    const read = await this.#chunks.readInto(p);
     if (this.#cancelled) return;
     if (read === null) controller.close();
     request.respond(read ?? 0);
@@ -68,15 +68,10 @@ export class Readable {
   /** An empty chunk says nothing to the reader of a stream. */
   async #pullMessage(controller: ReadableStreamDefaultController<Bytes>): Promise<void> {
     let chunk: Bytes | null;
-    do chunk = await this.#source.chunk(); while (chunk?.length === 0);
+    do chunk = await this.#chunks.next(); while (chunk?.length === 0);
     if (this.#cancelled) return;
     if (chunk === null) controller.close();
     else controller.enqueue(chunk);
-  }
-
-  #cancel(): void | Promise<void> {
-    this.#cancelled = true;
-    return this.#source.cancel();
   }
 }
 
@@ -85,7 +80,10 @@ export class Writable {
   readonly stream: WritableStream<Uint8Array>;
   readonly #sink: Sink;
   #controller: WritableStreamDefaultController | undefined = undefined;
-  #closing = false;
+  /** Whether the stream knows by itself why it ends. */
+  #ending = false;
+  /** Resolves when the last chunk that was not waited for is written, or has failed. */
+  #gathered: Promise<void> = Promise.resolve();
   /** The error of a chunk that was not waited for. */
   #failure: { readonly error: unknown } | undefined = undefined;
 
@@ -94,29 +92,49 @@ export class Writable {
     this.stream = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
+        // The sink's own abort() is called only once the write in flight has completed.
+        controller.signal.addEventListener("abort", () => this.#abort(), { once: true });
       },
       write: (chunk) => this.#write(chunk),
       close: () => this.#close(),
-      abort: () => sink.abort(),
     });
   }
 
   /** The connection has ended. */
   ended(error: Error): void {
-    if (!this.#closing) this.#controller?.error(error);
+    if (!this.#ending) this.#controller?.error(error);
   }
 
   async #write(chunk: Uint8Array): Promise<void> {
     this.#throwFailure();
-    const waits = this.#sink.waits(chunk);
-    const written = this.#sink.write(chunk);
-    if (waits) await written;
-    else written.catch((error) => this.#failure ??= { error });
+    const bytes = this.#encode(chunk);
+    const waits = this.#sink.waits(bytes);
+    const written = this.#sink.write(bytes);
+    if (waits) return await written;
+    this.#gathered = written.catch((error) => {
+      this.#failure ??= { error };
+    });
+  }
+
+  /** After a chunk that cannot be written the stream is of no use any more. */
+  #encode(chunk: unknown): Bytes {
+    try {
+      return this.#sink.encode(chunk);
+    } catch (error) {
+      this.#abort();
+      throw error;
+    }
+  }
+
+  #abort(): void {
+    this.#ending = true;
+    this.#sink.abort();
   }
 
   async #close(): Promise<void> {
-    this.#closing = true;
+    this.#ending = true;
     await this.#sink.close();
+    await this.#gathered;
     this.#throwFailure();
   }
 

@@ -40,8 +40,11 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   readonly #timeout: number;
   readonly #gathers: boolean;
   #queued = 0;
-  /** The message whose write was cancelled, and whether the other end may have a part of it. */
-  #aborted: { readonly message: T; readonly partly: boolean } | undefined = undefined;
+  /** Messages whose write was cancelled because they were aborted. */
+  readonly #aborted = new Set<T>();
+  /** Whether the other end may have a part of one of them. */
+  #partly = false;
+  #lastAccepted = -Infinity;
   /** Whether the connection is to end once its messages are written. */
   #ending = false;
 
@@ -82,6 +85,11 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
     return this.#outbox.head === undefined;
   }
 
+  /** When Windows has last accepted anything, on the kernel's clock. */
+  get lastAccepted(): number {
+    return this.#lastAccepted;
+  }
+
   /** Whether a write was submitted, and its result is still to come. */
   get writing(): boolean {
     return this.#outbox.writing;
@@ -93,10 +101,10 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
     this.#queued += message.waiting;
   }
 
-  /** Writes the messages, one after another. */
+  /** Writes the messages, one after another. No effect while that is under way. */
   write(): void {
     const { head } = this.#outbox;
-    if (head === undefined) return;
+    if (head === undefined || this.writing) return;
     const status = this.#outbox.submit(head);
     if (status === Status.PENDING) {
       this.#loop.deadlines.set(this.#unread, this.#limit);
@@ -112,16 +120,19 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   /** The write completed. */
   completed(status: number): void {
     this.#loop.deadlines.lift(this.#unread);
-    const aborted = this.#aborted;
-    this.#aborted = undefined;
-    if (status === Status.CANCELLED && aborted !== undefined) return this.#withdraw(aborted);
+    const aborted = [...this.#aborted];
+    this.#aborted.clear();
+    if (status === Status.CANCELLED && aborted.length > 0) return this.#withdraw(aborted);
     if (status !== Status.SUCCESS) return this.#fail(status);
+    this.#lastAccepted = this.#loop.kernel.now();
     for (let message; (message = this.#outbox.takeWritten()) !== undefined;) {
       this.#unqueue(message);
       message.end();
     }
-    if (this.empty) this.#owner.written();
-    else this.write();
+    const { head, sent } = this.#outbox;
+    if (head === undefined) return this.#owner.written();
+    if (sent > 0) this.#wait(head, head.length - sent);
+    this.write();
   }
 
   /** Removes a message of which nothing was submitted. False if something was. */
@@ -140,8 +151,9 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   abort(message: T): boolean {
     const { outbound } = this.#end;
     if (this.remove(message)) return true;
-    const partly = !outbound.deferred || this.#outbox.cut(message);
-    this.#aborted = { message, partly };
+    if (this.#aborted.size === 0) this.#partly = !outbound.deferred;
+    this.#partly ||= this.#outbox.cut(message);
+    this.#aborted.add(message);
     this.#loop.cancel(outbound);
     return false;
   }
@@ -174,9 +186,11 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
     return this.#drop(this.#outbox.takeAll(), error);
   }
 
-  #withdraw({ message, partly }: { readonly message: T; readonly partly: boolean }): void {
-    if (partly || !this.remove(message)) return this.#owner.aborted();
-    message.end(new Deno.errors.Interrupted("The message was aborted"));
+  #withdraw(aborted: readonly T[]): void {
+    if (this.#partly) return this.#owner.aborted();
+    for (const message of aborted) {
+      if (this.remove(message)) message.end(new Deno.errors.Interrupted("The message was aborted"));
+    }
     if (this.empty) this.#owner.written();
     else this.write();
   }
@@ -201,8 +215,13 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   }
 
   #unqueue(message: T): void {
-    this.#queued -= message.waiting;
-    message.waiting = 0;
+    this.#wait(message, 0);
+  }
+
+  /** This many bytes of the message wait from now on. */
+  #wait(message: T, bytes: number): void {
+    this.#queued += bytes - message.waiting;
+    message.waiting = bytes;
   }
 
   get #limit(): number {

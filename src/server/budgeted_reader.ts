@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Outcome, Reader } from "../pipe/reader.ts";
+import type { Fault, Outcome, Reader } from "../pipe/reader.ts";
 import type { ServerConnection } from "./connection.ts";
 import type { ServerContext } from "./context.ts";
 import { readError } from "./end_reasons.ts";
@@ -31,13 +31,19 @@ export class BudgetedReader {
   #era = 0;
 
   /**
+   * @param reader Reads the messages.
    * @param resumed Called when a read that waited for room is submitted.
    * @param lastOnly Whether nothing is read any more but what is already in the pipe.
    */
-  constructor(connection: ServerConnection, resumed: () => void, lastOnly: () => boolean) {
+  constructor(
+    connection: ServerConnection,
+    reader: Reader,
+    resumed: () => void,
+    lastOnly: () => boolean,
+  ) {
     this.#connection = connection;
     this.#context = connection.context;
-    this.#reader = connection.reader;
+    this.#reader = reader;
     this.#resumed = resumed;
     this.#lastOnly = lastOnly;
   }
@@ -81,7 +87,7 @@ export class BudgetedReader {
     if (kept !== undefined) return kept;
     const outcome = this.#reader.outcome();
     if (outcome === "later") return undefined;
-    if (outcome === "broken") this.#setEndReason();
+    if (this.#reader.fault !== undefined) this.#setEndReason(this.#reader.fault, outcome);
     this.#last = outcome;
     return outcome;
   }
@@ -120,6 +126,7 @@ export class BudgetedReader {
   close(): void {
     // A read that waits for room never completes, so its request is counted here.
     if (this.waiting && this.#reader.begun) this.#connection.dropRequest();
+    for (let i = this.#reader.waiting; i > 0; i--) this.#connection.dropRequest();
     this.#cancelWait();
     this.#reader.discard();
   }
@@ -150,10 +157,9 @@ export class BudgetedReader {
     this.#era = this.#context.budget.hold(bytes);
   }
 
-  #setEndReason(): void {
-    const { fault } = this.#reader;
-    if (fault === undefined) return;
+  #setEndReason(fault: Fault, outcome: ReadOutcome): void {
     const error = readError(this.#context, fault);
-    this.#connection.setEndReason(fault.tooLong ? "maxMessage" : "error", error);
+    if (outcome === "ended") this.#connection.cutOff(error);
+    else this.#connection.setEndReason(fault.tooLong ? "maxMessage" : "error", error);
   }
 }

@@ -8,6 +8,7 @@ import { type IntegrityLevel, integrityLevel } from "../options/access.ts";
 import { systemError } from "../kernel/errors.ts";
 import type { Identified } from "../kernel/kernel.ts";
 import { Status } from "../kernel/status.ts";
+import type { Message } from "../pipe/message.ts";
 import type { PipePeer } from "../pipe/peer.ts";
 import { LazySignal } from "./lazy_signal.ts";
 import type { ServerConnection } from "./connection.ts";
@@ -28,29 +29,14 @@ export interface ClientUser {
   readonly elevated: boolean;
 }
 
-/**
- * One connection of a client. All exchanges of a connection have the same object, and no other
- * connection has it: use it as the key for what you store per client.
- *
- * @example State per client
- * ```ts
- * import { type PipeClient, serve } from "@overlapped/named-pipe";
- *
- * const counts = new WeakMap<PipeClient, number>();
- * serve({ path: "counter" }, (_request, { client }) => {
- *   const count = (counts.get(client) ?? 0) + 1;
- *   counts.set(client, count);
- *   return `This is your request number ${count}`;
- * });
- * ```
- */
+/** A client of a server: one connection of it. No other connection has the same object. */
 export interface ClientInfo extends PipePeer {
   /** The number of the connection, counted from 1 per server. */
   readonly id: number;
   /**
    * The id of the client's process, from `GetNamedPipeClientProcessId`; undefined if Windows does
    * not report it. For logs and statistics only: a client can forge it, and Windows reuses the id
-   * once the process has ended. It does not identify the client: {@linkcode PipeClient.user} does.
+   * once the process has ended. It does not identify the client: {@linkcode ClientInfo.user} does.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientprocessid}
    */
@@ -70,13 +56,14 @@ export interface ClientInfo extends PipePeer {
   readonly signal: AbortSignal;
   /**
    * The user that the client runs as. The server determines it once, after reading the first
-   * request, so the result never changes, even after the connection has ended.
+   * request, or the first data with `framing`, so the result never changes, even after the connection
+   * has ended.
    *
    * The server impersonates the client just long enough to read its token, and nothing else runs
    * meanwhile. If it cannot revert to its own identity, the process ends at once (exit code
    * 0x40000015) rather than continue as another user.
    *
-   * @throws {Deno.errors.NotFound} If the client disconnected without sending a request.
+   * @throws {Deno.errors.NotFound} If the client has sent nothing yet, or disconnected before it did.
    * @throws {Deno.errors.NotSupported} If the server was started with `access: "system-default"`
    *   and without `authorize`, and so without the means to identify clients.
    * @throws {WindowsError} If Windows does not identify the client, for example one that connected
@@ -93,7 +80,7 @@ export interface ClientInfo extends PipePeer {
    * Windows may have to ask other machines. The lookup runs on a thread of Deno's pool, one name at
    * a time, and once per SID and server.
    *
-   * @returns The name. Rejects with what {@linkcode PipeClient.user} throws, with
+   * @returns The name. Rejects with what {@linkcode ClientInfo.user} throws, with
    *   `Deno.errors.NotFound` if there is no name, with `Deno.errors.TimedOut` after 5,000 ms, and
    *   with `Deno.errors.Interrupted` when the server has ended.
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupaccountsidw}
@@ -101,14 +88,76 @@ export interface ClientInfo extends PipePeer {
   accountName(): Promise<string>;
 }
 
-/** A client of {@linkcode serve} or {@linkcode exchanges}. */
+/**
+ * A client of {@linkcode serve} or {@linkcode exchanges}: one connection of it. All exchanges of a
+ * connection have the same object, and no other connection has it: use it as the key for what you
+ * store per client.
+ *
+ * All members work when destructured.
+ *
+ * @example State per client
+ * ```ts
+ * import { type PipeClient, serve } from "@overlapped/named-pipe";
+ *
+ * const counts = new WeakMap<PipeClient, number>();
+ * serve({ path: "counter" }, (_request, { client }) => {
+ *   const count = (counts.get(client) ?? 0) + 1;
+ *   counts.set(client, count);
+ *   return `This is your request number ${count}`;
+ * });
+ * ```
+ *
+ * @example A message to all clients
+ * ```ts
+ * import { serve } from "@overlapped/named-pipe";
+ *
+ * const server = serve({ path: "clock" }, () => {});
+ * setInterval(() => {
+ *   for (const client of server.clients()) client.send(new Date().toISOString());
+ * }, 1_000);
+ * ```
+ */
 export interface PipeClient extends ClientInfo {
+  /**
+   * Bytes of messages to the client, replies included, that Windows has not accepted: see
+   * {@linkcode ExchangesOptions.maxQueued}.
+   */
+  readonly queued: number;
+  /**
+   * Sends one message, at any time while the client is connected: after everything that is queued
+   * already, and between the messages of an exchange if one is open.
+   *
+   * Clients that use [`TransactNamedPipe`](https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-transactnamedpipe)
+   * or [`CallNamedPipe`](https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-callnamedpipea)
+   * take exactly one message per request, and this one for the reply: never send to them. The same
+   * holds for {@linkcode call} and {@linkcode PipeConn.request}, which take the next message that
+   * arrives. A client that is sent to has to tell replies from other messages.
+   *
+   * If more than {@linkcode ExchangesOptions.maxQueued} waits for the client to read, its connection is
+   * closed.
+   *
+   * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
+   * @returns Resolves when Windows has accepted the message, which does not mean that the client has
+   *   read it. Rejects with `Deno.errors.BrokenPipe` if the client disconnected, with the limit's
+   *   error if a limit ended the connection, with `Deno.errors.Interrupted` if the server ended it.
+   *   Never becomes an unhandled rejection.
+   * @throws {TypeError} If the message has a wrong type or cannot be framed, or the client is not
+   *   admitted yet by `authorize`.
+   * @throws {RangeError} If the message is longer than 2,147,483,647 bytes, or too long for its frame.
+   */
+  send(message: Message): Promise<void>;
   /**
    * Closes the connection. Messages already sent stay readable for the client; one that it does
    * not read within {@linkcode ExchangesOptions.writeTimeout} is dropped. An open exchange is
    * aborted. Does nothing if the connection has already ended.
    */
   close(): void;
+}
+
+/** Sends messages to one client, while it is connected. */
+export interface ClientSender {
+  /** See {@linkcode PipeClient.send}. */
+  send(message: Message): Promise<void>;
 }
 
 /** The server's own {@linkcode PipeClient}. */
@@ -120,6 +169,8 @@ export class ServerClient implements PipeClient {
   /** The path of the client's program, once it was asked for. */
   #executable: { readonly path: string | undefined } | undefined = undefined;
   readonly #signal = new LazySignal();
+  /** Sends to this client only, also when its connection has ended. */
+  sender: ClientSender | undefined = undefined;
   #closer: (() => void) | undefined = undefined;
   #identified: Identified | undefined = undefined;
   #user: ClientUser | undefined = undefined;
@@ -137,6 +188,17 @@ export class ServerClient implements PipeClient {
 
   get signal(): AbortSignal {
     return this.#signal.get();
+  }
+
+  get queued(): number {
+    return this.#connection.queue.queued(Infinity);
+  }
+
+  get send(): (message: Message) => Promise<void> {
+    return (message) => {
+      if (this.sender !== undefined) return this.sender.send(message);
+      throw new TypeError("Cannot send to a client of a listener: use its connection");
+    };
   }
 
   get close(): () => void {
@@ -184,7 +246,7 @@ export class ServerClient implements PipeClient {
       );
     }
     if (this.#identified === undefined) {
-      throw new Deno.errors.NotFound(`Cannot identify a client of "${path}": it sent no request`);
+      throw new Deno.errors.NotFound(`Cannot identify a client of "${path}": it has sent nothing`);
     }
     const { status, call, identity } = this.#identified;
     if (status !== Status.SUCCESS || identity === undefined) {

@@ -8,13 +8,14 @@ import { systemError } from "../kernel/errors.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { ChunkReader } from "../pipe/chunk_reader.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
-import type { Reader } from "../pipe/reader.ts";
+import { encodeMessage, type Message } from "../pipe/message.ts";
+import type { Outgoing } from "../pipe/outbox.ts";
 import { type WriteOwner, WriteQueue } from "../pipe/write_queue.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
-import { timedOut, tooMany } from "./end_reasons.ts";
+import { timedOut, tooMany, unread } from "./end_reasons.ts";
 import type { PipeInstance } from "./instance.ts";
 
 /** See the module. */
@@ -23,7 +24,7 @@ export class ServerConnection implements WriteOwner {
   readonly context: ServerContext;
   readonly loop: WaitLoop;
   readonly instance: PipeInstance;
-  readonly reader: Reader;
+  readonly reader: MessageReader | ChunkReader;
   readonly queue: WriteQueue;
   /** When the client connected, on the kernel's clock. */
   readonly since: number;
@@ -31,8 +32,11 @@ export class ServerConnection implements WriteOwner {
   readonly early: boolean;
   #reason: CloseReason | undefined = undefined;
   #error: Error | undefined = undefined;
+  /** Whether the client has disconnected within a frame, which is the reason then. */
+  #cutOff = false;
   /** The client's process, if `maxPerProcess` counts it. */
   #process: number | undefined = undefined;
+  #excess = false;
 
   constructor(context: ServerContext, loop: WaitLoop, instance: PipeInstance, early: boolean) {
     const { settings } = context;
@@ -56,14 +60,19 @@ export class ServerConnection implements WriteOwner {
     if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
   }
 
+  /** Whether the client's process has more connections than it may: it is about to be evicted. */
+  get excess(): boolean {
+    return this.#excess;
+  }
+
   /** Whether the client is not known to have disconnected. */
   get connected(): boolean {
-    return this.#reason !== "peer";
+    return this.#reason !== "peer" && !this.#cutOff;
   }
 
   /** Whether the client ended the connection: it did if there is no other reason. */
   get clientDisconnected(): boolean {
-    return this.#reason === undefined || this.#reason === "peer";
+    return this.#reason === undefined || this.#reason === "peer" || this.#cutOff;
   }
 
   /** Why the connection ends, once that is known. */
@@ -76,6 +85,12 @@ export class ServerConnection implements WriteOwner {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#error = error;
+  }
+
+  /** The client has disconnected, and its last frame is not complete. */
+  cutOff(error: Error): void {
+    this.#cutOff ||= this.#reason === undefined;
+    this.setEndReason("error", error);
   }
 
   /** Ends the connection, called by the program. */
@@ -97,12 +112,33 @@ export class ServerConnection implements WriteOwner {
 
   /** Why nothing can be sent to the client any more. */
   abortError(): Error {
-    const { path } = this.context;
+    const { path, sessions } = this.context;
+    const action = `${sessions.action} a client of`;
     return this.clientDisconnected
-      ? systemError("Cannot answer a client of", "WriteFile", path, Status.NO_DATA)
-      : this.#error ?? new Deno.errors.Interrupted(
-        `Cannot answer a client of "${path}": the server ended the connection`,
-      );
+      ? systemError(action, "WriteFile", path, Status.NO_DATA)
+      : this.#error ??
+        new Deno.errors.Interrupted(`${action} "${path}": the server ended the connection`);
+  }
+
+  /**
+   * A message as it is sent.
+   *
+   * @throws {TypeError | RangeError} If it is no message, or cannot be framed.
+   */
+  frame(message: Message): Uint8Array<ArrayBuffer> {
+    const bytes = encodeMessage(message);
+    const { framing } = this.context;
+    return framing === undefined ? bytes : encodeMessage(framing.encode(bytes));
+  }
+
+  /** Queues a message. False: too much waits already, so the connection ends. */
+  enqueue(message: Outgoing): boolean {
+    const { maxQueued } = this.context.settings;
+    const waiting = this.queue.queued(maxQueued);
+    this.queue.add(message);
+    if (waiting <= maxQueued) return true;
+    this.instance.evict("maxQueued", unread(this.context, waiting));
+    return false;
   }
 
   /** Drops the messages that are not being written. */
@@ -163,6 +199,7 @@ export class ServerConnection implements WriteOwner {
       this.#process = process;
       return;
     }
+    this.#excess = true;
     this.instance.callbacks.add(() =>
       this.instance.evict("maxPerProcess", tooMany(this.context, process))
     );

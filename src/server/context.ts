@@ -5,6 +5,7 @@
  */
 
 import type { AccountNames } from "./account_names.ts";
+import type { BuiltInFraming } from "../options/framing.ts";
 import type { Budget } from "./budget.ts";
 import type { Draining } from "./draining.ts";
 import type { ServerHooks } from "./hooks.ts";
@@ -18,6 +19,8 @@ export interface ServerContext {
   readonly path: string;
   readonly settings: ServerSettings;
   readonly hooks: ServerHooks;
+  /** How messages are framed; undefined: each is a message of its own in the pipe. */
+  readonly framing: BuiltInFraming | undefined;
   /** Limits the bytes of requests of all clients together. */
   readonly budget: Budget;
   readonly processes: ProcessLimit;

@@ -19,7 +19,7 @@ export function timedOut(
 ): Error {
   const what = {
     idleTimeout: "it sent no request",
-    writeTimeout: "it did not read its reply",
+    writeTimeout: "it did not read a message",
     responderTimeout: "its request was not answered",
   };
   const time = settings[limit] === Infinity ? LAST_WRITE_TIMEOUT : settings[limit];
@@ -45,6 +45,11 @@ export function refused({ path }: ServerContext, cause: unknown, early: boolean)
   );
 }
 
+/** The error of a message to a client that the program has not decided about. */
+export function unadmitted({ path }: ServerContext): TypeError {
+  return new TypeError(`Cannot send to a client of "${path}": it is not admitted yet`);
+}
+
 /** The error of `maxPerProcess`. */
 export function tooMany({ path, settings }: ServerContext, process: number): Error {
   return new Deno.errors.Busy(
@@ -56,11 +61,13 @@ export function tooMany({ path, settings }: ServerContext, process: number): Err
 /** The error of a message that cannot be used, or of a failed read. */
 export function readError(
   { path }: ServerContext,
-  { call, status, reason, tooLong }: Fault,
+  { call, status, reason, tooLong, cause }: Fault,
 ): Error {
+  const action = `Cannot read from a client of "${path}"`;
+  if (cause !== undefined) return new Deno.errors.InvalidData(`${action}: ${reason}`, { cause });
   if (reason !== undefined) {
     const limit = tooLong ? " (maxMessage)" : "";
-    return new Deno.errors.InvalidData(`Cannot read from a client of "${path}": ${reason}${limit}`);
+    return new Deno.errors.InvalidData(`${action}: ${reason}${limit}`);
   }
   return systemError("Cannot read from a client of", call, path, status);
 }

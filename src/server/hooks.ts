@@ -54,6 +54,11 @@ export class ServerHooks {
     askHook("authorize", this.#fail("authorize"), authorize, answered, client);
   }
 
+  /** A client is there, and its first request is not delivered yet. */
+  connected(client: ServerClient): void {
+    callHook(this.#fail("onConnect"), this.#options.onConnect, client);
+  }
+
   /**
    * A connection has ended. `onDisconnect` is called in a turn of its own: the last request of the
    * client may still be on its way to the program, and is delivered by then.

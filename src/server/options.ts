@@ -5,6 +5,7 @@
  */
 
 import type { PipeAccess } from "../options/access.ts";
+import type { Framing } from "../options/framing.ts";
 import type { ServerSettings } from "../options/server_settings.ts";
 import type { PipeClient } from "./client.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
@@ -75,7 +76,8 @@ export interface ExchangesOptions {
   waitTimeout?: number | undefined;
   /**
    * The longest request that is accepted, in bytes, 0 to 2,147,483,647. A client that sends a longer
-   * one is disconnected, and none of it reaches the program.
+   * one is disconnected, and none of it reaches the program. With `framing`, this is the length without
+   * the frame, and a frame that is longer is refused before it is kept.
    *
    * @default {16777216}
    */
@@ -86,8 +88,9 @@ export interface ExchangesOptions {
    * others are answered. No client is disconnected for it; one that disconnects while it waits is
    * noticed when it is answered. A request longer than half of this is read when half is free, so
    * one request may exceed the limit. In addition, each client costs the memory of one read: 4,096
-   * bytes, or the length of its recent messages, but no more than `readBufferSize`. Replies are
-   * limited by `maxQueued`.
+   * bytes, or the length of its recent messages, but no more than `readBufferSize`; with `framing`,
+   * up to 65,536 bytes and the messages that were found in them, and one unfinished frame of up to
+   * `maxMessage`. Replies are limited by `maxQueued`.
    *
    * A request that fits does not wait for one that does not, and none waits forever because others
    * fit: once as many bytes have passed the request that has waited longest as it needs, those that
@@ -98,7 +101,8 @@ export interface ExchangesOptions {
    */
   maxBuffered?: number | undefined;
   /**
-   * How many bytes of messages may wait for one client to read, from 1, apart from what Windows
+   * How many bytes of messages may wait for one client to read, replies and those that
+   * {@linkcode PipeClient.send} sent, from 1, apart from what Windows
    * buffers (`writeBufferSize`). A client that is sent a message while more than that waits is
    * disconnected, and what waits is dropped. A single message may be longer, so a client that does
    * not read costs at most this and one message, and all clients together `maxInstances` times as
@@ -121,7 +125,8 @@ export interface ExchangesOptions {
   maxPerProcess?: number | undefined;
   /**
    * Milliseconds, from 1, that a client may send no request before its connection is closed. The
-   * time pauses while a request of the client is being answered, or the server is not reading.
+   * time pauses while a request of the client is being answered, or the server is not reading. It
+   * begins again when Windows has accepted a message that {@linkcode PipeClient.send} sent.
    *
    * @default {Infinity}
    */
@@ -147,6 +152,19 @@ export interface ExchangesOptions {
    * @default {Infinity}
    */
   responderTimeout?: number | undefined;
+  /**
+   * How requests are cut out of a stream of bytes, and how replies become part of one: for clients
+   * that only know streams, for example with {@linkcode lines}. On a message pipe, a frame may span
+   * several messages, and a message may hold several frames.
+   *
+   * Bytes that are no frame end the connection, once the requests before them are answered, with the
+   * reason `"error"`; a request longer than `maxMessage` with that reason. A frame that the end of the
+   * connection cuts off is an error too, and never a request. A reply that cannot be framed is thrown
+   * by `reply` and `send`, and of a responder's result it is what the responder threw.
+   *
+   * @default {undefined}
+   */
+  framing?: Framing | undefined;
   /**
    * Who may open the pipe, see {@linkcode PipeAccess}: `lpSecurityAttributes` of
    * `CreateNamedPipeW`. {@linkcode PipeServer.security} shows what is in force.
@@ -190,7 +208,7 @@ export interface ExchangesOptions {
    * before the client is admitted. Decide by {@linkcode PipeClient.user}, for example. Returning
    * `false`, throwing and rejecting close the connection, and drop the request. Errors are logged
    * with `console.error`: the first one, then each time that there are ten times as many, and their
-   * number when the server has ended. The same applies to `onDisconnect`.
+   * number when the server has ended. The same applies to the other hooks.
    *
    * Nothing is read meanwhile, so a client that disconnects is noticed when the decision is made.
    * {@linkcode ExchangesOptions.responderTimeout} limits the decision too.
@@ -207,14 +225,26 @@ export interface ExchangesOptions {
    */
   signal?: AbortSignal | undefined;
   /**
-   * Called once, when clients can connect. Errors that it throws are logged with `console.error`.
+   * Called once, when clients can connect. What it throws, or rejects with, is logged with
+   * `console.error`.
    *
    * @param address The full name of the pipe.
    */
   onListen?: ((address: { path: string }) => void) | undefined;
   /**
-   * Called once at the end of every connection, after its last request was delivered; a responder
-   * may still be working on that request. Errors that it throws are logged with `console.error`.
+   * Called once for each client, when it has connected; with `authorize`, when it is admitted. Its
+   * first request is delivered after that, without waiting for a promise that this returns. What is
+   * sent to the client here is the first that it receives: see {@linkcode PipeClient.send}. Not called
+   * for clients that were refused, by `authorize` or `maxPerProcess`. What it throws, or rejects with,
+   * is logged with `console.error`.
+   *
+   * @param client The client that has connected.
+   */
+  onConnect?: ((client: PipeClient) => void) | undefined;
+  /**
+   * Called once at the end of every connection, also of clients that were refused, and never before
+   * `onConnect`. The last request of the client was delivered by then; a responder may still be working
+   * on it. What it throws, or rejects with, is logged with `console.error`.
    *
    * @param client The client whose connection has ended.
    * @param reason Why it ended.

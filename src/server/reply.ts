@@ -31,20 +31,32 @@ export class Reply extends Outgoing {
   }
 }
 
+/** A message that is pushed to a client. */
+export class Push extends Reply {
+  readonly #written: () => void;
+
+  /** @param written Called when Windows has accepted it. */
+  constructor(bytes: Uint8Array<ArrayBuffer>, written: () => void) {
+    super(bytes, false);
+    this.#written = written;
+  }
+
+  override end(error?: Error): void {
+    super.end(error);
+    if (error === undefined) this.#written();
+  }
+}
+
 /**
- * Queues a message for a client, without submitting anything.
+ * The bytes of a message that is about to be queued. A waiting message must not be in memory that the
+ * program can change.
  *
- * @param last Whether the answer ends with it.
  * @param own Whether the program cannot write to its memory.
  */
-export function queueReply(
+export function queueable(
   queue: WriteQueue,
   message: Uint8Array<ArrayBuffer>,
-  last: boolean,
   own: boolean,
-): Reply {
-  // A waiting message must not be in memory that the program can change.
-  const reply = new Reply(queue.empty || own ? message : message.slice(), last);
-  queue.add(reply);
-  return reply;
+): Uint8Array<ArrayBuffer> {
+  return queue.empty || own ? message : message.slice();
 }

@@ -9,6 +9,7 @@ import { Deadline } from "../loop/deadlines.ts";
 import { nameTaken, otherType, systemError } from "../kernel/errors.ts";
 import { Status } from "../kernel/status.ts";
 import type { LoopUser, WaitFailure, WaitLoop } from "../loop/wait_loop.ts";
+import { verifiedFraming } from "../pipe/framing/framings.ts";
 import { AccountNames } from "./account_names.ts";
 import { Budget } from "./budget.ts";
 import type { ServerClient } from "./client.ts";
@@ -57,6 +58,7 @@ export class Server implements LoopUser {
       path: settings.path,
       settings,
       hooks: this.#hooks,
+      framing: settings.framing && verifiedFraming(settings.framing),
       budget: new Budget(settings.maxBuffered),
       processes: new ProcessLimit(settings.maxPerProcess),
       accounts: new AccountNames(loop.kernel, loop.deadlines, settings.path),
@@ -115,6 +117,12 @@ export class Server implements LoopUser {
     if (this.#phase === "listening") this.#loop.release(this);
   }
 
+  /** The clients that are connected and admitted, in the order in which they connected. */
+  clients(): ServerClient[] {
+    return this.#pool.instances.flatMap(({ session }) => session?.client ?? [])
+      .sort((one, other) => one.id - other.id);
+  }
+
   /**
    * Accepts no new clients, waits for open exchanges and for the first request of each client that
    * is there, and ends; evicts the remaining clients at the timeout.
@@ -151,13 +159,6 @@ export class Server implements LoopUser {
   /** Why the server cannot keep listening, if it has failed. */
   get error(): Error | undefined {
     return this.#error;
-  }
-
-  /** The clients that are connected, and admitted. */
-  clients(): ServerClient[] {
-    return this.#pool.instances.flatMap(({ connection, session }) =>
-      connection !== undefined && session?.admitted ? [connection.client] : []
-    );
   }
 
   /** More clients can be taken: see {@linkcode Sessions.backlog}. */

@@ -5,15 +5,16 @@
  * @module
  */
 
+import type { ServerClient } from "./client.ts";
 import type { ServerConnection } from "./connection.ts";
 import type { Work } from "./shutdown_reports.ts";
 
 /** See the module. */
 export interface Session {
+  /** Its client, while it is connected and, with `authorize`, admitted. */
+  readonly client: ServerClient | undefined;
   /** Whether a request of the client is being authorized or answered. */
   readonly busy: boolean;
-  /** Whether the program has admitted the client, or admits every client. */
-  readonly admitted: boolean;
   /** The work that a shutdown waits for, if there is any. */
   readonly work: Work | undefined;
   /** Whether its request waits until others are answered. */
@@ -36,6 +37,8 @@ export interface Session {
 
 /** The sessions of a server, all of one kind. */
 export interface Sessions {
+  /** What cannot be done with a client that has disconnected, or was closed. */
+  readonly action: "Cannot answer" | "Cannot send to";
   /** How many requests are at work, those of ended sessions included; a shutdown waits for them. */
   readonly atWork: number;
   /** How many of them cannot begin before others are done. */

@@ -14,6 +14,9 @@ export interface ShutdownReport {
   readonly dropped: number;
 }
 
+/** The report of a server that never listened. */
+export const NO_REPORT: ShutdownReport = Object.freeze({ exchanges: 0, evicted: 0, dropped: 0 });
+
 /** See the module. */
 export class Tally {
   #exchanges = 0;

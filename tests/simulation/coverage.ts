@@ -111,6 +111,11 @@ function reasonFor(state: State, event: string): string | undefined {
   if (state.name === "reading" && state.rest && state.disconnected && event === "cancelled") {
     return "what a client that has left has written is there to be read: too rare to wait for";
   }
+  if (
+    state.name === "identifying" && state.rest && (event === "written" || event === "unwritten")
+  ) {
+    return "it takes a shortage at a long request while a message is on its way: too rare";
+  }
   const listens = state.name === "connecting";
   switch (event) {
     case "writeFailed":

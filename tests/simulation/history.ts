@@ -6,6 +6,8 @@
 
 import { setImmediate } from "node:timers";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
+import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
+import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
 import { Status } from "../../src/kernel/status.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { MemorySystem } from "../memory_kernel.ts";
@@ -30,6 +32,10 @@ import {
 import type { Client, World } from "./world.ts";
 
 const PATH = "\\\\.\\pipe\\simulated";
+
+/** How messages are framed where they are, and the length of what comes before each. */
+const PREFIX = 4;
+const FRAMING = verifiedFraming(lengthPrefixed({ bytes: PREFIX }));
 
 /** Steps after which a history that should have come to rest has not. */
 const PATIENCE = 30_000;
@@ -80,6 +86,7 @@ interface Weights {
   readonly jump: number;
   readonly badEnd: number;
   readonly wake: number;
+  readonly push: number;
 }
 
 /** One JavaScript program: its loop, and the kernel under it. */
@@ -168,6 +175,8 @@ export class History implements World, Around {
   taskBegin = 0;
   tidying = false;
 
+  readonly prefix: number;
+
   readonly #weights: Weights;
   readonly #plan: Plan;
   readonly #here: Program;
@@ -227,7 +236,10 @@ export class History implements World, Around {
       odd: random.pick([0, 0.5, 1]),
       authorizes: random.pick([undefined, undefined, "all", "some"]),
       identifies: random.chance(0.7),
+      pushes: random.pick([0, 0, 0.1, 0.4]),
+      framing: random.chance(0.15) ? FRAMING : undefined,
     };
+    this.prefix = this.#plan.framing === undefined ? 0 : PREFIX;
     this.#weights = {
       turn: random.pick([1, 5, 20]),
       waitReturns: random.pick([1, 10]),
@@ -242,6 +254,7 @@ export class History implements World, Around {
       jump: random.pick([0, 0.02, 0.2]),
       badEnd: 1,
       wake: 1,
+      push: this.#plan.pushes * random.pick([1, 10]),
     };
     const { read, write } = this.quotas;
     const sizes = [0, 1, 5, 30, 30, 30, 100, 4095, 4096, 4097, 6000, read + 1, write + 1];
@@ -260,6 +273,10 @@ export class History implements World, Around {
 
   get maxMessage(): number {
     return this.#plan.limits.maxMessage ?? 16 * 1024 * 1024;
+  }
+
+  frame(message: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    return this.#plan.framing?.encode(message) ?? message;
   }
 
   get readBufferSize(): number {
@@ -459,7 +476,7 @@ export class History implements World, Around {
         sent.at = this.stamp;
         link.withdrew = sent.state === "withdrawn";
       });
-      end.write(write, sent.bytes);
+      end.write(write, this.frame(sent.bytes));
     }
     link.left = true;
     end.close();
@@ -616,7 +633,7 @@ export class History implements World, Around {
       this.#clients.push(new RawClient(this, number, TOO_LONG));
       return;
     }
-    if (this.random.chance(0.7)) {
+    if (this.prefix > 0 || this.random.chance(0.7)) {
       this.#clients.push(new RawClient(this, number, this.random.pick(MANNERS)));
       return;
     }
@@ -671,6 +688,7 @@ export class History implements World, Around {
       jump: next !== undefined ? weights.jump : 0,
       badEnd: pending ? weights.badEnd : 0,
       wake: this.rates.wakes > 0 && waits !== "none" ? weights.wake : 0,
+      push: this.#server?.serving && !this.tidying ? weights.push : 0,
     });
     const productive = step !== "client" && step !== "time" && step !== "wake";
     this.#idle = productive ? 0 : this.#idle + 1;
@@ -719,6 +737,10 @@ export class History implements World, Around {
           kernel?.wake();
         }
         return false;
+      case "push":
+        this.tell?.("— the program sends");
+        this.#server?.push();
+        return true;
       case undefined:
         return false;
     }
@@ -805,7 +827,11 @@ export class History implements World, Around {
     const kernel = this.#here.kernel;
     const server = this.#server;
     if (kernel === undefined || server === undefined || server.gone || server.record.failed) return;
-    if (server.keepsProgram && !kernel.keepsAlive) this.violate("the server's program may end");
+    // Without an instance it has ended, and the program is about to be told.
+    const ended = this.system.count(this.path).servers === 0;
+    if (server.keepsProgram && !kernel.keepsAlive && !ended) {
+      this.violate("the server's program may end");
+    }
     if (server.keepsProgram || [...this.#loopClients.values()].some(({ here }) => here)) return;
     if (kernel.keepsAlive) this.violate("the program is kept by a server that was unref'd");
   }

@@ -52,6 +52,8 @@ export interface Answer {
   /** When it was given, on the server's clock. */
   readonly at: number;
   readonly bytes: Uint8Array;
+  /** It was pushed: no exchange waits for it. */
+  readonly pushed: boolean;
   state: AnswerState;
   /** It was on its way when its server began to end. */
   due: boolean;
@@ -88,6 +90,8 @@ export class Link {
   cutShort = false;
   /** The server has closed its end. */
   closed = false;
+  /** Its client takes messages that it has not asked for. */
+  takesPushes = false;
   /** When the server last asked how long the rest of a message is. */
   measured = 0;
 
@@ -145,6 +149,8 @@ export class Session {
   endedAt: number | undefined = undefined;
   /** A limit of the server ended it. */
   limited = false;
+  /** Whether the server has told that its client is there. */
+  told = false;
   /** How many ends the server has told. */
   ends = 0;
   /** What its server's user said to whether it is let in, and when that was asked. */
@@ -189,7 +195,7 @@ export interface ServerRecord {
   failed: boolean;
   /** Whether requests may wait for their user, who may get one in the same turn as the next. */
   readonly queues: boolean;
-  /** Whether onDisconnect is told. */
+  /** Whether onConnect and onDisconnect are told. */
   readonly hooked: boolean;
   /** Whether its user is asked about each client, and may refuse it. */
   readonly authorizes: "all" | "some" | undefined;
@@ -211,6 +217,8 @@ export interface Surroundings {
   readonly maxMessage: number;
   /** Bytes that a client can write without the server reading. */
   readonly readBufferSize: number;
+  /** Bytes before each message, if they are framed. */
+  readonly prefix: number;
   /** Whether any connection was touched by a fault. */
   readonly tainted: boolean;
   /** Whether the kernel still has a write of these bytes. */
@@ -265,6 +273,33 @@ export class Model {
     session.verdict = admitted ? "admitted" : "refused";
   }
 
+  /** The server tells that a client is there. */
+  arrived(client: PipeClient, server: ServerRecord): void {
+    const session = this.#session(client, server);
+    this.#notEnded(session, "is there");
+    const { told, requests, verdict } = session;
+    if (told) this.#violate(`client ${client.id} is there twice`);
+    if (requests > 0) this.#violate(`client ${client.id} is there after its first request`);
+    if (server.authorizes !== undefined && verdict !== "admitted") {
+      this.#violate(`client ${client.id} is there, but it is ${verdict}`);
+    }
+    session.told = true;
+  }
+
+  /** The session of a client that a message may be pushed to; undefined: it would not take it. */
+  pushable(client: PipeClient, server: ServerRecord): Session | undefined {
+    const session = this.#session(client, server);
+    const links = session.link === undefined
+      ? this.links.filter(({ process, session }) =>
+        process === client.processId && session === undefined
+      )
+      : [session.link];
+    if (server.authorizes !== undefined && session.verdict !== "admitted") {
+      this.#violate(`client ${client.id} is connected, but it is ${session.verdict}`);
+    }
+    return links.length > 0 && links.every(({ takesPushes }) => takesPushes) ? session : undefined;
+  }
+
   /** A server reads the rest of a long request, for which its client must have been admitted. */
   readsOn(link: Link): void {
     const { session, server } = link;
@@ -288,12 +323,16 @@ export class Model {
     if (server.authorizes !== undefined && session.verdict !== "admitted") {
       this.#violate(`client ${client.id} asks, but it is ${session.verdict}`);
     }
+    if (server.hooked && !session.told) {
+      this.#violate(`client ${client.id} asks before it is there`);
+    }
     this.#served(session);
     const { open } = session;
     if (open !== undefined && !open.over && !open.exchange.signal.aborted) {
       this.#violate(`I4: client ${client.id} has two open exchanges`);
     }
-    session.taken = session.answers.length;
+    // What was pushed after the last answer may still be on its way.
+    session.taken = session.answers.findLastIndex(({ pushed }) => !pushed) + 1;
     session.open = { exchange, at: this.#surroundings.taskBegin, over: false };
     if (session.link === undefined) this.#bind(session, request);
     if (session.link === undefined) session.unbound.push(request.slice());
@@ -325,9 +364,10 @@ export class Model {
   }
 
   /** The server's user is about to give a message: its client may have it before the call ends. */
-  answers(session: Session, bytes: Uint8Array): Answer {
+  answers(session: Session, bytes: Uint8Array, pushed: boolean = false): Answer {
     const answer: Answer = {
       bytes,
+      pushed,
       at: this.#surroundings.now,
       state: "returned",
       due: false,
@@ -348,7 +388,7 @@ export class Model {
       answer.state = "rejected";
       if (answer.due && !(error instanceof Deno.errors.BrokenPipe)) session.dropped++;
       this.#over(session, answer.bytes);
-      this.#rejected(session, error);
+      this.#rejected(session, error, answer);
     });
   }
 
@@ -358,7 +398,7 @@ export class Model {
     if (failed || open === undefined || open.exchange.client.signal.aborted) return;
     const waiting = answers.slice(0, -1);
     const first = waiting.findIndex(({ bytes }) =>
-      senderOf(bytes) !== undefined && this.#surroundings.pends(bytes)
+      this.#answererOf(bytes) !== undefined && this.#surroundings.pends(bytes)
     );
     if (first >= 0 && sizeOf(waiting.slice(first)) > limits.maxQueued) {
       this.#violate(`too much waits for client ${open.exchange.client.id}`);
@@ -366,7 +406,12 @@ export class Model {
   }
 
   #isWritten(bytes: Uint8Array): boolean {
-    return senderOf(bytes) !== undefined && this.#surroundings.writes(bytes);
+    return this.#answererOf(bytes) !== undefined && this.#surroundings.writes(bytes);
+  }
+
+  /** Who has sent an answer, and its number, as the answer says. */
+  #answererOf(bytes: Uint8Array): ReturnType<typeof senderOf> {
+    return senderOf(bytes.subarray(this.#surroundings.prefix));
   }
 
   #over(session: Session, bytes: Uint8Array): void {
@@ -395,7 +440,7 @@ export class Model {
     if (link.session === undefined) this.#bindAnswer(link, bytes);
     const { session } = link;
     if (session === undefined) {
-      const told = senderOf(bytes) !== undefined;
+      const told = this.#answererOf(bytes) !== undefined;
       if (told) this.#violate(`I5: ${link.owner} got ${describe(bytes)} from nowhere`);
       link.unbound.push({ bytes, more });
       return;
@@ -518,9 +563,10 @@ export class Model {
       ),
     );
     // Of each client one may be read ahead, while the one before waits for a responder.
+    const most = this.#surroundings.prefix > 0 ? Infinity : 2;
     const unserved = sum(
       this.links.filter(({ session }) => session === undefined || session.server === server)
-        .map(({ sent, next }) => Math.min(2, sent.length - next)),
+        .map(({ sent, next }) => Math.min(most, sent.length - next)),
     );
     const { exchanges, evicted, dropped } = report;
     const counts = exchanges >= 0 && exchanges <= asked && evicted >= 0 && dropped >= given &&
@@ -601,7 +647,7 @@ export class Model {
   }
 
   #bindAnswer(link: Link, bytes: Uint8Array): void {
-    const sender = senderOf(bytes);
+    const sender = this.#answererOf(bytes);
     if (sender === undefined) return;
     for (const session of this.sessions.values()) {
       if (session.number !== sender.sender || session.link !== undefined) continue;
@@ -665,7 +711,9 @@ export class Model {
     return true;
   }
 
-  #rejected(session: Session, error: unknown): void {
+  #rejected(session: Session, error: unknown, { pushed, at }: Answer): void {
+    // A server that shuts down ends the connections that nobody is served on.
+    if (pushed && at >= (session.server.shutDownAt ?? Infinity)) return;
     const why = this.#unexplainedLoss(session, error);
     if (why !== undefined) {
       this.#violate(`I5: an answer to client ${session.id} was rejected (${error}), but ${why}`);
@@ -682,6 +730,8 @@ export class Model {
     if (this.#isFaulty(link)) return;
     if (closedAt !== undefined || server.stoppedAt !== undefined || server.failed) return;
     if (this.#shutdownTimedOut(server)) return;
+    // What was pushed is still written when the connection has ended, but not for ever.
+    if (server.shutDownAt !== undefined && this.#isUnread(session)) return;
     return `${link.owner} is there`;
   }
 
@@ -709,6 +759,7 @@ export class Model {
       case "error":
         session.limited ||= isShortageOf(error, "WriteFile") && this.#isUnread(session);
         if (touched || link === undefined || this.#isFaulty(link) || server.failed) return;
+        if (link.left && isCutOff(error)) return;
         return session.limited ? undefined : "nothing failed";
       case "unauthorized":
         session.limited = true;
@@ -778,7 +829,7 @@ export class Model {
   #mayWait({ answers, taken }: Session): number {
     const open = answers.slice(taken, -1).filter(({ state }) => state !== "resolved");
     const ended = open.findLastIndex(({ bytes }) =>
-      senderOf(bytes) !== undefined && this.#surroundings.ended(bytes)
+      this.#answererOf(bytes) !== undefined && this.#surroundings.ended(bytes)
     );
     return sizeOf(open.slice(ended + 1));
   }
@@ -946,6 +997,11 @@ function sum(numbers: readonly number[]): number {
 function limitOf(error: unknown): keyof Limits | undefined {
   const message = error instanceof Error ? error.message : "";
   return LIMITS.find((limit) => message.endsWith(`(${limit})`));
+}
+
+/** Whether a client has left within a frame. */
+function isCutOff(error: unknown): boolean {
+  return error instanceof Deno.errors.InvalidData && error.message.endsWith("ended within it");
 }
 
 /** Whether a call failed because the system was short of something. */

@@ -13,6 +13,9 @@ import type { Client, World } from "./world.ts";
 
 const MOST = 0x7fff_ffff;
 
+/** What announces a longer message than any server takes. */
+const BAD_FRAME = Uint8Array.of(0x7f, 0xff, 0xff, 0xff);
+
 /** A process that several clients are in. */
 const SHARED_PROCESS = 1;
 
@@ -96,6 +99,10 @@ export class RawClient implements Client {
   #link: Link | undefined;
   #reading: Operation | undefined;
   #writes: { operation: Operation; sent: Sent }[] = [];
+  /** Requests whose frames are not written yet. */
+  #unwritten: Sent[] = [];
+  /** It has written what is no frame, and writes nothing more. */
+  #spoilt = false;
   #left: number;
   #done = false;
 
@@ -118,7 +125,12 @@ export class RawClient implements Client {
     const { random } = this.#world;
     const tidying = this.#tidying;
     if (link.ended) return this.#leave("leaves", end, link);
-    const { strict, requests, ahead, withdraws, leaves, dies, reads, readSize } = this.#manners;
+    const { strict, requests, ahead, leaves, dies, reads, readSize } = this.#manners;
+    // Without a part of it, a stream of frames is worth nothing.
+    const withdraws = this.#world.prefix > 0 ? 0 : this.#manners.withdraws;
+    if (this.#unwritten.length > 0 && (tidying || random.chance(0.5))) {
+      return this.#writeFrames(end, link);
+    }
     if (!tidying) {
       if (random.chance(dies)) return this.#leave("is killed", end, link);
       if (random.chance(leaves)) return this.#leave("leaves", end, link);
@@ -131,7 +143,9 @@ export class RawClient implements Client {
       }
       const may = strict ? this.#world.model.satisfied(link) : this.#writes.length < ahead;
       const wants = this.#world.tidying || random.chance(0.6);
-      if (may && wants && link.sent.length < requests) return this.#write(end, link);
+      if (may && wants && !this.#spoilt && link.sent.length < requests) {
+        return this.#write(end, link);
+      }
     }
     const wantsToRead = tidying || readSize > 0 && random.chance(reads);
     if (this.#reading === undefined && wantsToRead) {
@@ -171,6 +185,7 @@ export class RawClient implements Client {
     end.keepMessages(!this.#manners.stream);
     this.#end = end;
     this.#link = model.connected(this.name, this.#manners.strict, this.#manners.stream, process);
+    this.#link.takesPushes = true;
     this.#world.join(end, this.#link);
     if (this.#manners.hasty) {
       this.#write(end, this.#link);
@@ -182,6 +197,11 @@ export class RawClient implements Client {
   #write(end: ClientEnd, link: Link, size: number = this.#world.requestSize()): boolean {
     const tooLong = this.#manners.tooLong && link.sent.length === 1;
     const sent = link.compose(tooLong ? 16 * 1024 * 1024 + 1 : size);
+    if (this.#world.prefix > 0) {
+      this.#unwritten.push(sent);
+      const waits = !this.#manners.hasty && this.#world.random.chance(0.4);
+      return waits || this.#writeFrames(end, link);
+    }
     const operation = new Operation(() => {
       this.#writes = this.#writes.filter((other) => other.operation !== operation);
       sent.state = operation.status === Status.SUCCESS ? "done" : "withdrawn";
@@ -191,6 +211,54 @@ export class RawClient implements Client {
     end.write(operation, sent.bytes);
     this.#tell(`writes ${describe(sent.bytes)} → ${statusName(operation.status)}`);
     return true;
+  }
+
+  /** Writes the frames of its requests, cut anywhere into messages. */
+  #writeFrames(end: ClientEnd, link: Link): boolean {
+    const { random } = this.#world;
+    const sents = this.#unwritten;
+    this.#unwritten = [];
+    const frames = sents.map(({ bytes }) => this.#world.frame(bytes));
+    this.#spoilt = this.#manners !== PROBE && random.chance(0.03);
+    const good = this.#spoilt ? random.below(sents.length + 1) : sents.length;
+    if (this.#spoilt) {
+      link.withdrew = true;
+      frames.splice(good, 0, BAD_FRAME);
+      for (const sent of sents.slice(good)) sent.state = "withdrawn";
+    }
+    let length = 0;
+    const ends = frames.map((frame) => length += frame.length);
+    const stream = new Uint8Array(length);
+    for (const [i, frame] of frames.entries()) stream.set(frame, (ends[i] ?? 0) - frame.length);
+    const cuts = Array.from(
+      { length: random.below(4) },
+      () => random.below(random.chance(0.3) ? 4 : length + 1),
+    );
+    let from = 0;
+    for (const to of [...cuts.toSorted((one, other) => one - other), length]) {
+      const complete = sents.slice(0, good).filter((_, i) => {
+        const end = ends[i] ?? 0;
+        return end > from && end <= to;
+      });
+      const last = sents[ends.findIndex((end) => end >= to)] ?? sents.at(-1);
+      if (last !== undefined) this.#writePart(end, stream.subarray(from, to), complete, last);
+      from = to;
+    }
+    return true;
+  }
+
+  /** @param whole The requests that are complete with it. */
+  #writePart(end: ClientEnd, part: Uint8Array, whole: readonly Sent[], last: Sent): void {
+    const operation = new Operation(() => {
+      this.#writes = this.#writes.filter((other) => other.operation !== operation);
+      for (const sent of whole) {
+        // Of a message that pends, the server may have read the part with this frame.
+        sent.state = operation.status === Status.SUCCESS ? "done" : "unknown";
+      }
+    });
+    this.#writes.push({ operation, sent: last });
+    end.write(operation, part);
+    this.#tell(`writes ${part.length} B of a stream → ${statusName(operation.status)}`);
   }
 
   #withdraw(link: Link): void {
@@ -207,6 +275,11 @@ export class RawClient implements Client {
     if (bytes.length <= FIRST_PIECE) return;
     link.withdrew = true;
     this.#world.counts.add(Kind.GLUE);
+  }
+
+  /** The last write first, so that no stream goes on behind a gap. */
+  #cancelAll(): void {
+    for (const { operation } of this.#writes.toReversed()) operation.cancel();
   }
 
   #read(end: ClientEnd, link: Link, size: number): boolean {
@@ -234,8 +307,11 @@ export class RawClient implements Client {
     if (how === "is killed") this.#world.counts.add(Kind.KILLED);
     if (!link.ended) link.left = true;
     for (const { sent } of this.#writes) this.#withdraws(link, sent);
+    for (const sent of this.#unwritten) sent.state = "withdrawn";
+    this.#unwritten = [];
+    this.#spoilt = false;
     this.#reading?.cancel();
-    if (how === "is killed") { for (const { operation } of [...this.#writes]) operation.cancel(); }
+    if (how === "is killed") this.#cancelAll();
     end.close();
     // What still pends is the system's business, and cannot be cancelled any more.
     this.#writes = [];

@@ -6,15 +6,19 @@
 
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
-import { exchangesOn } from "../../src/exchange/exchanges.ts";
+import { exchangesOn, type PipeExchanges } from "../../src/exchange/exchanges.ts";
 import { type PipeServer, serveOn, type ServeOptions } from "../../src/exchange/serve.ts";
+import type { BuiltInFraming } from "../../src/options/framing.ts";
 import type { Reply, Responder } from "../../src/exchange/responders.ts";
 import type { Message } from "../../src/pipe/message.ts";
 import { Kind } from "./faults.ts";
-import { senderOf } from "./messages.ts";
+import { IDENTITY, replyTo, senderOf } from "./messages.ts";
 import type { Limits, ServerRecord, Session } from "./model.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
+
+/** More than there are clients in a history: no client is to get what this sends. */
+const MOST_SENDERS = 0xffff;
 
 /** An error that is meant to be thrown. */
 export class Planted extends Error {
@@ -37,6 +41,9 @@ export interface Plan {
   readonly writeBufferSize: number;
   readonly concurrency: number | undefined;
   readonly hooked: boolean;
+  /** How likely a message is pushed where one may be. */
+  readonly pushes: number;
+  readonly framing: BuiltInFraming | undefined;
   readonly authorizes: ServerRecord["authorizes"];
   /** Whether its clients are identified even if nobody is asked about them. */
   readonly identifies: boolean;
@@ -58,6 +65,8 @@ export interface UserServer {
   readonly keepsProgram: boolean;
   /** Lets its program end, or keeps it running again. */
   turnRef(): void;
+  /** Pushes a message to one of its clients. */
+  push(): void;
   /** Begins to end it. */
   end(how: Ending): void;
   /** Its program ends without its doing, now or soon. */
@@ -94,12 +103,14 @@ class Habits {
   readonly #world: World;
   readonly #record: ServerRecord;
   readonly #odd: number;
+  readonly #pushes: number;
   readonly #onError: boolean;
 
-  constructor(world: World, record: ServerRecord, odd: number, onError: boolean) {
+  constructor(world: World, record: ServerRecord, plan: Plan, onError: boolean) {
     this.#world = world;
     this.#record = record;
-    this.#odd = odd;
+    this.#odd = plan.odd;
+    this.#pushes = plan.pushes;
     this.#onError = onError;
   }
 
@@ -329,10 +340,11 @@ class Habits {
       for (let i = 0; i < messages; i++) {
         if (this.#world.random.chance(0.4)) await this.#world.pause();
         const bytes = session.compose(this.#world.replySize());
-        this.#world.model.answers(session, bytes);
+        const written = this.#world.frame(bytes);
+        this.#world.model.answers(session, written);
         yield disguised(bytes);
         const known = senderOf(bytes) !== undefined && !this.#record.failed;
-        if (known && this.#world.writes(bytes)) {
+        if (known && this.#world.writes(written)) {
           this.#world.violate("a generator is asked for more before its message is taken");
         }
       }
@@ -343,9 +355,10 @@ class Habits {
 
   /** Gives a message by the exchange. */
   #give(exchange: Exchange, session: Session, last: boolean): Promise<void> | undefined {
+    if (this.#world.random.chance(this.#pushes)) push(this.#world, exchange.client, this.#record);
     const bytes = session.compose(this.#world.replySize());
     const given = disguised(bytes.slice());
-    const answer = this.#world.model.answers(session, bytes);
+    const answer = this.#world.model.answers(session, this.#world.frame(bytes));
     // What it leads to may run code of the user's before the call ends.
     if (last) this.#settleOf(session, exchange);
     let promise: Promise<void>;
@@ -364,7 +377,7 @@ class Habits {
   /** What a responder returns is an answer too. */
   #return(session: Session): Reply {
     const bytes = session.compose(this.#world.replySize());
-    this.#world.model.answers(session, bytes);
+    this.#world.model.answers(session, this.#world.frame(bytes));
     this.#settle(session);
     return disguised(bytes);
   }
@@ -507,6 +520,45 @@ function decide(
   }
 }
 
+/** Pushes a message to a client, if it takes such. */
+function push(world: World, client: PipeClient | undefined, record: ServerRecord): void {
+  if (client === undefined) return;
+  if (client.signal.aborted) return pushInVain(world, client);
+  const session = world.model.pushable(client, record);
+  if (session === undefined) return;
+  const size = world.replySize();
+  // So that it says whose it is.
+  const bytes = session.compose(session.link === undefined ? Math.max(size, IDENTITY) : size);
+  const given = disguised(bytes.slice());
+  const answer = world.model.answers(session, world.frame(bytes), true);
+  world.tell?.(`client ${client.id} is sent ${bytes.length} B`);
+  let promise: Promise<void>;
+  try {
+    promise = client.send(given);
+  } catch (error) {
+    return world.violate(`a client refused a message: ${error}`);
+  }
+  given.fill(0x55);
+  world.model.promised(session, answer, promise);
+}
+
+/** A client that has left, or whose connection was ended, gets nothing more. */
+function pushInVain(world: World, client: PipeClient): void {
+  const bytes = replyTo(MOST_SENDERS, 0, IDENTITY);
+  client.send(bytes).then(() => world.violate(`client ${client.id} took a message`), () => {});
+}
+
+/** One of the clients that a server's user knows, sometimes one that has left. */
+function someClient(
+  { random, model }: World,
+  connected: readonly PipeClient[],
+  record: ServerRecord,
+): PipeClient | undefined {
+  if (random.chance(0.7)) return random.some(connected);
+  const known = [...model.sessions].filter(([, { server, told }]) => told && server === record);
+  return random.some(known.map(([client]) => client).filter(({ signal }) => signal.aborted));
+}
+
 /** What a user passes to serve() or exchanges(). */
 function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions {
   return {
@@ -517,6 +569,9 @@ function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions
     writeBufferSize: plan.writeBufferSize,
     concurrency: plan.concurrency,
     ...(plan.identifies ? {} : { access: "system-default" as const }),
+    framing: plan.framing,
+    // Raw clients tell answers apart by their messages.
+    type: "message" as const,
     ...plan.limits,
     ...(plan.authorizes === undefined
       ? {}
@@ -526,6 +581,13 @@ function optionsOf(world: World, plan: Plan, record: ServerRecord): ServeOptions
     },
     ...(plan.hooked
       ? {
+        onConnect: (client: PipeClient) => {
+          world.tell?.(`client ${client.id} is there`);
+          world.model.arrived(client, record);
+          if (world.random.chance(plan.pushes)) push(world, client, record);
+          world.mayEnd();
+          if (world.random.chance(0.05)) throw new Planted("onConnect throws");
+        },
         onDisconnect: (client: PipeClient, reason: string, error: unknown) => {
           world.tell?.(
             `client ${client.id} ends: ${reason}${error === undefined ? "" : `, ${error}`}`,
@@ -639,7 +701,7 @@ export class Serving implements UserServer {
     this.#world = world;
     this.record = newRecord(world, plan, plan.concurrency !== undefined);
     const onError = world.random.chance(0.5);
-    const habits = new Habits(world, this.record, plan.odd, onError);
+    const habits = new Habits(world, this.record, plan, onError);
     const workers = new Workers(world, plan.concurrency ?? Infinity);
     const options: ServeOptions = {
       ...optionsOf(world, plan, this.record),
@@ -679,6 +741,11 @@ export class Serving implements UserServer {
     if (this.#refs) return this.#server.ref();
     this.#server.unref();
     if (this.serving) this.#world.counts.add(Kind.UNREFERENCED);
+  }
+
+  push(): void {
+    const client = someClient(this.#world, this.#server.clients(), this.record);
+    push(this.#world, client, this.record);
   }
 
   /** Whether nothing but a shutdown has ended it, whose time has not run out. */
@@ -746,7 +813,7 @@ export class Iterating implements UserServer {
   readonly #world: World;
   readonly #abort = new AbortController();
   readonly #habits: Habits;
-  readonly #generator: AsyncGenerator<Exchange, void, void>;
+  readonly #generator: PipeExchanges;
   readonly #pace: (typeof PACES)[number];
   #leaves: "break" | "throw" | undefined;
   #ending = false;
@@ -755,7 +822,7 @@ export class Iterating implements UserServer {
   constructor(world: World, plan: Plan) {
     this.#world = world;
     this.record = newRecord(world, plan, true);
-    this.#habits = new Habits(world, this.record, plan.odd, true);
+    this.#habits = new Habits(world, this.record, plan, true);
     this.#pace = world.random.pick(PACES);
     const options = { ...optionsOf(world, plan, this.record), signal: this.#abort.signal };
     this.#generator = exchangesOn(world.open, options);
@@ -787,6 +854,11 @@ export class Iterating implements UserServer {
 
   turnRef(): void {}
 
+  push(): void {
+    const client = someClient(this.#world, this.#generator.clients(), this.record);
+    push(this.#world, client, this.record);
+  }
+
   lose(atOnce: boolean): void {
     this.#ending = true;
     this.#lost = atOnce;
@@ -806,9 +878,23 @@ export class Iterating implements UserServer {
         this.#leaves = how;
         this.#world.late().then(() => this.#return());
         break;
+      case "shutdown":
+        return this.#shutDown(this.#world.random.pick([0, 5, 500, 20_000]));
       default:
         this.#return();
     }
+  }
+
+  /** The loop gets what is there, and then ends by itself. */
+  #shutDown(timeout: number): void {
+    const { record } = this;
+    if (record.stoppedAt === undefined) this.#world.model.ending(record);
+    if (record.shutDownAt === undefined) {
+      record.shutDownAt = this.#world.now;
+      record.shutdownTimeout = timeout;
+    }
+    this.#generator.shutdown({ timeout })
+      .then((report) => this.#world.model.reported(record, report), () => {});
   }
 
   #return(): void {

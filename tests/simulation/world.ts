@@ -23,6 +23,10 @@ export interface World {
   readonly quotas: { readonly read: number; readonly write: number };
   /** The longest request that the server takes. */
   readonly maxMessage: number;
+  /** Bytes before each message, if they are framed. */
+  readonly prefix: number;
+  /** A message as it is written. */
+  frame(message: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
   /** A number that grows with everything that happens. */
   readonly stamp: number;
   /** Counts the tasks of programs. */

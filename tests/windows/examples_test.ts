@@ -2,97 +2,26 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { ADVAPI32_PATH } from "../../ffi/advapi32.ts";
-import { KERNEL32_PATH } from "../../ffi/kernel32.ts";
 import { type ClientPipe, startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { Code } from "../win32/raw.ts";
+import {
+  EmptyCache,
+  example,
+  EXAMPLES,
+  lines,
+  permissionsOf,
+  ROOT,
+  sources,
+  withEachPermission,
+} from "./example.ts";
 import { Program, type Ran, run, testProgram } from "./program.ts";
 import { GONE, newPath, rejectsWith, within } from "./support.ts";
 
 const client = await startClient();
-const ROOT = new URL("../../", import.meta.url);
-const EXAMPLES = [
-  "authenticated_server.ts",
-  "client.ts",
-  "echo_server.ts",
-  "named_pipe_server.ts",
-] as const;
-type Example = typeof EXAMPLES[number];
-
 /** What Microsoft's client sends, and prints when it comes back. */
 const MESSAGE = "Default message from client.";
 const ANSWER = "Default answer from server";
-
-const sources = new Map<Example, string>();
-for (const name of EXAMPLES) {
-  sources.set(name, await Deno.readTextFile(new URL(`examples/${name}`, ROOT)));
-}
-
-/** The permissions that its first line names: any one of them is enough. */
-function permissionsOf(name: Example): string[] {
-  const [line = ""] = sources.get(name)?.split("\n") ?? [];
-  assertMatch(line, /^\/\/ Permissions?: /);
-  return [...line.matchAll(/--allow-[a-z]+(?:=[^\s)]+)?/g)].map(([flag]) => flag);
-}
-
-/** A cache with nothing in it. */
-class EmptyCache implements AsyncDisposable {
-  readonly path: string = Deno.makeTempDirSync();
-
-  get env(): Record<string, string> {
-    return { DENO_DIR: this.path };
-  }
-
-  /** What a program has downloaded into it. */
-  downloads(): string[] {
-    const found: string[] = [];
-    for (const { name } of Deno.readDirSync(this.path)) {
-      if (!["npm", "remote", "deps", "registries"].includes(name)) continue;
-      for (const { name: item } of Deno.readDirSync(`${this.path}/${name}`)) {
-        found.push(`${name}/${item}`);
-      }
-    }
-    return found;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.path, { recursive: true });
-  }
-}
-
-function example(name: Example, permissions: string[], ...args: string[]): string[] {
-  const file = fileURLToPath(new URL(`examples/${name}`, ROOT));
-  return [
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--no-remote",
-    "--cached-only",
-    ...permissions,
-    file,
-    ...args,
-  ];
-}
-
-/** Once per permission that the example names. */
-async function withEachPermission(
-  name: Example,
-  test: (permission: string, env: Record<string, string>) => Promise<void>,
-): Promise<void> {
-  const permissions = permissionsOf(name);
-  const libraries = name === "client.ts" ? [KERNEL32_PATH] : [KERNEL32_PATH, ADVAPI32_PATH];
-  assertEquals(permissions, ["--allow-ffi", `--allow-ffi=${libraries}`]);
-  for (const permission of permissions) {
-    await using cache = new EmptyCache();
-    await test(permission, cache.env);
-    assertEquals(cache.downloads(), []);
-  }
-}
-
-function lines(text: string): string[] {
-  return text.split(/\r?\n/).filter((line) => line !== "");
-}
 
 function utf16(text: string): Uint8Array<ArrayBuffer> {
   const units = Uint16Array.from(text, (character) => character.charCodeAt(0));
@@ -138,10 +67,10 @@ windowsTest(
 );
 
 windowsTest("examples: named_pipe_server answers Microsoft's client, built for ANSI", async () => {
-  await withEachPermission("named_pipe_server.ts", async (permission, env) => {
+  await withEachPermission("named_pipe_server.ts", async (permissions, env) => {
     const path = newPath();
     await using server = new Program(
-      example("named_pipe_server.ts", [permission], "--path", path),
+      example("named_pipe_server.ts", permissions, "--path", path),
       { env },
     );
     await server.printed("listening");
@@ -188,9 +117,9 @@ windowsTest(
 );
 
 windowsTest("examples: echo_server echoes, and client prints what comes back", async () => {
-  await withEachPermission("echo_server.ts", async (permission, env) => {
+  await withEachPermission("echo_server.ts", async (permissions, env) => {
     const path = newPath();
-    await using server = new Program(example("echo_server.ts", [permission], path), { env });
+    await using server = new Program(example("echo_server.ts", permissions, path), { env });
     await server.printed("listening");
     await using pipe = await open(path);
     const message = { length: 100_000, seed: 1 };
@@ -198,9 +127,9 @@ windowsTest("examples: echo_server echoes, and client prints what comes back", a
     assert(await pipe.readPattern(message));
     await pipe.write("");
     assertEquals((await pipe.read()).bytes.length, 0);
-    for (const permission of permissionsOf("client.ts")) {
+    for (const permissions of permissionsOf("client.ts")) {
       const messages = ["one", "two words", "Grüße"];
-      const ran = await run(example("client.ts", [permission], path, ...messages), { env });
+      const ran = await run(example("client.ts", permissions, path, ...messages), { env });
       assertEquals([ran.code, lines(ran.stdout), ran.stderr], [0, messages, ""]);
     }
     server.kill();
@@ -223,10 +152,10 @@ windowsTest("examples: echo_server keeps the limits that it is given", async () 
 });
 
 windowsTest("examples: authenticated_server tells each caller about itself", async () => {
-  await withEachPermission("authenticated_server.ts", async (permission, env) => {
+  await withEachPermission("authenticated_server.ts", async (permissions, env) => {
     const path = newPath();
     await using server = new Program(
-      example("authenticated_server.ts", [permission], path),
+      example("authenticated_server.ts", permissions, path),
       { env },
     );
     await server.printed("listening");
@@ -267,7 +196,7 @@ windowsTest("examples: the wrong arguments end them with exit code 2", async () 
 });
 
 /** Runs a server in a console of its own, and presses a key combination when it listens. */
-async function pressed(key: "ctrl-c" | "ctrl-break", args: string[]): Promise<Ran> {
+async function pressed(key: "ctrl-c" | "ctrl-break", args: readonly string[]): Promise<Ran> {
   const file = await Deno.makeTempFile();
   try {
     const program = testProgram("in_console", "--allow-ffi", "--allow-run", "--allow-write");
@@ -285,10 +214,30 @@ windowsTest("examples: Ctrl-C shuts the servers down", async () => {
     const args of [
       example("echo_server.ts", ["--allow-ffi"], path),
       example("named_pipe_server.ts", ["--allow-ffi"], "--path", path),
+      example("lines.ts", ["--allow-ffi"], "serve", path),
+      example("discord_rpc.ts", ["--allow-ffi"], "serve", path),
+      example("tail.ts", ["--allow-ffi", "--allow-read"], path, fileURLToPath(import.meta.url)),
     ]
   ) {
     const { code, stdout, stderr } = await pressed("ctrl-c", args);
     assertEquals([code, lines(stdout), stderr], [0, [`listening on ${path}`], ""]);
+  }
+});
+
+windowsTest("examples: Ctrl-C ends all Workers, and the proxy", async () => {
+  const path = newPath();
+  const permissions = ["--allow-ffi", "--allow-read", "--allow-net"];
+  for (
+    const [args, printed] of [
+      [example("workers.ts", permissions, "--workers=1", path), `worker 1 is listening on ${path}`],
+      [
+        example("proxy.ts", permissions, `pipe:${path}`, "tcp:127.0.0.1:1"),
+        `listening at pipe:${path}`,
+      ],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await pressed("ctrl-c", args);
+    assertEquals([code, lines(stdout), stderr], [0, [printed], ""]);
   }
 });
 

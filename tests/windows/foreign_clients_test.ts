@@ -7,74 +7,10 @@ import { assertEquals, assertGreaterOrEqual, assertRejects } from "@std/assert";
 import { call, connect, type PipeClient, serve } from "../../mod.ts";
 import { startClient } from "../win32/client.ts";
 import { windowsTest } from "../win32/environment.ts";
-import { foreignPrograms } from "../win32/foreign.ts";
+import { Foreign, programInC, RUNTIMES, script, Verdict } from "./foreign.ts";
 import { newPath, within } from "./support.ts";
 
 const client = await startClient();
-const CHECKOUT = new URL("../../", import.meta.url);
-
-/** How long a foreign program may take. */
-const LIMIT = 90_000;
-
-const programs = await foreignPrograms();
-
-function script(name: string): string {
-  return decodeURIComponent(new URL(`tests/foreign/${name}`, CHECKOUT).pathname.slice(1));
-}
-
-/** Who runs a script that uses `node:net`. */
-const RUNTIMES: Record<string, string[]> = {
-  Node: [programs.node],
-  Bun: [programs.bun],
-  Deno: [Deno.execPath(), "run", "-A", "--quiet", "--no-config", "--no-lock", "--no-check"],
-};
-
-/**
- * A foreign program that runs. What it prints goes nowhere, and its complaints to where ours go: to
- * read them would hold a thread of Deno's pool each, and many of them would leave none for the wait
- * of the server.
- */
-class Foreign implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-
-  constructor([program = "", ...args]: string[]) {
-    this.#child = new Deno.Command(program, {
-      args,
-      stdin: "null",
-      stdout: "null",
-      stderr: "inherit",
-    }).spawn();
-  }
-
-  /** The exit code. */
-  async ended(): Promise<number> {
-    return (await within("the end of the program", this.#child.status, LIMIT)).code;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has ended already.
-    }
-    await this.#child.status;
-  }
-}
-
-/** A file that a program says in how it ended. */
-class Verdict implements AsyncDisposable {
-  readonly #folder = Deno.makeTempDirSync();
-  readonly path = `${this.#folder}\\verdict`;
-
-  async text(): Promise<string> {
-    return await Deno.readTextFile(this.path).catch(() => "nothing");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.#folder, { recursive: true });
-  }
-}
-
 // Clients
 
 const CONNECTIONS = 4;
@@ -98,7 +34,7 @@ async function runScript(runtime: string[], path: string): Promise<void> {
 /** Runs a client in C, several times at once. */
 async function runInC(name: string, path: string): Promise<void> {
   const run = async () => {
-    await using client = new Foreign([`${programs.c}\\${name}.exe`, path, `${EXCHANGES}`]);
+    await using client = new Foreign([programInC(name), path, `${EXCHANGES}`]);
     assertEquals(await client.ended(), 0);
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, run));
@@ -193,7 +129,7 @@ for (const [name, runtime] of Object.entries(RUNTIMES).filter(([name]) => name !
 
 windowsTest("call() gets the answer of a C server with four instances", async () => {
   const path = newPath();
-  await using _server = new Foreign([`${programs.c}\\four_instances.exe`, path]);
+  await using _server = new Foreign([programInC("four_instances"), path]);
   const decoder = new TextDecoder();
   const answer = "Default answer from server\0";
   for (let round = 0; round < 5; round++) {

@@ -16,6 +16,8 @@ export interface Ran {
 /** Where a program finds itself. */
 export interface ProgramOptions {
   env?: Record<string, string> | undefined;
+  /** Whether it gets what {@linkcode Program.write} is given; otherwise its input is empty. */
+  input?: boolean | undefined;
   /** How many milliseconds it may run. @default {30_000} */
   limit?: number | undefined;
 }
@@ -23,7 +25,7 @@ export interface ProgramOptions {
 /** What a program has printed so far. */
 class Output {
   text = "";
-  readonly #waiting: { text: string; resolve: () => void }[] = [];
+  readonly #waiting: { holds: (text: string) => boolean; resolve: () => void }[] = [];
   /** Resolves when the program has closed it. */
   readonly closed: Promise<void>;
 
@@ -31,15 +33,16 @@ class Output {
     this.closed = this.#read(stream);
   }
 
-  contains(text: string): Promise<void> {
-    if (this.text.includes(text)) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ text, resolve }));
+  /** Resolves when something holds for what it has printed. */
+  until(holds: (text: string) => boolean): Promise<void> {
+    if (holds(this.text)) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ holds, resolve }));
   }
 
   async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       this.text += text;
-      for (const { text, resolve } of this.#waiting) if (this.text.includes(text)) resolve();
+      for (const { holds, resolve } of this.#waiting) if (holds(this.text)) resolve();
     }
   }
 }
@@ -51,39 +54,66 @@ export class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #timer: ReturnType<typeof setTimeout>;
   readonly #unload = () => this.kill();
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>> | undefined;
   readonly #stdout: Output;
   readonly #stderr: Output;
 
-  constructor(args: string[], { env = {}, limit = 30_000 }: ProgramOptions = {}) {
+  constructor(args: string[], { env = {}, input = false, limit = 30_000 }: ProgramOptions = {}) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args,
       env: { NO_COLOR: "1", ...env },
-      stdin: "null",
+      stdin: input ? "piped" : "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
     this.#stdout = new Output(this.#child.stdout);
     this.#stderr = new Output(this.#child.stderr);
+    if (input) this.#stdin = this.#child.stdin.getWriter();
     addEventListener("unload", this.#unload);
     this.#timer = setTimeout(this.#unload, limit);
     this.ended = this.#run();
   }
 
+  /** The process id. */
+  get processId(): number {
+    return this.#child.pid;
+  }
+
+  /** Resolves with so many lines that it has printed, when there are so many. */
+  async lines(count: number): Promise<string[]> {
+    await this.#wrote(this.#stdout, (text) => text.split("\n").length > count, `${count} lines`);
+    return this.#stdout.text.split(/\r?\n/).slice(0, count);
+  }
+
+  /** Writes to its input. */
+  async write(text: string): Promise<void> {
+    await this.#stdin?.write(new TextEncoder().encode(text));
+  }
+
+  /** Ends its input. */
+  async closeInput(): Promise<void> {
+    await this.#stdin?.close();
+  }
+
   /** Resolves when it has printed this. */
   printed(text: string): Promise<void> {
-    return this.#wrote(this.#stdout, text);
+    return this.#wrote(this.#stdout, (printed) => printed.includes(text), `"${text}"`);
   }
 
   /** Resolves when it has complained about this. */
   complained(text: string): Promise<void> {
-    return this.#wrote(this.#stderr, text);
+    return this.#wrote(this.#stderr, (printed) => printed.includes(text), `"${text}"`);
   }
 
-  async #wrote(output: Output, text: string): Promise<void> {
+  async #wrote(
+    output: Output,
+    holds: (text: string) => boolean,
+    what: string,
+  ): Promise<void> {
     const early = this.ended.then(({ code, stderr }) => {
-      throw new Error(`The program ended with ${code} before it printed "${text}": ${stderr}`);
+      throw new Error(`The program ended with ${code} before it printed ${what}: ${stderr}`);
     });
-    await within(`"${text}"`, Promise.race([output.contains(text), early]), 30_000);
+    await within(what, Promise.race([output.until(holds), early]), 30_000);
   }
 
   /** TerminateProcess. */
@@ -107,6 +137,8 @@ export class Program implements AsyncDisposable {
       this.#stdout.closed,
       this.#stderr.closed,
     ]);
+    // Its input may be closed already.
+    await this.#stdin?.abort().catch(() => {});
     clearTimeout(this.#timer);
     removeEventListener("unload", this.#unload);
     return { code: status.code, stdout: this.#stdout.text, stderr: this.#stderr.text };

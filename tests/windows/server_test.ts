@@ -9,7 +9,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { WindowsKernel } from "../../ffi/windows_kernel.ts";
-import { exchanges, serve, WindowsError } from "../../mod.ts";
+import { exchanges, lines, serve, WindowsError } from "../../mod.ts";
 import { Lane } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import { serveOn } from "../../src/exchange/serve.ts";
@@ -241,6 +241,62 @@ windowsTest("server: an async generator answers in as many messages as it gives"
   for (const count of ["3", "2"]) await pipe.write(count);
   for (const text of ["1", "22", "333", "1", "22"]) assertEquals((await pipe.read()).text, text);
 });
+
+windowsTest("server: a client is sent to that has asked nothing, and that asks later", async () => {
+  const path = newPath();
+  await using server = serve(
+    { path, writeBufferSize: 0, onConnect: (client) => void client.send("welcome") },
+    (request) => request,
+  );
+  await using pipe = await open(path);
+  assertEquals((await pipe.read()).text, "welcome");
+  for (const other of server.clients()) other.send("news");
+  await pipe.write("question");
+  assertEquals((await pipe.read()).text, "news");
+  assertEquals((await pipe.read()).text, "question");
+});
+
+windowsTest(
+  "server: requests that are framed may be cut anywhere, and are identified",
+  async () => {
+    const path = newPath();
+    const users = new Set<string>();
+    const ended = Promise.withResolvers<string>();
+    await using _server = serve({
+      path,
+      type: "message",
+      framing: lines(),
+      authorize: (client) => users.add(client.user().sid).size > 0,
+      onDisconnect: (_client, reason) => ended.resolve(reason),
+    }, (_request, exchange) => exchange.text().toUpperCase());
+    await using pipe = await open(path);
+    for (const part of ["o", "ne\ntwo\r", "\nthr"]) await pipe.write(part);
+    assertEquals((await pipe.read()).text, "ONE\n");
+    assertEquals((await pipe.read()).text, "TWO\n");
+    assertEquals(users.size, 1);
+    await pipe.close();
+    assertEquals(await ended.promise, "error");
+  },
+);
+
+windowsTest(
+  "server: a loop over exchanges that is shut down ends when all is answered",
+  async () => {
+    const path = newPath();
+    const asked = exchanges({ path });
+    const loop = (async () => {
+      for await (const { text, reply } of asked) {
+        if (text() === "last") asked.shutdown();
+        reply("answer");
+      }
+    })();
+    await using pipe = await open(path);
+    await pipe.write("last");
+    assertEquals((await pipe.read()).text, "answer");
+    await within("the end", loop);
+    await rejectsWith(Code.FILE_NOT_FOUND, client.open(path));
+  },
+);
 
 windowsTest("server: who leaves the loop over exchanges drops what is open, no more", async () => {
   const path = newPath();

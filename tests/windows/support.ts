@@ -11,7 +11,7 @@ import type { Advapi32 } from "../../ffi/advapi32.ts";
 import { type Kernel32, openKernel32 } from "../../ffi/kernel32.ts";
 import { WindowsKernel, type WindowsKernelOptions } from "../../ffi/windows_kernel.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
-import type { CloseReason, PipeClient } from "../../mod.ts";
+import type { ClientInfo, CloseReason } from "../../mod.ts";
 import type { Timer } from "../../src/kernel/kernel.ts";
 import { WaitLoop } from "../../src/loop/wait_loop.ts";
 import { Code, type Handle, Win32Error } from "../win32/raw.ts";
@@ -55,7 +55,7 @@ export class Ends {
   #waiting: { count: number; resolve: () => void } | undefined;
 
   /** For `onDisconnect`. */
-  readonly note = ({ id }: PipeClient, reason: CloseReason, error?: unknown): void => {
+  readonly note = ({ id }: ClientInfo, reason: CloseReason, error?: unknown): void => {
     this.all.push({ id, reason, error });
     if (this.all.length === this.#waiting?.count) this.#waiting.resolve();
   };

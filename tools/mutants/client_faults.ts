@@ -108,44 +108,74 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
   ]),
-  ...faultsOf("src/pipe/connection.ts", [
-    {
-      name: "a request that waits for others is the user's memory",
-      text: "return own || this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();",
-      replacement: "return bytes;",
-    },
-  ]),
   ...faultsOf("src/pipe/duplex.ts", [
     {
-      name: "a client writes two messages at once",
-      text: "if (!queue.writing) queue.write();",
-      replacement: "queue.write();",
-    },
-    {
-      name: "a client does not see the end",
-      text: "return this.#peerEnded();\n      case",
-      replacement: "return;\n      case",
+      name: "a connection does not see the end",
+      text: 'if (this.#peerClosed && !this.#inbox.full) return this.#link.close("peer");',
+      replacement: "",
     },
     {
       name: "an end that a write has found is not looked at",
-      text: "if (writesOnly || isEnd(loop.kernel.peek(pipeEnd.handle).status)) this.#peerEnded();",
-      replacement: "void [writesOnly, isEnd, loop, pipeEnd];",
-    },
-    {
-      name: "a loop is told of its own program's close",
-      text: 'call.kind === "iterate" && byProgram',
-      replacement: 'call.kind === "iterate" && byProgram && false',
+      text: "this.#endSeen = true;",
+      replacement: "",
     },
     {
       name: "a read that no call needs any more keeps the program",
-      text:
-        "if (this.#reading && !this.#watches && !this.#calls.awaitsMessage) this.#link.cancelRead();",
-      replacement: "",
+      text: "this.#link.cancelRead();",
+      replacement: "return;",
     },
     {
       name: "a request takes the message that a receive waits for",
       text: 'if (kind === "request" && this.#calls.receiving) {',
-      replacement: "if (false) {",
+      replacement: "if (kind === undefined) {",
+    },
+    {
+      name: "a connection closes before what waits for an answer is written",
+      text: "this.#finishing && this.#link.queue.empty && this.#calls.allQueued;",
+      replacement: "this.#finishing && this.#link.queue.empty;",
+    },
+  ]),
+  ...faultsOf("src/pipe/connection.ts", [
+    {
+      name: "a message that waits is the user's memory",
+      text: "return this.#duplex.submitsAtOnce(kind, bytes) ? bytes : bytes.slice();",
+      replacement: "return bytes;",
+    },
+  ]),
+  ...faultsOf("src/pipe/ending.ts", [
+    {
+      name: "a loop is told of its own program's close",
+      text: 'kind === "iterate" && byProgram || ',
+      replacement: "byProgram && this.byPeer || ",
+    },
+    {
+      name: "a failure that nobody waited for is never told",
+      text: "this.#untold = ended.error;",
+      replacement: "this.#untold = undefined;",
+    },
+  ]),
+  ...faultsOf("src/pipe/chunks.ts", [
+    {
+      name: "what a reader has left is lost to the next one",
+      text: "if (rest.length === 0) return await this.#receive();",
+      replacement: "if (rest.length >= 0) return await this.#receive();",
+    },
+  ]),
+  ...faultsOf("src/pipe/write_queue.ts", [
+    {
+      name: "aborting a message that was taken closes the connection",
+      text: "if (status === Status.CANCELLED && aborted.length > 0) return",
+      replacement: "if (aborted.length > 0) return",
+    },
+    {
+      name: "a message that is partly sent leaves the connection open",
+      text: "if (this.#partly) return this.#owner.aborted();",
+      replacement: "",
+    },
+    {
+      name: "of messages that are aborted together, only one is",
+      text: "this.#aborted.add(message);",
+      replacement: "this.#aborted.clear();\n    this.#aborted.add(message);",
     },
   ]),
   ...faultsOf("src/client/client_link.ts", [
@@ -161,9 +191,20 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a write that fails leaves the connection open",
-      text:
-        'else this.close("error", this.errors.write(status));\n  }\n\n  /** See {@linkcode WriteOwner}. */\n  stillUnread',
-      replacement: "}\n\n  /** See {@linkcode WriteOwner}. */\n  stillUnread",
+      text: 'else this.close("error", this.errors.write(status));',
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/listen/connection_session.ts", [
+    {
+      name: "a long message that nobody receives is counted for ever",
+      text: "this.#duplex.ended(reason, error);\n    this.#reader.release();",
+      replacement: "this.#duplex.ended(reason, error);",
+    },
+    {
+      name: "a client that takes what it is sent is idle",
+      text: "if (left > 0) return",
+      replacement: "if (left < 0) return",
     },
   ]),
 ];

@@ -59,11 +59,6 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       text: "queue.empty || own ? message : message.slice()",
       replacement: "message",
     },
-    {
-      name: "a reply is sent twice",
-      text: "queue.add(reply);",
-      replacement: "queue.add(reply);\n  queue.add(new Reply(reply.bytes, last));",
-    },
   ]),
   ...faultsOf("src/pipe/write_queue.ts", [
     {
@@ -73,15 +68,19 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
         "    for (const other of later) this.#outbox.push(other);",
     },
     {
+      name: "two messages are written at once",
+      text: "if (head === undefined || this.writing) return;",
+      replacement: "if (head === undefined) return;",
+    },
+    {
       name: "a promise settles while its message is being written",
       text: "if (status === Status.PENDING) {",
       replacement: "if (status === Status.PENDING) {\n      head.end();",
     },
     {
       name: "messages that wait are forgotten",
-      text:
-        "if (this.empty) this.#owner.written();\n    else this.write();\n  }\n\n  /** Removes a",
-      replacement: "this.#owner.written();\n  }\n\n  /** Removes a",
+      text: "if (head === undefined) return this.#owner.written();",
+      replacement: "return this.#owner.written();",
     },
     {
       name: "what was written still counts as waiting",
@@ -105,13 +104,21 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "aborting a message that was taken closes the connection",
-      text: "if (status === Status.CANCELLED && aborted !== undefined)",
-      replacement: "if (aborted !== undefined)",
+      text: "if (status === Status.CANCELLED && aborted.length > 0)",
+      replacement: "if (aborted.length > 0)",
     },
     {
       name: "a message that is partly sent leaves the connection open",
-      text: "if (partly || !this.remove(message)) return this.#owner.aborted();",
-      replacement: "if (!this.remove(message)) return this.#owner.aborted();",
+      text: "if (this.#partly) return this.#owner.aborted();",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/exchange/exchange_session.ts", [
+    {
+      name: "a reply is sent twice",
+      text: "if (this.#connection.enqueue(reply)) {",
+      replacement: `this.#connection.enqueue(new Reply(reply.bytes, last));
+    if (this.#connection.enqueue(reply)) {`,
     },
   ]),
   ...faultsOf("src/server/budget.ts", [

@@ -7,10 +7,12 @@
 import { CLIENT_FAULTS } from "./client_faults.ts";
 import { CONNECTION_FAULTS } from "./connection_faults.ts";
 import { EXCHANGE_FAULTS } from "./exchange_faults.ts";
+import { FRAMING_FAULTS } from "./framing_faults.ts";
 import { LIFECYCLE_FAULTS } from "./lifecycle_faults.ts";
 import { LOOP_FAULTS } from "./loop_faults.ts";
 import { MESSAGE_FAULTS } from "./message_faults.ts";
 import type { Mutant } from "./mutant.ts";
+import { PUSH_FAULTS } from "./push_faults.ts";
 import { SERVER_FAULTS } from "./server_faults.ts";
 import { SESSION_FAULTS } from "./session_faults.ts";
 
@@ -22,6 +24,8 @@ export const FAULTS: readonly Mutant[] = [
   ...CONNECTION_FAULTS,
   ...SESSION_FAULTS,
   ...EXCHANGE_FAULTS,
+  ...PUSH_FAULTS,
+  ...FRAMING_FAULTS,
   ...SERVER_FAULTS,
   ...CLIENT_FAULTS,
 ];

@@ -6,7 +6,7 @@
 
 import { faultsOf, type Mutant } from "./mutant.ts";
 
-const PARTIAL = "if (!isUnidentified(who)) return readRest(disconnected, last);";
+const PARTIAL = "if (!isUnidentified(who)) return readRest(who, disconnected, last);";
 const DRAINED = 'return to(state, ...(who === "known" ? CANCEL_READ : []));';
 const LEAVES = "this.#connection.instance.raise(event);";
 
@@ -20,7 +20,8 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the first piece of a request passes for all of it",
-      text: "return state.rest ? readRest(state.disconnected, last) : deliver(state.disconnected);",
+      text: 'return state.rest ? readRest("new", state.disconnected, last) ' +
+        ": deliver(state.disconnected);",
       replacement: "return deliver(state.disconnected);",
     },
     {
@@ -83,9 +84,9 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the first piece of a long message is forgotten",
-      text: 'return to(reading("known", true, disconnected), "readRest", ' +
-        "...(last ? CANCEL_READ : []));",
-      replacement: 'return to(reading("known", false, disconnected), "read");',
+      text: 'return to(reading(who, true, disconnected), "readRest", ' +
+        "...(cancels ? CANCEL_READ : []));",
+      replacement: 'return to(reading(cancels ? who : "known", false, disconnected), "read");',
     },
     {
       name: "a client that leaves while it is answered is not noticed",
@@ -99,14 +100,9 @@ export const SESSION_FAULTS: readonly Mutant[] = [
       replacement: 'return to(OVER, "abort", "withdraw", "clientDisconnected");',
     },
     {
-      name: "two writes at once",
-      text: 'return writes ? to(answering(ahead, out)) : to(answering(ahead, "busy"), "write");',
-      replacement: 'return to(answering(ahead, "busy"), "write");',
-    },
-    {
       name: "nobody is told that the client cannot be answered any more",
-      text: 'return writes ? to(answering(ahead, "disconnected"), "abort") : undefined;',
-      replacement: 'return writes ? to(answering(ahead, "disconnected")) : undefined;',
+      text: ': to(answering(ahead, "disconnected"), "abort");',
+      replacement: ': to(answering(ahead, "disconnected"));',
     },
     {
       name: "a read that is cancelled for nobody counts as a request",
@@ -159,11 +155,6 @@ export const SESSION_FAULTS: readonly Mutant[] = [
         "    const promise = reply.promise();\n" +
         "    const free = () => this.#context.budget.free(length, era);\n" +
         "    promise.then(free, free);\n    return promise;",
-    },
-    {
-      name: "what waits for a client has no bound",
-      text: "if (waiting > maxQueued) {",
-      replacement: "if (waiting > Infinity) {",
     },
     {
       name: "the idle time does not begin anew with a request",

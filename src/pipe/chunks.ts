@@ -1,0 +1,49 @@
+/**
+ * What arrives on a connection as bytes, whole chunks or parts of them.
+ *
+ * @module
+ */
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** See the module. One call at a time. */
+export class Chunks {
+  readonly #receive: () => Promise<Bytes | null>;
+  /** What remains of the last chunk. */
+  #rest: Bytes = NO_BYTES;
+
+  /** @param receive Receives the next chunk; null at the end. */
+  constructor(receive: () => Promise<Bytes | null>) {
+    this.#receive = receive;
+  }
+
+  /** The next chunk, or what remains of the last one; null at the end. */
+  async next(): Promise<Bytes | null> {
+    const rest = this.#rest;
+    if (rest.length === 0) return await this.#receive();
+    this.#rest = NO_BYTES;
+    return rest;
+  }
+
+  /** Reads bytes into memory of the program: how many, or null at the end. */
+  async readInto(p: Uint8Array): Promise<number | null> {
+    if (p.length === 0) return 0;
+    if (this.#rest.length === 0) {
+      const chunk = await this.#receive();
+      if (chunk === null) return null;
+      this.#rest = chunk;
+    }
+    // The memory may have become shorter, or detached, in the meantime.
+    const part = this.#rest.subarray(0, p.length);
+    p.set(part);
+    this.#rest = this.#rest.subarray(part.length);
+    return part.length;
+  }
+
+  /** Drops what remains. */
+  drop(): void {
+    this.#rest = NO_BYTES;
+  }
+}
