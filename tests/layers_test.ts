@@ -3,6 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import * as module from "../mod.ts";
+import * as http from "../src/http/mod.ts";
+import * as node from "../src/node/mod.ts";
 
 /**
  * The folders of the module, from the bottom up: each imports from itself and from the rows above.
@@ -15,12 +17,17 @@ src/pipe/
 src/server/ src/client/
 src/exchange/ src/listen/
 mod.ts src/node/
+src/http/
 `.trim().split("\n").map((row) => row.split(" "));
 
 /** All that leads from one top-level folder into another, or out of the module. */
 const CROSSINGS = [
   "ffi/ -> src/kernel/",
   "mod.ts -> src/",
+  "src/http/ -> node:buffer",
+  "src/http/ -> node:http",
+  "src/http/ -> node:net",
+  "src/http/ -> node:timers",
   "src/kernel/ -> node:timers",
   "src/loop/ -> ffi/",
   "src/loop/ -> node:async_hooks",
@@ -33,7 +40,7 @@ const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("mod.ts", ROOT);
 
 /** The entries of the module, by what they are in. */
-const DOORS = { "./node": "src/node/" } as const;
+const DOORS = { "./node": "src/node/", "./http": "src/http/" } as const;
 
 interface ModuleGraph {
   modules: {
@@ -210,13 +217,18 @@ Deno.test("the isolate's loop is the only variable of a module, the console has 
 });
 
 Deno.test("importing the module needs no permission, and so opens no library", async () => {
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-config", "--no-check", "--quiet", fileURLToPath(MODULE)],
-  }).output();
   const decoder = new TextDecoder();
-  assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
+  for (const entry of ["mod.ts", ...Object.values(DOORS).map((folder) => `${folder}mod.ts`)]) {
+    const file = fileURLToPath(new URL(entry, ROOT));
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-config", "--no-check", "--quiet", file],
+    }).output();
+    assertEquals([decoder.decode(stdout), decoder.decode(stderr)], ["", ""]);
+  }
   assertEquals(
     Object.keys(module).toSorted().join(" "),
     "WindowsError call connect contentLength exchanges lengthPrefixed lines listen notify serve",
   );
+  assertEquals(Object.keys(node), ["toDuplex"]);
+  assertEquals(Object.keys(http).toSorted(), ["serveHttp"]);
 });
