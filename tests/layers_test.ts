@@ -27,6 +27,7 @@ const CROSSINGS = [
   "src/http/ -> node:buffer",
   "src/http/ -> node:http",
   "src/http/ -> node:net",
+  "src/http/ -> node:stream",
   "src/http/ -> node:timers",
   "src/kernel/ -> node:timers",
   "src/loop/ -> ffi/",
@@ -230,5 +231,5 @@ Deno.test("importing the module needs no permission, and so opens no library", a
     "WindowsError call connect contentLength exchanges lengthPrefixed lines listen notify serve",
   );
   assertEquals(Object.keys(node), ["toDuplex"]);
-  assertEquals(Object.keys(http).toSorted(), ["serveHttp"]);
+  assertEquals(Object.keys(http).toSorted(), ["httpClient", "serveHttp"]);
 });

@@ -6,6 +6,7 @@
 
 import type { ServerResponse } from "node:http";
 import { clearImmediate, setImmediate } from "node:timers";
+import { write } from "./streams.ts";
 
 /**
  * Sends a response, no faster than the client takes it.
@@ -48,7 +49,7 @@ async function sendBody(
       const { done, value } = await reader.read();
       if (outgoing.destroyed || outgoing.writableEnded) return;
       if (done) break;
-      if (!begun.write(value)) await roomIn(outgoing);
+      await begun.write(value);
     }
     outgoing.off("close", cancel);
     begun.end();
@@ -74,14 +75,13 @@ class Beginning {
     this.#response = response;
   }
 
-  /** @returns Whether more can be written at once. */
-  write(chunk: Uint8Array): boolean {
+  async write(chunk: Uint8Array): Promise<void> {
     if (!this.#flushed && this.#first === undefined) {
       this.#first = chunk;
-      return true;
+      return;
     }
     this.#flush();
-    return this.#outgoing.write(chunk);
+    await write(this.#outgoing, chunk);
   }
 
   end(): void {
@@ -112,17 +112,6 @@ function writeHead(outgoing: ServerResponse, response: Response): void {
   outgoing.statusCode = response.status;
   if (response.statusText !== "") outgoing.statusMessage = response.statusText;
   for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
-}
-
-/** Until more can be written, or never. */
-function roomIn(outgoing: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      outgoing.off("drain", done).off("close", done);
-      resolve();
-    };
-    outgoing.on("drain", done).on("close", done);
-  });
 }
 
 function mayHaveBody({ status }: Response): boolean {
