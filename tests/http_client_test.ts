@@ -324,3 +324,9 @@ inHttpWorld("upgrade() may be refused", async (http) => {
   assertEquals([status, await new Response(readable).text()], [409, "no: body"]);
   await assertRejects(() => writable.getWriter().write(encoder.encode("x")), TypeError);
 });
+
+inHttpWorld("an upgrade that the server does not mean is a TypeError", async (http) => {
+  raw(http, (_, write) => write("HTTP/1.1 101 Switching\r\nUpgrade: tcp\r\n\r\n"));
+  using client = clientIn(http);
+  await assertRejects(() => client.upgrade("/"), TypeError, '"Connection: Upgrade" is missing');
+});

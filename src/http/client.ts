@@ -193,6 +193,10 @@ class Client implements HttpClient {
     const answer = await ask(what, { createConnection: () => duplex }, duplex);
     const status = answer.incoming.statusCode ?? 0;
     if (answer.upgraded) return { status, headers: answer.response, ...streamsOf(duplex) };
+    if (status === 101) {
+      duplex.destroy();
+      throw new TypeError(`Cannot upgrade "${what.request.url}": "Connection: Upgrade" is missing`);
+    }
     const writable = new WritableStream<Uint8Array>();
     await writable.close();
     const readable = readableOf(answer.incoming, what.explain);

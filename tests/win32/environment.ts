@@ -42,3 +42,14 @@ export function windowsTest(name: string, fn: TestFunction): void {
 
 /** Registers a test that is skipped under Wine, for the reason in the list: its name is a literal. */
 windowsTest.notUnderWine = (name: string, fn: TestFunction): void => register(name, fn, isWine());
+
+/** Registers a test of what Deno itself can do since this version: it is skipped by older ones. */
+windowsTest.since = (version: string, name: string, fn: TestFunction): void =>
+  register(name, fn, compare(Deno.version.deno, version) < 0);
+
+/** Compares versions, such as 2.7.14, number by number. */
+function compare(a: string, b: string): number {
+  const [left, right] = [a, b].map((version) => version.split(".").map(Number.parseFloat));
+  const differences = right?.map((number, i) => (left?.[i] ?? 0) - number);
+  return differences?.find((difference) => difference !== 0) ?? 0;
+}
