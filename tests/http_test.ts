@@ -447,6 +447,40 @@ inHttpWorld("a request to upgrade is the program's, or a request as any other", 
   assertEquals((await another.ask(upgrade)).body, "no");
 });
 
+inHttpWorld(
+  "an upgrade that throws, now or later, is reported, and a client may leave",
+  async (http) => {
+    const error = new Error("broken");
+    const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    let count = 0;
+    http.serve(() => new Response(), {
+      onUpgrade: (_request, duplex) => {
+        count++;
+        if (count === 1) throw error;
+        if (count === 2) return Promise.reject(error);
+        while (duplex.write("x".repeat(10_000)));
+        return undefined;
+      },
+    });
+    for (let i = 0; i < 2; i++) {
+      const client = await http.client();
+      await client.write(upgrade);
+      assertEquals(await client.remaining(), "");
+      assertEquals(http.world.reports.splice(0), [error]);
+    }
+    const client = await http.client();
+    await client.write(upgrade);
+    await client.take(1);
+    client.conn.close();
+    await http.world.idle();
+  },
+);
+
+inHttpWorld("a method that no Request can have is refused", async (http) => {
+  const { client } = await http.pair(() => new Response("no"));
+  assertEquals((await client.ask("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n")).status, 405);
+});
+
 inHttpWorld("options are checked", (http) => {
   const { open } = http.world;
   const handler = () => new Response();

@@ -77,6 +77,8 @@ export class HttpConnection {
     this.#quota = Infinity;
     this.#served = true;
     this.duplex.conn.draining.removeEventListener("abort", this.#drain);
+    // A client that leaves is no reason to end the program.
+    this.duplex.on("error", () => {});
   }
 
   /** Refuses what has arrived, and closes the connection. */

@@ -47,14 +47,19 @@ export interface ServeHttpOptions extends Omit<ListenOptions, "direction" | "fra
   /**
    * Called with a request to change the protocol, such as to WebSocket, with the arguments of the
    * event `"upgrade"` of a `node:http` server. The stream belongs to this function. Without it, such
-   * requests get to the handler as any other.
+   * requests get to the handler as any other. What it throws is logged with `console.error`, and closes
+   * the connection.
    *
    * @param request The request, as `node:http` has it.
    * @param duplex The connection, over which nothing has been answered yet.
    * @param head What has arrived already of the new protocol.
    */
   onUpgrade?:
-    | ((request: IncomingMessage, duplex: PipeDuplex<ClientInfo>, head: Buffer) => void)
+    | ((
+      request: IncomingMessage,
+      duplex: PipeDuplex<ClientInfo>,
+      head: Buffer,
+    ) => void | Promise<void>)
     | undefined;
   /**
    * The longest head of a request, in bytes, from 1. A longer one is refused with the status 431.

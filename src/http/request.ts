@@ -9,6 +9,9 @@ import type { IncomingMessage } from "node:http";
 /** A host with or without a port, and nothing that would become another part of a URL. */
 const HOST = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-fA-F:.]+\])(?::\d*)?$/;
 
+/** Methods that no `Request` can have. */
+const FORBIDDEN: readonly string[] = ["CONNECT", "TRACE", "TRACK"];
+
 /** Why a request cannot be given to a handler. */
 export interface Refusal {
   readonly status: number;
@@ -24,7 +27,8 @@ export interface Target {
 
 /** Checks what `node:http` leaves unchecked, and finds the URL. */
 export function targetOf(incoming: IncomingMessage, maxBodySize: number): Target | Refusal {
-  const { headers, httpVersion } = incoming;
+  const { headers, httpVersion, method = "GET" } = incoming;
+  if (FORBIDDEN.includes(method)) return refusal(405, "the method is not allowed");
   const encoding = headers["transfer-encoding"];
   if (encoding !== undefined) {
     if (encoding.toLowerCase() !== "chunked") return refusal(501, "unknown Transfer-Encoding");

@@ -14,7 +14,7 @@ import type { PipeSecurity } from "../options/access.ts";
 import { requiredFunction } from "../options/checks.ts";
 import type { ClientInfo } from "../server/client.ts";
 import type { ShutdownReport } from "../server/tally.ts";
-import { report } from "../server/user_code.ts";
+import { callHook, report } from "../server/user_code.ts";
 import { HttpConnection } from "./connection.ts";
 import { HttpExchange } from "./exchange.ts";
 import {
@@ -213,12 +213,11 @@ class ConnectionServer {
     const { onUpgrade } = this.#settings;
     if (connection === undefined || onUpgrade === undefined) return;
     const { duplex } = connection;
-    try {
-      onUpgrade(incoming, duplex, Buffer.from(head));
-    } catch (error) {
+    const fail = (error: unknown) => {
       report(error);
       duplex.destroy();
-    }
+    };
+    callHook(fail, onUpgrade, incoming, duplex, Buffer.from(head));
   }
 }
 
