@@ -316,6 +316,45 @@ inHttpWorld("a response whose body fails is cut off, and reported", async (http)
   await assertRejects(() => infos[0]?.completed ?? Promise.resolve(), Error, "body");
 });
 
+inHttpWorld("the body of an answer to HEAD is cancelled", async (http) => {
+  const cancelled = Promise.withResolvers<void>();
+  const { client } = await http.pair(() => {
+    return new Response(new ReadableStream({ cancel: () => cancelled.resolve() }));
+  });
+  await client.write("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await client.until("\r\n\r\n");
+  await cancelled.promise;
+});
+
+inHttpWorld(
+  "a response that is not as long as its head says is cut off, and reported",
+  async (http) => {
+    http.serve(({ url }) => {
+      const body = url.endsWith("/short") ? "12" : "1234";
+      return new Response(body, { headers: { "content-length": "3" } });
+    });
+    for (const path of ["/short", "/long"]) {
+      const client = await http.client();
+      await client.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n${GET}`);
+      const answer = await client.remaining();
+      assert(answer.split("HTTP/1.1").length <= 2, answer);
+      const [report] = http.world.reports.splice(0);
+      assertMatch(`${report}`, /content-length/i);
+    }
+  },
+);
+
+inHttpWorld("who is not admitted gets no answer", async (http) => {
+  let calls = 0;
+  const { client } = await http.pair(() => {
+    calls++;
+    return new Response();
+  }, { authorize: () => false });
+  await client.write(GET);
+  await client.remaining().catch(() => "");
+  assertEquals([calls, http.world.conns.length], [0, 1]);
+});
+
 inHttpWorld("a client that leaves aborts its request, and cancels the response", async (http) => {
   const told: string[] = [];
   const cancelled = Promise.withResolvers<void>();

@@ -8,7 +8,6 @@ import { mock } from "node:test";
 import timers from "node:timers";
 import { assert, assertEquals, assertFalse, assertInstanceOf, assertThrows } from "@std/assert";
 import { type PipeDuplex, toDuplex } from "../src/node/mod.ts";
-import { Status } from "../src/kernel/status.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { failing, fate, inWorld, nextTask, text, type World } from "./fixture.ts";
 
