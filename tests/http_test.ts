@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import type { HttpInfo } from "../src/http/options.ts";
+import { checkVersion } from "../src/http/supported.ts";
 import { serveHttpOn } from "../src/http/serve_http.ts";
 import { fate, nextTask } from "./fixture.ts";
 import { inHttpWorld } from "./http/world.ts";
@@ -518,6 +519,13 @@ inHttpWorld(
 inHttpWorld("a method that no Request can have is refused", async (http) => {
   const { client } = await http.pair(() => new Response("no"));
   assertEquals((await client.ask("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n")).status, 405);
+});
+
+Deno.test("old versions of Deno are refused", () => {
+  for (const version of ["2.8.0", "2.9.6", "2.10.0", "3.0.0-rc.1"]) checkVersion(version);
+  for (const version of ["1.46.3", "2.7.14"]) {
+    assertThrows(() => checkVersion(version), Deno.errors.NotSupported, "Deno 2.8 or newer");
+  }
 });
 
 inHttpWorld("options are checked", (http) => {

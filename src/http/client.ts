@@ -14,6 +14,7 @@ import { checkOptions, integer, limit } from "../options/checks.ts";
 import { clientSettings } from "../options/client_settings.ts";
 import { type Answer, ask, type Asked, asked } from "./ask.ts";
 import { Slots } from "./slots.ts";
+import { checkVersion } from "./supported.ts";
 import { readableOf, streamsOf } from "./streams.ts";
 
 /**
@@ -112,6 +113,7 @@ const CHECKS = {
  * @returns The client.
  * @throws {TypeError} If the name cannot be used or an option has a wrong type.
  * @throws {RangeError} If a number is out of its range.
+ * @throws {Deno.errors.NotSupported} If Deno is older than 2.8.
  *
  * @example The version of Docker
  * ```ts
@@ -128,6 +130,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
 
 /** {@linkcode httpClient} on a given loop. */
 export function httpClientOn(open: OpenLoop, options: HttpClientOptions): HttpClient {
+  checkVersion();
   return new Client(open, options);
 }
 

@@ -4,7 +4,7 @@
  * - {@linkcode serveHttp} answers requests, in the shape of `Deno.serve`.
  * - {@linkcode httpClient} asks, in the shape of `fetch`.
  *
- * **Permissions:** those of `@overlapped/named-pipe`, and no others: `--allow-ffi`. Deno 2.7.14 or newer.
+ * **Permissions:** those of `@overlapped/named-pipe`, and no others: `--allow-ffi`. Deno 2.8 or newer.
  *
  * @example A server
  * ```ts

@@ -16,8 +16,8 @@ export interface HttpInfo {
   /** Who is asking, by Windows' word: `client.user()`, `client.processId` and others. */
   readonly client: ClientInfo;
   /**
-   * Resolves when Windows has accepted the whole response. Rejects if the connection ended before, or
-   * the body of the response failed. Never becomes an unhandled rejection.
+   * Resolves when Windows has accepted the whole response. Rejects if the connection ended before
+   * that was known, or the body of the response failed. Never becomes an unhandled rejection.
    */
   readonly completed: Promise<void>;
 }

@@ -6,7 +6,6 @@
 
 import { Buffer } from "node:buffer";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import net from "node:net";
 import { listenOn, type PipeListener } from "../listen/listen.ts";
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import { toDuplex } from "../node/duplex.ts";
@@ -17,6 +16,7 @@ import type { ShutdownReport } from "../server/tally.ts";
 import { callHook, report } from "../server/user_code.ts";
 import { HttpConnection } from "./connection.ts";
 import { HttpExchange } from "./exchange.ts";
+import { checkVersion } from "./supported.ts";
 import {
   type HttpHandler,
   type HttpSettings,
@@ -68,7 +68,7 @@ export interface HttpServer extends AsyncDisposable {
  * Listens on a named pipe and answers each HTTP request with a handler function.
  *
  * It is listening when this returns. Requests and responses are streams: of either, no more is held
- * than a few chunks. The protocol is that of `node:http` of Deno, 2.7.14 or newer: HTTP/1.1 and HTTP/1.0,
+ * than a few chunks. The protocol is that of `node:http` of Deno, 2.8 or newer: HTTP/1.1 and HTTP/1.0,
  * keep-alive, chunked bodies, `Expect: 100-continue`. Requests that servers may understand in
  * different ways are refused, such as those with two lengths, bad chunks or folded headers.
  *
@@ -85,7 +85,7 @@ export interface HttpServer extends AsyncDisposable {
  * @throws {TypeError} If the name cannot be used, an option has a wrong type, or options contradict
  *   each other.
  * @throws {RangeError} If a number is out of range.
- * @throws {Deno.errors.NotSupported} If this is not Windows, or Deno is older than 2.7.14.
+ * @throws {Deno.errors.NotSupported} If this is not Windows, or Deno is older than 2.8.
  * @throws {Deno.errors.NotCapable} Without the permissions of `listen`.
  * @throws {Deno.errors.AddrInUse} If a pipe of this name exists and `join` is not set, or it cannot be
  *   joined.
@@ -113,6 +113,7 @@ export function serveHttpOn(
   options: ServeHttpOptions,
   handler: HttpHandler,
 ): HttpServer {
+  checkVersion();
   const settings = httpSettings(options);
   requiredFunction(handler, "handler");
   const server = new ConnectionServer(settings, handler);
@@ -168,9 +169,6 @@ class ConnectionServer {
     this.#handler = handler;
     const { maxHeaderSize, keepAliveTimeout, onUpgrade } = settings;
     const server = http.createServer({ maxHeaderSize, requireHostHeader: false });
-    if (!(server instanceof net.Server)) {
-      throw new Deno.errors.NotSupported("Deno 2.7.14 or newer is needed to serve HTTP on a pipe");
-    }
     // Else connections are closed after one answer.
     Object.defineProperty(server, "listening", { value: true });
     server.keepAliveTimeout = keepAliveTimeout === Infinity ? 0 : keepAliveTimeout;

@@ -8,8 +8,8 @@ import { windowsTest } from "../win32/environment.ts";
 import { Program, run } from "./program.ts";
 import { newPath } from "./support.ts";
 
-/** The first version in which a server of `node:http` takes any stream. */
-const SINCE = "2.7.14";
+/** The first version whose `node:http` takes any stream. */
+const SINCE = "2.8.0";
 
 const KERNEL32 = "--allow-ffi=C:\\Windows\\System32\\kernel32.dll";
 const BOTH = `${KERNEL32},C:\\Windows\\System32\\advapi32.dll`;
@@ -24,7 +24,7 @@ function example(name: Example, ffi: string, ...args: string[]): string[] {
   return ["run", "--quiet", "--no-prompt", "--cached-only", ffi, fileOf(name), ...args];
 }
 
-windowsTest("examples of HTTP: they name their permissions and usage", async () => {
+windowsTest.since(SINCE, "examples of HTTP: they name their permissions and usage", async () => {
   for (const [name, scoped] of [["http_server.ts", BOTH], ["docker.ts", KERNEL32]] as const) {
     const [line] = (await Deno.readTextFile(fileOf(name))).split("\n");
     assertEquals(line, `// Permissions: --allow-ffi (or ${scoped})`);

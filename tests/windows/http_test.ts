@@ -11,8 +11,8 @@ import { NodePeer } from "./node_peer.ts";
 import { Program, testProgram } from "./program.ts";
 import { newPath, within } from "./support.ts";
 
-/** The first version in which a server of `node:http` takes any stream. */
-const SINCE = "2.7.14";
+/** The first version whose `node:http` takes any stream. */
+const SINCE = "2.8.0";
 
 const MIB = 1024 * 1024;
 const LARGE = 64 * MIB;
@@ -120,7 +120,7 @@ windowsTest.since(SINCE, "http: serveHttp() is upgraded to WebSocket", async () 
   await peer.succeeded();
 });
 
-windowsTest("http: httpClient() asks node.exe", async () => {
+windowsTest.since(SINCE, "http: httpClient() asks node.exe", async () => {
   const path = newPath();
   await using peer = new NodePeer("answers", path, "http_peer.mjs");
   using client = httpClient({ path, connectTimeout: 60_000, maxConnections: 2 });
