@@ -1,9 +1,16 @@
 /** HTTP: a client over pipes in memory. */
 
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import type { HttpClient, HttpClientOptions } from "../src/http/client.ts";
 import { httpClientOn } from "../src/http/client.ts";
-import { fate, NAME } from "./fixture.ts";
+import { failing, fate, NAME } from "./fixture.ts";
 import { type HttpWorld, inHttpWorld } from "./http/world.ts";
 import { toDuplex } from "../src/node/mod.ts";
 import { Buffer } from "node:buffer";
@@ -261,6 +268,10 @@ inHttpWorld("what connect() throws is thrown as it is", async (http) => {
   using client = clientIn(http, { missing: "fail" });
   await assertRejects(() => client.fetch("/"), Deno.errors.NotFound);
   await assertRejects(() => client.upgrade("/"), Deno.errors.NotFound);
+  const control = failing(http.world.kernel, "open", 1_117);
+  const error = await assertRejects(() => client.fetch("/"), Error);
+  assertFalse(error instanceof TypeError);
+  control.on = false;
 });
 
 inHttpWorld("close() ends what is being asked, and all connections", async (http) => {

@@ -46,7 +46,9 @@ export function asked(input: string | URL | Request, init: RequestInit | undefin
     length: request.body === null ? undefined : lengthOf(init?.body),
     explain(error) {
       if (request.signal.aborted) return request.signal.reason;
-      if (!(error instanceof Error) || !("code" in error)) return error;
+      // Those of Node have a code that is text; others are what connecting threw.
+      const isNodes = error instanceof Error && "code" in error && typeof error.code === "string";
+      if (!isNodes) return error;
       return new TypeError(`Cannot fetch "${request.url}": ${error.message}`, { cause: error });
     },
   };
