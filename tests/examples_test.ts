@@ -56,6 +56,8 @@ const OTHERS: Record<string, string[][]> = {
   "discord_rpc.ts": [[], ["serve", "a", "b"], ["show", "1"], ["show", "1", "a", "b", "c"], ["x"]],
   "tail.ts": [[], ["a"], ["a", "b", "c"], ["a", "b", "--interval=0"], ["a", "b", "--what"]],
   "proxy.ts": [[], ["pipe:a"], ["pipe:a", "b"], ["pipe:a", "tcp:b"], ["pipe:a", "pipe:b", "c"]],
+  "http_server.ts": [[], ["a", "b"]],
+  "docker.ts": [[], ["--pipe=a"], ["version", "a"], ["logs"], ["logs", "a", "b"], ["exec", "a"]],
   "workers.ts": [[], ["a", "b"], ["a", "--workers=0"], ["a", "--workers=many"], ["a", "--what"]],
 };
 

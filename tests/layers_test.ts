@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import * as module from "../mod.ts";
 import * as cli from "../src/cli/mod.ts";
+import * as http from "../src/http/mod.ts";
 import * as node from "../src/node/mod.ts";
 
 /**
@@ -17,7 +18,7 @@ src/pipe/
 src/server/ src/client/
 src/exchange/ src/listen/
 mod.ts src/node/
-src/cli/
+src/cli/ src/http/
 `.trim().split("\n").map((row) => row.split(" "));
 
 /** All that leads from one top-level folder into another, or out of the module. */
@@ -26,6 +27,10 @@ const CROSSINGS = [
   "mod.ts -> src/",
   "src/cli/ -> node:buffer",
   "src/cli/ -> node:util",
+  "src/http/ -> node:buffer",
+  "src/http/ -> node:http",
+  "src/http/ -> node:stream",
+  "src/http/ -> node:timers",
   "src/kernel/ -> node:timers",
   "src/loop/ -> ffi/",
   "src/loop/ -> node:async_hooks",
@@ -38,7 +43,7 @@ const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("mod.ts", ROOT);
 
 /** The entries of the module, by what they are in. */
-const DOORS = { "./cli": "src/cli/", "./node": "src/node/" } as const;
+const DOORS = { "./cli": "src/cli/", "./http": "src/http/", "./node": "src/node/" } as const;
 
 interface ModuleGraph {
   modules: {
@@ -207,6 +212,7 @@ Deno.test("src uses nothing of Deno that reaches the system, and the FFI only wh
     "ffi/system.ts: Deno.ForeignLibraryInterface",
     "src/cli/mod.ts: Deno.args",
     "src/cli/mod.ts: Deno.exit",
+    "src/http/supported.ts: Deno.version",
     "src/kernel/scheduling.ts: Deno.refTimer",
     "src/kernel/scheduling.ts: Deno.unrefTimer",
   ]);
@@ -224,7 +230,7 @@ Deno.test("the isolate's loop is the only variable of a module, the console has 
 Deno.test("importing the module needs no permission, and so opens no library", async () => {
   const decoder = new TextDecoder();
   // The command line is no module to import: run so, it prints how it is used.
-  for (const entry of ["mod.ts", `${DOORS["./node"]}mod.ts`]) {
+  for (const entry of ["mod.ts", `${DOORS["./http"]}mod.ts`, `${DOORS["./node"]}mod.ts`]) {
     const file = fileURLToPath(new URL(entry, ROOT));
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "--no-prompt", "--no-config", "--no-check", "--quiet", file],
@@ -237,4 +243,5 @@ Deno.test("importing the module needs no permission, and so opens no library", a
     "WindowsError call connect contentLength exchanges lengthPrefixed lines listPipes listen notify serve",
   );
   assertEquals(Object.keys(node), ["toDuplex"]);
+  assertEquals(Object.keys(http).toSorted(), ["httpClient", "serveHttp"]);
 });

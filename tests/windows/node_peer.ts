@@ -1,6 +1,6 @@
 /**
  * The other end of libraries of Node: node.exe with the same libraries, see
- * `tests/foreign/node_peer.mjs`.
+ * `tests/foreign/node_peer.mjs`; and of HTTP, see `tests/foreign/http_peer.mjs`.
  *
  * @module
  */
@@ -11,7 +11,6 @@ import { foreignPrograms } from "../win32/foreign.ts";
 import { within } from "./support.ts";
 
 const { node, libraries } = await foreignPrograms();
-const SCRIPT = fileURLToPath(new URL("../foreign/node_peer.mjs", import.meta.url));
 
 /** See the module. */
 export class NodePeer implements AsyncDisposable {
@@ -19,10 +18,14 @@ export class NodePeer implements AsyncDisposable {
   readonly #verdict = `${this.#folder}\\verdict`;
   readonly #child: Deno.ChildProcess;
 
-  /** @param role What the script is to do at the pipe. */
-  constructor(role: string, path: string) {
+  /**
+   * @param role What the script is to do at the pipe.
+   * @param script The file in `tests/foreign`.
+   */
+  constructor(role: string, path: string, script = "node_peer.mjs") {
+    const file = fileURLToPath(new URL(`../foreign/${script}`, import.meta.url));
     this.#child = new Deno.Command(node, {
-      args: [SCRIPT, role, path, this.#verdict, libraries],
+      args: [file, role, path, this.#verdict, libraries],
       stdin: "null",
       // Under Wine, node.exe cannot write to a pipe of Linux.
       stdout: "null",

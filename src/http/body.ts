@@ -1,0 +1,73 @@
+/**
+ * The body of a request.
+ *
+ * @module
+ */
+
+import type { IncomingMessage } from "node:http";
+
+/** The status that an error of a body asks for. */
+export class BodyError extends Error {
+  override readonly name = "BodyError";
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The body of a request as a stream, of which no more is received than is read. */
+export class RequestBody {
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly #incoming: IncomingMessage;
+  readonly #max: number;
+  #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+  #chunks: AsyncIterator<Uint8Array<ArrayBuffer>> | undefined;
+  #length = 0;
+
+  /** @param max How long it may be, in bytes. */
+  constructor(incoming: IncomingMessage, max: number) {
+    this.#incoming = incoming;
+    this.#max = max;
+    this.stream = new ReadableStream({
+      start: (controller) => void (this.#controller = controller),
+      pull: () => this.#pull(),
+      cancel: () => void (this.#controller = undefined),
+    }, { highWaterMark: 0 });
+  }
+
+  /** Nothing more is given to the program: reading fails, unless everything was read. */
+  fail(error: unknown): void {
+    this.#controller?.error(error);
+    this.#controller = undefined;
+  }
+
+  /** Takes what is left, and drops it. */
+  async discard(): Promise<void> {
+    this.fail(new DOMException("The response was sent already", "AbortError"));
+    if (this.#chunks === undefined) return void this.#incoming.resume();
+    try {
+      while (!(await this.#chunks.next()).done);
+    } catch {
+      // The connection has ended.
+    }
+  }
+
+  async #pull(): Promise<void> {
+    this.#chunks ??= this.#incoming[Symbol.asyncIterator]();
+    try {
+      const { done, value } = await this.#chunks.next();
+      if (done) {
+        this.#controller?.close();
+        this.#controller = undefined;
+      } else if ((this.#length += value.length) > this.#max) {
+        this.fail(new BodyError(`The body is longer than ${this.#max} bytes`, 413));
+      } else {
+        this.#controller?.enqueue(value);
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}

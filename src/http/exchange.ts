@@ -1,0 +1,130 @@
+/**
+ * One request and its response.
+ *
+ * @module
+ */
+
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { ClientInfo } from "../server/client.ts";
+import { report } from "../server/user_code.ts";
+import { BodyError, RequestBody } from "./body.ts";
+import type { HttpHandler, HttpSettings } from "./options.ts";
+import { headersOf, targetOf } from "./request.ts";
+import { sendResponse } from "./response.ts";
+
+/** See the module. */
+export class HttpExchange {
+  readonly #incoming: IncomingMessage;
+  readonly #outgoing: ServerResponse;
+  readonly #client: ClientInfo;
+  readonly #settings: HttpSettings;
+  readonly #abort = new AbortController();
+  readonly #completed = Promise.withResolvers<void>();
+  #body: RequestBody | undefined;
+  #finished = false;
+  #refused = false;
+
+  constructor(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    client: ClientInfo,
+    settings: HttpSettings,
+  ) {
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+    this.#client = client;
+    this.#settings = settings;
+    this.#completed.promise.catch(() => {});
+    outgoing.once("finish", () => this.#finished = true);
+    outgoing.once("close", () => this.#ended());
+    // What went wrong is told by the end.
+    incoming.on("error", () => {});
+    outgoing.on("error", () => {});
+  }
+
+  /** Answers it, by a handler unless it must be refused. */
+  async answer(handler: HttpHandler): Promise<void> {
+    const target = targetOf(this.#incoming, this.#settings.maxBodySize);
+    if ("status" in target) return this.#answerWith(target.status, target.reason);
+    if (target.hasBody) this.#body = new RequestBody(this.#incoming, this.#settings.maxBodySize);
+    try {
+      await this.#send(
+        await handler(this.#request(target.url), {
+          client: this.#client,
+          completed: this.#completed.promise,
+        }),
+      );
+    } catch (error) {
+      await this.#failed(error);
+    }
+  }
+
+  /** Answers it instead of the handler, and closes the connection. */
+  refuse(status: number): void {
+    this.#refused = true;
+    this.#answerWith(status);
+    this.#abandon(STATUS_CODES[status]);
+  }
+
+  #request(url: string): Request {
+    const { method = "GET" } = this.#incoming;
+    // A request that has none by its method drops it.
+    const body = method === "GET" || method === "HEAD" ? undefined : this.#body?.stream;
+    return new Request(url, {
+      method,
+      headers: headersOf(this.#incoming),
+      signal: this.#abort.signal,
+      ...(body === undefined ? {} : { body, duplex: "half" }),
+    });
+  }
+
+  async #send(response: Response): Promise<void> {
+    if (!(response instanceof Response)) {
+      throw new TypeError("Cannot use the result of a handler: must be a Response");
+    }
+    await sendResponse(this.#outgoing, response);
+  }
+
+  /** The handler has failed, or the body of its response. */
+  async #failed(error: unknown): Promise<void> {
+    const { signal } = this.#abort;
+    if (signal.aborted && error === signal.reason) return;
+    if (this.#outgoing.headersSent || this.#outgoing.destroyed) {
+      report(error);
+      this.#completed.reject(error);
+      return void this.#outgoing.destroy();
+    }
+    if (error instanceof BodyError) return this.#answerWith(error.status, error.message);
+    const { onError } = this.#settings;
+    try {
+      if (onError !== undefined) return await this.#send(await onError(error));
+      report(error);
+    } catch (another) {
+      report(error);
+      report(another);
+    }
+    if (this.#outgoing.headersSent) return void this.#outgoing.destroy();
+    this.#answerWith(500);
+  }
+
+  /** Answers without the handler. The connection is kept after a handler's failure only. */
+  #answerWith(status: number, reason = STATUS_CODES[status]): void {
+    if (status !== 500) this.#outgoing.shouldKeepAlive = false;
+    this.#outgoing.writeHead(status, { "content-type": "text/plain;charset=UTF-8" });
+    this.#outgoing.end(`${reason}\n`);
+  }
+
+  #ended(): void {
+    if (this.#refused) return;
+    if (!this.#finished) return this.#abandon("The client has left");
+    this.#completed.resolve();
+    void this.#body?.discard();
+  }
+
+  #abandon(message = ""): void {
+    const reason = new DOMException(message, "AbortError");
+    this.#completed.reject(reason);
+    this.#abort.abort(reason);
+    this.#body?.fail(reason);
+  }
+}
