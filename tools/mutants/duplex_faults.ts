@@ -67,11 +67,6 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "who has ended its direction ends the connection that the other end has closed",
-      text: 'this.#link.close(this.#peerClosed ? "peer" : "self");',
-      replacement: 'this.#link.close("self");',
-    },
-    {
       name: "a direction is said to be ended before everything is written",
       text: 'await this.call("send");',
       replacement: 'this.call("send").catch(() => {});',
@@ -80,6 +75,11 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       name: "a program may end though a call of a connection waits",
       text: "if (++this.#pending === 1) this.#updateHold();",
       replacement: "this.#pending++;",
+    },
+    {
+      name: "a program may end while a connection that it closes is not closed",
+      text: "(this.#finishing || this.#ending !== undefined) && !this.#released;",
+      replacement: "this.#ending !== undefined && !this.#released;",
     },
     {
       name: "how a connection has ended is never told",
