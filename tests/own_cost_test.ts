@@ -123,13 +123,13 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   "a responder that returns its reply": {
     responder: (request) => request,
-    now: 2,
+    now: 1,
     // The request, and a view of the reply that the program cannot exchange meanwhile.
     allocates: { Uint8Array: 2 },
   },
   "a responder that returns a promise": {
     responder: (request) => Promise.resolve(request),
-    now: 3,
+    now: 2,
     // The responder's own promise is one of them.
     allocates: { Uint8Array: 2, Promise: 4 },
   },

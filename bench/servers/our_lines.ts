@@ -4,11 +4,7 @@
  * @module
  */
 
-import { lines, listen, type PipeConn } from "../../mod.ts";
-
-async function answer(conn: PipeConn): Promise<void> {
-  for await (const line of conn) await conn.send(line);
-}
+import { lines, serve } from "../../mod.ts";
 
 const [path = ""] = Deno.args;
-for await (const conn of listen({ path, framing: lines() })) answer(conn).catch(() => {});
+await serve({ path, framing: lines() }, (line) => line).finished;
