@@ -144,14 +144,15 @@ export class ConnectionSession implements Session, Link {
     return this.#released.promise;
   }
 
-  /** See {@linkcode Session}. */
+  /** See {@linkcode Session}. A client may come while the listener is being closed. */
   begin(disconnected: boolean): void {
     const { settings, hooks } = this.#context;
     this.#disconnected = disconnected;
     this.#restartIdle();
-    if (this.#connection.excess) return this.#take(begin("excess"));
+    const { excess, instance } = this.#connection;
     const { closed } = this.#accepts;
-    if (closed !== undefined) return this.#turnAway(closed);
+    if (closed !== undefined) instance.callbacks.add(() => instance.evict(closed));
+    if (excess || closed !== undefined) return this.#take(begin("excess"));
     const known = settings.identifies ? "unknown" : "known";
     this.#take(begin(hooks.authorizes ? "unadmitted" : known));
   }
@@ -292,24 +293,15 @@ export class ConnectionSession implements Session, Link {
       case "clientDisconnected":
         return this.#finish("peer", command);
       case "sessionFinished":
-        return this.#finish(this.#whyFinished, command);
+        return this.#finish(
+          this.#accepts.closed ?? (this.#context.draining ? "shutdown" : "error"),
+          command,
+        );
       case "sessionClosed":
         return this.#finish("self", command);
       case "sessionEvicted":
         return this.#finish("error", command);
     }
-  }
-
-  /** A client can connect while the listener is being closed. */
-  #turnAway(reason: CloseReason): void {
-    const { instance } = this.#connection;
-    this.#take(begin("excess"));
-    instance.callbacks.add(() => instance.evict(reason));
-  }
-
-  /** Why a connection has finished that was given no reason. */
-  get #whyFinished(): CloseReason {
-    return this.#accepts.closed ?? (this.#context.draining ? "shutdown" : "error");
   }
 
   /** Identifies the client from its first data, before anything else is read. */

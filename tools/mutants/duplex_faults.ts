@@ -257,8 +257,8 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: `${SHOW}\n    ${SHOW}`,
     },
     {
-      name: "a client that comes while its listener is closed is one to be accepted",
-      text: "if (closed !== undefined) return this.#turnAway(closed);",
+      name: "a client that comes while its listener is closed stays",
+      text: "if (closed !== undefined) instance.callbacks.add(() => instance.evict(closed));",
       replacement: "",
     },
     {
