@@ -125,6 +125,8 @@ export class Side {
   /** Something comes or goes. */
   active(): void {
     const now = this.clock.taskBegin;
+    // Several messages may be accepted at once.
+    if (now === this.#activeAt) return;
     this.#lastGap = now - this.#activeAt;
     this.#activeAt = now;
   }
