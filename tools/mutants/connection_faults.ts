@@ -79,8 +79,9 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "messages that wait are forgotten",
-      text: "if (head === undefined) return this.#owner.written();",
-      replacement: "return this.#owner.written();",
+      text: "this.#wait(head, head.length - sent);\n    this.write();",
+      replacement:
+        "this.#wait(head, head.length - sent);\n    if (sent === 0) this.#owner.written();",
     },
     {
       name: "what was written still counts as waiting",

@@ -99,11 +99,6 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "a shortage passes for a client that is missing",
-      text: "if (isShortage(status)) return this.#loop.repeat(this.end.inbound);",
-      replacement: "",
-    },
-    {
       name: "an instance does not listen again",
       text: 'this.raise(usable ? "listen" : "finish");',
       replacement: 'if (!usable) this.raise("finish");',

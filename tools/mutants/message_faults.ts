@@ -55,7 +55,7 @@ export const MESSAGE_FAULTS: readonly Mutant[] = faultsOf("src/pipe/message_read
   {
     name: "an empty message is taken as the end",
     text: "this.#message = new Uint8Array(this.transferred);",
-    replacement: 'if (this.#transferred === 0) return "ended";\n' +
+    replacement: 'if (this.transferred === 0) return "ended";\n' +
       "    this.#message = new Uint8Array(this.transferred);",
   },
   {

@@ -32,7 +32,7 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     {
       name: "a long request is read before its client is admitted",
       text: PARTIAL,
-      replacement: "return readRest(disconnected, last);",
+      replacement: 'return readRest("new", disconnected, last);',
     },
     {
       name: "a shutdown does not wait for a decision",
