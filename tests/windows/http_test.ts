@@ -44,10 +44,16 @@ class Memory implements Disposable {
   }
 }
 
-v8.setFlagsFromString("--expose-gc");
-const collectGarbage: unknown = vm.runInNewContext("gc");
+/** Old versions of Deno, in which these tests are skipped, cannot do that. */
+function garbageCollector(): unknown {
+  v8.setFlagsFromString("--expose-gc");
+  return vm.runInNewContext("gc");
+}
+
+let collectGarbage: unknown;
 
 function used(): number {
+  collectGarbage ??= garbageCollector();
   assert(typeof collectGarbage === "function");
   collectGarbage();
   return Deno.memoryUsage().external;
