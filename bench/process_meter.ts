@@ -40,11 +40,20 @@ export class ProcessMeter implements Disposable {
 
   #processorMsOfLinux(): number {
     this.#tasks ??= findTasks(this.#argument);
-    for (const { name } of Deno.readDirSync(this.#tasks)) {
+    for (const name of entries(this.#tasks)) {
       const [ran] = readWords(`${this.#tasks}\\${name}\\schedstat`, " ");
       if (ran !== undefined) this.#ran.set(name, Number(ran));
     }
     return this.#ran.values().reduce((sum, ran) => sum + ran, 0) / 1e6;
+  }
+}
+
+/** The entries of a folder; none if it is gone: Deno's server by `node:net` may die under its load. */
+function entries(path: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(path), ({ name }) => name);
+  } catch {
+    return [];
   }
 }
 
@@ -58,7 +67,7 @@ function readWords(path: string, separator: string): string[] {
 }
 
 function findTasks(argument: string): string {
-  for (const { name } of Deno.readDirSync("Z:\\proc")) {
+  for (const name of entries("Z:\\proc")) {
     const process = `Z:\\proc\\${name}`;
     if (/^\d+$/.test(name) && readWords(`${process}\\cmdline`, "\0").includes(argument)) {
       return `${process}\\task`;
