@@ -8,7 +8,7 @@ import { DONE, rejected } from "../server/promises.ts";
 import { decodeMessage, type Message } from "../pipe/message.ts";
 import { LazySignal } from "../server/lazy_signal.ts";
 import type { PipeClient, ServerClient } from "../server/client.ts";
-import type { ExchangeSession } from "./exchange_session.ts";
+import type { ExchangeHandler, ExchangeSession } from "./exchange_session.ts";
 
 /**
  * One request of a client and the means to answer it.
@@ -106,6 +106,11 @@ export class ServerExchange implements Exchange {
     this.instance = instance;
     this.client = client;
     this.request = request;
+  }
+
+  /** What delivers the exchange to the program. */
+  get handler(): ExchangeHandler {
+    return this.#session.handler;
   }
 
   /** Whether the exchange is neither answered nor aborted. */

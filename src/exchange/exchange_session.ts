@@ -86,7 +86,8 @@ export class ExchangeSession implements Session, ClientSender {
   readonly #callbacks: Callbacks;
   readonly #queue: WriteQueue;
   readonly #requests: BudgetedReader;
-  readonly #handler: ExchangeHandler;
+  /** What delivers the exchanges to the program. */
+  readonly handler: ExchangeHandler;
   #state: State = FINAL;
   #exchange: ServerExchange | undefined = undefined;
   #idling = false;
@@ -110,7 +111,7 @@ export class ExchangeSession implements Session, ClientSender {
       () => this.#watchTime(),
       () => this.#context.draining && !isFirst(this.#state),
     );
-    this.#handler = handler;
+    this.handler = handler;
     connection.client.sender = this;
   }
 
@@ -144,7 +145,7 @@ export class ExchangeSession implements Session, ClientSender {
 
   /** See {@linkcode Session}. */
   get blocked(): boolean {
-    const waits = this.#exchange?.taken === false && this.#handler.blocked > 0;
+    const waits = this.#exchange?.taken === false && this.handler.blocked > 0;
     return waits || this.#requests.waiting;
   }
 
@@ -383,7 +384,7 @@ export class ExchangeSession implements Session, ClientSender {
     this.#callbacks.add(() => {
       if (this.#exchange !== exchange) return;
       this.#context.counters.requests++;
-      this.#handler.deliver(exchange);
+      this.handler.deliver(exchange);
       if (!exchange.taken) this.#context.onBlocked();
       if (this.#exchange === exchange) this.#loop.atNextTurn(() => this.#turnBegan(exchange));
     });
@@ -392,7 +393,7 @@ export class ExchangeSession implements Session, ClientSender {
   /** The responder is still at work when the next turn begins: reads ahead. */
   #turnBegan(exchange: ServerExchange): void {
     if (this.#exchange !== exchange) return;
-    if (exchange.taken || !this.#handler.resuming) return this.#raise("turnBegan");
+    if (exchange.taken || !this.handler.resuming) return this.#raise("turnBegan");
     // The program has not taken it yet, and will in this turn or the next.
     this.#loop.atNextTurn(() => this.#turnBegan(exchange));
   }
@@ -415,7 +416,7 @@ export class ExchangeSession implements Session, ClientSender {
     const exchange = this.#exchange;
     if (exchange === undefined || exchange.taken) return;
     this.#forget();
-    this.#handler.withdraw(exchange);
+    this.handler.withdraw(exchange);
     this.#connection.dropRequest();
   }
 

@@ -9,7 +9,7 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
 import { isBytes, type Message } from "../pipe/message.ts";
 import { remove } from "../pipe/remove.ts";
 import { isThenable, report } from "../server/user_code.ts";
-import type { Exchange, ServerExchange } from "./exchange.ts";
+import { type Exchange, ServerExchange } from "./exchange.ts";
 import type { ExchangeHandler } from "./exchange_session.ts";
 import { isAsyncIterable, sendAll } from "./generator.ts";
 
@@ -35,11 +35,6 @@ export type Responder = (
 
 /** Receives what a responder threw, and may answer instead. */
 export type OnError = (error: unknown, exchange: Exchange) => Reply | Promise<Reply>;
-
-/** A responder's work on one exchange. */
-class Work {
-  constructor(readonly responders: Responders, readonly exchange: ServerExchange) {}
-}
 
 /** See the module. */
 export class Responders implements ExchangeHandler {
@@ -105,7 +100,7 @@ export class Responders implements ExchangeHandler {
   /** The exchange that the running code works on; undefined: none, or one that is done. */
   get caller(): ServerExchange | undefined {
     const work = currentWork();
-    const tracked = work instanceof Work && work.responders === this ? work.exchange : undefined;
+    const tracked = work instanceof ServerExchange && work.handler === this ? work : undefined;
     const exchange = this.#current ?? tracked;
     return exchange?.done === false ? exchange : undefined;
   }
@@ -117,7 +112,7 @@ export class Responders implements ExchangeHandler {
     try {
       // Tracking a call across its awaits is not free, and a responder may never await anything.
       return this.#tracks
-        ? runFor(new Work(this, exchange), () => this.#call(exchange))
+        ? runFor(exchange, this.#call)
         : this.#call(exchange);
     } finally {
       this.#current = before;
@@ -125,7 +120,7 @@ export class Responders implements ExchangeHandler {
   }
 
   /** Returns what must be awaited, if anything. Even inspecting a reply may throw. */
-  #call(exchange: ServerExchange): Promise<void> | undefined {
+  readonly #call = (exchange: ServerExchange): Promise<void> | undefined => {
     try {
       // Not called as a member, so that this object is not its `this`.
       const responder = this.#responder;
@@ -138,7 +133,7 @@ export class Responders implements ExchangeHandler {
     } catch (error) {
       return this.#failed(exchange, error);
     }
-  }
+  };
 
   /** Frees the responder's place when it is done; at once if there is nothing to await. */
   #endWhenDone(done: Promise<void> | undefined, exchange: ServerExchange): void {

@@ -9,8 +9,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 const WORK = new AsyncLocalStorage<object | undefined>();
 
 /** Runs user code, and all that it starts, for some work. Costs about as much as a few awaits. */
-export function runFor<T>(work: object, call: () => T): T {
-  return WORK.run(work, call);
+export function runFor<Work extends object, T>(work: Work, call: (work: Work) => T): T {
+  return WORK.run(work, call, work);
 }
 
 /** The work that the running code was started for, if any. */
