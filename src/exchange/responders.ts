@@ -111,9 +111,7 @@ export class Responders implements ExchangeHandler {
     this.#current = exchange;
     try {
       // Tracking a call across its awaits is not free, and a responder may never await anything.
-      return this.#tracks
-        ? runFor(exchange, this.#call)
-        : this.#call(exchange);
+      return this.#tracks ? runFor(exchange, this.#call) : this.#call(exchange);
     } finally {
       this.#current = before;
     }
