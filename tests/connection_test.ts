@@ -519,7 +519,7 @@ atBothEnds(
     assertEquals(await receiveTexts(conn, 2), ["a", "b"]);
     await world.idle();
     // Nobody has asked for the end, and everything is released.
-    assertEquals(world.kernel.leftovers().open, 4);
+    assertEquals(world.kernel.leftovers().open, world.system.count(PATH).listening);
     assertEquals(await conn.closed, { reason: "peer" });
   },
 );

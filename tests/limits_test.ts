@@ -654,7 +654,7 @@ inWorld(
     await assertAnswered(world, next);
     for (const client of [first, next, stranger]) client.close();
     await world.idle();
-    assertEquals(world.kernel.leftovers().open, 1);
+    assertEquals(world.kernel.leftovers().open, 2);
   },
 );
 

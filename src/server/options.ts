@@ -32,8 +32,8 @@ export interface ExchangesOptions {
   path: string;
   /**
    * How many instances listen at any time, 1 to 65,000. As clients connect, more are created; as
-   * they disconnect, the number falls back. Clients of a larger burst get `ERROR_PIPE_BUSY` and have
-   * to retry, as {@linkcode connect} and `WaitNamedPipe` do.
+   * they disconnect, the number falls back, to twice as many at most. Clients of a larger burst get
+   * `ERROR_PIPE_BUSY` and have to retry, as {@linkcode connect} and `WaitNamedPipe` do.
    *
    * @default {4}
    */

@@ -15,6 +15,13 @@ import type { Present } from "./stats.ts";
 /** The longest pause before retrying to create an instance, in milliseconds. */
 const LONGEST_PAUSE = 1_000;
 
+/**
+ * An instance whose client has disconnected listens again while fewer than this multiple of the
+ * configured number do, or have a client that waits to be accepted: clients that come and go need no
+ * new instances.
+ */
+const SPARE = 2;
+
 /** Why an instance could not be created. */
 export interface CreationFailure {
   readonly status: number;
@@ -157,7 +164,8 @@ export class InstancePool {
 
   /** Whether an instance whose client has disconnected should listen again; counts it if so. */
   takesBack(): boolean {
-    const wanted = this.#replenishes && this.#lacking;
+    const { settings: { instances }, sessions: { backlog } } = this.#context;
+    const wanted = this.#replenishes && this.#listening + backlog < SPARE * instances;
     if (wanted) this.#listening++;
     return wanted;
   }

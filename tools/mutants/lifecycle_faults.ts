@@ -158,6 +158,11 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
       replacement: "this.#lacking && maxInstances > 0",
     },
     {
+      name: "every instance that was ever needed keeps listening",
+      text: "this.#listening + backlog < SPARE * instances",
+      replacement: "backlog < SPARE * instances",
+    },
+    {
       name: "an instance counts although it is gone",
       text: "this.#count--;",
       replacement: "",
