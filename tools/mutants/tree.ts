@@ -14,7 +14,6 @@ const PARTS = [
   "deno.json",
   "ffi",
   "src",
-  "tests/memory",
   "tests/memory_kernel.ts",
   "tests/simulation",
   "tools/mutants",

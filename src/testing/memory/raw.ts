@@ -5,8 +5,11 @@
  * @module
  */
 
-import { Status } from "../../src/kernel/status.ts";
-import { type ClientEnd, type End, Operation, type ServerEnd } from "./pipe.ts";
+import { Status } from "../../kernel/status.ts";
+import type { ClientEnd } from "./client_end.ts";
+import type { End } from "./end.ts";
+import { Operation } from "./operation.ts";
+import type { ServerEnd } from "./server_end.ts";
 
 /** How a write went, or goes: `"done"`, `"pending"`, or the status it failed with. */
 export type Outcome = "done" | "pending" | number;

@@ -4,18 +4,14 @@
  * @module
  */
 
-import type { Identity, PipeListing } from "../../src/kernel/kernel.ts";
-import { Status } from "../../src/kernel/status.ts";
-import {
-  type ClientEnd,
-  Name,
-  type Opening,
-  OPPOSITE,
-  ServerEnd,
-  type Terms,
-  type Ways,
-} from "./pipe.ts";
+import type { Identity, PipeListing } from "../../kernel/kernel.ts";
+import { Status } from "../../kernel/status.ts";
+import type { Ways } from "./channel.ts";
+import type { ClientEnd } from "./client_end.ts";
+import { type Opening, OPPOSITE, type Terms } from "./end.ts";
+import { Name } from "./name.ts";
 import { RawClient, type RawEnd, RawServer } from "./raw.ts";
+import { ServerEnd } from "./server_end.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
 
@@ -102,9 +98,10 @@ export class MemorySystem {
     return this.#identities.get(process) ?? this.newIdentity(process);
   }
 
-  /** Whether it is the SID of anybody here. */
-  knows(sid: string): boolean {
-    return [...this.#identities.values()].some((identity) => identity.sid === sid);
+  /** The name of the account with this SID; undefined if nobody here has it. */
+  accountOf(sid: string): string | undefined {
+    const known = [...this.#identities.values()].some((identity) => identity.sid === sid);
+    return known ? `TEST\\${sid.slice(sid.lastIndexOf("-") + 1)}` : undefined;
   }
 
   /** How many connections came about. */
