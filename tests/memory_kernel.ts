@@ -21,7 +21,8 @@ export { POISON } from "../src/testing/memory/flights.ts";
 export { type Leftovers, NOTHING_LEFT } from "../src/testing/memory/leftovers.ts";
 export type { Outcome, RawClient, RawEnd, RawServer } from "../src/testing/memory/raw.ts";
 export type { WaitState } from "../src/testing/memory/signals.ts";
-export { MemorySystem, USER } from "../src/testing/memory/system.ts";
+export { USER } from "../src/testing/memory/processes.ts";
+export { MemorySystem } from "../src/testing/memory/system.ts";
 
 /**
  * A {@linkcode ProcessKernel} that a test can drive by hand. Without any setting it behaves like one,

@@ -24,5 +24,7 @@
  * @module
  */
 
-export { memoryPipes } from "./memory_pipes.ts";
+export { type MemoryPipes, memoryPipes, type MemoryProgram } from "./memory_pipes.ts";
+export type { MemoryCall, MemoryPipesOptions, MemoryProcess } from "./options.ts";
 export type { Pipes } from "./pipes.ts";
+export type { RawClientOptions, RawEnd, RawServer, RawServerOptions } from "./raw.ts";

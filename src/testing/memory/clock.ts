@@ -16,6 +16,8 @@ export interface Clock {
   start(milliseconds: number, callback: () => void): Timer;
   /** Stops a timer. No effect when it has fired. */
   stop(timer: Timer): void;
+  /** Whether a timer keeps the program running, as it does at first. */
+  keepAlive(timer: Timer, on: boolean): void;
 }
 
 interface Due {
@@ -44,6 +46,9 @@ export class ManualClock implements Clock {
   stop(timer: Timer): void {
     this.#timers.delete(timer);
   }
+
+  /** Time that stands still keeps nothing running. */
+  keepAlive(_timer: Timer, _on: boolean): void {}
 
   /**
    * Moves the clock, and fires each timer that is due in a task of its own.

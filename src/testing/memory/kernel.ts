@@ -51,13 +51,13 @@ export class ProcessKernel extends Questions implements Kernel {
   protected readonly turns: TurnQueue = new TurnQueue();
   protected readonly flights: Flights;
   readonly #clock: Clock;
-  readonly #timers: Timers;
+  protected readonly timers: Timers;
   #waitFailure: number | undefined;
 
   constructor(system: MemorySystem = new MemorySystem(), options: KernelOptions = {}) {
     super(system, options.process ?? system.newProcess(), options.decisions ?? {});
     this.#clock = options.clock ?? new ManualClock();
-    this.#timers = new Timers(this.#clock);
+    this.timers = new Timers(this.#clock);
     this.flights = new Flights(this.contract, this.handles, this.signals, {
       fails: (call, handle) => this.fails(call, handle),
       answers: (submission, truth) => this.decisions.answers(submission, truth),
@@ -212,8 +212,9 @@ export class ProcessKernel extends Questions implements Kernel {
     this.signals.wake();
   }
 
-  keepAlive(_on: boolean): void {
+  keepAlive(on: boolean): void {
     this.contract.running();
+    this.timers.keepAlive(on);
   }
 
   nextTurn(callback: () => void): void {
@@ -230,13 +231,13 @@ export class ProcessKernel extends Questions implements Kernel {
     return this.#clock.now;
   }
 
-  startTimer(milliseconds: number, callback: () => void): Timer {
+  startTimer(milliseconds: number, callback: () => void, _path?: string): Timer {
     this.contract.living();
-    return this.#timers.start(milliseconds, callback);
+    return this.timers.start(milliseconds, callback);
   }
 
   stopTimer(timer: Timer): void {
-    this.#timers.stop(timer);
+    this.timers.stop(timer);
   }
 
   dispose(): void {
@@ -265,7 +266,7 @@ export class ProcessKernel extends Questions implements Kernel {
       open: this.handles.count,
       slots: this.flights.slots,
       waiting: this.signals.state === "none" ? 0 : 1,
-      timers: this.#timers.count,
+      timers: this.timers.count,
       turns: this.turns.count,
     };
   }
@@ -289,7 +290,7 @@ export class ProcessKernel extends Questions implements Kernel {
     }
     this.handles.clear();
     this.flights.clear();
-    this.#timers.stopAll();
+    this.timers.stopAll();
     this.contract.state = "disposed";
   }
 

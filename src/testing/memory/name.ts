@@ -8,6 +8,14 @@ import type { Ways } from "./channel.ts";
 import type { Terms } from "./end.ts";
 import type { ServerEnd } from "./server_end.ts";
 
+/** What becomes of a name. */
+export interface NameEvents {
+  /** The last instance was closed. */
+  died(): void;
+  /** An instance takes a client from now on. */
+  offered(): void;
+}
+
 /** One name of the namespace. */
 export class Name {
   readonly terms: Terms;
@@ -18,19 +26,25 @@ export class Name {
   readonly ways: Ways;
   /** As its first instance spells it. */
   readonly path: string;
-  readonly #died: () => void;
+  readonly #events: NameEvents;
 
-  constructor(path: string, terms: Terms, ways: Ways, died: () => void) {
+  constructor(path: string, terms: Terms, ways: Ways, events: NameEvents) {
     this.path = path;
     this.terms = terms;
     this.ways = ways;
-    this.#died = died;
+    this.#events = events;
+  }
+
+  /** An instance takes a client from now on, when those before it have one. */
+  offer(server: ServerEnd): void {
+    this.listening.add(server);
+    this.#events.offered();
   }
 
   /** The name dies with the last server handle, even if clients remain. */
   leave(server: ServerEnd): void {
     this.listening.delete(server);
     this.servers.delete(server);
-    if (this.servers.size === 0) this.#died();
+    if (this.servers.size === 0) this.#events.died();
   }
 }

@@ -7,6 +7,7 @@
 
 import type { Handle, Identified, Told } from "../../kernel/kernel.ts";
 import { Status } from "../../kernel/status.ts";
+import { ownerOf } from "./access.ts";
 import { Contract } from "./contract.ts";
 import { type Decisions, type Failing, plain } from "./decisions.ts";
 import { Handles } from "./handles.ts";
@@ -14,10 +15,7 @@ import { ServerEnd } from "./server_end.ts";
 import type { MemorySystem } from "./system.ts";
 
 /** As much of the grammar of security descriptors as is needed to tell one from nonsense. */
-const SDDL = /^(?:[OG]:(?:S-[\d-]+|[A-Z]{2}))*D:[A-Z]*(?:\([^()]*\))*(?:S:.*)?$/;
-
-/** The session that every process is in. */
-const SESSION = 1;
+const SDDL = /^(?:[OG]:(?:S-[\d-]+|[A-Z]{2}))*D:[A-Z_]*(?:\([^()]*\))*(?:S:.*)?$/;
 
 /** See the module, and {@linkcode Kernel} for the calls. */
 export abstract class Questions {
@@ -46,7 +44,7 @@ export abstract class Questions {
   clientSession(handle: Handle): number | undefined {
     const { end } = this.handles.use(handle);
     if (this.fails("clientSession", handle) !== undefined) return undefined;
-    return end instanceof ServerEnd ? SESSION : undefined;
+    return end instanceof ServerEnd ? this.system.processes.sessionOf(end.process) : undefined;
   }
 
   hostProcess(handle: Handle): number | undefined {
@@ -55,14 +53,15 @@ export abstract class Questions {
   }
 
   hostSession(handle: Handle): number | undefined {
-    this.handles.use(handle);
-    return this.fails("hostSession", handle) === undefined ? SESSION : undefined;
+    const { end } = this.handles.use(handle);
+    if (this.fails("hostSession", handle) !== undefined) return undefined;
+    return this.system.processes.sessionOf(end.host);
   }
 
   executable(process: number, since: number = Infinity): string | undefined {
     this.contract.running();
     if (this.fails("executable") !== undefined) return undefined;
-    const program = this.system.programOf(process);
+    const program = this.system.processes.programOf(process);
     return program === undefined || program.began > since ? undefined : program.path;
   }
 
@@ -78,7 +77,7 @@ export abstract class Questions {
     this.contract.running();
     const status = this.fails("ownUser");
     if (status !== undefined) return { status, call: "OpenProcessToken", text: "" };
-    const text = this.system.identityOf(this.process).sid;
+    const text = this.system.processes.identityOf(this.process).sid;
     return { status: Status.SUCCESS, call: "GetTokenInformation", text };
   }
 
@@ -106,8 +105,8 @@ export abstract class Questions {
   owner(handle: Handle): Told {
     const { end } = this.handles.use(handle);
     const status = this.fails("owner", handle) ?? Status.SUCCESS;
-    const [, named] = /^O:(S-[\d-]+)/.exec(end.terms.security ?? "") ?? [];
-    const text = named ?? this.system.identityOf(end.terms.process ?? 0).sid;
+    const { security, process = 0 } = end.terms;
+    const text = ownerOf(security, this.system.processes.identityOf(process));
     return { status, call: "GetKernelObjectSecurity", text };
   }
 
@@ -124,7 +123,7 @@ export abstract class Questions {
       ? end.writer
       : { status: Status.SUCCESS, process: 0 };
     if (status === Status.SUCCESS) {
-      return { status, call, identity: this.system.identityOf(process) };
+      return { status, call, identity: this.system.processes.identityOf(process) };
     }
     const failed = status === Status.ANONYMOUS ? "OpenThreadToken" : call;
     return { status, call: failed, identity: undefined };
@@ -132,7 +131,7 @@ export abstract class Questions {
 
   accountName(sid: string): Promise<string | undefined> {
     this.contract.running();
-    return Promise.resolve(this.system.accountOf(sid));
+    return Promise.resolve(this.system.processes.accountOf(sid));
   }
 
   /** See {@linkcode Decisions.fails}. */

@@ -35,7 +35,7 @@ export class ServerEnd implements End {
     this.#connection = new Connection(this.#terms, name.ways, 0);
     name.servers.add(this);
     // A fresh instance takes clients before anything listens.
-    name.listening.add(this);
+    name.offer(this);
   }
 
   get state(): string {
@@ -110,7 +110,7 @@ export class ServerEnd implements End {
     if (this.#state === "disconnected") {
       this.#state = "listening";
       // Re-listening goes to the end of the line.
-      this.#name.listening.add(this);
+      this.#name.offer(this);
     }
     operation.withdraw = () => {
       this.#listens = this.#listens.filter((other) => other !== operation);

@@ -6,10 +6,12 @@
 
 import type { Identity, PipeListing } from "../../kernel/kernel.ts";
 import { Status } from "../../kernel/status.ts";
+import { admits, Right } from "./access.ts";
 import type { Ways } from "./channel.ts";
 import type { ClientEnd } from "./client_end.ts";
 import { type Opening, OPPOSITE, type Terms } from "./end.ts";
 import { Name } from "./name.ts";
+import { Processes, type Program } from "./processes.ts";
 import { RawClient, type RawEnd, RawServer } from "./raw.ts";
 import { ServerEnd } from "./server_end.ts";
 
@@ -20,6 +22,13 @@ const LONGEST = 256;
 
 /** As many instances as the system can hold. */
 const UNLIMITED = 255;
+
+const RIGHTS = {
+  none: 0,
+  read: Right.READ,
+  write: Right.WRITE,
+  both: Right.READ | Right.WRITE,
+} as const;
 
 /** What a raw server's end is created with; what is left out is a roomy message pipe. */
 export interface RawServerOptions extends Partial<Terms> {
@@ -37,21 +46,6 @@ export interface RawClientOptions extends Opening {
   readonly program?: Program;
 }
 
-/** What a process runs. */
-export interface Program {
-  /** The path of its file. */
-  readonly path: string;
-  /** When it began, on the clock of whoever asks. */
-  readonly began: number;
-}
-
-/** Who a process is, unless told. */
-export const USER: Identity = {
-  sid: "S-1-5-21-1-2-3-1001",
-  integrity: 0x2000,
-  elevated: false,
-};
-
 function isName(path: string): boolean {
   // The prefix is a must, nearly anything may follow.
   return path.length > PREFIX.length && path.length <= LONGEST &&
@@ -60,48 +54,20 @@ function isName(path: string): boolean {
 
 /** An in-memory operating system: the namespace `\\.\pipe\`. */
 export class MemorySystem {
+  readonly processes: Processes = new Processes();
   readonly #names = new Map<string, Name>();
-  readonly #identities = new Map<number, Identity>();
-  readonly #programs = new Map<number, Program>();
   readonly #rawEnds: RawEnd[] = [];
-  #lastProcess = 0;
+  /** Who waits for an instance that takes a client, by name. */
+  readonly #waiting = new Map<string, Set<() => void>>();
   #connections = 0;
   /** What this system does where others do something else. */
   readonly ways: Ways = { takesEmpty: true, makesRoom: true, keepsPending: true };
-  /** Who a process is, unless told. */
-  newIdentity: (process: number) => Identity = () => USER;
+  /** Whether the access rights of pipes are heeded. */
+  checksAccess = false;
 
   /** A number for one more process. */
   newProcess(identity?: Identity, program?: Program): number {
-    this.#lastProcess += 4;
-    this.#identities.set(this.#lastProcess, identity ?? this.newIdentity(this.#lastProcess));
-    this.setProgram(
-      this.#lastProcess,
-      program ?? { path: `C:\\programs\\${this.#lastProcess}.exe`, began: 0 },
-    );
-    return this.#lastProcess;
-  }
-
-  /** Gives the number of a process to another; undefined: it has ended, or may not be asked. */
-  setProgram(process: number, program: Program | undefined): void {
-    if (program === undefined) this.#programs.delete(process);
-    else this.#programs.set(process, program);
-  }
-
-  /** What a process runs, if the system tells. */
-  programOf(process: number): Program | undefined {
-    return this.#programs.get(process);
-  }
-
-  /** Who a process is. */
-  identityOf(process: number): Identity {
-    return this.#identities.get(process) ?? this.newIdentity(process);
-  }
-
-  /** The name of the account with this SID; undefined if nobody here has it. */
-  accountOf(sid: string): string | undefined {
-    const known = [...this.#identities.values()].some((identity) => identity.sid === sid);
-    return known ? `TEST\\${sid.slice(sid.lastIndexOf("-") + 1)}` : undefined;
+    return this.processes.add({ identity, program });
   }
 
   /** How many connections came about. */
@@ -120,11 +86,15 @@ export class MemorySystem {
       if (name.terms.most < UNLIMITED && name.servers.size >= name.terms.most) {
         return { status: Status.BUSY };
       }
-      if (first || terms.direction !== name.terms.direction) {
+      const mayJoin = this.#admits(name, terms.process, Right.CREATE);
+      if (first || !mayJoin || terms.direction !== name.terms.direction) {
         return { status: Status.ACCESS_DENIED };
       }
     } else {
-      name = new Name(path, terms, this.ways, () => this.#names.delete(key));
+      name = new Name(path, terms, this.ways, {
+        died: () => this.#names.delete(key),
+        offered: () => this.#offered(key),
+      });
       this.#names.set(key, name);
     }
     return { status: Status.SUCCESS, end: new ServerEnd(name, terms) };
@@ -138,6 +108,9 @@ export class MemorySystem {
       return { status: this.#isBelow(key) ? Status.INVALID_NAME : Status.NOT_FOUND };
     }
     const { direction = "both" } = opening;
+    if (!this.#admits(name, opening.process, RIGHTS[direction])) {
+      return { status: Status.ACCESS_DENIED };
+    }
     const allowed = OPPOSITE[name.terms.direction ?? "both"];
     if (allowed !== "both" && direction !== "none" && direction !== allowed) {
       return { status: Status.ACCESS_DENIED };
@@ -147,6 +120,29 @@ export class MemorySystem {
     if (server === undefined) return { status: Status.BUSY };
     this.#connections++;
     return { status: Status.SUCCESS, end: server.admit(opening) };
+  }
+
+  /** Calls back whenever an instance begins to take a client, until the returned function is called. */
+  whenOffered(path: string, callback: () => void): () => void {
+    const key = path.toLowerCase();
+    const waiting = this.#waiting.get(key) ?? new Set();
+    this.#waiting.set(key, waiting.add(callback));
+    return () => {
+      waiting.delete(callback);
+      if (waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key);
+    };
+  }
+
+  #offered(key: string): void {
+    for (const callback of [...this.#waiting.get(key) ?? []]) callback();
+  }
+
+  #admits({ terms }: Name, process: number | undefined, wanted: number): boolean {
+    if (!this.checksAccess) return true;
+    const { processes } = this;
+    const creator = processes.identityOf(terms.process ?? 0);
+    const user = processes.identityOf(process ?? 0);
+    return admits({ security: terms.security, creator, user, wanted });
   }
 
   /** Whether a part of a name is the name of a pipe: what follows would be inside of that. */

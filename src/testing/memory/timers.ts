@@ -11,6 +11,7 @@ import type { Clock } from "./clock.ts";
 export class Timers {
   readonly #clock: Clock;
   readonly #running = new Set<Timer>();
+  #keepsAlive = true;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -28,7 +29,14 @@ export class Timers {
       callback();
     });
     this.#running.add(timer);
+    if (!this.#keepsAlive) this.#clock.keepAlive(timer, false);
     return timer;
+  }
+
+  /** Whether they keep the program running, those that run and those to come. */
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    for (const timer of this.#running) this.#clock.keepAlive(timer, on);
   }
 
   /** Stops a timer. No effect when it has fired. */
