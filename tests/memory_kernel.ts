@@ -13,16 +13,16 @@ import type { End } from "../src/testing/memory/end.ts";
 import type { InFlight } from "../src/testing/memory/flight.ts";
 import { ProcessKernel } from "../src/testing/memory/kernel.ts";
 import type { WaitState } from "../src/testing/memory/signals.ts";
-import { MemorySystem } from "../src/testing/memory/system.ts";
+import { MemorySystem } from "./memory/system.ts";
 
 export type { Decisions, Failing, Submission } from "../src/testing/memory/decisions.ts";
 export type { InFlight } from "../src/testing/memory/flight.ts";
 export { POISON } from "../src/testing/memory/flights.ts";
 export { type Leftovers, NOTHING_LEFT } from "../src/testing/memory/leftovers.ts";
-export type { Outcome, RawClient, RawEnd, RawServer } from "../src/testing/memory/raw.ts";
+export type { Outcome, RawClient, RawEnd, RawServer } from "./memory/raw.ts";
 export type { WaitState } from "../src/testing/memory/signals.ts";
 export { USER } from "../src/testing/memory/processes.ts";
-export { MemorySystem } from "../src/testing/memory/system.ts";
+export { MemorySystem } from "./memory/system.ts";
 
 /**
  * A {@linkcode ProcessKernel} that a test can drive by hand. Without any setting it behaves like one,
@@ -38,6 +38,7 @@ export class MemoryKernel extends ProcessKernel {
   /** Tells the names of accounts; a test may take its time. */
   accounts: (sid: string) => Promise<string | undefined> = (sid) => super.accountName(sid);
 
+  declare readonly system: MemorySystem;
   readonly #clock: ManualClock;
   readonly #held: InFlight[] = [];
   readonly #failures: { readonly call: Failing; readonly status: number }[] = [];

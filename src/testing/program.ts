@@ -14,10 +14,10 @@ import type { ProcessSettings } from "./options.ts";
 import { type Left, ProgramKernel } from "./program_kernel.ts";
 import {
   type RawClientOptions,
+  RawConnection,
   type RawEnd,
-  RawEndOf,
+  RawInstance,
   type RawServer,
-  RawServerEnd,
   type RawServerOptions,
 } from "./raw.ts";
 import type { World } from "./world.ts";
@@ -76,7 +76,7 @@ export class Program {
     for (;;) {
       this.#world.use(full);
       const { status, end } = this.#world.system.open(full, { ...settings, process: this.process });
-      if (end !== undefined) return this.#world.keep(new RawEndOf(end));
+      if (end !== undefined) return this.#world.keep(new RawConnection(end));
       if (status !== Status.BUSY) {
         throw systemError("Cannot connect to", "CreateFileW", full, status);
       }
@@ -96,7 +96,7 @@ export class Program {
       most: 255,
       process: this.process,
     }, true);
-    if (end !== undefined) return this.#world.keep(new RawServerEnd(end));
+    if (end !== undefined) return this.#world.keep(new RawInstance(end));
     if (!system.exists(full)) {
       throw systemError("Cannot listen on", "CreateNamedPipeW", full, status);
     }
@@ -107,10 +107,9 @@ export class Program {
   left(): string[] {
     const { kernel } = this.#running ?? {};
     if (kernel === undefined) return [];
-    const lines = [...kernel.left()].map(([path, left]) => `"${path}" has ${describe(left)}`);
-    if (lines.length > 0) return lines;
-    const { timers } = kernel.leftovers();
-    return [`process ${this.process} has not ended (${count(timers, "timer")})`];
+    const parts = [...kernel.left()].flatMap(([path, left]) => describe(path, left));
+    if (parts.length === 0) parts.push(count(kernel.leftovers().timers, "timer"));
+    return [`process ${this.process} still has ${parts.join(" and ")}`];
   }
 
   /** Ends, as when the program goes away. */
@@ -134,14 +133,18 @@ export class Program {
   }
 }
 
-function describe({ instances, clients, connections, attempts, operations }: Left): string {
-  const parts = [
-    instances > 0 ? `a server (${count(instances, "instance")}, ${count(clients, "client")})` : "",
-    connections > 0 ? count(connections, "connection") : "",
-    attempts > 0 ? `${count(attempts, "client")} waiting to connect` : "",
-    operations > 0 ? `${count(operations, "operation")} in flight` : "",
+function describe(path: string, left: Left): string[] {
+  const { instances, clients, connections, attempts, operations } = left;
+  const server = `a server of "${path}" (${count(instances, "instance")}, ${
+    count(clients, "client")
+  })`;
+  const inFlight = `${count(operations, "operation")} in flight on "${path}"`;
+  return [
+    ...(instances > 0 ? [server] : []),
+    ...(connections > 0 ? [`${count(connections, "connection")} to "${path}"`] : []),
+    ...(attempts > 0 ? [`${count(attempts, "call")} waiting for "${path}"`] : []),
+    ...(operations > 0 ? [inFlight] : []),
   ];
-  return parts.filter((part) => part !== "").join(", ");
 }
 
 function count(number: number, what: string): string {

@@ -11,7 +11,7 @@ import { show } from "../options/checks.ts";
 import type { Failing } from "./memory/decisions.ts";
 import { type KernelOptions, ProcessKernel } from "./memory/kernel.ts";
 import { ServerEnd } from "./memory/server_end.ts";
-import type { MemorySystem } from "./memory/system.ts";
+import type { System } from "./memory/system.ts";
 import type { MemoryCall, MemoryPipesOptions } from "./options.ts";
 
 /** What the calls on a handle are called by Windows; the others cannot fail. */
@@ -53,7 +53,7 @@ export class ProgramKernel extends ProcessKernel {
   /** Callbacks that are about to be called. */
   #called = 0;
 
-  constructor(system: MemorySystem, options: KernelOptions, fault: MemoryPipesOptions["fault"]) {
+  constructor(system: System, options: KernelOptions, fault: MemoryPipesOptions["fault"]) {
     super(system, options);
     this.#fault = fault;
   }

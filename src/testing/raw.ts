@@ -99,7 +99,7 @@ export interface RawServerOptions {
 const MOST = 0x7fff_ffff;
 
 /** See {@linkcode RawEnd}. */
-export class RawEndOf<E extends End> implements RawEnd {
+export class RawConnection<E extends End> implements RawEnd {
   readonly path: string;
   protected readonly end: E;
   readonly #operations = new Set<Operation>();
@@ -176,7 +176,7 @@ export class RawEndOf<E extends End> implements RawEnd {
 }
 
 /** See {@linkcode RawServer}. */
-export class RawServerEnd extends RawEndOf<ServerEnd> implements RawServer {
+export class RawInstance extends RawConnection<ServerEnd> implements RawServer {
   #connected: Promise<void> | undefined;
 
   constructor(end: ServerEnd) {

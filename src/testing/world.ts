@@ -7,7 +7,7 @@
 import { nextTask } from "../kernel/scheduling.ts";
 import { type Clock, ManualClock } from "./memory/clock.ts";
 import { RealClock } from "./memory/real_clock.ts";
-import { MemorySystem } from "./memory/system.ts";
+import { System } from "./memory/system.ts";
 import type { MemorySettings, ProcessSettings } from "./options.ts";
 import { Program } from "./program.ts";
 import type { RawEnd } from "./raw.ts";
@@ -20,7 +20,7 @@ const RESTLESS = 100_000;
 
 /** See the module. */
 export class World {
-  readonly system: MemorySystem = new MemorySystem();
+  readonly system: System = new System();
   readonly fault: MemorySettings["fault"];
   readonly clock: Clock;
   readonly #manual: ManualClock | undefined;
@@ -91,7 +91,7 @@ export class World {
     const left = this.#programs.flatMap((program) => program.left());
     for (const end of this.#rawEnds) end.close();
     for (const program of this.#programs) program.end();
-    if (left.length > 0) throw new Error(`Cannot leave pipes in memory open: ${left.join("; ")}`);
+    if (left.length > 0) throw new Error(`Cannot close the pipes in memory: ${left.join("; ")}`);
   }
 
   /** Until nothing happens any more unless time passes. */

@@ -14,6 +14,7 @@ const PARTS = [
   "deno.json",
   "ffi",
   "src",
+  "tests/memory",
   "tests/memory_kernel.ts",
   "tests/simulation",
   "tools/mutants",

@@ -25,7 +25,7 @@ import { Flights } from "./flights.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { Questions } from "./questions.ts";
 import { Signals } from "./signals.ts";
-import { MemorySystem } from "./system.ts";
+import { System } from "./system.ts";
 import { Timers } from "./timers.ts";
 import { TurnQueue } from "./turn_queue.ts";
 
@@ -40,7 +40,7 @@ export interface KernelOptions {
 }
 
 /**
- * A {@linkcode Kernel} in memory: a {@linkcode MemorySystem} as one of its processes sees it. It is
+ * A {@linkcode Kernel} in memory: a {@linkcode System} as one of its processes sees it. It is
  * deterministic, needs no permission, and is strict: whatever the contract of the seam forbids throws
  * an error that begins with `contract:`.
  *
@@ -54,7 +54,7 @@ export class ProcessKernel extends Questions implements Kernel {
   protected readonly timers: Timers;
   #waitFailure: number | undefined;
 
-  constructor(system: MemorySystem = new MemorySystem(), options: KernelOptions = {}) {
+  constructor(system: System = new System(), options: KernelOptions = {}) {
     super(system, options.process ?? system.newProcess(), options.decisions ?? {});
     this.#clock = options.clock ?? new ManualClock();
     this.timers = new Timers(this.#clock);

@@ -12,7 +12,7 @@ import { Contract } from "./contract.ts";
 import { type Decisions, type Failing, plain } from "./decisions.ts";
 import { Handles } from "./handles.ts";
 import { ServerEnd } from "./server_end.ts";
-import type { MemorySystem } from "./system.ts";
+import type { System } from "./system.ts";
 
 /** As much of the grammar of security descriptors as is needed to tell one from nonsense. */
 const SDDL = /^(?:[OG]:(?:S-[\d-]+|[A-Z]{2}))*D:[A-Z_]*(?:\([^()]*\))*(?:S:.*)?$/;
@@ -20,7 +20,7 @@ const SDDL = /^(?:[OG]:(?:S-[\d-]+|[A-Z]{2}))*D:[A-Z_]*(?:\([^()]*\))*(?:S:.*)?$
 /** See the module, and {@linkcode Kernel} for the calls. */
 export abstract class Questions {
   /** The pipes, which other processes share. */
-  readonly system: MemorySystem;
+  readonly system: System;
   /** The process that it belongs to. */
   readonly process: number;
   /** The choices of the system; may be replaced at any time. */
@@ -29,7 +29,7 @@ export abstract class Questions {
   protected readonly handles: Handles = new Handles(this.contract);
   readonly #accepted = new Set<string>();
 
-  constructor(system: MemorySystem, process: number, decisions: Partial<Decisions>) {
+  constructor(system: System, process: number, decisions: Partial<Decisions>) {
     this.system = system;
     this.process = process;
     this.decisions = { ...plain(), ...decisions };

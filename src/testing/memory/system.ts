@@ -1,5 +1,5 @@
 /**
- * The system that several kernels and raw test ends share: one namespace of pipes.
+ * The system that the processes share: one namespace of pipes.
  *
  * @module
  */
@@ -12,7 +12,6 @@ import type { ClientEnd } from "./client_end.ts";
 import { type Opening, OPPOSITE, type Terms } from "./end.ts";
 import { Name } from "./name.ts";
 import { Processes, type Program } from "./processes.ts";
-import { RawClient, type RawEnd, RawServer } from "./raw.ts";
 import { ServerEnd } from "./server_end.ts";
 
 const PREFIX = "\\\\.\\pipe\\";
@@ -30,22 +29,6 @@ const RIGHTS = {
   both: Right.READ | Right.WRITE,
 } as const;
 
-/** What a raw server's end is created with; what is left out is a roomy message pipe. */
-export interface RawServerOptions extends Partial<Terms> {
-  /** The name must not exist. */
-  readonly first?: boolean;
-}
-
-/** How a raw client's end starts; it has a process that nobody else is in unless told. */
-export interface RawClientOptions extends Opening {
-  /** Read mode: `"message"` unless told, for the sake of short tests; Windows begins in bytes. */
-  readonly mode?: "message" | "byte";
-  /** Who that process is; {@linkcode USER} unless told. */
-  readonly identity?: Identity;
-  /** What that process runs, if it is a new one. */
-  readonly program?: Program;
-}
-
 function isName(path: string): boolean {
   // The prefix is a must, nearly anything may follow.
   return path.length > PREFIX.length && path.length <= LONGEST &&
@@ -53,10 +36,9 @@ function isName(path: string): boolean {
 }
 
 /** An in-memory operating system: the namespace `\\.\pipe\`. */
-export class MemorySystem {
+export class System {
   readonly processes: Processes = new Processes();
   readonly #names = new Map<string, Name>();
-  readonly #rawEnds: RawEnd[] = [];
   /** Who waits for an instance that takes a client, by name. */
   readonly #waiting = new Map<string, Set<() => void>>();
   #connections = 0;
@@ -174,38 +156,5 @@ export class MemorySystem {
   /** Names that exist: nothing, once all is closed. */
   get names(): string[] {
     return [...this.#names.keys()];
-  }
-
-  /** A client for tests. It throws an error with the status when it cannot connect. */
-  connect(path: string, options: RawClientOptions = {}): RawClient {
-    const process = options.process ?? this.newProcess(options.identity, options.program);
-    const { status, end } = this.open(path, { ...options, process });
-    if (end === undefined) throw new Error(`cannot connect to "${path}": status ${status}`);
-    const client = new RawClient(end);
-    this.#rawEnds.push(client);
-    if (options.mode !== "byte") client.keepMessages(true);
-    return client;
-  }
-
-  /** One server's end for tests, byte pipes and crowded names included. */
-  serve(path: string, options: RawServerOptions = {}): RawServer {
-    const terms: Terms = {
-      messages: options.messages ?? true,
-      direction: options.direction ?? "both",
-      most: options.most ?? UNLIMITED,
-      readBufferSize: options.readBufferSize ?? 65_536,
-      writeBufferSize: options.writeBufferSize ?? 65_536,
-      process: options.process ?? this.newProcess(),
-    };
-    const { status, end } = this.create(path, terms, options.first ?? false);
-    if (end === undefined) throw new Error(`cannot serve "${path}": status ${status}`);
-    const server = new RawServer(end);
-    this.#rawEnds.push(server);
-    return server;
-  }
-
-  /** Closes the ends that tests have left open. */
-  closeRawEnds(): void {
-    for (const end of this.#rawEnds) if (!end.closed) end.close();
   }
 }

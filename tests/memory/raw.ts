@@ -5,11 +5,11 @@
  * @module
  */
 
-import { Status } from "../../kernel/status.ts";
-import type { ClientEnd } from "./client_end.ts";
-import type { End } from "./end.ts";
-import { Operation } from "./operation.ts";
-import type { ServerEnd } from "./server_end.ts";
+import { Status } from "../../src/kernel/status.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
+import type { End } from "../../src/testing/memory/end.ts";
+import { Operation } from "../../src/testing/memory/operation.ts";
+import type { ServerEnd } from "../../src/testing/memory/server_end.ts";
 
 /** How a write went, or goes: `"done"`, `"pending"`, or the status it failed with. */
 export type Outcome = "done" | "pending" | number;
