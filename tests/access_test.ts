@@ -8,7 +8,7 @@ import { WindowsError } from "../src/kernel/errors.ts";
 import type { PipeClient } from "../src/server/client.ts";
 import { Status } from "../src/kernel/status.ts";
 import { fate, inWorld, NAME, nextTask, PATH, text, type World } from "./fixture.ts";
-import { USER } from "./memory/system.ts";
+import { USER } from "../src/testing/memory/processes.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
 const SID = "S-1-5-21-1-2-3-1001";

@@ -6,6 +6,7 @@ import * as module from "../mod.ts";
 import * as cli from "../src/cli/mod.ts";
 import * as http from "../src/http/mod.ts";
 import * as node from "../src/node/mod.ts";
+import * as testing from "../src/testing/mod.ts";
 
 /**
  * The folders of the module, from the bottom up: each imports from itself and from the rows above.
@@ -17,7 +18,7 @@ src/loop/
 src/pipe/
 src/server/ src/client/
 src/exchange/ src/listen/
-mod.ts src/node/
+mod.ts src/node/ src/testing/
 src/cli/ src/http/
 `.trim().split("\n").map((row) => row.split(" "));
 
@@ -37,13 +38,19 @@ const CROSSINGS = [
   "src/node/ -> node:buffer",
   "src/node/ -> node:stream",
   "src/node/ -> node:timers",
+  "src/testing/ -> node:async_hooks",
 ];
 
 const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("mod.ts", ROOT);
 
 /** The entries of the module, by what they are in. */
-const DOORS = { "./cli": "src/cli/", "./http": "src/http/", "./node": "src/node/" } as const;
+const DOORS = {
+  "./cli": "src/cli/",
+  "./http": "src/http/",
+  "./node": "src/node/",
+  "./testing": "src/testing/",
+} as const;
 
 interface ModuleGraph {
   modules: {
@@ -230,7 +237,8 @@ Deno.test("the isolate's loop is the only variable of a module, the console has 
 Deno.test("importing the module needs no permission, and so opens no library", async () => {
   const decoder = new TextDecoder();
   // The command line is no module to import: run so, it prints how it is used.
-  for (const entry of ["mod.ts", `${DOORS["./http"]}mod.ts`, `${DOORS["./node"]}mod.ts`]) {
+  const doors = [DOORS["./http"], DOORS["./node"], DOORS["./testing"]];
+  for (const entry of ["mod.ts", ...doors.map((door) => `${door}mod.ts`)]) {
     const file = fileURLToPath(new URL(entry, ROOT));
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "--no-prompt", "--no-config", "--no-check", "--quiet", file],
@@ -244,4 +252,5 @@ Deno.test("importing the module needs no permission, and so opens no library", a
   );
   assertEquals(Object.keys(node), ["toDuplex"]);
   assertEquals(Object.keys(http).toSorted(), ["httpClient", "serveHttp"]);
+  assertEquals(Object.keys(testing), ["memoryPipes"]);
 });

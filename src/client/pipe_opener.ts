@@ -162,7 +162,7 @@ export class PipeOpener implements LoopUser {
   #pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
     const { kernel } = this.#loop;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = kernel.startTimer(Math.ceil(milliseconds), resolve);
+    const timer = kernel.startTimer(Math.ceil(milliseconds), resolve, this.#settings.path);
     const abort = () => this.#endPause?.(signal?.reason);
     this.#endPause = (error) => {
       kernel.stopTimer(timer);

@@ -314,8 +314,11 @@ export interface Kernel {
   /** Milliseconds on a monotonic clock. */
   now(): number;
 
-  /** Calls back once, in a task of its own, after this many milliseconds. */
-  startTimer(milliseconds: number, callback: () => void): Timer;
+  /**
+   * Calls back once, in a task of its own, after this many milliseconds. With the path of a pipe that
+   * could not be opened it may do so earlier, as soon as an instance is free.
+   */
+  startTimer(milliseconds: number, callback: () => void, path?: string): Timer;
 
   /** Stops a timer. */
   stopTimer(timer: Timer): void;

@@ -6,7 +6,10 @@
  */
 
 import { Status } from "../../src/kernel/status.ts";
-import { type ClientEnd, type End, Operation, type ServerEnd } from "./pipe.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
+import type { End } from "../../src/testing/memory/end.ts";
+import { Operation } from "../../src/testing/memory/operation.ts";
+import type { ServerEnd } from "../../src/testing/memory/server_end.ts";
 
 /** How a write went, or goes: `"done"`, `"pending"`, or the status it failed with. */
 export type Outcome = "done" | "pending" | number;

@@ -1,29 +1,14 @@
 /**
- * The system that several kernels and raw test ends share: one namespace of pipes.
+ * The system of `src/testing/`, with raw ends for tests.
  *
  * @module
  */
 
-import type { Identity, PipeListing } from "../../src/kernel/kernel.ts";
-import { Status } from "../../src/kernel/status.ts";
-import {
-  type ClientEnd,
-  Name,
-  type Opening,
-  OPPOSITE,
-  ServerEnd,
-  type Terms,
-  type Ways,
-} from "./pipe.ts";
+import type { Identity } from "../../src/kernel/kernel.ts";
+import type { Opening, Terms } from "../../src/testing/memory/end.ts";
+import type { Program } from "../../src/testing/memory/processes.ts";
+import { System } from "../../src/testing/memory/system.ts";
 import { RawClient, type RawEnd, RawServer } from "./raw.ts";
-
-const PREFIX = "\\\\.\\pipe\\";
-
-/** The longest name, its prefix counted. */
-const LONGEST = 256;
-
-/** As many instances as the system can hold. */
-const UNLIMITED = 255;
 
 /** What a raw server's end is created with; what is left out is a roomy message pipe. */
 export interface RawServerOptions extends Partial<Terms> {
@@ -41,147 +26,9 @@ export interface RawClientOptions extends Opening {
   readonly program?: Program;
 }
 
-/** What a process runs. */
-export interface Program {
-  /** The path of its file. */
-  readonly path: string;
-  /** When it began, on the clock of whoever asks. */
-  readonly began: number;
-}
-
-/** Who a process is, unless told. */
-export const USER: Identity = {
-  sid: "S-1-5-21-1-2-3-1001",
-  integrity: 0x2000,
-  elevated: false,
-};
-
-function isName(path: string): boolean {
-  // The prefix is a must, nearly anything may follow.
-  return path.length > PREFIX.length && path.length <= LONGEST &&
-    path.toLowerCase().startsWith(PREFIX);
-}
-
-/** An in-memory operating system: the namespace `\\.\pipe\`. */
-export class MemorySystem {
-  readonly #names = new Map<string, Name>();
-  readonly #identities = new Map<number, Identity>();
-  readonly #programs = new Map<number, Program>();
+/** A system in memory, pipes of which tests can work by hand. */
+export class MemorySystem extends System {
   readonly #rawEnds: RawEnd[] = [];
-  #lastProcess = 0;
-  #connections = 0;
-  /** What this system does where others do something else. */
-  readonly ways: Ways = { takesEmpty: true, makesRoom: true, keepsPending: true };
-  /** Who a process is, unless told. */
-  newIdentity: (process: number) => Identity = () => USER;
-
-  /** A number for one more process. */
-  newProcess(identity?: Identity, program?: Program): number {
-    this.#lastProcess += 4;
-    this.#identities.set(this.#lastProcess, identity ?? this.newIdentity(this.#lastProcess));
-    this.setProgram(
-      this.#lastProcess,
-      program ?? { path: `C:\\programs\\${this.#lastProcess}.exe`, began: 0 },
-    );
-    return this.#lastProcess;
-  }
-
-  /** Gives the number of a process to another; undefined: it has ended, or may not be asked. */
-  setProgram(process: number, program: Program | undefined): void {
-    if (program === undefined) this.#programs.delete(process);
-    else this.#programs.set(process, program);
-  }
-
-  /** What a process runs, if the system tells. */
-  programOf(process: number): Program | undefined {
-    return this.#programs.get(process);
-  }
-
-  /** Who a process is. */
-  identityOf(process: number): Identity {
-    return this.#identities.get(process) ?? this.newIdentity(process);
-  }
-
-  /** Whether it is the SID of anybody here. */
-  knows(sid: string): boolean {
-    return [...this.#identities.values()].some((identity) => identity.sid === sid);
-  }
-
-  /** How many connections came about. */
-  get connections(): number {
-    return this.#connections;
-  }
-
-  /** CreateNamedPipe. */
-  create(path: string, terms: Terms, first: boolean): { status: number; end?: ServerEnd } {
-    if (!isName(path)) return { status: Status.INVALID_NAME };
-    const key = path.toLowerCase();
-    let name = this.#names.get(key);
-    if (name === undefined && this.#isBelow(key)) return { status: Status.INVALID_NAME };
-    if (name !== undefined) {
-      // The number is checked before the flag.
-      if (name.terms.most < UNLIMITED && name.servers.size >= name.terms.most) {
-        return { status: Status.BUSY };
-      }
-      if (first || terms.direction !== name.terms.direction) {
-        return { status: Status.ACCESS_DENIED };
-      }
-    } else {
-      name = new Name(path, terms, this.ways, () => this.#names.delete(key));
-      this.#names.set(key, name);
-    }
-    return { status: Status.SUCCESS, end: new ServerEnd(name, terms) };
-  }
-
-  /** CreateFile. */
-  open(path: string, opening: Opening = {}): { status: number; end?: ClientEnd } {
-    const key = path.toLowerCase();
-    const name = this.#names.get(key);
-    if (name === undefined) {
-      return { status: this.#isBelow(key) ? Status.INVALID_NAME : Status.NOT_FOUND };
-    }
-    const { direction = "both" } = opening;
-    const allowed = OPPOSITE[name.terms.direction ?? "both"];
-    if (allowed !== "both" && direction !== "none" && direction !== allowed) {
-      return { status: Status.ACCESS_DENIED };
-    }
-    // The instance that has been listening for the longest time. Or none.
-    const [server] = name.listening;
-    if (server === undefined) return { status: Status.BUSY };
-    this.#connections++;
-    return { status: Status.SUCCESS, end: server.admit(opening) };
-  }
-
-  /** Whether a part of a name is the name of a pipe: what follows would be inside of that. */
-  #isBelow(key: string): boolean {
-    return [...this.#names.keys()].some((name) => key.startsWith(`${name}\\`));
-  }
-
-  /** Whether a server handle of this name is open. */
-  exists(path: string): boolean {
-    return this.#names.has(path.toLowerCase());
-  }
-
-  /** How many server handles of a name are open, and how many of them take a client. */
-  count(path: string): { servers: number; listening: number } {
-    const name = this.#names.get(path.toLowerCase());
-    return { servers: name?.servers.size ?? 0, listening: name?.listening.size ?? 0 };
-  }
-
-  /** The pipes there are, as {@linkcode listPipes} tells them. */
-  readonly list = (): PipeListing => ({
-    status: Status.SUCCESS,
-    call: "FindNextFileW",
-    pipes: [...this.#names.values()].map(({ path, servers }) => ({
-      name: path.slice(PREFIX.length),
-      instances: servers.size,
-    })),
-  });
-
-  /** Names that exist: nothing, once all is closed. */
-  get names(): string[] {
-    return [...this.#names.keys()];
-  }
 
   /** A client for tests. It throws an error with the status when it cannot connect. */
   connect(path: string, options: RawClientOptions = {}): RawClient {
@@ -199,7 +46,7 @@ export class MemorySystem {
     const terms: Terms = {
       messages: options.messages ?? true,
       direction: options.direction ?? "both",
-      most: options.most ?? UNLIMITED,
+      most: options.most ?? 255,
       readBufferSize: options.readBufferSize ?? 65_536,
       writeBufferSize: options.writeBufferSize ?? 65_536,
       process: options.process ?? this.newProcess(),

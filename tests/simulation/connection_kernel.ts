@@ -7,7 +7,8 @@
 import type { Handle, Identified } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import type { MemorySystem } from "../memory_kernel.ts";
-import { type ClientEnd, ServerEnd } from "../memory/pipe.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
+import { ServerEnd } from "../../src/testing/memory/server_end.ts";
 import { type Around, SimulatedKernel } from "./kernel.ts";
 
 /** What a kernel tells of the connections on it. */

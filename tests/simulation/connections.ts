@@ -9,8 +9,8 @@ import { setImmediate } from "node:timers";
 import { Status } from "../../src/kernel/status.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { MemorySystem } from "../memory_kernel.ts";
-import type { ClientEnd } from "../memory/pipe.ts";
-import { USER } from "../memory/system.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
+import { USER } from "../../src/testing/memory/processes.ts";
 import { ConnectionKernel, type Observer } from "./connection_kernel.ts";
 import { ConnectionModel, type TaskClock, type Wire } from "./connection_model.ts";
 import { Coverage, stateName } from "./coverage.ts";
@@ -113,7 +113,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
   constructor(seed: number, trace?: (what: string) => void) {
     this.seed = seed;
     this.tell = trace;
-    this.system.newIdentity = (process) => ({ ...USER, sid: `${USER.sid}-${process}` });
+    this.system.processes.newIdentity = (process) => ({ ...USER, sid: `${USER.sid}-${process}` });
     const random = this.random = new Random(seed);
     this.rates = someFaults(random);
     this.shape = someShape(random);

@@ -10,8 +10,10 @@ import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
 import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
 import { Status } from "../../src/kernel/status.ts";
 import { MemorySystem } from "../memory_kernel.ts";
-import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
-import { USER } from "../memory/system.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
+import { TRACKING } from "../../src/testing/memory/end.ts";
+import { Operation } from "../../src/testing/memory/operation.ts";
+import { USER } from "../../src/testing/memory/processes.ts";
 import { Coverage, type State, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
 import { type Around, SimulatedKernel } from "./kernel.ts";
@@ -127,7 +129,7 @@ export class History implements World, Around {
   constructor(seed: number, trace?: (what: string) => void) {
     this.seed = seed;
     this.tell = trace;
-    this.system.newIdentity = (process) => ({ ...USER, sid: `${USER.sid}-${process}` });
+    this.system.processes.newIdentity = (process) => ({ ...USER, sid: `${USER.sid}-${process}` });
     this.random = new Random(seed);
     this.model = new Model(this);
     const { random } = this;
@@ -348,7 +350,7 @@ export class History implements World, Around {
 
   /** See {@linkcode Surroundings} of the model. */
   sidOf(process: number): string {
-    return this.system.identityOf(process).sid;
+    return this.system.processes.identityOf(process).sid;
   }
 
   writes(bytes: Uint8Array): boolean {

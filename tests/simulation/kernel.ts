@@ -23,7 +23,8 @@ import {
   NOTHING_LEFT,
   type Submission,
 } from "../memory_kernel.ts";
-import { ClientEnd, ServerEnd } from "../memory/pipe.ts";
+import { ClientEnd } from "../../src/testing/memory/client_end.ts";
+import { ServerEnd } from "../../src/testing/memory/server_end.ts";
 import {
   BAD_ENDS,
   badEndKind,
@@ -136,7 +137,7 @@ export class SimulatedKernel extends MemoryKernel {
     this.decisions.fails = (call, handle) =>
       FAILURES[call] === undefined ? undefined : this.#fails(call, handle);
     this.decisions.answers = (submission, truth) => this.#answers(submission, truth);
-    this.decisions.shows = (submission) => this.#shows(submission);
+    this.decisions.shows = (flight) => this.#shows(flight);
     this.decisions.cancels = () => {
       if (!this.#chance("cancelsLate")) return true;
       this.#count(Kind.CANCEL_LATE);
@@ -600,8 +601,7 @@ export class SimulatedKernel extends MemoryKernel {
     return random.pick(LOST);
   }
 
-  #shows(submission: Submission): boolean {
-    const flight = submission as InFlight;
+  #shows(flight: InFlight): boolean {
     const { status } = flight.operation;
     const ended = status === Status.BROKEN || status === Status.DISCONNECTED;
     if (

@@ -5,7 +5,9 @@
  */
 
 import { Status } from "../../src/kernel/status.ts";
-import { type ClientEnd, Operation, TRACKING } from "../memory/pipe.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
+import { TRACKING } from "../../src/testing/memory/end.ts";
+import { Operation } from "../../src/testing/memory/operation.ts";
 import { Kind, statusName } from "./faults.ts";
 import { describe } from "./messages.ts";
 import { FIRST_PIECE, isClientEnd, type Link, type Sent } from "./model.ts";

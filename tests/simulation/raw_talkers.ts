@@ -5,7 +5,9 @@
  */
 
 import { Status } from "../../src/kernel/status.ts";
-import { type ClientEnd, Operation, OPPOSITE, TRACKING } from "../memory/pipe.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
+import { OPPOSITE, TRACKING } from "../../src/testing/memory/end.ts";
+import { Operation } from "../../src/testing/memory/operation.ts";
 import type { Wire } from "./connection_model.ts";
 import type { Sent } from "./flow.ts";
 import { Kind, statusName } from "./faults.ts";

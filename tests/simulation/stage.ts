@@ -5,7 +5,7 @@
  */
 
 import type { MemorySystem } from "../memory_kernel.ts";
-import type { ClientEnd } from "../memory/pipe.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import type { ConnectionModel, ListenerRecord, TaskClock, Wire } from "./connection_model.ts";
 import type { Counts } from "./faults.ts";

@@ -6,7 +6,7 @@
 
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import type { MemorySystem } from "../memory_kernel.ts";
-import type { ClientEnd } from "../memory/pipe.ts";
+import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import type { Counts } from "./faults.ts";
 import type { Link, Model } from "./model.ts";
 import type { Random } from "./random.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Lane } from "../../src/kernel/kernel.ts";
+import { Lane } from "../../kernel/kernel.ts";
 
 /** How far a wait has come. */
 export type WaitState = "none" | "dispatched" | "entered" | "over";

@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Handle, Lane } from "../../src/kernel/kernel.ts";
+import type { Handle, Lane } from "../../kernel/kernel.ts";
+import type { InFlight } from "./flight.ts";
 
 /** A submission, as a decision sees it. */
 export interface Submission {
@@ -50,7 +51,7 @@ export interface Decisions {
    */
   answers: (submission: Submission, truth: number) => number;
   /** Whether a completion can be seen at once. If not, it is held until it is delivered. */
-  shows: (submission: Submission) => boolean;
+  shows: (flight: InFlight) => boolean;
   /** Whether a cancel is in time. If not, the operation goes on until its partner acts. */
   cancels: (submission: Submission) => boolean;
   /** Whether a dispatched wait enters at once; if not, `enterWait()` is needed. */
