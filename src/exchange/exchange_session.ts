@@ -13,18 +13,14 @@ import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
-import { refused, timedOut, unadmitted } from "../server/end_reasons.ts";
-import { ChunkReader } from "../pipe/chunk_reader.ts";
-import { FramedReader } from "../pipe/framed_reader.ts";
+import { timedOut } from "../server/end_reasons.ts";
 import type { Message } from "../pipe/message.ts";
-import type { Reader } from "../pipe/reader.ts";
-import { BudgetedReader } from "../server/budgeted_reader.ts";
+import type { BudgetedReader } from "../server/budgeted_reader.ts";
 import { rejected } from "../server/promises.ts";
 import { Push, queueable, Reply } from "../server/reply.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
-import type { Step } from "../server/state_machine.ts";
-import type { Histogram } from "../server/histogram.ts";
+import { handled, type Step } from "../server/state_machine.ts";
 import { ServerExchange } from "./exchange.ts";
 import { begin, transition } from "./exchange_machine.ts";
 import {
@@ -32,19 +28,10 @@ import {
   type Command,
   type Event,
   FINAL,
-  isAdmitted,
   isConnected,
   isFirst,
   type State,
 } from "./exchange_states.ts";
-
-/** What reads the requests of a client: messages as they come, or those that are framed. */
-function requestReader({ loop, instance, reader, context }: ServerConnection): Reader {
-  const { framing, settings } = context;
-  return framing !== undefined && reader instanceof ChunkReader
-    ? new FramedReader(loop, instance.end.inbound, reader, framing, settings.maxMessage)
-    : reader;
-}
 
 /** Receives requests to answer. */
 export interface ExchangeHandler {
@@ -69,8 +56,10 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
     get blocked() {
       return handler.blocked;
     },
+    answers: true,
     backlog: 0,
     action: "Cannot answer",
+    closed: undefined,
     create: (connection) => new ExchangeSession(connection, handler),
   };
 }
@@ -91,10 +80,8 @@ export class ExchangeSession implements Session, ClientSender {
   #state: State = FINAL;
   #exchange: ServerExchange | undefined = undefined;
   #idling = false;
-  readonly #latency: Histogram | undefined;
-  /** When the next request has arrived, and when the one of the exchange did, if that is measured. */
-  #nextArrived: number | undefined = undefined;
-  #arrivedAt: number | undefined = undefined;
+  /** When the request of the exchange has arrived, if that is measured. */
+  #arrivedAt = 0;
   readonly #idle = new Deadline(() => this.#idledOut());
   readonly #answer = new Deadline(() => this.#stop("responderTimeout"));
 
@@ -103,27 +90,20 @@ export class ExchangeSession implements Session, ClientSender {
     this.#context = connection.context;
     this.#loop = connection.loop;
     this.#callbacks = connection.instance.callbacks;
-    this.#latency = this.#context.counters.latency;
     this.#queue = connection.queue;
-    this.#requests = new BudgetedReader(
-      connection,
-      requestReader(connection),
-      () => this.#watchTime(),
-      () => this.#context.draining && !isFirst(this.#state),
-    );
+    this.#requests = connection.incoming;
     this.handler = handler;
     connection.client.sender = this;
   }
 
   /** See {@linkcode Session}. */
   get client(): ServerClient | undefined {
-    const present = isAdmitted(this.#state) && isConnected(this.#state);
-    return present ? this.#connection.client : undefined;
+    return isConnected(this.#state) ? this.#connection.client : undefined;
   }
 
   /** See {@linkcode Session}. */
   get busy(): boolean {
-    return this.#exchange !== undefined || this.#state.name === "authorizing";
+    return this.#exchange !== undefined;
   }
 
   /** See {@linkcode Session}. */
@@ -150,22 +130,25 @@ export class ExchangeSession implements Session, ClientSender {
   }
 
   /** See {@linkcode Session}. */
+  get lastOnly(): boolean {
+    return this.#context.draining && !isFirst(this.#state);
+  }
+
+  /** See {@linkcode Session}. */
   begin(disconnected: boolean): void {
-    const { settings, hooks } = this.#context;
-    const who = hooks.authorizes ? "unadmitted" : settings.identifies ? "unknown" : "new";
-    this.#take(begin(who, disconnected));
-    if (!hooks.authorizes) this.#callbacks.add(() => this.#arrived());
+    this.#take(begin(disconnected));
+    this.#callbacks.add(() => this.#arrived());
   }
 
   /** See {@linkcode Session}. */
   readCompleted(): void {
     const outcome = this.#requests.outcome();
-    if (outcome === undefined) return;
-    if (outcome === "message" && this.#latency !== undefined) {
-      // One that was kept arrives once.
-      this.#nextArrived ??= this.#loop.kernel.now();
-    }
-    this.#raise(outcome);
+    if (outcome !== undefined) this.#raise(outcome);
+  }
+
+  /** See {@linkcode Session}. */
+  readResumed(): void {
+    this.#watchTime();
   }
 
   /** See {@linkcode Session}. */
@@ -232,7 +215,6 @@ export class ExchangeSession implements Session, ClientSender {
   /** Pushes a message to the client: see {@linkcode PipeClient.send}. */
   send(message: Message): Promise<void> {
     const bytes = this.frame(message);
-    if (!isAdmitted(this.#state)) throw unadmitted(this.#context);
     if (!isConnected(this.#state)) return rejected(this.#connection.abortError());
     const own = typeof message === "string" || this.#context.framing !== undefined;
     const push = new Push(queueable(this.#queue, bytes, own), () => this.#watchTime(true));
@@ -264,20 +246,16 @@ export class ExchangeSession implements Session, ClientSender {
   #settles(exchange: ServerExchange): boolean {
     if (exchange !== this.#exchange) return false;
     this.#forget();
-    this.#context.tally.settled();
-    if (this.#arrivedAt !== undefined) {
-      this.#latency?.record(this.#loop.kernel.now() - this.#arrivedAt);
-    }
+    const { counters, tally } = this.#context;
+    tally.settled();
+    counters.latency?.record(this.#loop.kernel.now() - this.#arrivedAt);
     return true;
   }
 
   #raise(event: Event): void {
     const { draining } = this.#context;
     this.#loop.observer?.transition(this.#state, event, draining);
-    const step = transition(this.#state, event, draining);
-    // A bug of ours, which costs one connection: see the wait loop.
-    if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
-    this.#take(step);
+    this.#take(handled(transition(this.#state, event, draining), this.#state, event));
   }
 
   #take(step: Step<State, Command>): void {
@@ -298,10 +276,6 @@ export class ExchangeSession implements Session, ClientSender {
         return this.#queue.write();
       case "cancelRead":
         return this.#requests.cancel();
-      case "identify":
-        return this.#identify();
-      case "authorize":
-        return this.#authorize();
       case "deliver":
         return this.#deliver();
       case "keep":
@@ -339,34 +313,6 @@ export class ExchangeSession implements Session, ClientSender {
     this.#connection.instance.raise(event);
   }
 
-  /** Identifies the client from its first message, before anything else is read. */
-  #identify(): void {
-    if (this.#connection.identify()) this.#raise("identified");
-    else this.#requests.repeat();
-  }
-
-  #authorize(): void {
-    const { client } = this.#connection;
-    this.#loop.deadlines.set(this.#answer, this.#context.settings.responderTimeout);
-    this.#callbacks.add(() => {
-      this.#context.hooks.authorize(client, (yes, error) => this.#decided(yes, error));
-    });
-  }
-
-  #decided(admitted: boolean, cause: unknown): void {
-    // The decision may come late, when the session is already over.
-    if (this.#state.name !== "authorizing") return;
-    this.#loop.deadlines.lift(this.#answer);
-    if (!admitted) {
-      const { tooEarly } = this.#connection.client;
-      this.#connection.setEndReason("unauthorized", refused(this.#context, cause, tooEarly));
-    }
-    this.#callbacks.enter();
-    if (admitted) this.#callbacks.add(() => this.#arrived());
-    this.#raise(admitted ? "admitted" : "refused");
-    this.#callbacks.leave();
-  }
-
   /** The client is there, unless a limit has ended its connection at once. */
   #arrived(): void {
     if (this.#state === FINAL) return;
@@ -379,8 +325,7 @@ export class ExchangeSession implements Session, ClientSender {
     const exchange = new ServerExchange(this, instance.shown, client, this.#requests.take());
     this.#exchange = exchange;
     this.#context.counters.messagesIn++;
-    this.#arrivedAt = this.#nextArrived;
-    this.#nextArrived = undefined;
+    this.#arrivedAt = this.#requests.arrivedAt;
     this.#callbacks.add(() => {
       if (this.#exchange !== exchange) return;
       this.#context.counters.requests++;

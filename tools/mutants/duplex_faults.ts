@@ -9,7 +9,7 @@ import { faultsOf, type Mutant } from "./mutant.ts";
 const ARRIVED = "this.#inbox.arrived(this.#link.length);\n        return this.#deliver();";
 const CANCELLED = "if (!this.#link.pipeEnd.inbound.cancelled) return this.#readFailed();\n" +
   "        return this.#deliver();";
-const SHOW = "this.#accepts.add(shown, (reason) => this.#connection.instance.evict(reason));";
+const SHOW = "this.#accepts.add(this.#shown, (reason) => this.#connection.instance.evict(reason));";
 
 /** See the module. */
 export const DUPLEX_FAULTS: readonly Mutant[] = [
@@ -238,33 +238,11 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: "waiter.reject(signal?.reason);",
     },
   ]),
-  ...faultsOf("src/listen/session_states.ts", [
-    {
-      name: "a client is accepted before it is admitted",
-      text: 'if (who === "unadmitted") return to(UNADMITTED, "read");',
-      replacement: "",
-    },
-    {
-      name: "the first message of a client that is admitted is lost",
-      text: 'return to(OPEN, "show", "pass");',
-      replacement: 'return to(OPEN, "show");',
-    },
-  ]),
   ...faultsOf("src/listen/connection_session.ts", [
     {
       name: "a client is shown twice",
       text: SHOW,
       replacement: `${SHOW}\n    ${SHOW}`,
-    },
-    {
-      name: "a client that comes while its listener is closed stays",
-      text: "if (closed !== undefined) instance.callbacks.add(() => instance.evict(closed));",
-      replacement: "",
-    },
-    {
-      name: "a client that is not admitted is listed",
-      text: "const connected = this.#shown !== undefined && this.#state !== FINAL",
-      replacement: "const connected = this.#state !== FINAL",
     },
     {
       name: "a message that is received keeps its room",
@@ -278,7 +256,7 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the program is not told of a shutdown",
-      text: "if (this.#state !== FINAL) this.#context.drain.follow(this.#draining);",
+      text: "if (!this.#over) this.#context.drain.follow(this.#draining);",
       replacement: "",
     },
   ]),
