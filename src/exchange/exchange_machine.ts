@@ -97,6 +97,30 @@ function fromReading(
   }
 }
 
+/** The read ahead and the end of the session, in a state that `withAhead` gives. */
+function whileServed(
+  ahead: Ahead,
+  event: Event,
+  withAhead: (ahead: Ahead) => State | undefined,
+): Step | undefined {
+  const reads = ahead === "reading";
+  switch (event) {
+    case "message":
+    case "partial":
+      return reads ? to(withAhead("kept"), "keep") : undefined;
+    case "cancelled":
+      return reads ? to(withAhead("none")) : undefined;
+    case "drain":
+      return to(withAhead(ahead), ...(reads ? CANCEL_READ : []));
+    case "finish":
+      return abandon(ahead, "sessionFinished");
+    case "evict":
+      return abandon(ahead, "sessionEvicted");
+    default:
+      return undefined;
+  }
+}
+
 function fromAnswering(
   { ahead, out }: State & { name: "answering" },
   event: Event,
@@ -125,26 +149,15 @@ function fromAnswering(
     case "turnBegan":
       if (ahead !== "none") return undefined;
       return last ? to(answering("none", out)) : to(answering("reading", out), "read");
-    case "message":
-    case "partial":
-      return reads ? to(answering("kept", out), "keep") : undefined;
     case "ended":
       if (!reads) return undefined;
       return writes ? to(OVER, "abort", "withdraw", "clientDisconnected") : to(ABORTED, "abort");
-    case "cancelled":
-      return reads ? to(answering("none", out)) : undefined;
     case "broken":
       if (!reads) return undefined;
       // Its earlier request may still wait for the responder, and the connection waits with it.
       return writes ? abandon(ahead, "sessionEvicted") : to(ABORTED, "abort");
-    case "drain":
-      return to(answering(ahead, out), ...(reads ? CANCEL_READ : []));
-    case "finish":
-      return abandon(ahead, "sessionFinished");
-    case "evict":
-      return abandon(ahead, "sessionEvicted");
     default:
-      return undefined;
+      return whileServed(ahead, event, (ahead) => answering(ahead, out));
   }
 }
 
@@ -159,23 +172,12 @@ function fromWriting(
       return next(ahead, false, last);
     case "unwritten":
       return next(ahead, true, last, "abort");
-    case "message":
-    case "partial":
-      return reads ? to(writing("kept"), "keep") : undefined;
     case "ended":
       return reads ? to(OVER, "abort", "clientDisconnected") : undefined;
-    case "cancelled":
-      return reads ? to(writing("none")) : undefined;
     case "broken":
       return reads ? abandon(ahead, "sessionEvicted") : undefined;
-    case "drain":
-      return to(writing(ahead), ...(reads ? CANCEL_READ : []));
-    case "finish":
-      return abandon(ahead, "sessionFinished");
-    case "evict":
-      return abandon(ahead, "sessionEvicted");
     default:
-      return undefined;
+      return whileServed(ahead, event, writing);
   }
 }
 

@@ -6,7 +6,6 @@
  */
 
 import { Status } from "../kernel/status.ts";
-import { Deadline } from "../loop/deadlines.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ListenSettings } from "../options/listen_settings.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
@@ -21,7 +20,8 @@ import type { BudgetedReader } from "../server/budgeted_reader.ts";
 import type { ServerClient } from "../server/client.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
-import { timedOut, unread } from "../server/end_reasons.ts";
+import { unread } from "../server/end_reasons.ts";
+import { IdleLimit } from "../server/idle_limit.ts";
 import { LazySignal } from "../server/lazy_signal.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import type { AcceptQueue, ServerConn } from "./accept_queue.ts";
@@ -70,7 +70,7 @@ export class ConnectionSession implements Session, Link {
   readonly #duplex: Duplex;
   readonly #draining = new LazySignal();
   readonly #released = Promise.withResolvers<void>();
-  readonly #idle = new Deadline(() => this.#idledOut());
+  readonly #idle: IdleLimit;
   /** The connection of the program. */
   readonly #shown: ServerConn;
   #over = false;
@@ -92,9 +92,10 @@ export class ConnectionSession implements Session, Link {
     this.#settings = settings;
     this.#accepts = accepts;
     this.#reader = connection.incoming;
+    this.#idle = new IdleLimit(connection);
     this.#duplex = new Duplex(this, settings);
     this.#shown = new Connection(this.#duplex, settings, connection.client);
-    if (settings.idleTimeout !== Infinity) queue.onAccepted = () => this.#restartIdle();
+    if (settings.idleTimeout !== Infinity) queue.onAccepted = () => this.#idle.restart();
     this.#duplex.onReceived = () => this.#received();
   }
 
@@ -131,7 +132,7 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Session}. */
   begin(disconnected: boolean): void {
-    this.#restartIdle();
+    this.#idle.restart();
     this.#context.counters.accepted++;
     this.#accepts.add(this.#shown, (reason) => this.#connection.instance.evict(reason));
     if (this.#settings.direction !== "write") this.#duplex.begin();
@@ -151,7 +152,7 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Session}. */
   readResumed(): void {
-    this.#restartIdle();
+    this.#idle.restart();
   }
 
   /** See {@linkcode Session}. */
@@ -190,7 +191,7 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Link}. */
   read(): void {
-    this.#restartIdle();
+    this.#idle.restart();
     this.#reader.read();
   }
 
@@ -263,7 +264,7 @@ export class ConnectionSession implements Session, Link {
   #end(): void {
     const { reason, error } = this.#connection.endReason;
     this.#over = true;
-    this.loop.deadlines.lift(this.#idle);
+    this.#idle.lift();
     this.#reader.close();
     this.#context.drain.forget(this.#draining);
     this.#accepts.remove(this.#shown);
@@ -272,17 +273,5 @@ export class ConnectionSession implements Session, Link {
     this.#reader.release();
     const aborted = this.#connection.abortError();
     this.#connection.instance.callbacks.add(() => this.#connection.client.abort(aborted));
-  }
-
-  /** The client has connected or taken something, or we have begun to read. */
-  #restartIdle(): void {
-    this.loop.deadlines.set(this.#idle, this.#settings.idleTimeout);
-  }
-
-  /** The time pauses while the server is not reading. */
-  #idledOut(): void {
-    const idle = this.#settings.direction === "write" || this.#reader.pending;
-    if (!idle) return this.#restartIdle();
-    this.#connection.instance.stop("idleTimeout", timedOut(this.#context, "idleTimeout"));
   }
 }

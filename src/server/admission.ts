@@ -22,6 +22,7 @@ import type { ServerConnection } from "./connection.ts";
 import type { ServerContext } from "./context.ts";
 import { refused, timedOut, unadmitted } from "./end_reasons.ts";
 import { rejected } from "./promises.ts";
+import { IdleLimit } from "./idle_limit.ts";
 import type { Session } from "./session.ts";
 import { handled } from "./state_machine.ts";
 
@@ -40,7 +41,8 @@ export class Admission implements Session, ClientSender {
   readonly #connection: ServerConnection;
   readonly #context: ServerContext;
   readonly #admitted: () => void;
-  readonly #time = new Deadline(() => this.#expired());
+  readonly #idle: IdleLimit;
+  readonly #decision = new Deadline(() => this.#stop());
   #state: State = ARRIVING;
 
   /** @param admitted Begins the session, for which the first data is the outcome of a read. */
@@ -48,6 +50,7 @@ export class Admission implements Session, ClientSender {
     this.#connection = connection;
     this.#context = connection.context;
     this.#admitted = admitted;
+    this.#idle = new IdleLimit(connection);
     if (this.#context.sessions.answers) connection.client.sender = this;
   }
 
@@ -79,7 +82,7 @@ export class Admission implements Session, ClientSender {
 
   /** See {@linkcode Session}. */
   readResumed(): void {
-    this.#limit(this.#context.settings.idleTimeout);
+    this.#idle.restart();
   }
 
   /** See {@linkcode Session}. Nothing is written to a client that is not admitted. */
@@ -109,7 +112,7 @@ export class Admission implements Session, ClientSender {
     const error = this.#connection.abortError();
     // The decision may be missing: after a bug, or when nothing completes any more.
     this.#state = DECIDED;
-    this.#loop.deadlines.lift(this.#time);
+    this.#liftLimits();
     incoming.close();
     instance.callbacks.add(() => client.abort(error));
   }
@@ -154,7 +157,8 @@ export class Admission implements Session, ClientSender {
 
   #authorize(): void {
     const { client, instance } = this.#connection;
-    this.#limit(this.#context.settings[this.#decisionLimit]);
+    this.#idle.lift();
+    this.#loop.deadlines.set(this.#decision, this.#context.settings[this.#decisionLimit]);
     instance.callbacks.add(() => {
       this.#context.hooks.authorize(client, (yes, error) => this.#decided(yes, error));
     });
@@ -171,7 +175,7 @@ export class Admission implements Session, ClientSender {
   }
 
   #admit(): void {
-    this.#loop.deadlines.lift(this.#time);
+    this.#liftLimits();
     this.#connection.incoming.keep();
     this.#admitted();
   }
@@ -190,8 +194,9 @@ export class Admission implements Session, ClientSender {
     this.#connection.instance.raise(event);
   }
 
-  #limit(milliseconds: number): void {
-    this.#loop.deadlines.set(this.#time, milliseconds);
+  #liftLimits(): void {
+    this.#idle.lift();
+    this.#loop.deadlines.lift(this.#decision);
   }
 
   /** Which limit is that of the program's decision. */
@@ -199,11 +204,8 @@ export class Admission implements Session, ClientSender {
     return this.#context.sessions.answers ? "responderTimeout" : "idleTimeout";
   }
 
-  /** The time of a client pauses while the server is not reading. */
-  #expired(): void {
-    const asks = this.#state === AUTHORIZING;
-    if (!asks && !this.#connection.incoming.pending) return this.readResumed();
-    const limit = asks ? this.#decisionLimit : "idleTimeout";
+  #stop(): void {
+    const limit = this.#decisionLimit;
     this.#connection.instance.stop(limit, timedOut(this.#context, limit));
   }
 }

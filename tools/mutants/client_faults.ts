@@ -193,7 +193,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a client that takes what it is sent is idle",
-      text: "queue.onAccepted = () => this.#restartIdle();",
+      text: "queue.onAccepted = () => this.#idle.restart();",
       replacement: "queue.onAccepted = undefined;",
     },
   ]),

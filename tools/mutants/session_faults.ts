@@ -35,7 +35,7 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a shutdown forgets the reply that is being worked on",
-      text: "return to(answering(ahead, out), ...(reads ? CANCEL_READ : []));",
+      text: "return to(withAhead(ahead), ...(reads ? CANCEL_READ : []));",
       replacement: 'return abandon(ahead, "sessionFinished");',
     },
     {
@@ -98,12 +98,6 @@ export const SESSION_FAULTS: readonly Mutant[] = [
       replacement: "this.#abort();",
     },
     {
-      name: "a lost exchange never makes way",
-      text: 'if (exchange.done) this.#raise("done");\n' +
-        '    else if (exchange.taken) this.#raise("taken");',
-      replacement: "",
-    },
-    {
       name: "a reply takes up what requests share",
       text: "return reply.promise();",
       replacement:
@@ -121,6 +115,14 @@ export const SESSION_FAULTS: readonly Mutant[] = [
       name: "the idle time of a client outlives it",
       text: "this.#requests.close();\n    this.#watchTime();",
       replacement: "this.#requests.close();",
+    },
+  ]),
+  ...faultsOf("src/exchange/current_exchange.ts", [
+    {
+      name: "a lost exchange never makes way",
+      text: 'if (exchange.done) this.#raise("done");\n' +
+        '    else if (exchange.taken) this.#raise("taken");',
+      replacement: "",
     },
   ]),
   ...faultsOf("src/server/budgeted_reader.ts", [
