@@ -17,7 +17,7 @@ const WINDOWS = Deno.build.os === "windows";
 // The state machines: an exchange that is answered at once.
 
 const EXCHANGE = ["message", "replied", "written"] as const;
-const reading = begin("new", false).state;
+const reading = begin(false).state;
 
 Deno.bench("state machine, the three steps of an exchange", { group: "exchange" }, () => {
   let state = reading;

@@ -17,6 +17,31 @@ export const KERNEL32 = "kernel32.dll";
 /** The usual path of the library's file. */
 export const KERNEL32_PATH: string = SYSTEM32 + KERNEL32;
 
+/**
+ * Copies from native memory, for which a permission for single libraries leaves no other way.
+ *
+ * @see {@link https://learn.microsoft.com/windows/win32/devnotes/rtlmovememory}
+ */
+export const COPY_OUT = {
+  name: "RtlMoveMemory",
+  parameters: [
+    "buffer", // VOID *Destination
+    "usize", // const VOID *Source
+    "usize", // SIZE_T Length
+  ],
+  result: "void",
+} as const satisfies Deno.ForeignLibraryInterface[string];
+
+const WAIT = {
+  parameters: [
+    "u32", // DWORD nCount
+    "usize", // const HANDLE *lpHandles
+    "i32", // BOOL bWaitAll
+    "u32", // DWORD dwMilliseconds
+  ],
+  result: "u32",
+} as const satisfies Deno.ForeignLibraryInterface[string];
+
 /** The functions, for {@linkcode Deno.dlopen}. */
 export const SYMBOLS = {
   /** @see {@link https://learn.microsoft.com/windows/win32/api/errhandlingapi/nf-errhandlingapi-getlasterror} */
@@ -229,32 +254,14 @@ export const SYMBOLS = {
   },
 
   /** @see {@link https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects} */
-  WaitForMultipleObjects: {
-    parameters: [
-      "u32", // DWORD nCount
-      "usize", // const HANDLE *lpHandles
-      "i32", // BOOL bWaitAll
-      "u32", // DWORD dwMilliseconds
-    ],
-    result: "u32",
-  },
+  WaitForMultipleObjects: WAIT,
 
   /**
    * WaitForMultipleObjects on a thread of Deno's pool. Its last error stays there, out of reach.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects}
    */
-  parkForMultipleObjects: {
-    name: "WaitForMultipleObjects",
-    nonblocking: true,
-    parameters: [
-      "u32", // DWORD nCount
-      "usize", // const HANDLE *lpHandles
-      "i32", // BOOL bWaitAll
-      "u32", // DWORD dwMilliseconds
-    ],
-    result: "u32",
-  },
+  parkForMultipleObjects: { ...WAIT, name: "WaitForMultipleObjects", nonblocking: true },
 
   /** @see {@link https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualalloc} */
   VirtualAlloc: {
@@ -335,20 +342,7 @@ export const SYMBOLS = {
     result: "i32",
   },
 
-  /**
-   * Copies from native memory, for which a permission for single libraries leaves no other way.
-   *
-   * @see {@link https://learn.microsoft.com/windows/win32/devnotes/rtlmovememory}
-   */
-  copyOut: {
-    name: "RtlMoveMemory",
-    parameters: [
-      "buffer", // VOID *Destination
-      "usize", // const VOID *Source
-      "usize", // SIZE_T Length
-    ],
-    result: "void",
-  },
+  copyOut: COPY_OUT,
 
   /**
    * Copies to native memory.

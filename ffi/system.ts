@@ -5,7 +5,7 @@
  */
 
 import type { SystemInfo } from "../src/kernel/kernel.ts";
-import { KERNEL32 } from "./kernel32.ts";
+import { COPY_OUT, KERNEL32 } from "./kernel32.ts";
 import { openOnce } from "./library.ts";
 import { KUSER_SHARED_DATA } from "./structs.ts";
 import { wide } from "./wide_strings.ts";
@@ -28,16 +28,7 @@ const SYMBOLS = {
     result: "usize", // FARPROC
   },
 
-  /** See `copyOut` of {@linkcode Kernel32}. */
-  copyOut: {
-    name: "RtlMoveMemory",
-    parameters: [
-      "buffer", // VOID *Destination
-      "usize", // const VOID *Source
-      "usize", // SIZE_T Length
-    ],
-    result: "void",
-  },
+  copyOut: COPY_OUT,
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /**

@@ -7,7 +7,6 @@ import {
   type Command,
   EVENTS,
   FINAL,
-  isAdmitted,
   isConnected,
   type State,
   STATES,
@@ -15,74 +14,43 @@ import {
 import { assertTable, stepsOf, textOf } from "./state_tables.ts";
 
 const VARIABLES = {
-  READ: "known -|known rest|new -|new rest|unknown -|unadmitted -",
-  FIRST: "new|unknown|unadmitted",
-  K: "known|new",
-  W: "-|asks",
+  F: "-|first",
   R: "-|rest",
   D: "-|disconnected",
   A: "none|reading|kept",
   O: "free|busy|disconnected",
   OPEN: "free|busy",
-  PUSH: "known -|known rest|new -|new rest|unknown -",
 };
 
 const TABLE = `
-reading known R - + message              -> answering none free: deliver
-reading known R disconnected + message   -> answering none disconnected: deliver abort
-reading new R - + message                -> answering none free: deliver
-reading new R disconnected + message     -> answering none disconnected: deliver abort
-reading K - D + partial                  -> reading K rest D: readRest
-reading known - D + partial (last)       -> reading known rest D: readRest cancelRead
-reading unknown - D + message            -> identifying - - D: identify
-reading unknown - D + partial            -> identifying - rest D: identify
-reading unadmitted - D + message         -> identifying asks - D: identify
-reading unadmitted - D + partial         -> identifying asks rest D: identify
-reading READ D + ended                   -> over: clientDisconnected
-reading READ D + cancelled, finish       -> over: sessionFinished
-reading READ D + broken, evict           -> over: sessionEvicted
-reading known R D + drain                -> same: cancelRead
-reading FIRST - D + drain                -> same
-reading new rest D + drain               -> same
-reading PUSH - + written                 -> same
-reading PUSH - + unwritten               -> reading PUSH disconnected: abort
-
-identifying - - - + identified           -> answering none free: deliver
-identifying - - disconnected + identified -> answering none disconnected: deliver abort
-identifying - rest D + identified        -> reading new rest D: readRest
-identifying asks R D + identified        -> authorizing R D: authorize
-identifying W - D + message            -> same: identify
-identifying W rest D + partial         -> same: identify
-identifying W R D + drain              -> same
-identifying - R - + written              -> same
-identifying - R - + unwritten            -> identifying - R disconnected: abort
-identifying W R D + finish             -> over: sessionFinished
-identifying W R D + evict              -> over: sessionEvicted
-
-authorizing - - + admitted               -> answering none free: deliver
-authorizing - disconnected + admitted    -> answering none disconnected: deliver abort
-authorizing rest D + admitted            -> reading new rest D: readRest
-authorizing R D + refused                -> over: sessionFinished
-authorizing R D + drain                  -> same
-authorizing R D + finish                 -> over: dropRequest sessionFinished
-authorizing R D + evict                  -> over: dropRequest sessionEvicted
+reading F R - + message                  -> answering none free: deliver
+reading F R disconnected + message       -> answering none disconnected: deliver abort
+reading F - D + partial                  -> reading F rest D: readRest
+reading - - D + partial (last)           -> reading - rest D: readRest cancelRead
+reading F R D + ended                    -> over: clientDisconnected
+reading F R D + cancelled, finish        -> over: sessionFinished
+reading F R D + broken, evict            -> over: sessionEvicted
+reading - R D + drain                    -> same: cancelRead
+reading first R D + drain                -> same
+reading F R - + written                  -> same
+reading F R - + unwritten                -> reading F R disconnected: abort
 
 answering A free + sent                  -> answering A busy: write
 answering A free + replied               -> writing A: write
-answering none free + settled            -> reading known - -: read
+answering none free + settled            -> reading - - -: read
 answering none free + settled (last)     -> over: sessionFinished
-answering reading free + settled         -> reading known - -
-answering kept free + settled            -> reading known - -: redeliver
+answering reading free + settled         -> reading - - -
+answering kept free + settled            -> reading - - -: redeliver
 
 answering A busy + sent                  -> same
 answering A busy + replied, settled      -> writing A
 answering A OPEN + written               -> answering A free
 answering A OPEN + unwritten             -> answering A disconnected: abort
 
-answering none disconnected + done       -> reading known - disconnected: forget read
+answering none disconnected + done       -> reading - - disconnected: forget read
 answering none disconnected + done (last) -> over: forget sessionFinished
-answering reading disconnected + done    -> reading known - disconnected: forget
-answering kept disconnected + done       -> reading known - disconnected: forget redeliver
+answering reading disconnected + done    -> reading - - disconnected: forget
+answering kept disconnected + done       -> reading - - disconnected: forget redeliver
 
 answering A disconnected + taken         -> same
 answering none O + turnBegan             -> answering reading O: read
@@ -105,16 +73,16 @@ answering kept O + drain                 -> same
 answering kept O + finish                -> over: abort withdraw dropRequest sessionFinished
 answering kept O + evict                 -> over: abort withdraw dropRequest sessionEvicted
 
-writing none + written                   -> reading known - -: read
+writing none + written                   -> reading - - -: read
 writing none + written (last)            -> over: sessionFinished
-writing none + unwritten                 -> reading known - disconnected: abort read
+writing none + unwritten                 -> reading - - disconnected: abort read
 writing none + unwritten (last)          -> over: abort sessionFinished
 writing none + drain                     -> same
 writing none + finish                    -> over: abort withdraw sessionFinished
 writing none + evict                     -> over: abort withdraw sessionEvicted
 
-writing reading + written                -> reading known - -
-writing reading + unwritten              -> reading known - disconnected: abort
+writing reading + written                -> reading - - -
+writing reading + unwritten              -> reading - - disconnected: abort
 writing reading + message, partial       -> writing kept: keep
 writing reading + ended                  -> over: abort clientDisconnected
 writing reading + cancelled              -> writing none
@@ -122,8 +90,8 @@ writing reading + drain                  -> same: cancelRead
 writing reading + finish                 -> over: abort withdraw sessionFinished
 writing reading + broken, evict          -> over: abort withdraw sessionEvicted
 
-writing kept + written                   -> reading known - -: redeliver
-writing kept + unwritten                 -> reading known - disconnected: abort redeliver
+writing kept + written                   -> reading - - -: redeliver
+writing kept + unwritten                 -> reading - - disconnected: abort redeliver
 writing kept + drain                     -> same
 writing kept + finish                    -> over: abort withdraw dropRequest sessionFinished
 writing kept + evict                     -> over: abort withdraw dropRequest sessionEvicted
@@ -144,30 +112,26 @@ Deno.test("a session does what its table says, for every state and event", () =>
 });
 
 Deno.test("a session begins with a read, and with the news that its client has disconnected", () => {
-  for (const who of ["new", "unknown", "unadmitted"] as const) {
-    assertEquals(textOf(begin(who, false)), `reading ${who} - -: read`);
-    assertEquals(textOf(begin(who, true)), `reading ${who} - disconnected: abort read`);
-    assert(awaitsRequest(begin(who, false).state));
-  }
+  assertEquals(textOf(begin(false)), "reading first - -: read");
+  assertEquals(textOf(begin(true)), "reading first - disconnected: abort read");
+  assert(awaitsRequest(begin(false).state));
 });
 
-Deno.test("a request is delivered when it is whole, and its client identified and admitted", () => {
+Deno.test("a request is delivered when it is whole", () => {
   const delivering = STEPS.filter(({ step }) => step.commands.includes("deliver"));
-  for (const { pair } of delivering) {
-    assert(
-      /^reading (known|new) .* message|^identifying - - .*|^authorizing - .* admitted/.test(pair),
-      pair,
-    );
-  }
-  assertEquals(new Set(delivering.map(({ pair }) => pair)).size, 12);
+  for (const { pair } of delivering) assert(/^reading .* message/.test(pair), pair);
+  assertEquals(new Set(delivering.map(({ pair }) => pair)).size, 8);
 });
 
-Deno.test("a write of a pushed message ends where the client is admitted and connected", () => {
+Deno.test("a write of a pushed message ends where the client is connected", () => {
   for (const state of STATES) {
-    const reached = isAdmitted(state) && isConnected(state);
     for (const event of ["written", "unwritten"] as const) {
       const handled = transition(state, event, false) !== undefined;
-      assertEquals(handled, reached || state.name === "aborted" || state === FINAL, state.name);
+      assertEquals(
+        handled,
+        isConnected(state) || state.name === "aborted" || state === FINAL,
+        state.name,
+      );
     }
   }
 });

@@ -1,21 +1,24 @@
 /**
- * An instance and its session together: every world that the two state machines can get into.
+ * An instance, the admission of its client and the session together: every world that the three state
+ * machines can get into.
  *
  * The model is what runs the machines, with Windows, the client, the program and the server around
  * it. What the machines decide is carried out, and watched.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Arriving, begin, transition } from "../src/exchange/exchange_machine.ts";
+import { begin, transition } from "../src/exchange/exchange_machine.ts";
 import * as exchange from "../src/exchange/exchange_states.ts";
+import * as admission from "../src/server/admission_states.ts";
 import * as lifecycle from "../src/server/lifecycle.ts";
 import type { Step } from "../src/server/state_machine.ts";
 import { impossible, type State } from "./simulation/coverage.ts";
 import { nameOf, stepsOf } from "./state_tables.ts";
 
-const STATES: readonly State[] = [...lifecycle.STATES, ...exchange.STATES];
+const STATES: readonly State[] = [...lifecycle.STATES, ...admission.STATES, ...exchange.STATES];
 const STEPS = [
   ...stepsOf(lifecycle.STATES, lifecycle.EVENTS, lifecycle.transition),
+  ...stepsOf(admission.STATES, admission.EVENTS, admission.transition),
   ...stepsOf(exchange.STATES, exchange.EVENTS, transition),
 ];
 const LIFE: ReadonlySet<string> = new Set(lifecycle.EVENTS);
@@ -60,6 +63,9 @@ type Inbound =
   | "postponed"
   | "rest postponed";
 
+/** What is done with a client before its requests are served. */
+type Before = "nothing" | "identified" | "identified and authorized";
+
 /** What is so around the machines: of memory and promises, only what decides. */
 class World {
   life: State = lifecycle.INITIAL;
@@ -82,7 +88,11 @@ class World {
   done = false;
   turn = false;
   /** A question that is answered before anything else happens. */
-  asked: "nothing" | "identity" | "use" | "client" = "use";
+  asked: "nothing" | "use" | "client" = "use";
+  /** The first data of the client has not arrived, and identifies it. */
+  unidentified = false;
+  /** A session begins with what was read before. */
+  admitting = false;
   /** "quiet" is to be raised. */
   quiet = false;
   closed = false;
@@ -94,7 +104,7 @@ class World {
   readonly #machines: Machines;
   #fuse = Infinity;
 
-  constructor(machines: Machines, readonly who: Arriving) {
+  constructor(machines: Machines, readonly before: Before) {
     this.#machines = machines;
   }
 
@@ -107,7 +117,8 @@ class World {
   }
 
   get over(): boolean {
-    return this.session === undefined || this.session === exchange.FINAL;
+    const { session } = this;
+    return session === undefined || session === exchange.FINAL || session === admission.DECIDED;
   }
 
   /** Everything that may happen now: the answer to a question before anything else. */
@@ -118,7 +129,7 @@ class World {
 
   /** This world after an event. @param fuse After so many steps and commands something throws. */
   after(name: string, fuse = Infinity): World {
-    const world = Object.assign(new World(this.#machines, this.who), this);
+    const world = Object.assign(new World(this.#machines, this.before), this);
     world.#fuse = fuse;
     try {
       world.#react(name);
@@ -145,13 +156,29 @@ class World {
 
   beginSession(): void {
     demand(this.session === undefined, "a second session");
-    this.#take("session", begin(this.who, this.left));
+    this.unidentified = this.before !== "nothing";
+    if (this.before !== "identified and authorized") return this.serve();
+    this.#take("session", { state: admission.ARRIVING, commands: ["read"] });
+  }
+
+  serve(): void {
+    this.#take("session", begin(this.left));
+  }
+
+  /** The session begins, and its first read completes at once. */
+  admit(): void {
+    this.admitting = true;
+    this.serve();
+    this.admitting = false;
+    this.raise(this.outcome);
   }
 
   /** Nothing of a session is left but what is in flight. */
   endSession(): void {
-    if (this.session !== undefined) this.session = exchange.FINAL;
-    Object.assign(this, NO_EXCHANGE, { asked: "nothing", request: false, left: false });
+    if (this.session !== undefined) {
+      this.session = isAdmission(this.session) ? admission.DECIDED : exchange.FINAL;
+    }
+    Object.assign(this, NO_EXCHANGE, NOTHING_ASKED, { request: false, left: false });
     this.stopWaiting();
   }
 
@@ -202,15 +229,21 @@ class World {
   }
 }
 
+function isAdmission(session: State | undefined): boolean {
+  return admission.STATES.some((state) => state === session);
+}
+
+const NOTHING_ASKED = { asked: "nothing", unidentified: false, admitting: false } as const;
+
 const NO_EXCHANGE = { exchange: "none", taken: false, done: false, turn: false } as const;
 
 /** Carries the commands out, and watches that it may be done; the others change nothing here. */
-const COMMANDS: Readonly<Record<string, (world: World) => void>> = {
+const COMMANDS: Readonly<Record<string, (world: World) => unknown>> = {
   listen: (w) => submit(w, "listen"),
   cancelIn: (w) => void (w.cancelled = w.inFlight && w.in !== "again"),
   findClient: (w) => void (w.asked = "client"),
   beginSession: (w) => w.beginSession(),
-  drainSession: (w) => w.raise("drain", "session"),
+  drainSession: (w) => isAdmission(w.session) || w.raise("drain", "session"),
   finishSession: (w) => w.raise("finish", "session"),
   evictSession: (w) => w.raise("evict", "session"),
   awaitQuiet(w) {
@@ -219,7 +252,7 @@ const COMMANDS: Readonly<Record<string, (world: World) => void>> = {
   },
   recycle: (w) => end(w, { asked: "use" }),
   close: (w) => end(w, { closed: true }),
-  read: (w) => submit(w, "postponed"),
+  read: (w) => w.admitting || submit(w, "postponed"),
   readRest(w) {
     demand(w.outcome === "partial" && w.request, "there is no rest");
     w.request = false;
@@ -244,7 +277,7 @@ const COMMANDS: Readonly<Record<string, (world: World) => void>> = {
     demand(w.exchange !== "aborted", "a write of an exchange that is aborted");
     Object.assign(w, { out: true, pushes: false });
   },
-  identify: (w) => void (w.asked = "identity"),
+  admit: (w) => w.admit(),
   deliver(w) {
     demand(w.exchange === "none", "a second open exchange");
     demand(w.request && w.outcome === "message", "a request that is not whole");
@@ -303,9 +336,9 @@ const answers = (w: World) => opened(w) && w.taken;
 const aborted = (w: World) => w.exchange === "aborted";
 const reaches = (w: World) => {
   const state = exchange.STATES.find((state) => state === w.session);
-  return state !== undefined && exchange.isAdmitted(state) && exchange.isConnected(state);
+  return state !== undefined && exchange.isConnected(state);
 };
-const identifies = (w: World) => w.asked === "identity";
+const identifies = (w: World) => w.unidentified && reads(w) && !w.over;
 const looks = (w: World) => w.asked === "client";
 
 const ignoresRest = (w: World) => {
@@ -326,6 +359,9 @@ const COMPLETIONS: readonly Happening[] = [
     in: "rest",
     cancelled: true,
   }],
+  // The outcome comes again, when the client can be identified.
+  ["shortage", identifies, { in: "again", kept: "message", cancelled: false, request: true }],
+  ["another", identifies, { in: "again", kept: "partial", cancelled: false, request: true }],
   read("message", reads),
   read("partial", (w) => w.in === "read" && !w.over),
   read("ended", reads),
@@ -340,7 +376,8 @@ const COMPLETIONS: readonly Happening[] = [
 function read(outcome: string, when: (world: World) => boolean): Happening {
   const request = outcome === "message" || outcome === "partial";
   const mayBe = (w: World) => when(w) || w.in === "again" && w.kept === outcome;
-  return [outcome, mayBe, { ...LISTENED, outcome, kept: "none", request }, outcome];
+  const identified = request ? { unidentified: false } : {};
+  return [outcome, mayBe, { ...LISTENED, outcome, kept: "none", request, ...identified }, outcome];
 }
 
 /** What the program may do in the end. */
@@ -370,9 +407,6 @@ const EVENTS: readonly Happening[] = [
 ];
 
 const ANSWERS: readonly Happening[] = [
-  ["identified", identifies, {}, "identified"],
-  ["shortage", (w) => identifies(w) && w.outcome === "message", { in: "again", kept: "message" }],
-  ["another", (w) => identifies(w) && w.outcome === "partial", { in: "again", kept: "partial" }],
   ["found", looks, {}, "clientFound"],
   ["nobody", looks, {}, "clientMissing"],
   ["shortage while looking", looks, { in: "listen again" }],
@@ -397,7 +431,7 @@ function inspect(world: World): void {
   demand(session === undefined || over || promisedBy(session) === there, `${there} is there`);
   // The rest of a message is there already: it completes by itself.
   const waits = inbound === "listen" || inbound === "read" || inbound === "postponed";
-  const first = session?.name === "reading" && session.who !== "known";
+  const first = session?.name === "arriving" || session?.name === "reading" && session.first;
   const wanted = first || world.cancelled;
   demand(!world.drained || !waits || wanted, "waits for a client that is not wanted");
   const refused = first && (world.cancelled || world.kept === "cancelled");
@@ -407,8 +441,7 @@ function inspect(world: World): void {
 /** What is in flight or kept inbound, and outbound, and the exchange. */
 function promisedBy(state: State): string {
   const { name, ahead, out } = { ahead: "none", out: "none", ...state };
-  // A client is identified once more after a shortage.
-  const inbound = name === "reading" || name === "identifying" || ahead === "reading";
+  const inbound = name === "arriving" || name === "reading" || ahead === "reading";
   const aborted = name === "aborted" || out === "disconnected";
   const exchange = aborted ? "aborted" : name === "answering" ? "open" : "none";
   return `${[inbound, ahead === "kept", name === "writing" || out === "busy", exchange]}`;
@@ -418,7 +451,9 @@ function promisedBy(state: State): string {
 function explore(machines: Machines, crashes = 0): World[] {
   const seen = new Map<string, World>();
   const add = (world: World) => seen.has(world.key) || seen.set(world.key, world);
-  for (const who of ["new", "unknown", "unadmitted"] as const) add(new World(machines, who));
+  for (const before of ["nothing", "identified", "identified and authorized"] as const) {
+    add(new World(machines, before));
+  }
   // A map goes on to what is added while it is iterated.
   for (const world of seen.values()) {
     for (const event of world.events) {
@@ -442,7 +477,7 @@ function ends(world: World, events: readonly string[], steps = 20): boolean {
 }
 
 /** What happens without anybody's wish. */
-const BY_ITSELF = [...COMPLETIONS.map(([name]) => name), "identified", "found", "nobody", "no use"];
+const BY_ITSELF = [...COMPLETIONS.map(([name]) => name), "found", "nobody", "no use"];
 
 Deno.test("no way through the states breaks an invariant, and every state is reached", () => {
   const reached = new Set(WORLDS.flatMap(({ life, session }) => [life, session]));
@@ -476,7 +511,7 @@ const MISTAKES: [pair: string, mistake: string | undefined, words: string][] = [
   ["answering none free + turnBegan", "answering reading free: read read", "second operation in"],
   ["answering none busy + sent", "answering none busy: write", "second operation outbound"],
   ["answering reading free + message", "answering none free: keep read", "is used again"],
-  ["writing kept + written", "reading known - -", "is there"],
+  ["writing kept + written", "reading - - -", "is there"],
   ["open + clientDisconnected", "idle: recycle", "with something in flight"],
   ["closing - + quiet", "closed", "the handle"],
   ["closed + evict", "closed: disconnect", "after the handle was closed"],
@@ -486,10 +521,10 @@ const MISTAKES: [pair: string, mistake: string | undefined, words: string][] = [
   ["open + sessionFinished", "closing -: cancelIn", "no end"],
   ["answering reading free + ended", "over: clientDisconnected", "an end in a session"],
   ["answering reading free + drain", "answering reading free", "a client that is not wanted"],
-  ["reading known - - + drain", "reading known - -", "a client that is not wanted"],
-  ["reading new - - + drain", "reading new - -: cancelRead", "is not waited for"],
-  ["reading unknown - - + partial", "answering none free: deliver", "not whole"],
-  ["authorizing rest - + admitted", "answering none free: deliver", "not whole"],
+  ["reading - - - + drain", "reading - - -", "a client that is not wanted"],
+  ["reading first - - + drain", "reading first - -: cancelRead", "is not waited for"],
+  ["reading first - - + partial", "answering none free: deliver", "not whole"],
+  ["authorizing + finish", "decided: sessionFinished", "a request is lost"],
   ["answering kept free + finish", "over: abort withdraw sessionFinished", "a request is lost"],
   ["answering none busy + unwritten", "answering none disconnected", "is there"],
   ["writing none + unwritten", undefined, "not provided for"],

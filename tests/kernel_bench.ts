@@ -15,6 +15,8 @@ import {
   type PipeSpec,
 } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
+import { End } from "../src/cli/doctor/end.ts";
+import { accessOf, specOf } from "../src/cli/doctor/lab.ts";
 
 /** A kernel under test, and what differs between the systems that it may run on. */
 export interface Subject {
@@ -43,86 +45,36 @@ export type TestOfKernel = (
   make?: () => Subject,
 ) => void;
 
-const ROOM = 65_536;
-
 /** How much a read asks for unless told. */
 export const FIRST_READ = 4096;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** One end of a pipe with the slot of its operations. */
-export class Side {
-  readonly handle: Handle;
-  readonly slot: number;
-  open = true;
+/** One end of a pipe, whose waits may not fail. */
+export class Side extends End {
   readonly #kernel: Kernel;
-  readonly #pending: [boolean, boolean] = [false, false];
 
   constructor(kernel: Kernel, handle: Handle, slot: number) {
+    super(kernel, handle, slot, async () => assert(await kernel.wait(true), "the wait failed"));
     this.#kernel = kernel;
-    this.handle = handle;
-    this.slot = slot;
   }
 
-  listen(): number {
-    return this.#submitted(Lane.IN, this.#kernel.listen(this.handle, this.slot));
-  }
-
-  read(size: number = FIRST_READ): number {
-    return this.#submitted(Lane.IN, this.#kernel.read(this.handle, this.slot, size));
-  }
-
-  write(message: string | Uint8Array<ArrayBuffer>): number {
-    const bytes = typeof message === "string" ? encoder.encode(message) : message;
-    return this.#submitted(Lane.OUT, this.#kernel.write(this.handle, this.slot, bytes));
-  }
-
-  cancel(lane: Lane): number {
-    return this.#kernel.cancel(this.handle, lane, this.slot);
-  }
-
-  /** How an operation stands, without waiting. */
-  status(lane: Lane): number {
-    const status = this.#kernel.status(lane, this.slot);
-    if (status !== Status.PENDING) this.#pending[lane] = false;
+  override async close(): Promise<number> {
+    const status = await super.close();
+    assertEquals(status, Status.SUCCESS);
     return status;
   }
 
-  /** How a submission ended: at once, or after waiting for its completion. */
-  async end(lane: Lane, submitted: number): Promise<number> {
-    if (submitted !== Status.PENDING) return submitted;
-    while (true) {
-      this.#kernel.rearm(true);
-      const status = this.status(lane);
-      if (status !== Status.PENDING) return status;
-      assert(await this.#kernel.wait(true), "the wait failed");
-    }
-  }
-
-  /** What the last read brought. */
-  taken(): Uint8Array {
-    const bytes = new Uint8Array(this.#kernel.transferred(Lane.IN, this.slot));
-    this.#kernel.take(this.slot, bytes);
-    return bytes;
-  }
-
-  text(): string {
-    return decoder.decode(this.taken());
-  }
-
   async accept(): Promise<number> {
-    return await this.end(Lane.IN, this.listen());
+    return await this.over(Lane.IN, this.listen());
   }
 
   /** How a read ends. */
   async readEnd(size?: number): Promise<number> {
-    return await this.end(Lane.IN, this.read(size));
+    return await this.over(Lane.IN, this.read(size));
   }
 
   /** How a write ends. */
   async writeEnd(message: string | Uint8Array<ArrayBuffer>): Promise<number> {
-    return await this.end(Lane.OUT, this.write(message));
+    return await this.over(Lane.OUT, this.write(message));
   }
 
   /** Reads one message that must be whole. */
@@ -145,27 +97,6 @@ export class Side {
     assertEquals(status, Status.SUCCESS);
     return left;
   }
-
-  disconnect(): number {
-    return this.#kernel.disconnect(this.handle);
-  }
-
-  /** Ends what is in flight, as every caller must, and closes the handle. */
-  async close(): Promise<void> {
-    if (!this.open) return;
-    for (const lane of [Lane.IN, Lane.OUT]) {
-      if (!this.#pending[lane]) continue;
-      this.cancel(lane);
-      await this.end(lane, Status.PENDING);
-    }
-    this.open = false;
-    assertEquals(this.#kernel.close(this.handle), Status.SUCCESS);
-  }
-
-  #submitted(lane: Lane, status: number): number {
-    this.#pending[lane] = status === Status.PENDING;
-    return status;
-  }
 }
 
 /** What one test works with: a kernel, a pipe's name, and the ends that it opened. */
@@ -181,18 +112,8 @@ export class Bench {
     this.subject = subject;
   }
 
-  spec(sizes: Partial<PipeSpec> = {}): PipeSpec {
-    return {
-      path: this.path,
-      type: "message",
-      direction: "both",
-      readBufferSize: ROOM,
-      writeBufferSize: ROOM,
-      waitTimeout: 50,
-      security: undefined,
-      remote: false,
-      ...sizes,
-    };
+  spec(sizes?: Partial<PipeSpec>): PipeSpec {
+    return specOf(this.path, sizes);
   }
 
   /** An instance. */
@@ -203,12 +124,8 @@ export class Bench {
   }
 
   /** Opens a client's end. */
-  open(access: Partial<ClientAccess> = {}, path = this.path): Opened {
-    return this.kernel.open(path, {
-      direction: "both",
-      impersonation: "identification",
-      ...access,
-    });
+  open(access?: Partial<ClientAccess>, path = this.path): Opened {
+    return this.kernel.open(path, accessOf(access));
   }
 
   /** A client's end; `mode` as Windows begins it, or as a message client makes it. */
@@ -228,7 +145,7 @@ export class Bench {
     const submitted = server.listen();
     assertEquals(submitted, Status.PENDING);
     const client = this.client(sizes.type, access);
-    assertEquals(await server.end(Lane.IN, submitted), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, submitted), Status.SUCCESS);
     return { server, client };
   }
 

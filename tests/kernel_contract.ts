@@ -124,7 +124,7 @@ export function testKernelContract(
     assert(bench.kernel.exists(bench.path));
     assertEquals(server.status(Lane.IN), Status.PENDING);
     bench.client();
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
   });
 
   test("open() of a name that does not exist is NOT_FOUND", (bench) => {
@@ -140,7 +140,7 @@ export function testKernelContract(
     const submitted = server.listen();
     assertEquals(submitted, Status.PENDING);
     bench.client();
-    assertEquals(await server.end(Lane.IN, submitted), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, submitted), Status.SUCCESS);
   });
 
   test("open() after a client left is BUSY until the instance listens again", async (bench) => {
@@ -151,7 +151,7 @@ export function testKernelContract(
     assertEquals(server.disconnect(), Status.SUCCESS);
     assertEquals(server.listen(), Status.PENDING);
     bench.client();
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
   });
 
   test("clients get the instances in the order of their listening", async (bench) => {
@@ -160,10 +160,10 @@ export function testKernelContract(
     assertEquals(servers[2].listen(), Status.PENDING);
     assertEquals(servers[0].listen(), Status.PENDING);
     await bench.client().send("a");
-    assertEquals(await servers[0].end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await servers[0].over(Lane.IN, Status.PENDING), Status.SUCCESS);
     await bench.client().send("b");
     await bench.client().send("c");
-    assertEquals(await servers[2].end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await servers[2].over(Lane.IN, Status.PENDING), Status.SUCCESS);
     assertEquals(await servers[1].accept(), Status.ALREADY_CONNECTED);
     assertEquals(await servers[0].receive(), "a");
     assertEquals(await servers[1].receive(), "b");
@@ -224,7 +224,7 @@ export function testKernelContract(
     const client = bench.client();
     await client.send("gone");
     await client.close();
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
     assertEquals(await server.receive(), "gone");
     assertEquals(await server.readEnd(), Status.BROKEN);
   });
@@ -240,11 +240,11 @@ export function testKernelContract(
     const server = bench.server();
     assertEquals(server.listen(), Status.PENDING);
     assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.CANCELLED);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.CANCELLED);
     assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
     assertEquals(server.listen(), Status.PENDING);
     bench.client();
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
   });
 
   // Messages
@@ -261,7 +261,7 @@ export function testKernelContract(
     const { server, client } = await bench.pair();
     assertEquals(server.read(), Status.PENDING);
     await client.send("");
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
     assertEquals(server.taken().length, 0);
   });
 
@@ -278,11 +278,11 @@ export function testKernelContract(
     assertEquals(server.read(), Status.PENDING);
     assertEquals(server.write("out"), Status.PENDING);
     await client.send("in");
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
     assertEquals(server.text(), "in");
     assertEquals(server.status(Lane.OUT), Status.PENDING);
     assertEquals(await client.receive(), "out");
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
     assertEquals(bench.kernel.transferred(Lane.OUT, server.slot), 3);
   });
 
@@ -293,7 +293,7 @@ export function testKernelContract(
       const message = bytes(1000);
       const early = waiting ? server.read(300) : undefined;
       await client.send(message);
-      assertEquals(await server.end(Lane.IN, early ?? server.read(300)), Status.MORE_DATA);
+      assertEquals(await server.over(Lane.IN, early ?? server.read(300)), Status.MORE_DATA);
       assertEquals(bench.kernel.transferred(Lane.IN, server.slot), 300);
       assertEquals(server.taken(), message.slice(0, 300));
       assertEquals(server.left(), 700);
@@ -340,7 +340,7 @@ export function testKernelContract(
       assertEquals(submitted, Status.PENDING);
       assertFails(bench.kernel.peek(side.handle).status);
       assertEquals(side.cancel(Lane.IN), Status.SUCCESS);
-      assertEquals(await side.end(Lane.IN, submitted), Status.CANCELLED);
+      assertEquals(await side.over(Lane.IN, submitted), Status.CANCELLED);
       assertFails(bench.kernel.peek(side.handle).status);
     }
     const client = bench.client();
@@ -388,7 +388,7 @@ export function testKernelContract(
     assertEquals(await client.readEnd(), Status.SUCCESS);
     assertEquals(client.taken(), bytes(3000, 1));
     // Unread, but within the quota.
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
     assertEquals(bench.kernel.transferred(Lane.OUT, server.slot), 3000);
     assertEquals(client.left(), 3000);
     assertEquals(await client.readEnd(), Status.SUCCESS);
@@ -401,7 +401,7 @@ export function testKernelContract(
     assertEquals(client.write(bytes(3000, 2)), Status.PENDING);
     await server.send(bytes(5000));
     assertEquals(await server.readEnd(), Status.SUCCESS);
-    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
     assertEquals(await server.readEnd(), Status.SUCCESS);
     assertEquals(server.taken(), bytes(3000, 2));
   });
@@ -414,14 +414,14 @@ export function testKernelContract(
     assertEquals(client.left(), 1);
     assertEquals(server.status(Lane.OUT), Status.PENDING);
     assertEquals(await client.receive(), "x");
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
   });
 
   test("write() to a reader that waits is over whatever the quota", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 0 });
     assertEquals(client.read(), Status.PENDING);
     await server.send("straight");
-    assertEquals(await client.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await client.over(Lane.IN, Status.PENDING), Status.SUCCESS);
     assertEquals(client.text(), "straight");
   });
 
@@ -436,7 +436,7 @@ export function testKernelContract(
     assertEquals(await server.readEnd(left), Status.SUCCESS);
     const rest = server.taken();
     assert(message.subarray(4096).every((byte, i) => byte === rest[i]), "the bytes differ");
-    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
     assertEquals(bench.kernel.transferred(Lane.OUT, client.slot), message.length);
   });
 
@@ -445,14 +445,14 @@ export function testKernelContract(
     const { server, client } = await bench.pair({ readBufferSize: message.length });
     const submitted = client.write(message);
     assertEquals(client.cancel(Lane.OUT), Status.NOTHING_TO_CANCEL);
-    assertEquals(await client.end(Lane.OUT, submitted), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, submitted), Status.SUCCESS);
     // As one does that believes to have withdrawn it.
     const other = client.write("other");
     assertEquals(await server.readEnd(FIRST_READ), Status.MORE_DATA);
     assertEquals(server.left(), message.length - FIRST_READ);
     assertEquals(await server.readEnd(message.length), Status.SUCCESS);
     assertEquals(server.taken().length, message.length - FIRST_READ);
-    assertEquals(await client.end(Lane.OUT, other), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, other), Status.SUCCESS);
     assertEquals(await server.receive(), "other");
   });
 
@@ -464,7 +464,7 @@ export function testKernelContract(
         const early = waiting ? server.read(0) : undefined;
         assertEquals(early ?? Status.PENDING, Status.PENDING);
         await client.send(text);
-        const status = await server.end(Lane.IN, early ?? server.read(0));
+        const status = await server.over(Lane.IN, early ?? server.read(0));
         assertEquals(status, text === "" ? Status.SUCCESS : Status.MORE_DATA);
         assertEquals(bench.kernel.transferred(Lane.IN, server.slot), 0);
         assertEquals(server.left(), text.length);
@@ -479,7 +479,7 @@ export function testKernelContract(
     assertEquals(server.write(message), Status.PENDING);
     message.fill(0);
     assertEquals(await client.receive(), "mine");
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
   });
 
   // Cancelling
@@ -488,7 +488,7 @@ export function testKernelContract(
     const { server, client } = await bench.pair();
     assertEquals(server.read(), Status.PENDING);
     assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.CANCELLED);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.CANCELLED);
     assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
     await client.send("later");
     assertEquals(await server.receive(), "later");
@@ -499,12 +499,12 @@ export function testKernelContract(
     assertEquals(server.write("never"), Status.PENDING);
     assertEquals(client.left(), 5);
     assertEquals(server.cancel(Lane.OUT), Status.SUCCESS);
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.CANCELLED);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.CANCELLED);
     assertEquals(server.cancel(Lane.OUT), Status.NOTHING_TO_CANCEL);
     assertEquals(client.left(), 0);
     assertEquals(client.read(), Status.PENDING);
     await server.send("instead");
-    assertEquals(await client.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await client.over(Lane.IN, Status.PENDING), Status.SUCCESS);
     assertEquals(client.text(), "instead");
   });
 
@@ -513,10 +513,10 @@ export function testKernelContract(
     assertEquals(server.read(), Status.PENDING);
     assertEquals(server.write("stays"), Status.PENDING);
     assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.CANCELLED);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.CANCELLED);
     assertEquals(server.status(Lane.OUT), Status.PENDING);
     assertEquals(await client.receive(), "stays");
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
   });
 
   test("cancel() with nothing in flight is NOTHING_TO_CANCEL", async (bench) => {
@@ -533,13 +533,13 @@ export function testKernelContract(
     assertEquals(await server.readEnd(100), Status.MORE_DATA);
     assertEquals(server.left(), 900);
     assertEquals(client.cancel(Lane.OUT), Status.SUCCESS);
-    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.CANCELLED);
+    assertEquals(await client.over(Lane.OUT, Status.PENDING), Status.CANCELLED);
     assertEquals(server.left(), 0);
     assertEquals(client.write("other"), Status.PENDING);
     // Nothing but the number of bytes left tells that this is another message.
     assertEquals(server.left(), 5);
     assertEquals(await server.receive(), "other");
-    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
   });
 
   test("a message that was half read when its writer died stays incomplete", async (bench) => {
@@ -556,14 +556,14 @@ export function testKernelContract(
     const { server, client } = await bench.pair();
     assertEquals(server.read(), Status.PENDING);
     await client.close();
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.BROKEN);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.BROKEN);
   });
 
   test("a client that leaves ends a write that pends with BROKEN", async (bench) => {
     const { server, client } = await bench.pair({ writeBufferSize: 0 });
     assertEquals(server.write("unread"), Status.PENDING);
     await client.close();
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.BROKEN);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.BROKEN);
   });
 
   test("after the client left, writes are NO_DATA; what it wrote can be read", async (bench) => {
@@ -591,8 +591,8 @@ export function testKernelContract(
     assertEquals(client.read(), Status.PENDING);
     assertEquals(client.write("unread"), Status.PENDING);
     await server.close();
-    assertEquals(await client.end(Lane.IN, Status.PENDING), Status.BROKEN);
-    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.BROKEN);
+    assertEquals(await client.over(Lane.IN, Status.PENDING), Status.BROKEN);
+    assertEquals(await client.over(Lane.OUT, Status.PENDING), Status.BROKEN);
   });
 
   test("disconnect() is seen by the client at once, and destroys what is unread", async (bench) => {
@@ -613,8 +613,8 @@ export function testKernelContract(
     assertEquals(server.write("unread"), Status.PENDING);
     assertEquals(client.write("unread too"), Status.PENDING);
     assertEquals(server.disconnect(), Status.SUCCESS);
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.DISCONNECTED);
-    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.DISCONNECTED);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.DISCONNECTED);
+    assertEquals(await client.over(Lane.OUT, Status.PENDING), Status.DISCONNECTED);
   });
 
   test("disconnect() ends reads that wait on either end with DISCONNECTED", async (bench) => {
@@ -622,8 +622,8 @@ export function testKernelContract(
     assertEquals(server.read(), Status.PENDING);
     assertEquals(client.read(), Status.PENDING);
     assertEquals(server.disconnect(), Status.SUCCESS);
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.DISCONNECTED);
-    assertEquals(await client.end(Lane.IN, Status.PENDING), Status.DISCONNECTED);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.DISCONNECTED);
+    assertEquals(await client.over(Lane.IN, Status.PENDING), Status.DISCONNECTED);
   });
 
   test("an instance serves one client after another, and none sees the other's data", async (bench) => {
@@ -631,7 +631,7 @@ export function testKernelContract(
     for (const text of ["first", "second", "third"]) {
       assertEquals(server.listen(), Status.PENDING);
       const client = bench.client();
-      assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+      assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
       await client.send(text);
       await client.send("not read by anybody");
       assertEquals(await server.receive(), text);
@@ -664,7 +664,7 @@ export function testKernelContract(
       assertEquals(server.status(Lane.IN), Status.SUCCESS);
       assertEquals(server.cancel(Lane.IN), Status.NOTHING_TO_CANCEL);
     } else {
-      assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+      assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
     }
     assertEquals(server.text(), "there");
   });
@@ -677,8 +677,8 @@ export function testKernelContract(
     bench.kernel.snapshot(Lane.OUT);
     await client.send("in");
     assertEquals(await client.receive(), "out");
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
     assert(bench.kernel.seemsPending(Lane.IN, server.slot), "an old picture does not change");
     bench.kernel.snapshot(Lane.IN);
     assertFalse(bench.kernel.seemsPending(Lane.IN, server.slot));
@@ -702,7 +702,7 @@ export function testKernelContract(
     kernel.snapshot(Lane.IN);
     assert(kernel.seemsPending(Lane.IN, next.slot));
     const other = bench.client();
-    assertEquals(await next.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+    assertEquals(await next.over(Lane.IN, Status.PENDING), Status.SUCCESS);
     await other.send("new");
     assertEquals(await next.receive(FIRST_READ * 4), "new");
     await next.close();
@@ -726,14 +726,14 @@ export function testKernelContract(
     for (const server of servers) assertEquals(server.listen(), Status.PENDING);
     const clients = servers.map(() => bench.client());
     for (const server of servers) {
-      assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+      assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
       assertEquals(server.read(), Status.PENDING);
     }
     kernel.snapshot(Lane.IN);
     for (const { slot } of servers) assert(kernel.seemsPending(Lane.IN, slot));
     for (const [i, client] of clients.entries()) await client.send(`client ${i}`);
     for (const [i, server] of servers.entries()) {
-      assertEquals(await server.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+      assertEquals(await server.over(Lane.IN, Status.PENDING), Status.SUCCESS);
       assertEquals(server.text(), `client ${i}`);
     }
   });
@@ -748,7 +748,7 @@ export function testKernelContract(
     const write = client.write("x");
     assert(await waiting);
     assertEquals(server.status(Lane.IN), Status.SUCCESS);
-    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, write), Status.SUCCESS);
   });
 
   test("wait() returns for what completed between rearm() and it", async (bench) => {
@@ -758,7 +758,7 @@ export function testKernelContract(
     const write = client.write("x");
     assert(await bench.kernel.wait(false));
     assertEquals(server.status(Lane.IN), Status.SUCCESS);
-    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, write), Status.SUCCESS);
   });
 
   test("wait() with `drained` returns when a write completes", async (bench) => {
@@ -767,8 +767,8 @@ export function testKernelContract(
     bench.kernel.rearm(true);
     const read = client.read();
     assert(await bench.kernel.wait(true));
-    assertEquals(await server.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
-    assertEquals(await client.end(Lane.IN, read), Status.SUCCESS);
+    assertEquals(await server.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await client.over(Lane.IN, read), Status.SUCCESS);
   });
 
   test("wake() makes the wait return that is dispatched", async ({ kernel }) => {
@@ -804,8 +804,8 @@ export function testKernelContract(
     kernel.keepAlive(true);
     const write = client.write("x");
     assert(await waiting);
-    assertEquals(await server.end(Lane.IN, read), Status.SUCCESS);
-    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+    assertEquals(await server.over(Lane.IN, read), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, write), Status.SUCCESS);
   });
 
   test("a completion is in the status though another submission erased its signal", async (bench) => {
@@ -821,7 +821,7 @@ export function testKernelContract(
     assertEquals(await gone.server.readEnd(), Status.BROKEN);
     assertEquals(server.status(Lane.IN), Status.SUCCESS);
     assertEquals(server.text(), "x");
-    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, write), Status.SUCCESS);
   });
 
   // Time
@@ -908,7 +908,7 @@ export function testKernelContract(
     assertEquals(await server.readEnd(), Status.MORE_DATA);
     assertEquals(await server.readEnd(), Status.SUCCESS);
     assertEquals(kernel.identify(server.handle).identity?.sid, kernel.ownUser().text);
-    assertEquals(await client.end(Lane.OUT, write), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, write), Status.SUCCESS);
   });
 
   test("both ends of a pipe know its owner and its security descriptor", async (bench) => {

@@ -58,7 +58,7 @@ export function testPipeKinds(test: TestOfKernel): void {
       await from.send("");
       assertEquals(to.status(Lane.IN), Status.PENDING);
       await from.send("now");
-      assertEquals(await to.end(Lane.IN, Status.PENDING), Status.SUCCESS);
+      assertEquals(await to.over(Lane.IN, Status.PENDING), Status.SUCCESS);
       assertEquals(to.text(), "now");
     }
   });
@@ -84,7 +84,7 @@ export function testPipeKinds(test: TestOfKernel): void {
     assertEquals(await server.receive(5), "01234");
     assertEquals(client.status(Lane.OUT), Status.PENDING);
     assertEquals(await server.receive(5), "56789");
-    assertEquals(await client.end(Lane.OUT, Status.PENDING), Status.SUCCESS);
+    assertEquals(await client.over(Lane.OUT, Status.PENDING), Status.SUCCESS);
     assertEquals(await server.receive(), "abcdef");
   });
 
@@ -118,7 +118,7 @@ export function testPipeKinds(test: TestOfKernel): void {
         const allowed = direction === "both" || client !== "both" && client !== direction;
         if (allowed) {
           const end = bench.client("message", { direction: client });
-          assertEquals(await server.end(Lane.IN, listen), Status.SUCCESS);
+          assertEquals(await server.over(Lane.IN, listen), Status.SUCCESS);
           await assertDirection(server, end, can(direction, "write"), can(client, "read"));
           await assertDirection(end, server, can(client, "write"), can(direction, "read"));
           await end.close();
@@ -175,7 +175,7 @@ export function testPipeKinds(test: TestOfKernel): void {
     const server = bench.server();
     assertEquals(server.listen(), Status.PENDING);
     assertEquals(server.cancel(Lane.IN), Status.SUCCESS);
-    assertEquals(await server.end(Lane.IN, Status.PENDING), Status.CANCELLED);
+    assertEquals(await server.over(Lane.IN, Status.PENDING), Status.CANCELLED);
     return server;
   }
 

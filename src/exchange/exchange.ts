@@ -8,7 +8,8 @@ import { DONE, rejected } from "../server/promises.ts";
 import { decodeMessage, type Message } from "../pipe/message.ts";
 import { LazySignal } from "../server/lazy_signal.ts";
 import type { PipeClient, ServerClient } from "../server/client.ts";
-import type { ExchangeHandler, ExchangeSession } from "./exchange_session.ts";
+import type { ExchangeHandler } from "./current_exchange.ts";
+import type { ExchangeSession } from "./exchange_session.ts";
 
 /**
  * One request of a client and the means to answer it.

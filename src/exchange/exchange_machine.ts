@@ -10,18 +10,13 @@ import {
   ABORTED,
   type Ahead,
   answering,
-  authorizing,
   type Command,
   type Event,
   EVENTS,
-  identifying,
-  isAdmitted,
-  isConnected,
   OVER,
   reading,
   type State,
   STATES,
-  type Who,
   writing,
 } from "./exchange_states.ts";
 
@@ -31,18 +26,10 @@ function to(state: State | undefined, ...commands: Command[]): Step {
   return toState(state ?? OVER, ...commands);
 }
 
-/** What may be known of a client that connects: not yet that it has sent anything. */
-export type Arriving = Exclude<Who, "known">;
-
 /** The first step of a session. */
-export function begin(who: Arriving, disconnected: boolean): Step {
+export function begin(disconnected: boolean): Step {
   const commands: readonly Command[] = disconnected ? ["abort", "read"] : ["read"];
-  return to(reading(who, false, disconnected), ...commands);
-}
-
-/** Whether the client is identified from its first message, before more of it is read. */
-function isUnidentified(who: Who): who is "unknown" | "unadmitted" {
-  return who === "unknown" || who === "unadmitted";
+  return to(reading(true, false, disconnected), ...commands);
 }
 
 /** Delivers a request; the answers to a client that has disconnected are dropped. */
@@ -53,9 +40,9 @@ function deliver(disconnected: boolean): Step {
 }
 
 /** Reads the rest of a request; of the last one, only what is already in the pipe. */
-function readRest(who: "known" | "new", disconnected: boolean, last: boolean): Step {
-  const cancels = last && who === "known";
-  return to(reading(who, true, disconnected), "readRest", ...(cancels ? CANCEL_READ : []));
+function readRest(first: boolean, disconnected: boolean, last: boolean): Step {
+  const cancels = last && !first;
+  return to(reading(first, true, disconnected), "readRest", ...(cancels ? CANCEL_READ : []));
 }
 
 const CANCEL_READ: readonly Command[] = ["cancelRead"];
@@ -68,7 +55,7 @@ function abandon(ahead: Ahead, end: "sessionFinished" | "sessionEvicted"): Step 
 
 /** The exchange is settled and its messages are written: continues with the next request. */
 function next(ahead: Ahead, disconnected: boolean, last: boolean, ...commands: Command[]): Step {
-  const state = reading("known", false, disconnected);
+  const state = reading(false, false, disconnected);
   switch (ahead) {
     case "reading":
       return to(state, ...commands);
@@ -79,25 +66,17 @@ function next(ahead: Ahead, disconnected: boolean, last: boolean, ...commands: C
   }
 }
 
-/** Whether a write of a pushed message may be in flight. */
-function pushes(state: State): boolean {
-  return isAdmitted(state) && isConnected(state);
-}
-
 function fromReading(
   state: State & { name: "reading" },
   event: Event,
   last: boolean,
 ): Step | undefined {
-  const { who, rest, disconnected } = state;
+  const { first, rest, disconnected } = state;
   switch (event) {
     case "message":
-      if (!isUnidentified(who)) return deliver(disconnected);
-      return to(identifying(who === "unadmitted", false, disconnected), "identify");
+      return deliver(disconnected);
     case "partial":
-      if (rest) return undefined;
-      if (!isUnidentified(who)) return readRest(who, disconnected, last);
-      return to(identifying(who === "unadmitted", true, disconnected), "identify");
+      return rest ? undefined : readRest(first, disconnected, last);
     case "ended":
       return to(OVER, "clientDisconnected");
     case "cancelled":
@@ -108,61 +87,35 @@ function fromReading(
       return to(OVER, "sessionEvicted");
     case "drain":
       // A client that was there before the shutdown is served its first request.
-      return to(state, ...(who === "known" ? CANCEL_READ : []));
+      return to(state, ...(first ? [] : CANCEL_READ));
     case "written":
-      return pushes(state) ? to(state) : undefined;
+      return disconnected ? undefined : to(state);
     case "unwritten":
-      return pushes(state) ? to(reading(who, rest, true), "abort") : undefined;
+      return disconnected ? undefined : to(reading(first, rest, true), "abort");
     default:
       return undefined;
   }
 }
 
-function fromIdentifying(
-  state: State & { name: "identifying" },
+/** The read ahead and the end of the session, in a state that `withAhead` gives. */
+function whileServed(
+  ahead: Ahead,
   event: Event,
-  last: boolean,
+  withAhead: (ahead: Ahead) => State | undefined,
 ): Step | undefined {
-  const { asks, rest, disconnected } = state;
+  const reads = ahead === "reading";
   switch (event) {
-    case "identified":
-      if (asks) return to(authorizing(rest, disconnected), "authorize");
-      return rest ? readRest("new", disconnected, last) : deliver(disconnected);
     case "message":
     case "partial":
-      // It is read again after a shortage.
-      return rest === (event === "partial") ? to(state, "identify") : undefined;
+      return reads ? to(withAhead("kept"), "keep") : undefined;
+    case "cancelled":
+      return reads ? to(withAhead("none")) : undefined;
     case "drain":
-      return to(state);
-    case "written":
-      return pushes(state) ? to(state) : undefined;
-    case "unwritten":
-      return pushes(state) ? to(identifying(asks, rest, true), "abort") : undefined;
+      return to(withAhead(ahead), ...(reads ? CANCEL_READ : []));
     case "finish":
-      return to(OVER, "sessionFinished");
+      return abandon(ahead, "sessionFinished");
     case "evict":
-      return to(OVER, "sessionEvicted");
-    default:
-      return undefined;
-  }
-}
-
-function fromAuthorizing(
-  state: State & { name: "authorizing" },
-  event: Event,
-  last: boolean,
-): Step | undefined {
-  switch (event) {
-    case "admitted":
-      return state.rest ? readRest("new", state.disconnected, last) : deliver(state.disconnected);
-    case "refused":
-      return to(OVER, "sessionFinished");
-    case "drain":
-      return to(state);
-    case "finish":
-      return to(OVER, "dropRequest", "sessionFinished");
-    case "evict":
-      return to(OVER, "dropRequest", "sessionEvicted");
+      return abandon(ahead, "sessionEvicted");
     default:
       return undefined;
   }
@@ -196,26 +149,15 @@ function fromAnswering(
     case "turnBegan":
       if (ahead !== "none") return undefined;
       return last ? to(answering("none", out)) : to(answering("reading", out), "read");
-    case "message":
-    case "partial":
-      return reads ? to(answering("kept", out), "keep") : undefined;
     case "ended":
       if (!reads) return undefined;
       return writes ? to(OVER, "abort", "withdraw", "clientDisconnected") : to(ABORTED, "abort");
-    case "cancelled":
-      return reads ? to(answering("none", out)) : undefined;
     case "broken":
       if (!reads) return undefined;
       // Its earlier request may still wait for the responder, and the connection waits with it.
       return writes ? abandon(ahead, "sessionEvicted") : to(ABORTED, "abort");
-    case "drain":
-      return to(answering(ahead, out), ...(reads ? CANCEL_READ : []));
-    case "finish":
-      return abandon(ahead, "sessionFinished");
-    case "evict":
-      return abandon(ahead, "sessionEvicted");
     default:
-      return undefined;
+      return whileServed(ahead, event, (ahead) => answering(ahead, out));
   }
 }
 
@@ -230,23 +172,12 @@ function fromWriting(
       return next(ahead, false, last);
     case "unwritten":
       return next(ahead, true, last, "abort");
-    case "message":
-    case "partial":
-      return reads ? to(writing("kept"), "keep") : undefined;
     case "ended":
       return reads ? to(OVER, "abort", "clientDisconnected") : undefined;
-    case "cancelled":
-      return reads ? to(writing("none")) : undefined;
     case "broken":
       return reads ? abandon(ahead, "sessionEvicted") : undefined;
-    case "drain":
-      return to(writing(ahead), ...(reads ? CANCEL_READ : []));
-    case "finish":
-      return abandon(ahead, "sessionFinished");
-    case "evict":
-      return abandon(ahead, "sessionEvicted");
     default:
-      return undefined;
+      return whileServed(ahead, event, writing);
   }
 }
 
@@ -290,10 +221,6 @@ function decide(state: State, event: Event, last: boolean): Step | undefined {
   switch (state.name) {
     case "reading":
       return fromReading(state, event, last);
-    case "identifying":
-      return fromIdentifying(state, event, last);
-    case "authorizing":
-      return fromAuthorizing(state, event, last);
     case "answering":
       return fromAnswering(state, event, last);
     case "writing":

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { Deadline } from "../loop/deadlines.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { Callbacks } from "../server/callbacks.ts";
 import type { ClientSender, ServerClient } from "../server/client.ts";
@@ -13,18 +12,15 @@ import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
-import { refused, timedOut, unadmitted } from "../server/end_reasons.ts";
-import { ChunkReader } from "../pipe/chunk_reader.ts";
-import { FramedReader } from "../pipe/framed_reader.ts";
+import { IdleLimit } from "../server/idle_limit.ts";
 import type { Message } from "../pipe/message.ts";
-import type { Reader } from "../pipe/reader.ts";
-import { BudgetedReader } from "../server/budgeted_reader.ts";
+import type { BudgetedReader } from "../server/budgeted_reader.ts";
 import { rejected } from "../server/promises.ts";
 import { Push, queueable, Reply } from "../server/reply.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
-import type { Step } from "../server/state_machine.ts";
-import type { Histogram } from "../server/histogram.ts";
+import { handled, type Step } from "../server/state_machine.ts";
+import { CurrentExchange, type ExchangeHandler } from "./current_exchange.ts";
 import { ServerExchange } from "./exchange.ts";
 import { begin, transition } from "./exchange_machine.ts";
 import {
@@ -32,33 +28,10 @@ import {
   type Command,
   type Event,
   FINAL,
-  isAdmitted,
   isConnected,
   isFirst,
   type State,
 } from "./exchange_states.ts";
-
-/** What reads the requests of a client: messages as they come, or those that are framed. */
-function requestReader({ loop, instance, reader, context }: ServerConnection): Reader {
-  const { framing, settings } = context;
-  return framing !== undefined && reader instanceof ChunkReader
-    ? new FramedReader(loop, instance.end.inbound, reader, framing, settings.maxMessage)
-    : reader;
-}
-
-/** Receives requests to answer. */
-export interface ExchangeHandler {
-  /** How many exchanges are being answered or wait for that; a shutdown waits for them. */
-  readonly atWork: number;
-  /** How many of them cannot begin before others are done. */
-  readonly blocked: number;
-  /** Whether exchanges wait only for the next turn. */
-  readonly resuming: boolean;
-  /** A request to take, to answer and to mark as done. */
-  deliver(exchange: ServerExchange): void;
-  /** A request that must not be taken any more. */
-  withdraw(exchange: ServerExchange): void;
-}
 
 /** The sessions of a server that answers requests. */
 export function exchangeSessions(handler: ExchangeHandler): Sessions {
@@ -69,8 +42,10 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
     get blocked() {
       return handler.blocked;
     },
+    answers: true,
     backlog: 0,
     action: "Cannot answer",
+    closed: undefined,
     create: (connection) => new ExchangeSession(connection, handler),
   };
 }
@@ -89,53 +64,41 @@ export class ExchangeSession implements Session, ClientSender {
   /** What delivers the exchanges to the program. */
   readonly handler: ExchangeHandler;
   #state: State = FINAL;
-  #exchange: ServerExchange | undefined = undefined;
+  readonly #current: CurrentExchange;
+  readonly #idle: IdleLimit;
   #idling = false;
-  readonly #latency: Histogram | undefined;
-  /** When the next request has arrived, and when the one of the exchange did, if that is measured. */
-  #nextArrived: number | undefined = undefined;
-  #arrivedAt: number | undefined = undefined;
-  readonly #idle = new Deadline(() => this.#idledOut());
-  readonly #answer = new Deadline(() => this.#stop("responderTimeout"));
 
   constructor(connection: ServerConnection, handler: ExchangeHandler) {
     this.#connection = connection;
     this.#context = connection.context;
     this.#loop = connection.loop;
     this.#callbacks = connection.instance.callbacks;
-    this.#latency = this.#context.counters.latency;
     this.#queue = connection.queue;
-    this.#requests = new BudgetedReader(
-      connection,
-      requestReader(connection),
-      () => this.#watchTime(),
-      () => this.#context.draining && !isFirst(this.#state),
-    );
+    this.#requests = connection.incoming;
+    this.#current = new CurrentExchange(connection, handler, (event) => this.#raise(event));
+    this.#idle = new IdleLimit(connection);
     this.handler = handler;
     connection.client.sender = this;
   }
 
   /** See {@linkcode Session}. */
   get client(): ServerClient | undefined {
-    const present = isAdmitted(this.#state) && isConnected(this.#state);
-    return present ? this.#connection.client : undefined;
+    return isConnected(this.#state) ? this.#connection.client : undefined;
   }
 
   /** See {@linkcode Session}. */
   get busy(): boolean {
-    return this.#exchange !== undefined || this.#state.name === "authorizing";
+    return this.work !== undefined;
   }
 
   /** See {@linkcode Session}. */
   get work(): ServerExchange | undefined {
-    return this.#exchange;
+    return this.#current.exchange;
   }
 
   /** See {@linkcode Session}. */
   get stage(): "open" | "waiting" | undefined {
-    const exchange = this.#exchange;
-    if (exchange?.taken !== true) return exchange && "waiting";
-    return exchange.open ? "open" : undefined;
+    return this.#current.stage;
   }
 
   /** See {@linkcode Session}. */
@@ -145,27 +108,29 @@ export class ExchangeSession implements Session, ClientSender {
 
   /** See {@linkcode Session}. */
   get blocked(): boolean {
-    const waits = this.#exchange?.taken === false && this.handler.blocked > 0;
-    return waits || this.#requests.waiting;
+    return this.#current.blocked || this.#requests.waiting;
+  }
+
+  /** See {@linkcode Session}. */
+  get lastOnly(): boolean {
+    return this.#context.draining && !isFirst(this.#state);
   }
 
   /** See {@linkcode Session}. */
   begin(disconnected: boolean): void {
-    const { settings, hooks } = this.#context;
-    const who = hooks.authorizes ? "unadmitted" : settings.identifies ? "unknown" : "new";
-    this.#take(begin(who, disconnected));
-    if (!hooks.authorizes) this.#callbacks.add(() => this.#arrived());
+    this.#take(begin(disconnected));
+    this.#callbacks.add(() => this.#arrived());
   }
 
   /** See {@linkcode Session}. */
   readCompleted(): void {
     const outcome = this.#requests.outcome();
-    if (outcome === undefined) return;
-    if (outcome === "message" && this.#latency !== undefined) {
-      // One that was kept arrives once.
-      this.#nextArrived ??= this.#loop.kernel.now();
-    }
-    this.#raise(outcome);
+    if (outcome !== undefined) this.#raise(outcome);
+  }
+
+  /** See {@linkcode Session}. */
+  readResumed(): void {
+    this.#watchTime();
   }
 
   /** See {@linkcode Session}. */
@@ -198,8 +163,8 @@ export class ExchangeSession implements Session, ClientSender {
     // The session may not be over: after a bug, or when nothing completes any more.
     this.#state = FINAL;
     this.#abort();
-    this.#withdraw();
-    this.#forget();
+    this.#current.withdraw();
+    this.#current.forget();
     this.#requests.close();
     this.#watchTime();
   }
@@ -224,7 +189,7 @@ export class ExchangeSession implements Session, ClientSender {
     const reply = new Reply(queueable(this.#queue, message, own), last);
     if (this.#connection.enqueue(reply)) {
       if (!last) this.#raise("sent");
-      else if (this.#settles(exchange)) this.#raise("replied");
+      else if (this.#current.settle(exchange)) this.#raise("replied");
     }
     return reply.promise();
   }
@@ -232,7 +197,6 @@ export class ExchangeSession implements Session, ClientSender {
   /** Pushes a message to the client: see {@linkcode PipeClient.send}. */
   send(message: Message): Promise<void> {
     const bytes = this.frame(message);
-    if (!isAdmitted(this.#state)) throw unadmitted(this.#context);
     if (!isConnected(this.#state)) return rejected(this.#connection.abortError());
     const own = typeof message === "string" || this.#context.framing !== undefined;
     const push = new Push(queueable(this.#queue, bytes, own), () => this.#watchTime(true));
@@ -242,42 +206,18 @@ export class ExchangeSession implements Session, ClientSender {
 
   /** An open exchange is settled without a last message. */
   settle(exchange: ServerExchange): void {
-    if (this.#settles(exchange)) this.#raise("settled");
+    if (this.#current.settle(exchange)) this.#raise("settled");
   }
 
   /** The program took the exchange, or is done with it. */
   progressed(exchange: ServerExchange): void {
-    if (exchange !== this.#exchange) return;
-    if (!exchange.done) {
-      this.#loop.deadlines.set(this.#answer, this.#context.settings.responderTimeout);
-    }
-    this.#advance(exchange);
-  }
-
-  /** An aborted exchange makes way for the next one, or the next client, once it is taken or done. */
-  #advance(exchange: ServerExchange): void {
-    if (exchange.aborted === undefined) return;
-    if (exchange.done) this.#raise("done");
-    else if (exchange.taken) this.#raise("taken");
-  }
-
-  #settles(exchange: ServerExchange): boolean {
-    if (exchange !== this.#exchange) return false;
-    this.#forget();
-    this.#context.tally.settled();
-    if (this.#arrivedAt !== undefined) {
-      this.#latency?.record(this.#loop.kernel.now() - this.#arrivedAt);
-    }
-    return true;
+    this.#current.progressed(exchange);
   }
 
   #raise(event: Event): void {
     const { draining } = this.#context;
     this.#loop.observer?.transition(this.#state, event, draining);
-    const step = transition(this.#state, event, draining);
-    // A bug of ours, which costs one connection: see the wait loop.
-    if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
-    this.#take(step);
+    this.#take(handled(transition(this.#state, event, draining), this.#state, event));
   }
 
   #take(step: Step<State, Command>): void {
@@ -298,10 +238,6 @@ export class ExchangeSession implements Session, ClientSender {
         return this.#queue.write();
       case "cancelRead":
         return this.#requests.cancel();
-      case "identify":
-        return this.#identify();
-      case "authorize":
-        return this.#authorize();
       case "deliver":
         return this.#deliver();
       case "keep":
@@ -311,9 +247,9 @@ export class ExchangeSession implements Session, ClientSender {
       case "abort":
         return this.#abort();
       case "withdraw":
-        return this.#withdraw();
+        return this.#current.withdraw();
       case "forget":
-        return this.#forget();
+        return this.#current.forget();
       case "dropRequest":
         return this.#connection.dropRequest();
       case "clientDisconnected":
@@ -334,37 +270,8 @@ export class ExchangeSession implements Session, ClientSender {
     this.#connection.setEndReason(reason);
     this.#requests.close();
     // A last write may stay pending for long, and others may wait for this room.
-    this.#requests.release();
-    this.#loop.deadlines.lift(this.#answer);
+    this.#current.release();
     this.#connection.instance.raise(event);
-  }
-
-  /** Identifies the client from its first message, before anything else is read. */
-  #identify(): void {
-    if (this.#connection.identify()) this.#raise("identified");
-    else this.#requests.repeat();
-  }
-
-  #authorize(): void {
-    const { client } = this.#connection;
-    this.#loop.deadlines.set(this.#answer, this.#context.settings.responderTimeout);
-    this.#callbacks.add(() => {
-      this.#context.hooks.authorize(client, (yes, error) => this.#decided(yes, error));
-    });
-  }
-
-  #decided(admitted: boolean, cause: unknown): void {
-    // The decision may come late, when the session is already over.
-    if (this.#state.name !== "authorizing") return;
-    this.#loop.deadlines.lift(this.#answer);
-    if (!admitted) {
-      const { tooEarly } = this.#connection.client;
-      this.#connection.setEndReason("unauthorized", refused(this.#context, cause, tooEarly));
-    }
-    this.#callbacks.enter();
-    if (admitted) this.#callbacks.add(() => this.#arrived());
-    this.#raise(admitted ? "admitted" : "refused");
-    this.#callbacks.leave();
   }
 
   /** The client is there, unless a limit has ended its connection at once. */
@@ -376,55 +283,14 @@ export class ExchangeSession implements Session, ClientSender {
 
   #deliver(): void {
     const { client, instance } = this.#connection;
-    const exchange = new ServerExchange(this, instance.shown, client, this.#requests.take());
-    this.#exchange = exchange;
-    this.#context.counters.messagesIn++;
-    this.#arrivedAt = this.#nextArrived;
-    this.#nextArrived = undefined;
-    this.#callbacks.add(() => {
-      if (this.#exchange !== exchange) return;
-      this.#context.counters.requests++;
-      this.handler.deliver(exchange);
-      if (!exchange.taken) this.#context.onBlocked();
-      if (this.#exchange === exchange) this.#loop.atNextTurn(() => this.#turnBegan(exchange));
-    });
-  }
-
-  /** The responder is still at work when the next turn begins: reads ahead. */
-  #turnBegan(exchange: ServerExchange): void {
-    if (this.#exchange !== exchange) return;
-    if (exchange.taken || !this.handler.resuming) return this.#raise("turnBegan");
-    // The program has not taken it yet, and will in this turn or the next.
-    this.#loop.atNextTurn(() => this.#turnBegan(exchange));
+    this.#current.deliver(
+      new ServerExchange(this, instance.shown, client, this.#requests.take()),
+    );
   }
 
   #abort(): void {
-    const { client } = this.#connection;
     this.#connection.setEndReason("peer");
-    const error = this.#connection.abortError();
-    const exchange = this.#exchange;
-    exchange?.abort(error);
-    this.#callbacks.add(() => {
-      client.abort(error);
-      exchange?.signalAbort();
-    });
-    if (exchange !== undefined) this.#advance(exchange);
-  }
-
-  /** Withdraws a request that is not taken yet: the instance is needed for another client. */
-  #withdraw(): void {
-    const exchange = this.#exchange;
-    if (exchange === undefined || exchange.taken) return;
-    this.#forget();
-    this.handler.withdraw(exchange);
-    this.#connection.dropRequest();
-  }
-
-  /** Forgets the exchange, and releases its bytes too. */
-  #forget(): void {
-    this.#exchange = undefined;
-    this.#loop.deadlines.lift(this.#answer);
-    this.#requests.release();
+    this.#current.abort(this.#connection.abortError());
   }
 
   /**
@@ -436,17 +302,7 @@ export class ExchangeSession implements Session, ClientSender {
     const idling = awaitsRequest(this.#state) && !this.#requests.waiting;
     if (idling === this.#idling && !anew) return;
     this.#idling = idling;
-    if (idling) this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
-    else this.#loop.deadlines.lift(this.#idle);
-  }
-
-  /** A completed read that the program had no time to see is not the client's fault. */
-  #idledOut(): void {
-    if (this.#requests.pending) this.#stop("idleTimeout");
-    else this.#loop.deadlines.set(this.#idle, this.#context.settings.idleTimeout);
-  }
-
-  #stop(limit: "idleTimeout" | "responderTimeout"): void {
-    this.#connection.instance.stop(limit, timedOut(this.#context, limit));
+    if (idling) this.#idle.restart();
+    else this.#idle.lift();
   }
 }

@@ -1,31 +1,26 @@
 /**
- * The states, events and commands of the session of one client whose requests are answered, from the
- * client's connect to the end of the session. `exchange_machine.ts` decides.
+ * The states, events and commands of the session of one client whose requests are answered, from its
+ * admission to the end of the session. `exchange_machine.ts` decides.
  *
  * | state       | Windows has                 | the client                                         |
  * | ----------- | --------------------------- | -------------------------------------------------- |
  * | reading     | a read                      | owes a request (`rest`: the rest of a long one)    |
- * | identifying | nothing                     | has sent its first request, and is identified      |
- * | authorizing | nothing                     | is identified, and may be refused                  |
  * | answering   | a read ahead, a write, none | waits for the responder                            |
  * | writing     | a write, perhaps a read     | gets the last message of an answer                 |
  * | aborted     | nothing to read             | has disconnected, or sent unusable data; its last  |
  * |             |                             | exchange is not taken yet                          |
  * | over        | what is still to complete   | is left to the instance                            |
  *
- * `who` is what is known of the client. An `"unknown"` one is identified from its first message, or
- * the first piece of a long one; an `"unadmitted"` one is then admitted or refused as well. Nothing
- * more of it is read before that. A `"new"` one needs neither any more, and has not sent a whole
- * request yet: a shutdown cancels the read of a `"known"` client only, and waits for the first request
- * of any other.
+ * With `first`, the client has not sent a whole request yet: a shutdown waits for it, and cancels only
+ * the reads of other clients.
  * `ahead` is the state of the read that is submitted while an exchange is open: in flight
  * ("reading"), or completed, with its message kept in place until the exchange is settled ("kept").
  * `disconnected` marks a client that has disconnected while its requests may still be in the pipe:
  * they are delivered, and their answers are dropped.
  *
  * Messages that are pushed to the client are no part of this: a write of one may be in flight in any
- * state in which the client is admitted, and the messages of an exchange wait for it. So "written" and
- * "unwritten" may come where no answer is being written.
+ * state, and the messages of an exchange wait for it. So "written" and "unwritten" may come where no
+ * answer is being written.
  *
  * The invariants of a session:
  *
@@ -37,9 +32,6 @@
  * @module
  */
 
-/** What is known of the client. */
-export type Who = "known" | "new" | "unknown" | "unadmitted";
-
 /** The state of the read ahead. */
 export type Ahead = "none" | "reading" | "kept";
 
@@ -50,18 +42,10 @@ export type Out = "free" | "busy" | "disconnected";
 export type State =
   | {
     readonly name: "reading";
-    readonly who: Who;
+    readonly first: boolean;
     readonly rest: boolean;
     readonly disconnected: boolean;
   }
-  | {
-    readonly name: "identifying";
-    /** Whether `authorize` is called next. */
-    readonly asks: boolean;
-    readonly rest: boolean;
-    readonly disconnected: boolean;
-  }
-  | { readonly name: "authorizing"; readonly rest: boolean; readonly disconnected: boolean }
   | { readonly name: "answering"; readonly ahead: Ahead; readonly out: Out }
   | { readonly name: "writing"; readonly ahead: Ahead }
   | { readonly name: "aborted" }
@@ -76,11 +60,6 @@ export type Event =
   | "ended"
   | "cancelled"
   | "broken"
-  /** Windows identified the client, or reported why it cannot. */
-  | "identified"
-  /** The program admitted or refused the client. */
-  | "admitted"
-  | "refused"
   /** The program sent a message, or the last one, or settled the exchange without one. */
   | "sent"
   | "replied"
@@ -107,9 +86,6 @@ export type Command =
   | "write"
   /** Cancel the read. */
   | "cancelRead"
-  /** Identify the client, or ask the program whether to admit it. */
-  | "identify"
-  | "authorize"
   /** Deliver the request to the program. */
   | "deliver"
   /** Keep the result of the read, or deliver it again in the next turn. */
@@ -135,29 +111,13 @@ export function awaitsRequest(state: State): boolean {
 
 /** Whether the client is served at least once before a shutdown: it owes its first request. */
 export function isFirst(state: State): boolean {
-  return state.name === "reading" && state.who !== "known";
-}
-
-/** Whether messages may be pushed to the client: the program admits it, or admits every client. */
-export function isAdmitted(state: State): boolean {
-  switch (state.name) {
-    case "reading":
-      return state.who !== "unadmitted";
-    case "identifying":
-      return !state.asks;
-    case "authorizing":
-      return false;
-    default:
-      return true;
-  }
+  return state.name === "reading" && state.first;
 }
 
 /** Whether the client is not known to have disconnected, and its connection does not end. */
 export function isConnected(state: State): boolean {
   switch (state.name) {
     case "reading":
-    case "identifying":
-    case "authorizing":
       return !state.disconnected;
     case "answering":
       return state.out !== "disconnected";
@@ -170,7 +130,6 @@ export function isConnected(state: State): boolean {
 }
 
 const NO_YES = [false, true] as const;
-const WHO = ["known", "new", "unknown", "unadmitted"] as const;
 const AHEAD = ["none", "reading", "kept"] as const;
 const OUT = ["free", "busy", "disconnected"] as const;
 
@@ -179,19 +138,10 @@ export const ABORTED: State = { name: "aborted" };
 /** See {@linkcode State}. */
 export const OVER: State = { name: "over" };
 
-/** The rest of a message is read only once the client is known. */
-const READING = WHO.map((who) =>
-  (who === "known" || who === "new" ? NO_YES : [false]).map((rest) =>
-    NO_YES.map((disconnected): State => ({ name: "reading", who, rest, disconnected }))
-  )
-);
-const IDENTIFYING = NO_YES.map((asks) =>
+const READING = NO_YES.map((first) =>
   NO_YES.map((rest) =>
-    NO_YES.map((disconnected): State => ({ name: "identifying", asks, rest, disconnected }))
+    NO_YES.map((disconnected): State => ({ name: "reading", first, rest, disconnected }))
   )
-);
-const AUTHORIZING = NO_YES.map((rest) =>
-  NO_YES.map((disconnected): State => ({ name: "authorizing", rest, disconnected }))
 );
 const ANSWERING = AHEAD.map((ahead) =>
   OUT.map((out): State => ({ name: "answering", ahead, out }))
@@ -204,8 +154,6 @@ export const FINAL: State = OVER;
 /** All states. */
 export const STATES: readonly State[] = [
   ...READING.flat(2),
-  ...IDENTIFYING.flat(2),
-  ...AUTHORIZING.flat(),
   ...ANSWERING.flat(),
   ...WRITING,
   ABORTED,
@@ -219,9 +167,6 @@ export const EVENTS: readonly Event[] = [
   "ended",
   "cancelled",
   "broken",
-  "identified",
-  "admitted",
-  "refused",
   "sent",
   "replied",
   "settled",
@@ -236,22 +181,8 @@ export const EVENTS: readonly Event[] = [
 ];
 
 /** See {@linkcode State}. */
-export function reading(who: Who, rest: boolean, disconnected: boolean): State | undefined {
-  return READING[WHO.indexOf(who)]?.[Number(rest)]?.[Number(disconnected)];
-}
-
-/** See {@linkcode State}. */
-export function identifying(
-  asks: boolean,
-  rest: boolean,
-  disconnected: boolean,
-): State | undefined {
-  return IDENTIFYING[Number(asks)]?.[Number(rest)]?.[Number(disconnected)];
-}
-
-/** See {@linkcode State}. */
-export function authorizing(rest: boolean, disconnected: boolean): State | undefined {
-  return AUTHORIZING[Number(rest)]?.[Number(disconnected)];
+export function reading(first: boolean, rest: boolean, disconnected: boolean): State | undefined {
+  return READING[Number(first)]?.[Number(rest)]?.[Number(disconnected)];
 }
 
 /** See {@linkcode State}. */

@@ -5,7 +5,8 @@
  */
 
 import type { Exchange, ServerExchange } from "./exchange.ts";
-import { type ExchangeHandler, exchangeSessions } from "./exchange_session.ts";
+import type { ExchangeHandler } from "./current_exchange.ts";
+import { exchangeSessions } from "./exchange_session.ts";
 import { type OpenLoop, openLoop } from "../loop/isolate.ts";
 import type { PipeSecurity } from "../options/access.ts";
 import { exchangeSettings, shutdownTimeout } from "../options/server_settings.ts";

@@ -10,7 +10,7 @@ import { isBytes, type Message } from "../pipe/message.ts";
 import { remove } from "../pipe/remove.ts";
 import { isThenable, report } from "../server/user_code.ts";
 import { type Exchange, ServerExchange } from "./exchange.ts";
-import type { ExchangeHandler } from "./exchange_session.ts";
+import type { ExchangeHandler } from "./current_exchange.ts";
 import { isAsyncIterable, sendAll } from "./generator.ts";
 
 /** The result of a responder: one message, or nothing, for which no message is sent (one-way). */

@@ -1,12 +1,11 @@
 /**
- * Gives one client of a listener to the program as a connection: turns completions and calls into
- * events of the session, and the session's commands into calls.
+ * Gives one client of a listener to the program as a connection, which decides what its reads mean;
+ * the session ends it.
  *
  * @module
  */
 
 import { Status } from "../kernel/status.ts";
-import { Deadline } from "../loop/deadlines.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { ListenSettings } from "../options/listen_settings.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
@@ -17,35 +16,31 @@ import { verifiedFraming } from "../pipe/framing/framings.ts";
 import type { ConnectionSettings, Link } from "../pipe/link.ts";
 import type { PipeEnd } from "../pipe/pipe_end.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
-import { BudgetedReader, type ReadOutcome } from "../server/budgeted_reader.ts";
+import type { BudgetedReader } from "../server/budgeted_reader.ts";
 import type { ServerClient } from "../server/client.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
-import { refused, unread } from "../server/end_reasons.ts";
+import { unread } from "../server/end_reasons.ts";
+import { IdleLimit } from "../server/idle_limit.ts";
 import { LazySignal } from "../server/lazy_signal.ts";
 import type { Session, Sessions } from "../server/session.ts";
-import type { Step } from "../server/state_machine.ts";
 import type { AcceptQueue, ServerConn } from "./accept_queue.ts";
-import {
-  begin,
-  type Command,
-  type Event,
-  FINAL,
-  type State,
-  transition,
-} from "./session_states.ts";
 
 /** The sessions of a server whose clients are given to the program as connections. */
 export function connectionSessions(settings: ListenSettings, queue: AcceptQueue): Sessions {
   const { framing } = settings;
   const verified = { ...settings, framing: framing && verifiedFraming(framing) };
   return {
+    answers: false,
     action: "Cannot send to",
     atWork: 0,
     blocked: 0,
     get backlog() {
       // Whoever came now would never be accepted.
       return queue.closed === undefined ? queue.length : Infinity;
+    },
+    get closed() {
+      return queue.closed;
     },
     create: (connection) => new ConnectionSession(connection, verified, queue),
   };
@@ -61,8 +56,12 @@ export class ConnectionSession implements Session, Link {
   readonly queue: WriteQueue;
   readonly errors: ConnectionErrors;
   readonly readsAhead = true;
+  /** See {@linkcode Session}. */
+  readonly busy = true;
   /** See {@linkcode Session}. No work of the program is waited for: its connections are. */
   readonly work = undefined;
+  /** See {@linkcode Session}. */
+  readonly lastOnly = false;
   readonly #connection: ServerConnection;
   readonly #context: ServerContext;
   readonly #settings: ConnectionSettings & { readonly idleTimeout: number };
@@ -71,14 +70,10 @@ export class ConnectionSession implements Session, Link {
   readonly #duplex: Duplex;
   readonly #draining = new LazySignal();
   readonly #released = Promise.withResolvers<void>();
-  readonly #idle = new Deadline(() => this.#idledOut());
-  #state: State = FINAL;
-  /** The connection, once the program may have it. */
-  #shown: ServerConn | undefined = undefined;
-  #outcome: ReadOutcome = "message";
-  /** When what was read last has arrived, if that is measured. */
-  #arrivedAt = 0;
-  #disconnected = false;
+  readonly #idle: IdleLimit;
+  /** The connection of the program. */
+  readonly #shown: ServerConn;
+  #over = false;
   /** Whether a write has found that the client has disconnected. */
   #endSeen = false;
 
@@ -96,31 +91,22 @@ export class ConnectionSession implements Session, Link {
     this.#context = context;
     this.#settings = settings;
     this.#accepts = accepts;
-    this.#reader = new BudgetedReader(
-      connection,
-      connection.reader,
-      () => this.#restartIdle(),
-      () => false,
-    );
+    this.#reader = connection.incoming;
+    this.#idle = new IdleLimit(connection);
     this.#duplex = new Duplex(this, settings);
-    if (settings.idleTimeout !== Infinity) queue.onAccepted = () => this.#restartIdle();
+    this.#shown = new Connection(this.#duplex, settings, connection.client);
+    if (settings.idleTimeout !== Infinity) queue.onAccepted = () => this.#idle.restart();
     this.#duplex.onReceived = () => this.#received();
   }
 
   /** See {@linkcode Session}. */
-  get busy(): boolean {
-    return this.#shown !== undefined;
-  }
-
-  /** See {@linkcode Session}. */
   get client(): ServerClient | undefined {
-    const connected = this.#shown !== undefined && this.#state !== FINAL && !this.#endSeen;
-    return connected ? this.#connection.client : undefined;
+    return this.#over || this.#endSeen ? undefined : this.#connection.client;
   }
 
   /** See {@linkcode Session}. */
   get stage(): "waiting" | undefined {
-    return this.#shown !== undefined && this.#accepts.has(this.#shown) ? "waiting" : undefined;
+    return this.#accepts.has(this.#shown) ? "waiting" : undefined;
   }
 
   /** See {@linkcode Session}. */
@@ -135,7 +121,7 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Link}. */
   get draining(): AbortSignal {
-    if (this.#state !== FINAL) this.#context.drain.follow(this.#draining);
+    if (!this.#over) this.#context.drain.follow(this.#draining);
     return this.#draining.get();
   }
 
@@ -144,26 +130,29 @@ export class ConnectionSession implements Session, Link {
     return this.#released.promise;
   }
 
-  /** See {@linkcode Session}. A client may come while the listener is being closed. */
+  /** See {@linkcode Session}. */
   begin(disconnected: boolean): void {
-    const { settings, hooks } = this.#context;
-    this.#disconnected = disconnected;
-    this.#restartIdle();
-    const { excess, instance } = this.#connection;
-    const { closed } = this.#accepts;
-    if (closed !== undefined) instance.callbacks.add(() => instance.evict(closed));
-    if (excess || closed !== undefined) return this.#take(begin("excess"));
-    const known = settings.identifies ? "unknown" : "known";
-    this.#take(begin(hooks.authorizes ? "unadmitted" : known));
+    this.#idle.restart();
+    this.#context.counters.accepted++;
+    this.#accepts.add(this.#shown, (reason) => this.#connection.instance.evict(reason));
+    if (this.#settings.direction !== "write") this.#duplex.begin();
+    else if (disconnected) this.close("peer");
   }
 
   /** See {@linkcode Session}. */
   readCompleted(): void {
     const outcome = this.#reader.outcome();
     if (outcome === undefined) return;
-    this.#outcome = outcome;
-    if (this.#context.counters.latency !== undefined) this.#arrivedAt = this.loop.kernel.now();
-    this.#raise(outcome);
+    const { callbacks } = this.#connection.instance;
+    callbacks.enter();
+    if (!this.#over) this.#duplex.readCompleted(outcome);
+    else if (outcome === "message" || outcome === "partial") this.#connection.dropRequest();
+    callbacks.leave();
+  }
+
+  /** See {@linkcode Session}. */
+  readResumed(): void {
+    this.#idle.restart();
   }
 
   /** See {@linkcode Session}. */
@@ -176,25 +165,25 @@ export class ConnectionSession implements Session, Link {
     if (this.#connection.clientDisconnected) this.#duplex.unwritten();
   }
 
-  /** See {@linkcode Session}. */
-  drain(): void {
-    this.#raise("drain");
-  }
+  /** See {@linkcode Session}. The connection goes on. */
+  drain(): void {}
 
   /** See {@linkcode Session}. */
   finish(): void {
-    this.#raise("finish");
+    this.#finish(
+      this.#accepts.closed ?? (this.#context.draining ? "shutdown" : "error"),
+      "sessionFinished",
+    );
   }
 
   /** See {@linkcode Session}. */
   evict(): void {
-    this.#raise("evict");
+    this.#finish("error", "sessionEvicted");
   }
 
   /** See {@linkcode Session}. */
   end(): void {
     // The session may not be over: after a bug, or when nothing completes any more.
-    this.#state = FINAL;
     this.#end();
     this.#duplex.released();
     this.#released.resolve();
@@ -202,7 +191,7 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Link}. */
   read(): void {
-    this.#restartIdle();
+    this.#idle.restart();
     this.#reader.read();
   }
 
@@ -216,7 +205,7 @@ export class ConnectionSession implements Session, Link {
 
   /** See {@linkcode Link}. */
   get length(): number {
-    return this.#connection.reader.length;
+    return this.#reader.length;
   }
 
   /** See {@linkcode Link}. */
@@ -250,92 +239,15 @@ export class ConnectionSession implements Session, Link {
   /** See {@linkcode Link}. */
   close(reason: CloseReason, error?: Error): void {
     this.#connection.setEndReason(reason, error);
-    if (reason === "peer") this.#raise("peerClosed");
-    else this.#raise(reason === "self" ? "closed" : "failed");
+    if (reason === "peer") this.#finish(reason, "clientDisconnected");
+    else if (reason === "self") this.#finish(reason, "sessionClosed");
+    else this.evict();
   }
 
   #received(): void {
     const { counters } = this.#context;
     counters.messagesIn++;
-    counters.latency?.record(this.loop.kernel.now() - this.#arrivedAt);
-  }
-
-  #raise(event: Event): void {
-    this.loop.observer?.transition(this.#state, event, this.#context.draining);
-    const step = transition(this.#state, event);
-    // A bug of ours, which costs one connection: see the wait loop.
-    if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
-    this.#take(step);
-  }
-
-  #take(step: Step<State, Command>): void {
-    this.#state = step.state;
-    const { callbacks } = this.#connection.instance;
-    callbacks.enter();
-    for (const command of step.commands) this.#execute(command);
-    callbacks.leave();
-  }
-
-  #execute(command: Command): void {
-    switch (command) {
-      case "read":
-        return this.#duplex.begin();
-      case "identify":
-        return this.#identify();
-      case "authorize":
-        return this.#authorize();
-      case "show":
-        return this.#show();
-      case "pass":
-        return this.#duplex.readCompleted(this.#outcome);
-      case "dropRequest":
-        return this.#connection.dropRequest();
-      case "clientDisconnected":
-        return this.#finish("peer", command);
-      case "sessionFinished":
-        return this.#finish(
-          this.#accepts.closed ?? (this.#context.draining ? "shutdown" : "error"),
-          command,
-        );
-      case "sessionClosed":
-        return this.#finish("self", command);
-      case "sessionEvicted":
-        return this.#finish("error", command);
-    }
-  }
-
-  /** Identifies the client from its first data, before anything else is read. */
-  #identify(): void {
-    if (this.#connection.identify()) this.#raise("identified");
-    else this.#reader.repeat();
-  }
-
-  #authorize(): void {
-    this.#connection.instance.callbacks.add(() => {
-      this.#context.hooks.authorize(
-        this.#connection.client,
-        (admitted, cause) => this.#decided(admitted, cause),
-      );
-    });
-  }
-
-  #decided(admitted: boolean, cause: unknown): void {
-    // The decision may come late, when the session is already over.
-    if (this.#state.name !== "authorizing") return;
-    if (!admitted) {
-      const { tooEarly } = this.#connection.client;
-      this.#connection.setEndReason("unauthorized", refused(this.#context, cause, tooEarly));
-    }
-    this.#raise(admitted ? "admitted" : "refused");
-  }
-
-  #show(): void {
-    const shown = new Connection(this.#duplex, this.#settings, this.#connection.client);
-    this.#shown = shown;
-    this.#context.counters.accepted++;
-    this.#accepts.add(shown, (reason) => this.#connection.instance.evict(reason));
-    if (this.#settings.direction !== "write") this.#duplex.begin();
-    else if (this.#disconnected) this.close("peer");
+    counters.latency?.record(this.loop.kernel.now() - this.#reader.arrivedAt);
   }
 
   /**
@@ -351,28 +263,15 @@ export class ConnectionSession implements Session, Link {
 
   #end(): void {
     const { reason, error } = this.#connection.endReason;
-    this.loop.deadlines.lift(this.#idle);
+    this.#over = true;
+    this.#idle.lift();
     this.#reader.close();
     this.#context.drain.forget(this.#draining);
-    if (this.#shown !== undefined) this.#accepts.remove(this.#shown);
+    this.#accepts.remove(this.#shown);
     for (let unread = this.#duplex.unread; unread > 0; unread--) this.#connection.dropRequest();
     this.#duplex.ended(reason, error);
     this.#reader.release();
     const aborted = this.#connection.abortError();
     this.#connection.instance.callbacks.add(() => this.#connection.client.abort(aborted));
-  }
-
-  /** The client has connected or taken something, or we have begun to read. */
-  #restartIdle(): void {
-    this.loop.deadlines.set(this.#idle, this.#settings.idleTimeout);
-  }
-
-  /** The time pauses while the server is not reading. */
-  #idledOut(): void {
-    const { idleTimeout, direction } = this.#settings;
-    const idle = direction === "write" || this.#reader.pending ||
-      this.#state.name === "authorizing";
-    if (!idle) return this.#restartIdle();
-    this.#connection.instance.stop("idleTimeout", this.errors.idle(idleTimeout));
   }
 }

@@ -47,7 +47,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
     this.#duplex = duplex;
     this.#settings = settings;
     const noMessages = type === "byte" && framing === undefined;
-    const { errors } = duplex;
+    const { errors } = duplex.link;
     this.#receives = new DirectionUse(errors, direction !== "write", noMessages);
     this.#sends = new DirectionUse(errors, direction !== "read", noMessages);
     this.#chunks = new Chunks(() => duplex.call("chunk"));
@@ -59,7 +59,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   }
 
   get draining(): AbortSignal {
-    return this.#duplex.draining;
+    return this.#duplex.link.draining;
   }
 
   get queued(): number {
@@ -149,7 +149,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   }
 
   async closeWrite(): Promise<void> {
-    if (this.#settings.halfClose === "none") throw this.#duplex.errors.noHalfClose();
+    if (this.#settings.halfClose === "none") throw this.#duplex.link.errors.noHalfClose();
     this.#sends.open();
     this.#writeClosed ??= this.#duplex.endWriting();
     await this.#writeClosed;
@@ -171,7 +171,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   /** Closes the connection, and resolves when everything is released. */
   release(): Promise<void> {
     this.close();
-    return this.#duplex.whenReleased;
+    return this.#duplex.link.released;
   }
 
   [Symbol.dispose](): void {
@@ -180,7 +180,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#duplex.finish();
-    await this.#duplex.whenReleased;
+    await this.#duplex.link.released;
   }
 
   /** Whether a stream need not wait for a chunk: it may be written together with later ones. */
@@ -204,13 +204,13 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
   async #closeWritable(): Promise<void> {
     if (this.#settings.halfClose !== "none") return await this.closeWrite();
     this.#duplex.finish();
-    await this.#duplex.whenReleased;
+    await this.#duplex.link.released;
   }
 
   async #cancelReadable(): Promise<void> {
     if (this.#settings.halfClose !== "none") return this.#duplex.endReading();
     this.#duplex.finish();
-    await this.#duplex.whenReleased;
+    await this.#duplex.link.released;
   }
 
   /** A message as it is written. */
@@ -221,7 +221,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
     const framed = framing === undefined ? bytes : encodeMessage(framing.encode(bytes));
     this.#checkWritable();
     if (framed.length === 0 && halfClose !== "none") {
-      throw this.#duplex.errors.misuse(
+      throw this.#duplex.link.errors.misuse(
         "an empty message would end this direction: call closeWrite()",
       );
     }
@@ -231,7 +231,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
 
   #checkWritable(): void {
     if (this.#writeClosed === undefined) return;
-    throw this.#duplex.errors.misuse("closeWrite() was called");
+    throw this.#duplex.link.errors.misuse("closeWrite() was called");
   }
 
   /** What is sent, in memory that the program cannot change while it waits. */

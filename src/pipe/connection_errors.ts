@@ -73,13 +73,6 @@ export class ConnectionErrors {
     );
   }
 
-  /** The other end sent nothing in time. */
-  idle(milliseconds: number): Error {
-    return new Deno.errors.TimedOut(
-      `${this.#closed} "${this.#path}": it sent nothing within ${milliseconds} ms (idleTimeout)`,
-    );
-  }
-
   /** The loop cannot continue. */
   failed(call: string, status: number): Error {
     return systemError(this.#closed, call, this.#path, status);

@@ -7,10 +7,11 @@
 import { Deadline } from "../loop/deadlines.ts";
 import { Call, type CallKind, CallQueue } from "./calls.ts";
 import type { CloseReason } from "./close_reason.ts";
-import type { ConnectionErrors } from "./connection_errors.ts";
 import { Ending } from "./ending.ts";
 import { FrameTooLong } from "./framing/faults.ts";
-import { Inbox } from "./inbox.ts";
+import { Hold } from "./hold.ts";
+import type { Inbox } from "./inbox.ts";
+import { Incoming } from "./incoming.ts";
 import type { ConnectionSettings, Link } from "./link.ts";
 import { LONGEST_PART } from "./outbox.ts";
 import type { PipeEnded } from "./pipe_conn.ts";
@@ -23,15 +24,14 @@ const NO_BYTES = new Uint8Array(0);
 
 /** See the module. */
 export class Duplex {
-  readonly #link: Link;
+  readonly link: Link;
   readonly #settings: ConnectionSettings;
   readonly #calls = new CallQueue();
+  readonly #incoming: Incoming;
   readonly #inbox: Inbox;
-  #reading = false;
+  readonly #hold: Hold;
   /** Whether a write has found that the other end has closed. */
   #endSeen = false;
-  /** Whether the other end has closed, although not everything was received. */
-  #peerClosed = false;
   #ending: Ending | undefined = undefined;
   #closed: PromiseWithResolvers<PipeEnded> | undefined = undefined;
   /** Whether it closes once everything is written. */
@@ -39,22 +39,15 @@ export class Duplex {
   readonly #lastWrite = new Deadline(() => this.close());
   /** Whether this end sends nothing more, with `halfClose`. */
   #writesOver = false;
-  /** How many calls wait. */
-  #pending = 0;
-  #keepsAlive = true;
-  #released = false;
   /** Whether this end has said so, or is to when everything before is written. */
   #writesEnding = false;
 
   constructor(link: Link, settings: ConnectionSettings) {
-    this.#link = link;
+    this.link = link;
     this.#settings = settings;
-    const { framing, halfClose, maxMessage } = settings;
-    this.#inbox = new Inbox(
-      () => link.take(),
-      framing && (() => framing.decoder(maxMessage)),
-      halfClose === "empty-message",
-    );
+    this.#incoming = new Incoming(link, settings);
+    this.#inbox = this.#incoming.inbox;
+    this.#hold = new Hold(link.loop);
   }
 
   /** Called when the connection has ended, unless the other end closed it. */
@@ -63,24 +56,9 @@ export class Duplex {
   /** Called when a call has received a message or chunk. */
   onReceived: () => void = () => {};
 
-  /** The errors of the connection. */
-  get errors(): ConnectionErrors {
-    return this.#link.errors;
-  }
-
-  /** Aborts when the server has begun to shut down. */
-  get draining(): AbortSignal {
-    return this.#link.draining;
-  }
-
-  /** Resolves when everything is released. */
-  get whenReleased(): Promise<void> {
-    return this.#link.released;
-  }
-
   /** Bytes of messages that Windows has not accepted. */
   get queued(): number {
-    return this.#link.queue.queued(Infinity) + this.#calls.held;
+    return this.link.queue.queued(Infinity) + this.#calls.held;
   }
 
   /** How many messages or chunks were read and not received. */
@@ -92,17 +70,18 @@ export class Duplex {
   get closed(): Promise<PipeEnded> {
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers<PipeEnded>();
+      this.#incoming.watch();
       if (this.#ending !== undefined) this.#closed.resolve(this.#ending.ended);
       else if (this.#endSeen && this.#inbox.full) this.#closed.resolve({ reason: "peer" });
       else this.#readOn();
-      this.#updateHold();
+      this.#hold.awaitEnd(this.#ending === undefined && !this.#endSeen);
     }
     return this.#closed.promise;
   }
 
   /** The error of a call on the connection once it has ended. */
   get endError(): Error {
-    return this.#ending?.error ?? this.errors.closed();
+    return this.#ending?.error ?? this.link.errors.closed();
   }
 
   /** Whether this program or a failure has ended the connection, or is about to. */
@@ -112,8 +91,7 @@ export class Duplex {
 
   /** Whether calls that wait keep the program running. */
   keepAlive(on: boolean): void {
-    this.#keepsAlive = on;
-    this.#updateHold();
+    this.#hold.allow(on);
   }
 
   /** Begins to read, if the link reads ahead. */
@@ -123,7 +101,7 @@ export class Duplex {
 
   /** Whether a message that is sent now is submitted at once, so that it need not be copied. */
   submitsAtOnce(kind: CallKind, { length }: Bytes): boolean {
-    const { queue } = this.#link;
+    const { queue } = this.link;
     const whole = this.#settings.type === "message" || length <= LONGEST_PART;
     return whole && queue.empty && this.#calls.writesNow(kind);
   }
@@ -140,14 +118,16 @@ export class Duplex {
     signal?: AbortSignal | undefined,
   ): Promise<Bytes | null> {
     if (kind === "request" && this.#calls.receiving) {
-      throw this.errors.misuse("the answer would go to a receive() or a loop that waits already");
+      throw this.link.errors.misuse(
+        "the answer would go to a receive() or a loop that waits already",
+      );
     }
     if (this.#ending?.byPeer !== false && signal?.aborted) throw signal.reason;
-    const call = new Call(kind, bytes, signal, this.#onAborted, this.#onSettled);
-    if (++this.#pending === 1) this.#updateHold();
+    const call = new Call(kind, bytes, signal, this.#onAborted, this.#hold.callSettled);
+    this.#hold.callBegan();
     if (this.#ending !== undefined) this.#ending.settleLate(call);
-    else if (call.writes && this.#finishing) call.reject(this.errors.closed());
-    else if (kind === "request" && this.#inbox.over) call.reject(this.errors.ended());
+    else if (call.writes && this.#finishing) call.reject(this.link.errors.closed());
+    else if (kind === "request" && this.#inbox.over) call.reject(this.link.errors.ended());
     else this.#begin(call);
     return call.promise;
   }
@@ -164,12 +144,12 @@ export class Duplex {
   endReading(): void {
     this.#inbox.close();
     this.#deliver();
-    this.#cancelUnneededRead();
+    this.#incoming.cancelUnneeded(this.#calls.awaitsMessage);
   }
 
   /** Closes the connection now. */
   close(): void {
-    if (this.#ending === undefined) this.#link.close("self");
+    if (this.#ending === undefined) this.link.close("self");
   }
 
   /** Closes the connection once everything is written, or when the time for that is over. */
@@ -178,29 +158,17 @@ export class Duplex {
     this.#finishing = true;
     const { writeTimeout } = this.#settings;
     const limit = writeTimeout === Infinity ? LAST_WRITE_TIMEOUT : writeTimeout;
-    this.#link.loop.deadlines.set(this.#lastWrite, limit);
-    this.#updateHold();
+    this.link.loop.deadlines.set(this.#lastWrite, limit);
+    this.#hold.close(true);
     this.#closeIfDone();
   }
 
   /** The read has completed. */
   readCompleted(outcome: Exclude<Outcome, "later">): void {
     if (this.#ending !== undefined) return;
-    if (outcome === "partial") return this.#link.readRest();
-    this.#reading = false;
-    switch (outcome) {
-      case "message":
-        this.#inbox.arrived(this.#link.length);
-        return this.#deliver();
-      case "ended":
-        return this.#peerEnded();
-      case "cancelled":
-        // Not by us: it cannot be used any more.
-        if (!this.#link.pipeEnd.inbound.cancelled) return this.#readFailed();
-        return this.#deliver();
-      case "broken":
-        return this.#readFailed();
-    }
+    if (outcome === "partial") return this.link.readRest();
+    if (this.#incoming.completed(outcome)) this.#deliver();
+    else this.#readFailed();
   }
 
   /** Everything that was queued for writing is written. */
@@ -211,14 +179,17 @@ export class Duplex {
   /** A write found that the other end has closed. What it has sent can still be received. */
   unwritten(): void {
     if (this.#ending !== undefined) return;
-    if (this.#settings.direction === "write") return this.#peerEnded();
+    if (this.#settings.direction === "write") {
+      this.#incoming.end();
+      return this.#deliver();
+    }
     this.#endSeen = true;
-    this.#readOn();
-    if (this.#reading) return;
+    this.#incoming.watch();
+    if (this.#readOn()) return;
     // What was read ahead can still be received, but nobody need wait for that to be told of the end.
     this.#closed?.resolve({ reason: "peer" });
-    this.#link.endSeen();
-    this.#updateHold();
+    this.link.endSeen();
+    this.#hold.awaitEnd(false);
   }
 
   /** The connection has ended: settles all calls, except those whose write is in flight. */
@@ -226,50 +197,38 @@ export class Duplex {
     if (this.#ending !== undefined) return;
     const ended = error === undefined ? { reason } : { reason, error };
     const allReceived = this.#inbox.over && !this.#inbox.full;
-    const ending = new Ending(this.errors, ended, this.#finishing, allReceived);
+    const ending = new Ending(this.link.errors, ended, this.#finishing, allReceived);
     this.#ending = ending;
-    this.#link.loop.deadlines.lift(this.#lastWrite);
+    this.link.loop.deadlines.lift(this.#lastWrite);
     this.#inbox.close();
     for (const call of this.#calls.removeAll()) ending.settle(call);
     this.#closed?.resolve(ended);
     // What was written before the other end closed is no error: a later write is.
     if (!ending.byPeer) this.onEnd(ending.cause);
-    this.#updateHold();
+    this.#hold.awaitEnd(false);
+    this.#hold.close(true);
   }
 
   /** Everything is released. */
   released(): void {
-    this.#released = true;
-    this.#updateHold();
+    this.#hold.close(false);
   }
 
   readonly #onAborted = (call: Call): void => this.#aborted(call);
 
-  readonly #onSettled = (): void => {
-    if (--this.#pending === 0) this.#updateHold();
-  };
-
-  /** A call that waits keeps the program running, and so do the wait for the end and its cleanup. */
-  #updateHold(): void {
-    const awaited = this.#ending === undefined && this.#closed !== undefined && !this.#endSeen;
-    const closing = (this.#finishing || this.#ending !== undefined) && !this.#released;
-    if (this.#keepsAlive && (this.#pending > 0 || awaited || closing)) this.#link.loop.hold(this);
-    else this.#link.loop.release(this);
-  }
-
   #begin(call: Call): void {
-    const { queue } = this.#link;
+    const { queue } = this.link;
     const { maxQueued } = this.#settings;
     const queued = call.writes ? queue.queued(maxQueued) + this.#calls.held : 0;
     this.#calls.add(call);
-    if (queued > maxQueued && !this.#writesEnding) return this.#link.overflowed(queued);
+    if (queued > maxQueued && !this.#writesEnding) return this.link.overflowed(queued);
     this.#queueWrites();
     this.#deliver();
   }
 
   /** Queues all messages that may be written now. */
   #queueWrites(): void {
-    const { queue } = this.#link;
+    const { queue } = this.link;
     for (let next; (next = this.#calls.nextToWrite()) !== undefined;) queue.add(next);
     queue.write();
   }
@@ -289,48 +248,29 @@ export class Duplex {
     if (this.#ending !== undefined) return;
     const { failure } = this.#inbox;
     if (failure !== undefined) return this.#unframed(failure.error);
-    if (this.#peerClosed && !this.#inbox.full) return this.#link.close("peer");
+    if (this.#incoming.peerClosed && !this.#inbox.full) return this.link.close("peer");
     this.#readOn();
     this.#closeIfDone();
   }
 
-  /** Reads on if anybody wants what comes next, and nothing waits to be received. */
-  #readOn(): void {
-    if (this.#reading || this.#peerClosed || this.#ending !== undefined || this.#inbox.full) return;
-    if (this.#settings.direction === "write") return;
-    if (!this.#watches && !this.#calls.awaitsMessage) return;
-    this.#reading = true;
-    this.#link.read();
-  }
-
-  /** Whether it reads although no call waits. */
-  get #watches(): boolean {
-    return this.#link.readsAhead || this.#closed !== undefined || this.#endSeen;
-  }
-
-  #cancelUnneededRead(): void {
-    if (this.#reading && !this.#watches && !this.#calls.awaitsMessage) this.#link.cancelRead();
-  }
-
-  #peerEnded(): void {
-    this.#peerClosed = true;
-    this.#inbox.end();
-    this.#deliver();
+  /** Reads on if anybody wants what comes next. @returns Whether there is a read. */
+  #readOn(): boolean {
+    return this.#ending === undefined && this.#incoming.readOn(this.#calls.awaitsMessage);
   }
 
   #readFailed(): void {
-    const { reason, error } = this.#link.readError();
-    this.#link.close(reason, error);
+    const { reason, error } = this.link.readError();
+    this.link.close(reason, error);
   }
 
   /** What was read is no message. */
   #unframed(cause: unknown): void {
     const tooLong = cause instanceof FrameTooLong;
-    this.#link.close(tooLong ? "maxMessage" : "error", this.errors.unframed(cause));
+    this.link.close(tooLong ? "maxMessage" : "error", this.link.errors.unframed(cause));
   }
 
   #aborted(call: Call): void {
-    const { queue } = this.#link;
+    const { queue } = this.link;
     if (this.#calls.withdraw(call)) return this.#drop(call);
     if (call.kind === "send") {
       if (queue.abort(call)) this.#drop(call);
@@ -347,14 +287,14 @@ export class Duplex {
   #drop(call: Call): void {
     call.reject(undefined);
     this.#queueWrites();
-    this.#cancelUnneededRead();
+    this.#incoming.cancelUnneeded(this.#calls.awaitsMessage);
     this.#closeIfDone();
   }
 
   /** The other end sends nothing more: settles the calls that wait for a message. */
   #endReceivers(): void {
     for (const call of this.#calls.takeReceivers()) {
-      if (call.writes) call.reject(this.errors.ended());
+      if (call.writes) call.reject(this.link.errors.ended());
       else call.resolve(null);
     }
   }
@@ -362,8 +302,8 @@ export class Duplex {
   /** Closes the connection if nothing is left to do: see `finish` and `halfClose`. */
   #closeIfDone(): void {
     if (this.#ending !== undefined) return;
-    const written = this.#finishing && this.#link.queue.empty && this.#calls.allQueued;
+    const written = this.#finishing && this.link.queue.empty && this.#calls.allQueued;
     const over = this.#writesOver && this.#inbox.over && !this.#inbox.full;
-    if (written || over) this.#link.close(this.#peerClosed ? "peer" : "self");
+    if (written || over) this.link.close(this.#incoming.peerClosed ? "peer" : "self");
   }
 }

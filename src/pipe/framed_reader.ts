@@ -64,6 +64,10 @@ export class FramedReader extends Reader {
     return false;
   }
 
+  override get bytesReceived(): number {
+    return this.#chunks.bytesReceived;
+  }
+
   override get waiting(): number {
     return this.#decoded.length - this.#position;
   }

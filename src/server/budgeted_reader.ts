@@ -1,5 +1,6 @@
 /**
- * Reads the messages of one client, each once the budget has room for it.
+ * Reads the messages of one client, each once the budget has room for it, and identifies the client
+ * from the first.
  *
  * @module
  */
@@ -17,10 +18,12 @@ export class BudgetedReader {
   readonly #connection: ServerConnection;
   readonly #context: ServerContext;
   readonly #reader: Reader;
-  readonly #resumed: () => void;
-  readonly #lastOnly: () => boolean;
   /** Stored, because every request needs it. */
   readonly #submitFirst: () => void = () => this.#submit(undefined);
+  readonly #measures: boolean;
+  #arrivedAt = 0;
+  /** Whether the client is still to be identified, from the first data that is read. */
+  #unidentified: boolean;
   #last: ReadOutcome = "message";
   /** The kept outcome of a read, which is delivered again. */
   #kept: ReadOutcome | undefined = undefined;
@@ -30,22 +33,28 @@ export class BudgetedReader {
   #bytes = 0;
   #era = 0;
 
-  /**
-   * @param reader Reads the messages.
-   * @param resumed Called when a read that waited for room is submitted.
-   * @param lastOnly Whether nothing is read any more but what is already in the pipe.
-   */
-  constructor(
-    connection: ServerConnection,
-    reader: Reader,
-    resumed: () => void,
-    lastOnly: () => boolean,
-  ) {
+  /** @param reader Reads the messages. */
+  constructor(connection: ServerConnection, reader: Reader) {
     this.#connection = connection;
     this.#context = connection.context;
+    this.#measures = this.#context.counters.latency !== undefined;
+    this.#unidentified = this.#context.settings.identifies;
     this.#reader = reader;
-    this.#resumed = resumed;
-    this.#lastOnly = lastOnly;
+  }
+
+  /** When the last message has arrived, on the kernel's clock, if that is measured. */
+  get arrivedAt(): number {
+    return this.#arrivedAt;
+  }
+
+  /** Bytes of the message, after "partial" or "message". */
+  get length(): number {
+    return this.#reader.length;
+  }
+
+  /** Bytes that were read so far, frames included, except while the connection ended. */
+  get bytesReceived(): number {
+    return this.#reader.bytesReceived;
   }
 
   /** Whether it waits for room in the budget. */
@@ -58,8 +67,9 @@ export class BudgetedReader {
     return this.#reader.pending;
   }
 
-  /** Reads the next message. */
+  /** Reads the next message; one that is kept is the next. */
   read(): void {
+    if (this.#kept !== undefined) return;
     this.#stopWaiting = this.#context.budget.wait(0, this.#submitFirst);
   }
 
@@ -82,14 +92,9 @@ export class BudgetedReader {
 
   /** The outcome of the completed read; undefined: it completes once more, later. */
   outcome(): ReadOutcome | undefined {
-    const kept = this.#kept;
+    const outcome = this.#kept ?? this.#received();
     this.#kept = undefined;
-    if (kept !== undefined) return kept;
-    const outcome = this.#reader.outcome();
-    if (outcome === "later") return undefined;
-    if (this.#reader.fault !== undefined) this.#setEndReason(this.#reader.fault, outcome);
-    this.#last = outcome;
-    return outcome;
+    return this.#unidentified ? this.#identified(outcome) : outcome;
   }
 
   /** Keeps the outcome of the last read, with its message in place. */
@@ -100,12 +105,6 @@ export class BudgetedReader {
   /** Delivers the kept outcome again in the next turn. */
   redeliver(): void {
     this.#reader.redeliver();
-  }
-
-  /** Delivers the outcome of the last read again, when a shortage may have passed. */
-  repeat(): void {
-    this.#kept = this.#last;
-    this.#reader.repeat();
   }
 
   /** Takes the whole message, after "message". */
@@ -129,6 +128,28 @@ export class BudgetedReader {
     for (let i = this.#reader.waiting; i > 0; i--) this.#connection.dropRequest();
     this.#cancelWait();
     this.#reader.discard();
+    this.#unidentified = false;
+  }
+
+  #received(): ReadOutcome | undefined {
+    const outcome = this.#reader.outcome();
+    if (outcome === "later") return undefined;
+    if (this.#reader.fault !== undefined) this.#setEndReason(this.#reader.fault, outcome);
+    this.#last = outcome;
+    if (outcome === "message" && this.#measures) {
+      this.#arrivedAt = this.#connection.loop.kernel.now();
+    }
+    return outcome;
+  }
+
+  /** Identifies the client once its first data has arrived, before anything else is read. */
+  #identified(outcome: ReadOutcome | undefined): ReadOutcome | undefined {
+    if (outcome !== "message" && outcome !== "partial") return outcome;
+    this.#unidentified = !this.#connection.identify();
+    if (!this.#unidentified) return outcome;
+    this.#kept = outcome;
+    this.#reader.repeat();
+    return undefined;
   }
 
   /** There is room: reads the next request, or the rest of one of this length. */
@@ -137,14 +158,15 @@ export class BudgetedReader {
     this.#stopWaiting = undefined;
     if (length === undefined) this.#reader.readFirst();
     else this.#submitRest(length);
-    if (waited) this.#resumed();
+    if (waited) this.#connection.instance.session?.readResumed();
   }
 
   #submitRest(length: number): void {
     this.#hold(length);
     this.#reader.readRest();
     // The last request is not waited for: only what is already in the pipe is read.
-    if (this.#lastOnly() && !this.#reader.deferred) this.#reader.cancel();
+    const lastOnly = this.#connection.instance.session?.lastOnly === true;
+    if (lastOnly && !this.#reader.deferred) this.#reader.cancel();
   }
 
   #cancelWait(): void {

@@ -7,11 +7,15 @@
 import { systemError } from "../kernel/errors.ts";
 import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { ChunkReader } from "../pipe/chunk_reader.ts";
+import { FramedReader } from "../pipe/framed_reader.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
 import { encodeMessage, type Message } from "../pipe/message.ts";
 import type { Outgoing } from "../pipe/outbox.ts";
+import type { Reader } from "../pipe/reader.ts";
 import { type WriteOwner, WriteQueue } from "../pipe/write_queue.ts";
+import type { Operation } from "../loop/operation.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
+import { BudgetedReader } from "./budgeted_reader.ts";
 import { ServerClient } from "./client.ts";
 import type { ServerContext } from "./context.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
@@ -19,13 +23,28 @@ import { timedOut, tooMany, unread } from "./end_reasons.ts";
 import type { PipeInstance } from "./instance.ts";
 import type { Transfer } from "./stats.ts";
 
+/** What reads the messages of a client: those that are framed, chunks, or what Windows keeps apart. */
+function newReader(context: ServerContext, loop: WaitLoop, inbound: Operation): Reader {
+  const { framing, sessions, settings } = context;
+  const { type, maxMessage, readBufferSize } = settings;
+  if (type === "message" && framing === undefined) {
+    return new MessageReader(loop, inbound, maxMessage, readBufferSize);
+  }
+  const chunks = new ChunkReader(loop, inbound);
+  // A connection that is given to the program decodes its chunks itself.
+  return framing === undefined || !sessions.answers
+    ? chunks
+    : new FramedReader(loop, inbound, chunks, framing, maxMessage);
+}
+
 /** See the module. */
 export class ServerConnection implements WriteOwner, Transfer {
   readonly client: ServerClient;
   readonly context: ServerContext;
   readonly loop: WaitLoop;
   readonly instance: PipeInstance;
-  readonly reader: MessageReader | ChunkReader;
+  /** Reads what the client sends. */
+  readonly incoming: BudgetedReader;
   readonly queue: WriteQueue;
   /** When the client connected, on the kernel's clock. */
   readonly since: number;
@@ -45,18 +64,15 @@ export class ServerConnection implements WriteOwner, Transfer {
     this.loop = loop;
     this.instance = instance;
     this.early = early;
-    const { type, maxMessage, readBufferSize, writeTimeout } = settings;
-    const { inbound, handle } = instance.end;
-    const chunks = type === "byte" || settings.framing !== undefined;
-    this.reader = chunks
-      ? new ChunkReader(loop, inbound)
-      : new MessageReader(loop, inbound, maxMessage, readBufferSize);
-    this.queue = new WriteQueue(loop, instance.end, this, writeTimeout, type === "byte");
+    const { end } = instance;
+    const { type, writeTimeout } = settings;
+    this.incoming = new BudgetedReader(this, newReader(context, loop, end.inbound));
+    this.queue = new WriteQueue(loop, end, this, writeTimeout, type === "byte");
     this.since = loop.kernel.now();
-    const processId = loop.kernel.clientProcess(handle);
+    const processId = loop.kernel.clientProcess(end.handle);
     this.client = new ServerClient(++context.clients, this, {
       processId,
-      sessionId: loop.kernel.clientSession(handle),
+      sessionId: loop.kernel.clientSession(end.handle),
     });
     if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
   }
@@ -88,7 +104,7 @@ export class ServerConnection implements WriteOwner, Transfer {
 
   /** See {@linkcode Transfer}. */
   get bytesIn(): number {
-    return this.reader.bytesReceived;
+    return this.incoming.bytesReceived;
   }
 
   /** See {@linkcode Transfer}. */
@@ -115,11 +131,10 @@ export class ServerConnection implements WriteOwner, Transfer {
   }
 
   /**
-   * Identifies the client. Windows reports the sender of the message that was read last, so nothing
+   * Identifies the client, once. Windows reports the sender of the message that was read last, so nothing
    * may be read in between. False: a shortage prevented it, so try again later.
    */
   identify(): boolean {
-    if (!this.context.settings.identifies) return true;
     const identified = this.loop.kernel.identify(this.instance.end.handle);
     if (isShortage(identified.status)) return false;
     this.client.identify(identified);

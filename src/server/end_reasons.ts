@@ -14,11 +14,11 @@ export const TOO_EARLY = "it connected before this instance listened, and may tr
 
 /** The error of a time limit. */
 export function timedOut(
-  { path, settings }: ServerContext,
+  { path, settings, sessions }: ServerContext,
   limit: "idleTimeout" | "writeTimeout" | "responderTimeout",
 ): Error {
   const what = {
-    idleTimeout: "it sent no request",
+    idleTimeout: sessions.answers ? "it sent no request" : "it sent nothing",
     writeTimeout: "it did not read a message",
     responderTimeout: "its request was not answered",
   };

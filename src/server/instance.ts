@@ -8,6 +8,7 @@
 import { isShortage, Status } from "../kernel/status.ts";
 import { PipeEnd, type PipeEndOwner } from "../pipe/pipe_end.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
+import { Admission, isServedAtOnce } from "./admission.ts";
 import { Callbacks } from "./callbacks.ts";
 import { ServerConnection } from "./connection.ts";
 import type { ServerContext } from "./context.ts";
@@ -16,6 +17,7 @@ import { crash } from "./end_reasons.ts";
 import { type Command, type Event, FINAL, INITIAL, type State, transition } from "./lifecycle.ts";
 import type { InstancePool } from "./pool.ts";
 import type { Session } from "./session.ts";
+import { handled } from "./state_machine.ts";
 
 /** How a client connected. */
 interface Arrival {
@@ -146,12 +148,10 @@ export class PipeInstance implements PipeEndOwner {
    */
   raise(event: Event, arrival: Arrival = IN_TIME): void {
     this.#loop.observer?.transition(this.#state, event, this.#context.draining);
-    const step = transition(this.#state, event);
-    // A bug of ours, which costs one connection: see the wait loop.
-    if (step === undefined) throw new Error(`Cannot handle "${event}" while "${this.#state.name}"`);
-    this.#state = step.state;
+    const { state, commands } = handled(transition(this.#state, event), this.#state, event);
+    this.#state = state;
     this.callbacks.enter();
-    for (const command of step.commands) this.#execute(command, arrival);
+    for (const command of commands) this.#execute(command, arrival);
     this.callbacks.leave();
   }
 
@@ -213,9 +213,21 @@ export class PipeInstance implements PipeEndOwner {
   }
 
   #beginSession({ early, disconnected }: Arrival): void {
-    this.#connection = new ServerConnection(this.#context, this.#loop, this, early);
-    this.#session = this.#context.sessions.create(this.#connection);
-    this.#session.begin(disconnected);
+    const connection = new ServerConnection(this.#context, this.#loop, this, early);
+    this.#connection = connection;
+    const serve = () => this.#begin(this.#context.sessions.create(connection), disconnected);
+    if (isServedAtOnce(connection)) return serve();
+    const admission = new Admission(connection, () => {
+      serve();
+      // It was read before the session began.
+      this.inboundCompleted();
+    });
+    this.#begin(admission, disconnected);
+  }
+
+  #begin(session: Session, disconnected: boolean): void {
+    this.#session = session;
+    session.begin(disconnected);
   }
 
   #recycle(): void {

@@ -5,15 +5,16 @@
  * @module
  */
 
+import type { CloseReason } from "../pipe/close_reason.ts";
 import type { ServerClient } from "./client.ts";
 import type { ServerConnection } from "./connection.ts";
 import type { Work } from "./shutdown_reports.ts";
 
 /** See the module. */
 export interface Session {
-  /** Its client, while it is connected and, with `authorize`, admitted. */
+  /** Its client, while it is connected and admitted. */
   readonly client: ServerClient | undefined;
-  /** Whether a request of the client is being authorized or answered. */
+  /** Whether the client is being authorized, or a request of it answered. */
   readonly busy: boolean;
   /** The work that a shutdown waits for, if there is any. */
   readonly work: Work | undefined;
@@ -26,10 +27,14 @@ export interface Session {
   readonly queued: number;
   /** Whether its request waits until others are answered. */
   readonly blocked: boolean;
+  /** Whether nothing is read any more but what is already in the pipe. */
+  readonly lastOnly: boolean;
   /** The client connected; it may have disconnected since, and left requests to read. */
   begin(disconnected: boolean): void;
   /** The read completed. */
   readCompleted(): void;
+  /** A read that waited for room in the budget is submitted. */
+  readResumed(): void;
   /** All messages are written; or they were dropped, because a write failed. */
   written(): void;
   unwritten(): void;
@@ -44,6 +49,8 @@ export interface Session {
 
 /** The sessions of a server, all of one kind. */
 export interface Sessions {
+  /** Whether they answer requests; otherwise, clients are given to the program as connections. */
+  readonly answers: boolean;
   /** What cannot be done with a client that has disconnected, or was closed. */
   readonly action: "Cannot answer" | "Cannot send to";
   /** How many requests are at work, those of ended sessions included; a shutdown waits for them. */
@@ -52,6 +59,8 @@ export interface Sessions {
   readonly blocked: number;
   /** How many clients wait until the program takes them: no further instances are created then. */
   readonly backlog: number;
-  /** Creates the session of a client that connected. */
+  /** Why no client gets a session any more, once none does. */
+  readonly closed: CloseReason | undefined;
+  /** Creates the session of a client that is to be served. */
   create(connection: ServerConnection): Session;
 }

@@ -21,6 +21,20 @@ export function to<S, C>(state: S, ...commands: C[]): Step<S, C> {
   return { state, commands };
 }
 
+/**
+ * The step that there has to be.
+ *
+ * @throws {Error} If there is none: a bug of ours, which costs one connection (see the wait loop).
+ */
+export function handled<S extends { readonly name: string }, C>(
+  step: Step<S, C> | undefined,
+  { name }: S,
+  event: string,
+): Step<S, C> {
+  if (step === undefined) throw new Error(`Cannot handle "${event}" while "${name}"`);
+  return step;
+}
+
 /** Computes the step for every pair of a state and an event. */
 export function tabulate<S, E, C>(
   states: readonly S[],

@@ -634,7 +634,7 @@ export class ConnectionModel {
 
   /** Whether the other end may have ended in the middle of a message. */
   #isCut({ in_, other }: Side): boolean {
-    const ended = other.gone || other.ending;
+    const ended = other.gone || other.ending || other.over !== undefined;
     return in_.sent.some(({ state }) => state === "failed" || state === "open" && ended);
   }
 

@@ -702,8 +702,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
 
 /** How likely an end follows at once: more in states that last so short that none would else. */
 function haste(state: string): number {
-  if (state === "identifying") return 0.2;
-  return state === "unadmitted" || state === "authorizing" || state === "closing" ? 0.05 : 0;
+  return state === "arriving" || state === "authorizing" || state === "closing" ? 0.05 : 0;
 }
 
 /** Lets every microtask run. */

@@ -7,14 +7,14 @@
 
 import { transition } from "../../src/exchange/exchange_machine.ts";
 import * as exchange from "../../src/exchange/exchange_states.ts";
-import * as listen from "../../src/listen/session_states.ts";
+import * as admission from "../../src/server/admission_states.ts";
 import * as lifecycle from "../../src/server/lifecycle.ts";
 import { type Counts, everyKind } from "./faults.ts";
 
 /** A state of any machine. */
-export type State = exchange.State | listen.State | lifecycle.State;
+export type State = admission.State | exchange.State | lifecycle.State;
 
-/** What histories are about: each kind has a machine of its own, besides that of instances. */
+/** What histories are about. */
 export type Subject = "exchanges" | "connections";
 
 /** A state machine, whatever its states and events. */
@@ -46,29 +46,30 @@ const EXCHANGE: Machine = {
   },
 };
 
-const CONNECTION: Machine = {
-  states: listen.STATES,
-  events: listen.EVENTS,
+const ADMISSION: Machine = {
+  states: admission.STATES,
+  events: admission.EVENTS,
   step(state, event) {
-    const known = listen.STATES.find((other) => other === state);
-    const happened = listen.EVENTS.find((other) => other === event);
+    const known = admission.STATES.find((other) => other === state);
+    const happened = admission.EVENTS.find((other) => other === event);
     if (known === undefined || happened === undefined) return undefined;
-    return listen.transition(known, happened)?.state;
+    return admission.transition(known, happened)?.state;
   },
 };
 
 /** The event of an instance that only a connection raises. */
 const CLOSED_BY_PROGRAM = "sessionClosed";
 
-const MACHINES: readonly Machine[] = [LIFECYCLE, EXCHANGE, CONNECTION];
+const MACHINES: readonly Machine[] = [LIFECYCLE, ADMISSION, EXCHANGE];
 
 /** The machines that histories must run through, one kind of history or the other. */
 const OF: Readonly<Record<Subject, readonly Machine[]>> = {
   exchanges: [
     { ...LIFECYCLE, events: LIFECYCLE.events.filter((event) => event !== CLOSED_BY_PROGRAM) },
+    ADMISSION,
     EXCHANGE,
   ],
-  connections: [{ ...LIFECYCLE, events: [CLOSED_BY_PROGRAM] }, CONNECTION],
+  connections: [{ ...LIFECYCLE, events: [CLOSED_BY_PROGRAM] }, ADMISSION],
 };
 
 /** Counts of pairs. */
@@ -127,48 +128,10 @@ export function impossible(state: State, event: string): string | undefined {
 
 const BRIEF = "it is idle only within one call, in which it is told to listen or to finish";
 
-/** Why a pair does not come about in a history of connections. */
-function reasonForConnection(state: State, event: string): string | undefined {
-  switch (event) {
-    case "partial":
-      return state.name === "over" ? "what comes at last is not read on" : undefined;
-    case "ended":
-    case "cancelled":
-    case "broken":
-    case "peerClosed":
-    case "failed":
-      return state.name === "identifying"
-        ? "its read has brought data, and is not over"
-        : undefined;
-    case "evict": {
-      const asks = state.name === "authorizing" || state.name === "identifying";
-      return asks
-        ? "it ends with the beginning of a shutdown, and has no limit but time"
-        : undefined;
-    }
-    default:
-      return undefined;
-  }
-}
-
 /** Why a pair does not come about in a history. */
 function reasonFor(state: State, event: string): string | undefined {
-  if (CONNECTION.states.includes(state)) return reasonForConnection(state, event);
-  if (
-    state.name === "identifying" && "disconnected" in state && state.disconnected &&
-    event !== "identified"
-  ) {
-    return "it takes a shortage at the first look at a client that has left: too rare to wait for";
-  }
-  const first = state.name === "identifying" && "rest" in state && state.rest;
-  if (first && event === "drain") {
-    return "it takes a shortage at the first look at a long request: too rare to wait for";
-  }
   if (state.name === "reading" && state.rest && state.disconnected && event === "cancelled") {
     return "what a client that has left has written is there to be read: too rare to wait for";
-  }
-  if (first && (event === "written" || event === "unwritten")) {
-    return "it takes a shortage at a long request while a message is on its way: too rare";
   }
   const listens = state.name === "connecting";
   switch (event) {
@@ -185,10 +148,7 @@ function reasonFor(state: State, event: string): string | undefined {
       if (state.name === "connecting" && !state.draining || state.name === "closed") {
         return "it has no connection that could be evicted";
       }
-      // A process with too many connections is evicted before anything is read.
-      const known = state.name === "reading" ? state.who === "known" : state.name === "identifying";
-      const quiet = known && "disconnected" in state && !state.disconnected;
-      return quiet
+      return state.name === "reading" && !state.disconnected
         ? "a client that is there and not being answered is finished"
         : impossible(state, event);
     }

@@ -960,8 +960,6 @@ function haste(state: State): number {
   switch (state.name) {
     case "reading":
       return state.rest ? state.disconnected ? 0.2 : 0.02 : 0;
-    case "authorizing":
-      return "disconnected" in state && state.disconnected ? 0.8 : 0;
     case "closing":
       return state.reuse ? 0.4 : 0.05;
     default:

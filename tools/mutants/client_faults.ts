@@ -111,18 +111,13 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/duplex.ts", [
     {
       name: "a connection does not see the end",
-      text: 'if (this.#peerClosed && !this.#inbox.full) return this.#link.close("peer");',
+      text: 'if (this.#incoming.peerClosed && !this.#inbox.full) return this.link.close("peer");',
       replacement: "",
     },
     {
       name: "an end that a write has found is not looked at",
-      text: "this.#endSeen = true;",
+      text: "this.#endSeen = true;\n    this.#incoming.watch();",
       replacement: "",
-    },
-    {
-      name: "a read that no call needs any more keeps the program",
-      text: "this.#link.cancelRead();",
-      replacement: "return;",
     },
     {
       name: "a request takes the message that a receive waits for",
@@ -131,8 +126,15 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a connection closes before what waits for an answer is written",
-      text: "this.#finishing && this.#link.queue.empty && this.#calls.allQueued;",
-      replacement: "this.#finishing && this.#link.queue.empty;",
+      text: "this.#finishing && this.link.queue.empty && this.#calls.allQueued;",
+      replacement: "this.#finishing && this.link.queue.empty;",
+    },
+  ]),
+  ...faultsOf("src/pipe/incoming.ts", [
+    {
+      name: "a read that no call needs any more keeps the program",
+      text: "this.#link.cancelRead();",
+      replacement: "return;",
     },
   ]),
   ...faultsOf("src/pipe/connection.ts", [
@@ -193,7 +195,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a client that takes what it is sent is idle",
-      text: "queue.onAccepted = () => this.#restartIdle();",
+      text: "queue.onAccepted = () => this.#idle.restart();",
       replacement: "queue.onAccepted = undefined;",
     },
   ]),

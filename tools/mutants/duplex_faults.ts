@@ -6,10 +6,9 @@
 
 import { faultsOf, type Mutant } from "./mutant.ts";
 
-const ARRIVED = "this.#inbox.arrived(this.#link.length);\n        return this.#deliver();";
-const CANCELLED = "if (!this.#link.pipeEnd.inbound.cancelled) return this.#readFailed();\n" +
-  "        return this.#deliver();";
-const SHOW = "this.#accepts.add(shown, (reason) => this.#connection.instance.evict(reason));";
+const ARRIVED = "if (this.#incoming.completed(outcome)) this.#deliver();\n" +
+  "    else this.#readFailed();";
+const SHOW = "this.#accepts.add(this.#shown, (reason) => this.#connection.instance.evict(reason));";
 
 /** See the module. */
 export const DUPLEX_FAULTS: readonly Mutant[] = [
@@ -17,39 +16,19 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     {
       name: "what arrives while a write pends wakes nobody",
       text: ARRIVED,
-      replacement:
-        "this.#inbox.arrived(this.#link.length);\n        if (!this.#link.queue.writing) this.#deliver();\n" +
-        "        return;",
+      replacement: "if (!this.#incoming.completed(outcome)) this.#readFailed();\n" +
+        "    else if (!this.link.queue.writing) this.#deliver();",
     },
     {
       name: "nothing is written while a read pends",
       text: "queue.add(next);\n    queue.write();",
-      replacement: "queue.add(next);\n    if (!this.#reading) queue.write();",
-    },
-    {
-      name: "what a cancelled read has brought is lost",
-      text: ARRIVED,
-      replacement:
-        "if (!this.#link.pipeEnd.inbound.cancelled) this.#inbox.arrived(this.#link.length);\n" +
-        "        return this.#deliver();",
-    },
-    {
-      name: "a cancelled read is a failure",
-      text: CANCELLED,
-      replacement: "if (!this.#reading) return this.#readFailed();\n" +
-        "        return this.#deliver();",
+      replacement: "queue.add(next);\n    if (!this.link.pipeEnd.inbound.expected) queue.write();",
     },
     {
       name: "nobody reads after a read was cancelled",
-      text: CANCELLED,
-      replacement: "if (!this.#link.pipeEnd.inbound.cancelled) return this.#readFailed();\n" +
-        "        return;",
-    },
-    {
-      name: "the next message is read over one that nobody has received",
-      text:
-        "if (this.#reading || this.#peerClosed || this.#ending !== undefined || this.#inbox.full)",
-      replacement: "if (this.#reading || this.#peerClosed || this.#ending !== undefined)",
+      text: ARRIVED,
+      replacement: "if (!this.#incoming.completed(outcome)) this.#readFailed();\n" +
+        '    else if (outcome !== "cancelled") this.#deliver();',
     },
     {
       name: "any amount may be queued",
@@ -62,24 +41,19 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: "const over = this.#inbox.over && !this.#inbox.full;",
     },
     {
-      name: "the end of the connection is the end of a direction",
-      text: "this.#peerClosed = true;",
-      replacement: "",
-    },
-    {
       name: "a direction is said to be ended before everything is written",
       text: 'await this.call("send");',
       replacement: 'this.call("send").catch(() => {});',
     },
     {
       name: "a program may end though a call of a connection waits",
-      text: "if (++this.#pending === 1) this.#updateHold();",
-      replacement: "this.#pending++;",
+      text: "this.#hold.callBegan();",
+      replacement: "",
     },
     {
       name: "a program may end while a connection that it closes is not closed",
-      text: "(this.#finishing || this.#ending !== undefined) && !this.#released;",
-      replacement: "this.#ending !== undefined && !this.#released;",
+      text: "this.#hold.close(true);\n    this.#closeIfDone();",
+      replacement: "this.#closeIfDone();",
     },
     {
       name: "how a connection has ended is never told",
@@ -88,7 +62,7 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a graceful end drops what is queued",
-      text: "this.#finishing && this.#link.queue.empty && this.#calls.allQueued;",
+      text: "this.#finishing && this.link.queue.empty && this.#calls.allQueued;",
       replacement: "this.#finishing && this.#calls.allQueued;",
     },
     {
@@ -103,7 +77,31 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a write that finds the other end gone leaves a connection open that only writes",
-      text: 'if (this.#settings.direction === "write") return this.#peerEnded();',
+      text: 'if (this.#settings.direction === "write") {\n      this.#incoming.end();\n' +
+        "      return this.#deliver();\n    }",
+      replacement: "",
+    },
+  ]),
+  ...faultsOf("src/pipe/incoming.ts", [
+    {
+      name: "what a cancelled read has brought is lost",
+      text: "this.inbox.arrived(this.#link.length);",
+      replacement:
+        "if (!this.#link.pipeEnd.inbound.cancelled) this.inbox.arrived(this.#link.length);",
+    },
+    {
+      name: "a cancelled read is a failure",
+      text: "return this.#link.pipeEnd.inbound.cancelled;",
+      replacement: "return false;",
+    },
+    {
+      name: "the next message is read over one that nobody has received",
+      text: "if (this.#reading || this.#peerClosed || this.inbox.full) return this.#reading;",
+      replacement: "if (this.#reading || this.#peerClosed) return this.#reading;",
+    },
+    {
+      name: "the end of the connection is the end of a direction",
+      text: "this.#peerClosed = true;",
       replacement: "",
     },
   ]),
@@ -238,33 +236,11 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
       replacement: "waiter.reject(signal?.reason);",
     },
   ]),
-  ...faultsOf("src/listen/session_states.ts", [
-    {
-      name: "a client is accepted before it is admitted",
-      text: 'if (who === "unadmitted") return to(UNADMITTED, "read");',
-      replacement: "",
-    },
-    {
-      name: "the first message of a client that is admitted is lost",
-      text: 'return to(OPEN, "show", "pass");',
-      replacement: 'return to(OPEN, "show");',
-    },
-  ]),
   ...faultsOf("src/listen/connection_session.ts", [
     {
       name: "a client is shown twice",
       text: SHOW,
       replacement: `${SHOW}\n    ${SHOW}`,
-    },
-    {
-      name: "a client that comes while its listener is closed stays",
-      text: "if (closed !== undefined) instance.callbacks.add(() => instance.evict(closed));",
-      replacement: "",
-    },
-    {
-      name: "a client that is not admitted is listed",
-      text: "const connected = this.#shown !== undefined && this.#state !== FINAL",
-      replacement: "const connected = this.#state !== FINAL",
     },
     {
       name: "a message that is received keeps its room",
@@ -278,7 +254,7 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "the program is not told of a shutdown",
-      text: "if (this.#state !== FINAL) this.#context.drain.follow(this.#draining);",
+      text: "if (!this.#over) this.#context.drain.follow(this.#draining);",
       replacement: "",
     },
   ]),

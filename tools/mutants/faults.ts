@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ADMISSION_FAULTS } from "./admission_faults.ts";
 import { CLIENT_FAULTS } from "./client_faults.ts";
 import { CONNECTION_FAULTS } from "./connection_faults.ts";
 import { DUPLEX_FAULTS } from "./duplex_faults.ts";
@@ -23,6 +24,7 @@ export const FAULTS: readonly Mutant[] = [
   ...MESSAGE_FAULTS,
   ...LIFECYCLE_FAULTS,
   ...CONNECTION_FAULTS,
+  ...ADMISSION_FAULTS,
   ...SESSION_FAULTS,
   ...EXCHANGE_FAULTS,
   ...PUSH_FAULTS,

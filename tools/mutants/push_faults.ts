@@ -42,16 +42,6 @@ export const PUSH_FAULTS: readonly Mutant[] = [
         "    this.#loop.atNextTurn(() => this.#context.hooks.connected(client));",
     },
     {
-      name: "a client is told of before it is admitted",
-      text: "if (!hooks.authorizes) this.#callbacks.add(() => this.#arrived());",
-      replacement: "this.#callbacks.add(() => this.#arrived());",
-    },
-    {
-      name: "a client is shown before it is admitted",
-      text: "const present = isAdmitted(this.#state) && isConnected(this.#state);",
-      replacement: "const present = isConnected(this.#state);",
-    },
-    {
       name: "a pushed message is not written before the next one",
       text: "if (this.#connection.enqueue(push)) this.#queue.write();",
       replacement: "this.#connection.enqueue(push);",

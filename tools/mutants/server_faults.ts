@@ -109,9 +109,11 @@ export const SERVER_FAULTS: readonly Mutant[] = [
       text: "    this.#context.counters.accepted++;\n",
       replacement: "",
     },
+  ]),
+  ...faultsOf("src/exchange/current_exchange.ts", [
     {
       name: "stats() does not count requests",
-      text: "      this.#context.counters.requests++;\n",
+      text: "      context.counters.requests++;\n",
       replacement: "",
     },
   ]),

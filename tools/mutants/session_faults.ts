@@ -6,45 +6,16 @@
 
 import { faultsOf, type Mutant } from "./mutant.ts";
 
-const PARTIAL = "if (!isUnidentified(who)) return readRest(who, disconnected, last);";
-const DRAINED = 'return to(state, ...(who === "known" ? CANCEL_READ : []));';
+const DRAINED = "return to(state, ...(first ? [] : CANCEL_READ));";
 const LEAVES = "this.#connection.instance.raise(event);";
 
 /** See the module. */
 export const SESSION_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/exchange/exchange_machine.ts", [
     {
-      name: "a client that was refused is served",
-      text: 'case "refused":\n      return to(OVER, "sessionFinished");',
-      replacement: 'case "refused":\n      return deliver(state.disconnected);',
-    },
-    {
       name: "the first piece of a request passes for all of it",
-      text: 'return state.rest ? readRest("new", state.disconnected, last) ' +
-        ": deliver(state.disconnected);",
-      replacement: "return deliver(state.disconnected);",
-    },
-    {
-      name: "nobody is asked about a client whose first request is long",
-      text: 'if (asks) return to(authorizing(rest, disconnected), "authorize");',
-      replacement: 'if (asks && !rest) return to(authorizing(rest, disconnected), "authorize");',
-    },
-    {
-      name: "a long request is read before its client is admitted",
-      text: PARTIAL,
-      replacement: 'return readRest("new", disconnected, last);',
-    },
-    {
-      name: "a shutdown does not wait for a decision",
-      text: 'case "drain":\n      return to(state);\n    case "finish":\n' +
-        '      return to(OVER, "dropRequest", "sessionFinished");',
-      replacement: 'case "drain":\n    case "finish":\n' +
-        '      return to(OVER, "dropRequest", "sessionFinished");',
-    },
-    {
-      name: "every request is an introduction",
-      text: 'const state = reading("known", false, disconnected);',
-      replacement: 'const state = reading("unadmitted", false, disconnected);',
+      text: "return rest ? undefined : readRest(first, disconnected, last);",
+      replacement: "return deliver(disconnected);",
     },
     {
       name: "a read-ahead request is read over",
@@ -53,9 +24,9 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "what a client wrote that came and left is thrown away",
-      text: "return to(reading(who, false, disconnected), ...commands);",
+      text: "return to(reading(true, false, disconnected), ...commands);",
       replacement: 'if (disconnected) return to(OVER, "abort", "clientDisconnected");\n' +
-        "  return to(reading(who, false, disconnected), ...commands);",
+        "  return to(reading(true, false, disconnected), ...commands);",
     },
     {
       name: "an exchange of a client that has left is open",
@@ -64,7 +35,7 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a shutdown forgets the reply that is being worked on",
-      text: "return to(answering(ahead, out), ...(reads ? CANCEL_READ : []));",
+      text: "return to(withAhead(ahead), ...(reads ? CANCEL_READ : []));",
       replacement: 'return abandon(ahead, "sessionFinished");',
     },
     {
@@ -79,14 +50,14 @@ export const SESSION_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a shutdown waits for another request of a client that was served",
-      text: 'const state = reading("known", false, disconnected);',
-      replacement: 'const state = reading("new", false, disconnected);',
+      text: "const state = reading(false, false, disconnected);",
+      replacement: "const state = reading(true, false, disconnected);",
     },
     {
       name: "the first piece of a long message is forgotten",
-      text: 'return to(reading(who, true, disconnected), "readRest", ' +
+      text: 'return to(reading(first, true, disconnected), "readRest", ' +
         "...(cancels ? CANCEL_READ : []));",
-      replacement: 'return to(reading(cancels ? who : "known", false, disconnected), "read");',
+      replacement: 'return to(reading(first && cancels, false, disconnected), "read");',
     },
     {
       name: "a client that leaves while it is answered is not noticed",
@@ -112,21 +83,6 @@ export const SESSION_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/exchange/exchange_session.ts", [
     {
-      name: "nobody is asked about a client",
-      text: 'hooks.authorizes ? "unadmitted" :',
-      replacement: "",
-    },
-    {
-      name: "the next client passes for the one that was admitted",
-      text: 'hooks.authorizes ? "unadmitted" :',
-      replacement: 'hooks.authorizes && this.#connection.client.id === 1 ? "unadmitted" :',
-    },
-    {
-      name: "a decision that comes late is taken all the same",
-      text: 'if (this.#state.name !== "authorizing") return;',
-      replacement: "",
-    },
-    {
       name: "the end of a session is told twice",
       text: LEAVES,
       replacement: `${LEAVES}\n    ${LEAVES}`,
@@ -140,12 +96,6 @@ export const SESSION_FAULTS: readonly Mutant[] = [
       name: "a session goes on after its end",
       text: "this.#state = FINAL;\n    this.#abort();",
       replacement: "this.#abort();",
-    },
-    {
-      name: "a lost exchange never makes way",
-      text: 'if (exchange.done) this.#raise("done");\n' +
-        '    else if (exchange.taken) this.#raise("taken");',
-      replacement: "",
     },
     {
       name: "a reply takes up what requests share",
@@ -165,6 +115,14 @@ export const SESSION_FAULTS: readonly Mutant[] = [
       name: "the idle time of a client outlives it",
       text: "this.#requests.close();\n    this.#watchTime();",
       replacement: "this.#requests.close();",
+    },
+  ]),
+  ...faultsOf("src/exchange/current_exchange.ts", [
+    {
+      name: "a lost exchange never makes way",
+      text: 'if (exchange.done) this.#raise("done");\n' +
+        '    else if (exchange.taken) this.#raise("taken");',
+      replacement: "",
     },
   ]),
   ...faultsOf("src/server/budgeted_reader.ts", [

@@ -12,20 +12,12 @@ import {
   type PipeSpec,
 } from "../../kernel/kernel.ts";
 import { Status } from "../../kernel/status.ts";
+import { End, told } from "./end.ts";
 
 /** Milliseconds after which what is waited for does not come any more. */
 const PATIENCE = 5_000;
 
 const ROOM = 65_536;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** How a status is told. */
-export function told(status: number): string {
-  if (status === Status.SUCCESS) return "success";
-  return status === Status.PENDING ? "pending" : `error ${status}`;
-}
 
 /** A step that must succeed before anything can be seen did not. */
 function required(what: string, status: number): void {
@@ -46,18 +38,8 @@ export class Lab {
   }
 
   /** What an instance is created with. */
-  spec(changes: Partial<PipeSpec> = {}): PipeSpec {
-    return {
-      path: this.path,
-      type: "message",
-      direction: "both",
-      readBufferSize: ROOM,
-      writeBufferSize: ROOM,
-      waitTimeout: 50,
-      security: undefined,
-      remote: false,
-      ...changes,
-    };
+  spec(changes?: Partial<PipeSpec>): PipeSpec {
+    return specOf(this.path, changes);
   }
 
   /** Creates an instance, and tells how that went. */
@@ -130,104 +112,28 @@ export class Lab {
   }
 
   #add(handle: Handle): End {
-    const end = new End(this, handle, this.#ends.length);
+    const end = new End(this.kernel, handle, this.#ends.length, () => this.wait());
     this.#ends.push(end);
     return end;
   }
 }
 
-function accessOf(access: Partial<ClientAccess> = {}): ClientAccess {
-  return { direction: "both", impersonation: "identification", ...access };
+/** What an instance of this name is created with. */
+export function specOf(path: string, changes: Partial<PipeSpec> = {}): PipeSpec {
+  return {
+    path,
+    type: "message",
+    direction: "both",
+    readBufferSize: ROOM,
+    writeBufferSize: ROOM,
+    waitTimeout: 50,
+    security: undefined,
+    remote: false,
+    ...changes,
+  };
 }
 
-/** One end of a pipe, with the slot of its operations. */
-export class End {
-  readonly handle: Handle;
-  readonly slot: number;
-  readonly #lab: Lab;
-  readonly #kernel: Kernel;
-  readonly #pending: [boolean, boolean] = [false, false];
-  #open = true;
-
-  constructor(lab: Lab, handle: Handle, slot: number) {
-    this.#lab = lab;
-    this.#kernel = lab.kernel;
-    this.handle = handle;
-    this.slot = slot;
-  }
-
-  listen(): number {
-    return this.#submitted(Lane.IN, this.#kernel.listen(this.handle, this.slot));
-  }
-
-  read(size = 4_096): number {
-    return this.#submitted(Lane.IN, this.#kernel.read(this.handle, this.slot, size));
-  }
-
-  write(message: string | number): number {
-    const bytes = typeof message === "string" ? encoder.encode(message) : new Uint8Array(message);
-    return this.#submitted(Lane.OUT, this.#kernel.write(this.handle, this.slot, bytes));
-  }
-
-  cancel(lane: Lane): number {
-    return this.#kernel.cancel(this.handle, lane, this.slot);
-  }
-
-  disconnect(): number {
-    return this.#kernel.disconnect(this.handle);
-  }
-
-  /** The status of an operation, without waiting. */
-  status(lane: Lane): number {
-    const status = this.#kernel.status(lane, this.slot);
-    if (status !== Status.PENDING) this.#pending[lane] = false;
-    return status;
-  }
-
-  /** How a submission ends: at once, or after waiting for its completion. */
-  async over(lane: Lane, submitted: number): Promise<number> {
-    if (submitted !== Status.PENDING) return submitted;
-    while (true) {
-      this.#kernel.rearm(true);
-      const status = this.status(lane);
-      if (status !== Status.PENDING) return status;
-      await this.#lab.wait();
-    }
-  }
-
-  /** Reads, and tells what: the text, with the error if there is one. */
-  async reads(size?: number): Promise<string> {
-    const status = await this.over(Lane.IN, this.read(size));
-    if (status === Status.SUCCESS) return `"${this.text()}"`;
-    return status === Status.MORE_DATA ? `${told(status)} "${this.text()}"` : told(status);
-  }
-
-  /** Writes, and tells how that went. */
-  async writes(message: string | number): Promise<string> {
-    return told(await this.over(Lane.OUT, this.write(message)));
-  }
-
-  /** What the last read received. */
-  text(): string {
-    const bytes = new Uint8Array(this.#kernel.transferred(Lane.IN, this.slot));
-    if (bytes.length > 0) this.#kernel.take(this.slot, bytes);
-    return decoder.decode(bytes);
-  }
-
-  /** Ends what is in flight, and closes the handle. */
-  async close(): Promise<void> {
-    if (!this.#open) return;
-    for (const lane of [Lane.IN, Lane.OUT]) {
-      if (!this.#pending[lane]) continue;
-      this.cancel(lane);
-      await this.over(lane, Status.PENDING);
-    }
-    this.#open = false;
-    this.#kernel.close(this.handle);
-  }
-
-  #submitted(lane: Lane, status: number): number {
-    this.#pending[lane] = status === Status.PENDING;
-    return status;
-  }
+/** What a client's end is opened with. */
+export function accessOf(access: Partial<ClientAccess> = {}): ClientAccess {
+  return { direction: "both", impersonation: "identification", ...access };
 }

@@ -7,7 +7,7 @@
 import { Lane } from "../../kernel/kernel.ts";
 import { Status } from "../../kernel/status.ts";
 import type { Fact } from "./fact.ts";
-import { told } from "./lab.ts";
+import { told } from "./end.ts";
 
 /** See the module. */
 export const MESSAGE_FACTS: readonly Fact[] = [

@@ -6,7 +6,7 @@
 
 import { Lane } from "../../kernel/kernel.ts";
 import type { Fact } from "./fact.ts";
-import { told } from "./lab.ts";
+import { told } from "./end.ts";
 
 /** See the module. */
 export const PIPE_FACTS: readonly Fact[] = [

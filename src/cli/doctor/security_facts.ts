@@ -6,13 +6,23 @@
 
 import { Status } from "../../kernel/status.ts";
 import type { Fact } from "./fact.ts";
-import { type Lab, told } from "./lab.ts";
+import { type End, told } from "./end.ts";
+import type { Lab } from "./lab.ts";
 
 /** Of this user: S-1-5-32-544 and the like are groups. */
 function own({ kernel }: Lab): string {
   const { status, call, text } = kernel.ownUser();
   if (status !== Status.SUCCESS) throw new Error(`${call}: ${told(status)}`);
   return text;
+}
+
+/** Who a client is that has sent something. */
+async function identified(lab: Lab, server: End, client: End): Promise<string> {
+  await client.writes("hello");
+  await server.reads();
+  const { status, identity } = lab.kernel.identify(server.handle);
+  if (identity === undefined) return told(status);
+  return identity.sid === own(lab) ? "this user" : "another user";
 }
 
 /** A security descriptor that can be created with. */
@@ -30,11 +40,7 @@ export const SECURITY_FACTS: readonly Fact[] = [
     expected: "this user",
     async see(lab) {
       const { server, client } = await lab.pair();
-      await client.writes("hello");
-      await server.reads();
-      const { status, identity } = lab.kernel.identify(server.handle);
-      if (identity === undefined) return told(status);
-      return identity.sid === own(lab) ? "this user" : "another user";
+      return await identified(lab, server, client);
     },
   },
   {
@@ -45,11 +51,7 @@ export const SECURITY_FACTS: readonly Fact[] = [
       const server = lab.server();
       const client = lab.client();
       server.listen();
-      await client.writes("hello");
-      await server.reads();
-      const { status, identity } = lab.kernel.identify(server.handle);
-      if (identity === undefined) return told(status);
-      return identity.sid === own(lab) ? "this user" : "another user";
+      return await identified(lab, server, client);
     },
   },
   {
@@ -58,10 +60,7 @@ export const SECURITY_FACTS: readonly Fact[] = [
     expected: ["error 1347", "error 1368"],
     async see(lab) {
       const { server, client } = await lab.pair({}, { impersonation: "anonymous" });
-      await client.writes("hello");
-      await server.reads();
-      const { status, identity } = lab.kernel.identify(server.handle);
-      return identity === undefined ? told(status) : "identified";
+      return await identified(lab, server, client);
     },
   },
   {
