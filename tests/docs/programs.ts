@@ -4,15 +4,22 @@
  * @module
  */
 
-import type { Page } from "./page.ts";
-import { ROOT } from "./page.ts";
+import { readPage, ROOT } from "./page.ts";
 
 /** Where a program names a pipe. */
 const NAMED = /(\bpath: |\b(?:call|notify)\()"([\w.-]+)"/g;
 /** What a line that prints says about it. */
 const PRINTS = /console\.log\(.*\); \/\/ (.+)$/gm;
 
-/** Programs of a page that run together, in a folder of their own, with their own pipes. */
+/** A program: the page in `docs/` that it is on, and some of its words. */
+export type Program = readonly [page: string, words: string];
+
+/** The text of a program. */
+async function textOf([page, words]: Program): Promise<string> {
+  return (await readPage(`docs/${page}.md`)).snippet("ts", words);
+}
+
+/** Programs that run together, in a folder of their own, with their own pipes. */
 export class Play implements AsyncDisposable {
   /** What they print, by their comments. */
   readonly prints: readonly string[];
@@ -20,11 +27,16 @@ export class Play implements AsyncDisposable {
   readonly #folder = Deno.makeTempDirSync();
 
   /**
-   * @param page The page.
-   * @param words Some words of each program. The last is waited for; all others are servers.
+   * Prepares programs.
+   *
+   * @param programs The last is waited for; all others are servers.
    */
-  constructor(page: Page, words: readonly string[]) {
-    const texts = words.map((word) => this.#rename(page.snippet("ts", word)));
+  static async of(...programs: Program[]): Promise<Play> {
+    return new Play(await Promise.all(programs.map(textOf)));
+  }
+
+  private constructor(programs: readonly string[]) {
+    const texts = programs.map((text) => this.#rename(text));
     this.prints = texts.flatMap((text) => [...text.matchAll(PRINTS)])
       .flatMap(([, comment = ""]) => comment.split(", then "))
       .map((line) => this.#renamed(line));
