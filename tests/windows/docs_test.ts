@@ -46,7 +46,7 @@ const SERVERS: readonly {
 }[] = [
   { page: "getting_started", words: "[${instance.id}]", pipe: "echo", answer: /^hello$/ },
   { page: "messages", words: "welcome", pipe: "builds", answer: /^welcome$/ },
-  { page: "messages", words: "lines()", pipe: "lines", framing: lines(), answer: /^HELLO$/ },
+  { page: "messages", words: 'path: "lines"', pipe: "lines", framing: lines(), answer: /^HELLO$/ },
   { page: "limits", words: "careful", pipe: "careful", answer: /^hello$/ },
   { page: "security_guide", words: "authorize", pipe: "status", answer: /^S-1-5-\S+ \(.+\)$/ },
   { page: "service", words: "SIGINT", pipe: "echo", answer: /^hello$/ },
