@@ -3,8 +3,9 @@
  * ours: `deno run -A tools/foreign.ts`, before `tests/windows/foreign_clients_test.ts`.
  *
  * - node.exe and bun.exe, from npm, and libraries for node.exe;
- * - the programs in C of `tests/foreign` and `bench/native`, built with MinGW-w64: one that is
- *   there, else, on Debian or Ubuntu with root or a `sudo` that asks for no password, Debian's;
+ * - the programs in C of `tests/foreign`, `bench/native` and `docs/clients.md`, built with MinGW-w64:
+ *   one that is there, else, on Debian or Ubuntu with root or a `sudo` that asks for no password,
+ *   Debian's;
  * - this module in an earlier state, which the benchmark compares with the present one.
  *
  * They are kept in the cache folder of `windows.ts`. Where they are is written to
@@ -15,6 +16,7 @@
 
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import { readPage } from "../tests/docs/page.ts";
 import { cacheFolder, cacheLock, makeOnce } from "./windows/cache.ts";
 import { distribution, exists, findProgram, privilege, SetupError } from "./windows/host.ts";
 import { nodeModules, npmProgram, type Packed, registry } from "./windows/npm.ts";
@@ -26,9 +28,10 @@ export interface ForeignPrograms {
   bun: string;
   /** The folder `node_modules` of the libraries for node.exe. */
   libraries: string;
-  /** The folders of the programs in C: those of the tests, and those of the benchmark. */
+  /** The folders of the programs in C: of the tests, of the benchmark, and of the documentation. */
   c: string;
   bench: string;
+  docs: string;
   /** This module as it was before it had connections; undefined in a clone without its history. */
   before?: string | undefined;
 }
@@ -176,6 +179,15 @@ async function programsInC(folder: string, artefact: string, from: string): Prom
   );
 }
 
+/** The folder with the client in C that the documentation shows. */
+async function documentedSource(): Promise<string> {
+  const folder = ".cache/docs-c";
+  await Deno.mkdir(`${checkout}/${folder}`, { recursive: true });
+  const page = await readPage("docs/clients.md");
+  await Deno.writeTextFile(`${checkout}/${folder}/client.c`, page.snippet("c", "int main"));
+  return folder;
+}
+
 /** The folder of this module before connections; undefined in a clone without its history. */
 async function before(folder: string): Promise<string | undefined> {
   const git = { args: ["cat-file", "-e", `${BEFORE}^{commit}`], cwd: checkout };
@@ -209,6 +221,7 @@ async function main(): Promise<number> {
       bun: await npmProgram(folder, `bun-${BUN.version}`, BUN, from),
       c: await programsInC(folder, "foreign", "tests/foreign"),
       bench: await programsInC(folder, "bench", "bench/native"),
+      docs: await programsInC(folder, "docs", await documentedSource()),
       before: await before(folder),
     };
     await Deno.mkdir(`${checkout}/.cache`, { recursive: true });
