@@ -74,7 +74,6 @@ const COMING = [
   "docs/security_guide.md",
   "docs/service.md",
   "docs/stability.md",
-  "docs/states.md",
   "docs/testing.md",
   "docs/troubleshooting.md",
 ];
