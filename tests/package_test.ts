@@ -73,7 +73,6 @@ const COMING = [
   "docs/messages.md",
   "docs/security_guide.md",
   "docs/service.md",
-  "docs/stability.md",
   "docs/testing.md",
   "docs/troubleshooting.md",
 ];
