@@ -46,6 +46,15 @@ export async function packedFiles(): Promise<string[]> {
   return (await Promise.all(config.publish.include.map(included))).flat().toSorted();
 }
 
+/** Whether a file or folder of this path is packed, if there is one. */
+export function isPublished(path: string): boolean {
+  return config.publish.include.some((included) => {
+    const [before = "", after] = included.split("*");
+    if (after !== undefined) return path.startsWith(before) && path.endsWith(after);
+    return path === included || path.startsWith(`${included}/`);
+  });
+}
+
 /** A copy of the package in a folder of its own, and a program's folder beside it. */
 export class PackedCopy implements AsyncDisposable {
   readonly #folder: string;

@@ -1,11 +1,11 @@
-/** The pictures of the machines are those of the code. */
+/** What the documentation takes from the code is what the code has. */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { exact } from "../../tools/diagrams/exact.ts";
-import { labelOf, machine } from "../../tools/diagrams/machine.ts";
-import { CONNECTIONS, EXCHANGES, INSTANCE } from "../../tools/diagrams/machines.ts";
-import { formatted, PAGE, withParts } from "../../tools/diagrams/page.ts";
-import { picture } from "../../tools/diagrams/picture.ts";
+import { exact } from "../../tools/generate/exact.ts";
+import { labelOf, machine } from "../../tools/generate/machine.ts";
+import { CONNECTIONS, EXCHANGES, INSTANCE } from "../../tools/generate/machines.ts";
+import { pages, withPart } from "../../tools/generate/pages.ts";
+import { picture } from "../../tools/generate/picture.ts";
 
 const OFF = { name: "off", locked: false };
 const LOCKED = { name: "off", locked: true };
@@ -57,8 +57,14 @@ Deno.test("every state and event of the machines is in a table", () => {
   }
 });
 
-Deno.test("docs/states.md is what the code gives: otherwise run deno task diagrams", async () => {
-  const page = await Deno.readTextFile(PAGE);
-  assertEquals(page, await formatted(withParts(page)));
-  assertThrows(() => withParts("no marks"), Error, "The page has no <!-- ");
+Deno.test("pages are as the code has it: otherwise run deno task generate", async () => {
+  for (const { text, name, generated } of await pages()) assertEquals(text, generated, name);
+});
+
+Deno.test("a part of a page is replaced, and nothing else of it", () => {
+  const page = "before\n<!-- x -->old<!-- /x -->\nafter\n";
+  const replaced = "before\n<!-- x -->\n\nnew\n\n<!-- /x -->\nafter\n";
+  assertEquals(withPart(page, "x", "new\n"), replaced);
+  assertEquals(withPart(replaced, "x", "new"), replaced);
+  assertThrows(() => withPart("no marks", "x", "new"), Error, "The page has no <!-- x -->");
 });
