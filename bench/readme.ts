@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { GoalResult } from "./results.ts";
+
 const BEGIN = "<!-- bench -->";
 const END = "<!-- /bench -->";
 
@@ -12,4 +14,16 @@ export function withPart(readme: string, part: string): string {
   const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
   if (begin === -1 || end < begin) throw new Error(`The README has no ${BEGIN} with its end`);
   return `${readme.slice(0, begin)}${BEGIN}\n\n${part}\n\n${readme.slice(end)}`;
+}
+
+/** How many goals are reached, and which are not. */
+export function goalsPart(goals: readonly GoalResult[]): string[] {
+  const missed = goals.filter(({ reached }) => !reached);
+  if (missed.length === 0) return [`All ${goals.length} [goals](bench/RESULTS.md) are reached.`];
+  const reached = goals.length - missed.length;
+  return [
+    `${reached} of ${goals.length} [goals](bench/RESULTS.md) are reached. The others:`,
+    missed.map(({ figure, goal, measured }) => `- ${figure}: ${measured}, the goal is ${goal}`)
+      .join("\n"),
+  ];
 }

@@ -6,7 +6,7 @@
 
 import { byClients, bytes, KIB, MIB, perSecond, range, ratioTable, whole } from "./cells.ts";
 import { drawPlots } from "./plot.ts";
-import { withPart } from "./readme.ts";
+import { goalsPart, withPart } from "./readme.ts";
 import { connectionSections } from "./report_connections.ts";
 import type { CountedRow, Results } from "./results.ts";
 import { SERVER_TITLES } from "./server_names.ts";
@@ -238,13 +238,10 @@ function results(all: Results): string {
 }
 
 function readmePart(all: Results): string {
-  const { clients } = all.plan.throughput;
-  const small = all.throughput.loaded.filter(({ size }) => size === 64);
   return [
     where(all),
     "![Exchanges per second, side by side](bench/results.svg)",
-    "Exchanges of 64 bytes per second, medians of interleaved rounds:",
-    byClients(small, clients, perSecond),
+    ...goalsPart(all.goals),
   ].join("\n\n");
 }
 

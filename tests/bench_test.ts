@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { perExchange } from "../bench/counters.ts";
 import { checkGoals } from "../bench/goals.ts";
 import { NO_PARTS } from "../bench/no_parts.ts";
-import { withPart } from "../bench/readme.ts";
+import { goalsPart, withPart } from "../bench/readme.ts";
 import type { Parts, StreamRow } from "../bench/results.ts";
 import { fairness, median, ratio, rotated, spread } from "../bench/statistics.ts";
 import { table } from "../bench/table.ts";
@@ -163,6 +163,21 @@ Deno.test("the README's part is replaced, and nothing else of it", () => {
   assertEquals(withPart(readme, "new"), replaced);
   assertEquals(withPart(replaced, "new"), replaced);
   assertThrows(() => withPart("no marks", "new"), Error, "no <!-- bench -->");
+});
+
+Deno.test("the README names the goals that are missed, and counts the others", () => {
+  const goal = (figure: string, reached: boolean) => ({
+    figure,
+    goal: "≥ 2×",
+    measured: "1×",
+    value: 1,
+    reached,
+  });
+  assertEquals(goalsPart([goal("a", true), goal("b", false), goal("c", false)]), [
+    "1 of 3 [goals](bench/RESULTS.md) are reached. The others:",
+    "- b: 1×, the goal is ≥ 2×\n- c: 1×, the goal is ≥ 2×",
+  ]);
+  assertEquals(goalsPart([goal("a", true)]), ["All 1 [goals](bench/RESULTS.md) are reached."]);
 });
 
 Deno.test("a trace is counted by process, between the marks only, replies left out", () => {
