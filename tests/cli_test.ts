@@ -5,7 +5,7 @@ import type { Environment, Ran } from "../src/cli/command.ts";
 import { COMMANDS, run } from "../src/cli/main.ts";
 import { FACTS } from "../src/cli/doctor/doctor.ts";
 import type { Finding } from "../src/cli/doctor/fact.ts";
-import { VERSION } from "../src/cli/version.ts";
+import { VERSION } from "../src/kernel/version.ts";
 import { serveOn } from "../src/exchange/serve.ts";
 import { Status } from "../src/kernel/status.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
