@@ -5,8 +5,9 @@ import type { Environment, Ran } from "../src/cli/command.ts";
 import { COMMANDS, run } from "../src/cli/main.ts";
 import { FACTS } from "../src/cli/doctor/doctor.ts";
 import type { Finding } from "../src/cli/doctor/fact.ts";
-import { VERSION } from "../src/cli/version.ts";
+import { VERSION } from "../src/kernel/version.ts";
 import { serveOn } from "../src/exchange/serve.ts";
+import type { PipeClient } from "../src/server/client.ts";
 import { Status } from "../src/kernel/status.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
 import { MemoryKernel, NOTHING_LEFT } from "./memory_kernel.ts";
@@ -20,6 +21,8 @@ interface Surroundings {
   readonly stopped?: AbortSignal;
   readonly ran?: (command: readonly string[], input: Uint8Array) => Ran;
   readonly printed?: (text: string) => void;
+  /** What standard error gets if it is a terminal. */
+  readonly draw?: (text: string) => void;
   /** The kernel that the doctor examines. */
   readonly kernel?: (security: boolean) => MemoryKernel;
 }
@@ -33,8 +36,8 @@ function typed(...chunks: string[]): ReadableStream<Uint8Array<ArrayBuffer>> {
 async function cli(
   world: World,
   args: readonly string[],
-  { input = typed(), stopped = new AbortController().signal, ran, printed, kernel }: Surroundings =
-    {},
+  { input = typed(), stopped = new AbortController().signal, ran, printed, draw, kernel }:
+    Surroundings = {},
 ): Promise<{ code: number; out: string; err: string }> {
   let out = "";
   let err = "";
@@ -58,6 +61,7 @@ async function cli(
     complain: (text) => {
       err += `${text}\n`;
     },
+    draw,
     run: (command, input) =>
       Promise.resolve(ran?.(command, input) ?? { code: 1, output: input.slice() }),
   };
@@ -122,6 +126,7 @@ inWorld("cli: a wrong command line is exit code 2, and names the help", async (w
       [["call", NAME], "Missing arguments: PATH MESSAGE"],
       [["list", "a", "b"], "Too many arguments: b"],
       [["list", "--nonsense"], "--nonsense"],
+      [["list", "--servers"], "--servers needs TEXT"],
       [["call", "a/b", "hello"], "slash"],
       [["bench", NAME, "--clients", "0"], "--clients must be an integer from 1 to 256"],
       [["call", NAME, "x", "--framing", "tar"], "--framing must be one of lines, length"],
@@ -157,6 +162,55 @@ inWorld("cli: list tells names and instances", async (world) => {
   assertEquals((await cli(world, ["list", "ZEB"])).out, "    2  zebra\n");
   const { out } = await cli(world, ["list", "--json"]);
   assertEquals(JSON.parse(out), [{ name: "App", instances: 4 }, { name: "zebra", instances: 2 }]);
+});
+
+inWorld(
+  "cli: list tells servers only if asked, by a connection that sends nothing",
+  async (world) => {
+    const clients: PipeClient[] = [];
+    world.serve(() => {}, { path: "server", onConnect: (client) => void clients.push(client) });
+    world.listen({ path: "server.reader", direction: "read", instances: 1 });
+    world.listen({ path: "server.writer", direction: "write", instances: 1 });
+    const processId = world.kernel.process;
+    world.system.setProgram(processId, { path: "C:\\server.exe", began: 0 });
+    const told = `       process ${processId}, C:\\server.exe\n`;
+
+    await cli(world, ["list", "server"]);
+    assertEquals([world.ends, clients.length], [[], 0]);
+    const { out } = await cli(world, ["list", "server", "--servers"]);
+    assertEquals(
+      out,
+      `    4  server\n${told}    1  server.reader\n${told}    1  server.writer\n${told}`,
+    );
+    await world.idle();
+    assertEquals(clients.length, 1);
+    // A listener that only writes learns it with its next write.
+    assertEquals(world.reasons, ["peer", "peer"]);
+    const { out: json } = await cli(world, ["list", "server.r", "--servers", "--json"]);
+    assertEquals(JSON.parse(json), [
+      { name: "server.reader", instances: 1, server: { processId, executable: "C:\\server.exe" } },
+    ]);
+  },
+);
+
+inWorld("cli: list tells that a server cannot be asked", async (world) => {
+  world.listen({ path: "busy", instances: 1, maxInstances: 1 });
+  world.system.connect("\\\\.\\pipe\\busy");
+  world.serve(() => {}, { path: "busy.not", instances: 1 });
+  const processId = world.kernel.process;
+  world.system.setProgram(processId, undefined);
+  await world.idle();
+  const { code, out } = await cli(world, ["list", "busy", "--servers"]);
+  assertEquals(code, 0);
+  const [, unknown, , known] = out.split("\n");
+  assertMatch(unknown ?? "", /^ {7}unknown: no instance is free/);
+  assertEquals(known, `       process ${processId}, of another user`);
+  await world.idle();
+  const { out: json } = await cli(world, ["list", "busy", "--servers", "--json"]);
+  assertEquals(JSON.parse(json), [
+    { name: "busy", instances: 1, server: null },
+    { name: "busy.not", instances: 1, server: { processId } },
+  ]);
 });
 
 inWorld("cli: connect sends lines as messages, and prints those that come", async (world) => {
@@ -245,6 +299,28 @@ inWorld("cli: bench asks until the time is up", async (world) => {
   assertEquals([code, clients], [0, 2]);
   assertEquals(requests > 0 && perSecond > 0 && p50 <= p99 && p99 <= max, true, out);
 });
+
+inWorld(
+  "cli: bench shows how far it is on a terminal, and leaves no trace there",
+  async (world) => {
+    world.serve((request) => request);
+    const drawn: string[] = [];
+    const { out, err } = await cli(world, ["bench", NAME, "--seconds", "1"], {
+      draw: (text) => drawn.push(text),
+    });
+    assertMatch(out, /^\d+ requests by 4 clients/);
+    assertEquals(err, "");
+    assertEquals(drawn[0], `\r[${"-".repeat(24)}]   0 %  0 requests, 0 per second`);
+    const last = drawn.pop() ?? "";
+    assertMatch(last, /^\r +\r$/);
+    const lengths = drawn.map((line) => line.length);
+    assertEquals(last.length, Math.max(...lengths) + 1);
+    // Each line covers the one before, and none wraps.
+    assertEquals(lengths, lengths.toSorted((one, other) => one - other));
+    assertEquals(Math.max(...lengths) <= 80, true);
+    assertMatch(drawn.at(-1) ?? "", /^\r\[#{15,24}-*\] +\d+ % {2}\d+ requests, \d+ per second *$/);
+  },
+);
 
 /** What the doctor says does not hold: the name of each fact, and what was seen. */
 function failures(facts: readonly Finding[]): [string, string][] {

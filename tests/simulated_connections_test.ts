@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { unusedStats } from "../src/server/stats.ts";
 import { fate, inWorld } from "./fixture.ts";
 import {
   ConnectionModel,
@@ -285,6 +286,19 @@ Deno.test("the model sees what is kept, told twice, accepted twice, or read too 
       model.met(wire, 1);
       model.accepted(wire);
       model.listed([], listener);
+    }],
+    [/counts 2 ends by "self", which are 0 to 0/, ({ model, listener }) => {
+      const stats = unusedStats(false);
+      model.counted({ ...stats, ended: { ...stats.ended, self: 2 } }, listener);
+    }],
+    [/counts 1 messages from clients, which are 0 to 0/, ({ model, listener }) => {
+      model.counted({ ...unusedStats(false), messagesIn: 1 }, listener);
+    }],
+    [/counts 20 bytes to clients, which are 0 to 0/, ({ model, listener }) => {
+      model.counted({ ...unusedStats(false), bytesOut: 20 }, listener);
+    }],
+    [/counts 1 what is left/, ({ model, listener }) => {
+      model.counted({ ...unusedStats(false), queued: 1 }, listener);
     }],
     [/1 evicted, which are 0 to 0/, ({ model, listener }) => {
       model.reported({ exchanges: 0, evicted: 1, dropped: 0 }, listener);

@@ -7,6 +7,7 @@
 import { Histogram } from "../server/histogram.ts";
 import type { Framing } from "../options/framing.ts";
 import { type Command, type Environment, FRAMING } from "./command.ts";
+import { Progress } from "./progress.ts";
 
 /** See the module. */
 export const bench: Command = {
@@ -29,19 +30,26 @@ export const bench: Command = {
       AbortSignal.timeout(1_000 * seconds),
     ]);
     const begin = performance.now();
+    const passed = () => (performance.now() - begin) / 1_000;
     const load = { path: args.at(0), framing: args.framing(), message, time };
-    await Promise.all(
-      Array.from(
-        { length: clients },
-        () => ask(load, environment, (time) => histogram.record(time)),
-      ),
-    );
-    const elapsed = (performance.now() - begin) / 1_000;
+    {
+      using _progress = environment.draw && new Progress(environment.draw, () => {
+        const { count } = histogram;
+        return [passed() / seconds, `${count} requests, ${perSecond(count, passed())} per second`];
+      });
+      await Promise.all(
+        Array.from(
+          { length: clients },
+          () => ask(load, environment, (time) => histogram.record(time)),
+        ),
+      );
+    }
+    const elapsed = passed();
     const { count, max } = histogram;
     const result = {
       clients,
       requests: count,
-      perSecond: Math.round(count / elapsed),
+      perSecond: perSecond(count, elapsed),
       p50: rounded(histogram.percentile(50)),
       p99: rounded(histogram.percentile(99)),
       max: rounded(max),
@@ -76,6 +84,10 @@ async function ask(
     // The last request of each client is cut off.
     if (!time.aborted) throw error;
   }
+}
+
+function perSecond(count: number, seconds: number): number {
+  return seconds > 0 ? Math.round(count / seconds) : 0;
 }
 
 /** To the microsecond. */

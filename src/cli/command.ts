@@ -43,6 +43,8 @@ export interface Environment {
   print(text: string | Uint8Array): void;
   /** Writes a line to standard error. */
   complain(text: string): void;
+  /** Writes to standard error, as it is; undefined if that is no terminal. */
+  readonly draw: ((text: string) => void) | undefined;
   /** Runs another program with this input. */
   run(command: readonly string[], input: Uint8Array): Promise<Ran>;
 }

@@ -27,6 +27,7 @@ export function terminal(): Environment {
     stopped: stop.signal,
     print: (text) => write(Deno.stdout, text),
     complain: (text) => write(Deno.stderr, `${text}\n`),
+    draw: Deno.stderr.isTerminal() ? (text) => write(Deno.stderr, text) : undefined,
     run,
   };
 }

@@ -12,6 +12,7 @@ import { isThenable, report } from "../server/user_code.ts";
 import { type Exchange, ServerExchange } from "./exchange.ts";
 import type { ExchangeHandler } from "./current_exchange.ts";
 import { isAsyncIterable, sendAll } from "./generator.ts";
+import type { ExchangeTelemetry } from "./telemetry.ts";
 
 /** The result of a responder: one message, or nothing, for which no message is sent (one-way). */
 export type Reply = Message | undefined | void;
@@ -42,13 +43,17 @@ export class Responders implements ExchangeHandler {
   readonly #responder: Responder;
   readonly #onError: OnError | undefined;
   readonly #limit: number;
+  readonly #telemetry: ExchangeTelemetry | undefined;
   /** See {@linkcode ExchangeHandler}. Exchanges wait here for a responder, not for a turn. */
   readonly resuming = false;
   #working = 0;
   /** The exchange whose responder is running synchronously. */
   #current: ServerExchange | undefined = undefined;
-  /** Whether a responder has ever returned a promise or a generator. */
-  #asynchronous = false;
+  /**
+   * Whether a responder has ever returned a promise or a generator; or what it does is reported, so
+   * that whatever it starts belongs to its span.
+   */
+  #asynchronous: boolean;
   /** Whether responders are tracked across their awaits. */
   #tracks = true;
   /** At most one exchange per instance. */
@@ -59,11 +64,17 @@ export class Responders implements ExchangeHandler {
     responder: Responder,
     onError: OnError | undefined,
     limit: number,
+    telemetry?: ExchangeTelemetry,
   ) {
     this.#loop = loop;
     this.#responder = responder;
     this.#onError = onError;
     this.#limit = limit;
+    this.#telemetry = telemetry;
+    this.#asynchronous = telemetry !== undefined;
+    if (telemetry !== undefined) {
+      this.#answer = (exchange) => telemetry.answer(exchange, this.#call);
+    }
   }
 
   /** Called when a responder is done and none waits. */
@@ -82,8 +93,9 @@ export class Responders implements ExchangeHandler {
   /** See {@linkcode ExchangeHandler}. */
   deliver(exchange: ServerExchange): void {
     const free = this.#working < this.#limit && this.#waiting.length === 0;
-    if (free) this.#start(exchange);
-    else this.#waiting.push(exchange);
+    if (free) return this.#start(exchange);
+    this.#telemetry?.waits(exchange);
+    this.#waiting.push(exchange);
   }
 
   /** See {@linkcode ExchangeHandler}. */
@@ -111,7 +123,7 @@ export class Responders implements ExchangeHandler {
     this.#current = exchange;
     try {
       // Tracking a call across its awaits is not free, and a responder may never await anything.
-      return this.#tracks ? runFor(exchange, this.#call) : this.#call(exchange);
+      return this.#tracks ? runFor(exchange, this.#answer) : this.#answer(exchange);
     } finally {
       this.#current = before;
     }
@@ -132,6 +144,8 @@ export class Responders implements ExchangeHandler {
       return this.#failed(exchange, error);
     }
   };
+
+  #answer = this.#call;
 
   /** Frees the responder's place when it is done; at once if there is nothing to await. */
   #endWhenDone(done: Promise<void> | undefined, exchange: ServerExchange): void {
@@ -171,6 +185,7 @@ export class Responders implements ExchangeHandler {
   }
 
   async #failed(exchange: ServerExchange, error: unknown): Promise<void> {
+    this.#telemetry?.threw(exchange, error);
     try {
       const onError = this.#onError;
       if (onError === undefined) throw error;

@@ -17,6 +17,7 @@ import { NO_REPORT, type ShutdownReport } from "../server/tally.ts";
 import type { Exchange } from "./exchange.ts";
 import { exchangeSessions } from "./exchange_session.ts";
 import { type Reply, type Responder, Responders } from "./responders.ts";
+import { exchangeTelemetry } from "./telemetry.ts";
 
 /** Options of {@linkcode serve}. */
 export interface ServeOptions extends ExchangesOptions {
@@ -145,6 +146,10 @@ export interface PipeServer extends AsyncDisposable {
  * The server is listening when this returns. Everything that is said of {@linkcode exchanges} holds
  * here too.
  *
+ * With [`OTEL_DENO=true`](https://docs.deno.com/runtime/fundamentals/open_telemetry/), or an SDK of
+ * OpenTelemetry that was set up before, each exchange is reported as a span, in which the responder
+ * runs, and its duration as `rpc.server.call.duration`.
+ *
  * @param options The name of the pipe, and settings that have defaults.
  * @param responder Answers each request. Requests of one client are answered one after another,
  *   those of different clients concurrently.
@@ -196,7 +201,8 @@ export function serveOn(open: OpenLoop, options: ServeOptions, responder: Respon
   const { signal } = settings;
   if (signal?.aborted) return new NeverServed(settings);
   const loop = open(settings.path, settings.identifies);
-  const responders = new Responders(loop, responder, onError, limit);
+  const telemetry = exchangeTelemetry(settings.path, () => loop.kernel.now());
+  const responders = new Responders(loop, responder, onError, limit, telemetry);
   const server = new Server(loop, settings, exchangeSessions(responders));
   responders.onDone = () => server.endIfDone();
   server.open();

@@ -12,6 +12,7 @@ import type { CloseReason } from "../../src/pipe/close_reason.ts";
 import type { PipeEnded } from "../../src/pipe/pipe_conn.ts";
 import { LAST_WRITE_TIMEOUT } from "../../src/pipe/write_queue.ts";
 import type { ClientInfo } from "../../src/server/client.ts";
+import type { ServerStats } from "../../src/server/stats.ts";
 import type { ShutdownReport } from "../../src/server/tally.ts";
 import { describe, IDENTITY } from "./messages.ts";
 import { Flow, type Sent } from "./flow.ts";
@@ -103,6 +104,9 @@ export class Side {
   /** The task in which it last got a message, and how many. */
   task = -1;
   inTask = 0;
+  /** Messages that it has got, and whether it also got bytes. */
+  messages = 0;
+  gotBytes = false;
   /** Its program has asked how it ends. */
   watched = false;
   /** The task in which it was told. */
@@ -303,6 +307,7 @@ export class ConnectionModel {
   /** A whole message is received. */
   received(side: Side, bytes: Uint8Array): void {
     this.#receives(side.in_.receive(bytes));
+    side.messages++;
     if (side.isServer) this.#mayGet(side, bytes);
     // The rest of what was read at once is not what the other end sends now.
     if (this.#around.shape.framing === undefined) side.active();
@@ -331,6 +336,7 @@ export class ConnectionModel {
 
   /** Bytes are received. */
   receivedBytes(side: Side, bytes: Uint8Array): void {
+    side.gotBytes = true;
     this.#receives(side.in_.receiveBytes(bytes));
   }
 
@@ -475,6 +481,41 @@ export class ConnectionModel {
         `${exchanges} exchanges, ${evicted} evicted, which are ${range}, ${dropped} dropped`,
       );
     }
+  }
+
+  /** What a listener that has ended has counted. */
+  counted(stats: ServerStats, listener: ListenerRecord): void {
+    const wires = this.wires.filter((wire) => wire.listener === listener);
+    if (listener.failed || wires.some(({ crashed }) => crashed)) return;
+    for (const [reason, count] of Object.entries(stats.ended)) {
+      const told = wires.filter((wire) => wire.told.some((one) => one === reason)).length;
+      this.#agree(`ends by "${reason}"`, count, told, told);
+    }
+    const refused = stats.ended.unauthorized + stats.ended.maxPerProcess;
+    this.#agree("clients refused", stats.refused, refused, refused);
+    const accepted = wires.filter((wire) => wire.accepted).length;
+    const admitted =
+      wires.filter(({ peer, verdict }) =>
+        peer !== undefined && (listener.authorizes === undefined || verdict === "admitted")
+      ).length;
+    this.#agree("clients", stats.accepted, accepted, admitted);
+    const sides = wires.map(({ server }) => server);
+    const messages = sum(sides.map((side) => side.messages));
+    const most = sides.some(({ gotBytes }) => gotBytes) ? Infinity : messages;
+    this.#agree("messages from clients", stats.messagesIn, messages, most);
+    const received = sum(sides.map(({ in_ }) => in_.received));
+    this.#agree("bytes from clients", stats.bytesIn, received, Infinity);
+    const sent = sides.flatMap(({ out }) => out.sent);
+    const taken = sent.filter(({ state }) => state === "accepted");
+    const lengths = (all: typeof sent) => sum(all.map(({ wire }) => wire.length));
+    this.#agree("bytes to clients", stats.bytesOut, lengths(taken), lengths(sent));
+    const { listening, clients, open, waiting, buffered, queued } = stats;
+    this.#agree("what is left", listening + clients + open + waiting + buffered + queued, 0, 0);
+  }
+
+  #agree(what: string, counted: number, least: number, most: number): void {
+    if (counted >= least && counted <= most) return;
+    this.#violate(`a listener counts ${counted} ${what}, which are ${least} to ${most}`);
   }
 
   /** A listener has ended, and everything of it. */
@@ -657,6 +698,10 @@ export class ConnectionModel {
   #violate(what: string): void {
     this.#around.violate(what);
   }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
 }
 
 /** Reasons for which nobody is disconnected: what Windows has accepted stays readable. */

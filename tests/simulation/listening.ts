@@ -206,7 +206,10 @@ export class Listening {
     this.record.over = true;
     if (this.serving) this.#stage.violate("the listener ends by itself");
     // Whoever waits for the end of a connection hears of it in the same task.
-    this.#stage.pause().then(() => this.#stage.model.atEnd(this.record));
+    this.#stage.pause().then(() => {
+      this.#stage.model.counted(this.#listener.stats(), this.record);
+      this.#stage.model.atEnd(this.record);
+    });
   }
 
   #fails(error: unknown): void {

@@ -135,6 +135,8 @@ export class Session {
   readonly unbound: Uint8Array[] = [];
   readonly answers: Answer[] = [];
   requests = 0;
+  /** Bytes of those requests. */
+  asked = 0;
   /** Answers that were written for sure, since a request was delivered after them. */
   taken = 0;
   /** It was given a message while too much waited, for all that its server could know. */
@@ -319,6 +321,7 @@ export class Model {
     const { client, request } = exchange;
     const session = this.#session(client, server);
     session.requests++;
+    session.asked += this.#surroundings.prefix + request.length;
     this.#notEnded(session, "asks");
     if (request.length > server.limits.maxMessage) {
       this.#violate(`client ${client.id} asks with ${request.length} B, which is too long`);
@@ -602,6 +605,20 @@ export class Model {
       this.#agree("requests", requests, taken);
     }
     if (messagesIn < requests) this.#agree("messages from clients", messagesIn, requests);
+    const asked = sum(sessions.map((session) => session.asked));
+    if (stats.bytesIn < asked) this.#agree("bytes from clients", stats.bytesIn, asked);
+    // In their frames already.
+    const bytesOf = (...wanted: readonly AnswerState[]) =>
+      sum(
+        sessions.flatMap(({ answers }) => answers.filter(({ state }) => wanted.includes(state)))
+          .map(({ bytes }) => bytes.length),
+      );
+    const least = bytesOf("resolved");
+    // What is rejected may be written in part.
+    const most = bytesOf("resolved", "returned", "rejected");
+    if (stats.bytesOut < least || stats.bytesOut > most) {
+      this.#agree("bytes to clients", stats.bytesOut, least);
+    }
     if (server.hooked) {
       this.#agree("clients", accepted, sessions.filter(({ told }) => told).length);
       for (const [reason, count] of Object.entries(ended)) {

@@ -64,6 +64,19 @@ windowsTest("cli: without permission it says which is enough", async () => {
   assertStringIncludes(stderr, "run again with --allow-ffi");
 });
 
+windowsTest.notUnderWine(
+  "list: the command line tells the process that serves a pipe",
+  async () => {
+    const path = newPath();
+    const name = path.slice("\\\\.\\pipe\\".length);
+    await using server = serve({ path, instances: 2 }, () => {});
+    const { code, stdout } = await run(commandLine(["list", name, "--servers", "--json"]));
+    const process = { processId: Deno.pid, executable: Deno.execPath() };
+    assertEquals([code, JSON.parse(stdout)], [0, [{ name, instances: 2, server: process }]]);
+    await server.shutdown();
+  },
+);
+
 /** What the doctor sees of what the tests that are skipped under Wine would show, if it looks. */
 const FACTS_OF_SKIPS: Readonly<Record<keyof typeof skipped, string | undefined>> = {
   "server: a name that is taken is AddrInUse": "first-instance",
@@ -72,6 +85,7 @@ const FACTS_OF_SKIPS: Readonly<Record<keyof typeof skipped, string | undefined>>
   "security: a client that is let in cannot serve the pipe": "no-second-server",
   "security: the identity of an anonymous client is not told": "anonymous",
   "list: a server is there, with its instances, until it ends": "list",
+  "list: the command line tells the process that serves a pipe": "list",
   // By the same cause as "anonymous", with a client that the module itself never is.
   "security: a client that came before the listen is told to try again": undefined,
   // It would need a file server, and a console.

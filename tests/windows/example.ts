@@ -15,6 +15,7 @@ export const ROOT = new URL("../../", import.meta.url);
 export const EXAMPLES = [
   "authenticated_server.ts",
   "client.ts",
+  "dashboard.ts",
   "discord_rpc.ts",
   "docker.ts",
   "echo_server.ts",

@@ -6,7 +6,7 @@
 
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Command, Environment, Machine, Pipes } from "../command.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../../kernel/version.ts";
 import { type Fact, type Finding, finding } from "./fact.ts";
 import { Lab } from "./lab.ts";
 import { MESSAGE_FACTS } from "./message_facts.ts";

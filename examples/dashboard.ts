@@ -1,0 +1,66 @@
+// Permissions: --allow-ffi (or --allow-ffi=C:\Windows\System32\kernel32.dll,C:\Windows\System32\advapi32.dll) --allow-net=127.0.0.1
+//
+// deno run --allow-ffi --allow-net=127.0.0.1 examples/dashboard.ts [--port N] PATH
+//
+// Answers each request in capitals, and shows on a web page how that goes: the instances, exchanges
+// per second, latency, who is connected, and why clients leave. Open the address that it prints.
+//
+// The page is served on loopback only. Its address has a key, so that no other user of this machine,
+// and no other web page, gets to see it. To watch a server of your own, take `dashboard/` with you.
+
+import { parseArgs } from "node:util";
+import { serve } from "@overlapped/named-pipe";
+import { Observer } from "./dashboard/observer.ts";
+import { servePage } from "./dashboard/web.ts";
+
+const USAGE = `Usage: dashboard.ts [--port N] PATH
+
+  --port N   of the page; one that is free by default`;
+
+function refuse(): never {
+  console.error(USAGE);
+  Deno.exit(2);
+}
+
+function parse() {
+  try {
+    return parseArgs({ allowPositionals: true, options: { port: { type: "string" } } });
+  } catch {
+    return refuse();
+  }
+}
+
+const { values: { port = "0" }, positionals: [path, ...others] } = parse();
+if (path === undefined || others.length > 0) refuse();
+if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) refuse();
+
+const encoder = new TextEncoder();
+const observer = new Observer();
+
+const server = serve({
+  path,
+  measure: true,
+  onListen: ({ path }) => console.log(`listening on ${path}`),
+  onConnect: (client) => observer.connected(client),
+  onDisconnect: (client, reason) => observer.disconnected(client, reason),
+}, (request, exchange) => {
+  const reply = encoder.encode(exchange.text().toUpperCase());
+  observer.answered(exchange.client, request.length, reply.length);
+  return reply;
+});
+
+const page = servePage(Number(port), () => observer.snapshot(server));
+console.log(`see ${page.url}`);
+const sampling = setInterval(() => {
+  observer.sample(server.stats());
+  page.update();
+}, 1_000);
+
+const stop = () => server.shutdown();
+Deno.addSignalListener("SIGINT", stop);
+Deno.addSignalListener("SIGBREAK", stop);
+await server.finished;
+clearInterval(sampling);
+await page.close();
+Deno.removeSignalListener("SIGINT", stop);
+Deno.removeSignalListener("SIGBREAK", stop);
