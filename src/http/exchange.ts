@@ -35,7 +35,10 @@ export class HttpExchange {
     this.#client = client;
     this.#settings = settings;
     this.#completed.promise.catch(() => {});
-    outgoing.once("finish", () => this.#finished = true);
+    // It is also told when what was left could not be written.
+    outgoing.once("finish", () => {
+      this.#finished = !incoming.socket.destroyed && incoming.socket.errored === null;
+    });
     outgoing.once("close", () => this.#ended());
     // What went wrong is told by the end.
     incoming.on("error", () => {});

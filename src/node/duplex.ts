@@ -37,6 +37,8 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
   readonly localPort = undefined;
   readonly #idle = new IdleTimer(() => this.emit("timeout"));
   #incoming = new Uint8Array(FIRST_READ);
+  /** Settles with the write that is under way, or was last. */
+  #writing: Promise<void> = Promise.resolve();
   #bytesRead = 0;
   #bytesWritten = 0;
 
@@ -111,7 +113,7 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
-    this.#writeAll([chunk]).then(() => done(), (error) => done(streamError(error, "write")));
+    this.#begin([chunk], done);
   }
 
   override _final(done: Done): void {
@@ -134,12 +136,7 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
     this.#idle.refresh();
     // An empty message.
     if (length === 0) return this._read();
-    if (length === null) {
-      this.push(null);
-      // Emits "end" although nobody reads.
-      this.read(0);
-      return;
-    }
+    if (length === null) return this.#ended();
     this.#bytesRead += length;
     // A copy, because the next read may begin within push().
     const chunk = Buffer.from(this.#incoming.subarray(0, length));
@@ -147,11 +144,29 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
     this.push(chunk);
   }
 
+  /** The other end has closed the connection or, with `halfClose`, its direction. */
+  #ended(): void {
+    const end = () => {
+      if (this.destroyed) return;
+      this.push(null);
+      // Emits "end" although nobody reads.
+      this.read(0);
+    };
+    if (this.conn.halfClose !== "none") return end();
+    // What the other end has read before it left was written, although that may be seen later.
+    this.#writing.then(end, end);
+  }
+
+  #begin(chunks: Uint8Array[], done: Done): void {
+    this.#writing = this.#writeAll(chunks);
+    this.#writing.then(() => done(), (error) => done(streamError(error, "write")));
+  }
+
   #writeJoined(chunks: { chunk: Uint8Array }[], done: Done): void {
     const joined = [...groups(chunks.map(({ chunk }) => chunk))].map((group) => {
       return group.length === 1 ? group[0] ?? new Uint8Array(0) : Buffer.concat(group);
     });
-    this.#writeAll(joined).then(() => done(), (error) => done(streamError(error, "write")));
+    this.#begin(joined, done);
   }
 
   async #writeAll(chunks: Uint8Array[]): Promise<void> {
