@@ -172,7 +172,7 @@ inWorld(
     world.listen({ path: "server.reader", direction: "read", instances: 1 });
     world.listen({ path: "server.writer", direction: "write", instances: 1 });
     const processId = world.kernel.process;
-    world.system.setProgram(processId, { path: "C:\\server.exe", began: 0 });
+    world.system.processes.setProgram(processId, { path: "C:\\server.exe", began: 0 });
     const told = `       process ${processId}, C:\\server.exe\n`;
 
     await cli(world, ["list", "server"]);
@@ -198,7 +198,7 @@ inWorld("cli: list tells that a server cannot be asked", async (world) => {
   world.system.connect("\\\\.\\pipe\\busy");
   world.serve(() => {}, { path: "busy.not", instances: 1 });
   const processId = world.kernel.process;
-  world.system.setProgram(processId, undefined);
+  world.system.processes.setProgram(processId, undefined);
   await world.idle();
   const { code, out } = await cli(world, ["list", "busy", "--servers"]);
   assertEquals(code, 0);

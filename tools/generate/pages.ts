@@ -6,7 +6,7 @@
 
 import skipped from "../../tests/windows/skipped_under_wine.json" with { type: "json" };
 import { exact } from "./exact.ts";
-import { CONNECTIONS, EXCHANGES, INSTANCE } from "./machines.ts";
+import { ADMISSION, EXCHANGES, INSTANCE } from "./machines.ts";
 import { picture } from "./picture.ts";
 import { sequence } from "./sequence.ts";
 
@@ -23,8 +23,8 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = 
     "table of the instance": () => exact(INSTANCE),
     "picture of exchanges": () => picture(EXCHANGES),
     "table of exchanges": () => exact(EXCHANGES),
-    "picture of connections": () => picture(CONNECTIONS),
-    "table of connections": () => exact(CONNECTIONS),
+    "picture of the admission": () => picture(ADMISSION),
+    "table of the admission": () => exact(ADMISSION),
     "an exchange": sequence,
   },
   "docs/stability.md": { "skipped tests": skippedTests },
