@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { exact } from "../../tools/generate/exact.ts";
 import { labelOf, machine } from "../../tools/generate/machine.ts";
-import { CONNECTIONS, EXCHANGES, INSTANCE } from "../../tools/generate/machines.ts";
+import { ADMISSION, EXCHANGES, INSTANCE } from "../../tools/generate/machines.ts";
 import { pages, withPart } from "../../tools/generate/pages.ts";
 import { picture } from "../../tools/generate/picture.ts";
 
@@ -49,7 +49,7 @@ Deno.test("a table has every step, with the details of states that have some", (
 });
 
 Deno.test("every state and event of the machines is in a table", () => {
-  for (const each of [INSTANCE, EXCHANGES, CONNECTIONS]) {
+  for (const each of [INSTANCE, ADMISSION, EXCHANGES]) {
     const table = exact(each);
     for (const event of each.events) assertStringIncludes(table, `\`${event}\``);
     for (const { name } of each.states) assertStringIncludes(table, `<code>${name}</code>`);

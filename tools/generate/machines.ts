@@ -4,7 +4,7 @@
  * @module
  */
 
-import { begin as beginExchanges, transition } from "../../src/exchange/exchange_machine.ts";
+import { begin, transition } from "../../src/exchange/exchange_machine.ts";
 import * as exchanges from "../../src/exchange/exchange_states.ts";
 import * as admission from "../../src/server/admission_states.ts";
 import * as lifecycle from "../../src/server/lifecycle.ts";
@@ -13,15 +13,15 @@ import { machine } from "./machine.ts";
 /** The life of an instance. */
 export const INSTANCE = machine({ ...lifecycle, initial: [lifecycle.INITIAL] });
 
-/** What begins the session of a client. */
-export const BEGIN = beginExchanges(false);
-
-/** The session of a client whose requests are answered. */
-export const EXCHANGES = machine({ ...exchanges, transition, initial: [BEGIN.state] });
-
 /** Whether a client is served. */
 export const ADMISSION = machine({
   ...admission,
   FINAL: admission.DECIDED,
   initial: [admission.ARRIVING],
 });
+
+/** What begins the session of a client. */
+export const BEGIN = begin(false);
+
+/** The session of a client whose requests are answered. */
+export const EXCHANGES = machine({ ...exchanges, transition, initial: [BEGIN.state] });
