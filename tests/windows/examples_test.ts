@@ -266,7 +266,7 @@ windowsTest("examples: the demonstration shows 18 exchanges, and ends by itself"
     "--allow-ffi",
     "--allow-run",
     "--allow-read",
-    fileURLToPath(new URL("tools/demo.ts", ROOT)),
+    fileURLToPath(new URL("tools/demo/windows.ts", ROOT)),
   ], { env: cache.env, limit: 60_000 });
   assertEquals([code, stderr], [0, ""]);
   const exchange =
