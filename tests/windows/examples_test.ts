@@ -47,7 +47,7 @@ windowsTest("examples: they import this module by its name, and else little", ()
       // What Deno has built in, and libraries of npm with their versions.
       assertMatch(
         specifier,
-        /^(@overlapped\/named-pipe(\/(http|node))?|node:[a-z/]+|npm:(@\w+\/)?[\w-]+@[\d.]+(\/\w+)?)$/,
+        /^(@overlapped\/named-pipe(\/(http|node|testing))?|node:[a-z/]+|npm:(@\w+\/)?[\w-]+@[\d.]+(\/\w+)?)$/,
         name,
       );
     }
@@ -253,6 +253,20 @@ windowsTest.notUnderWine("examples: Ctrl-Break shuts a server down", async () =>
   const args = example("echo_server.ts", ["--allow-ffi"], path);
   const { code, stdout, stderr } = await pressed("ctrl-break", args);
   assertEquals([code, lines(stdout), stderr], [0, [`listening on ${path}`], ""]);
+});
+
+windowsTest("examples: notes keeps a note for each user", async () => {
+  await withEachPermission("notes.ts", async (permissions, env) => {
+    const notes = (...args: string[]) =>
+      example("notes.ts", permissions, `--pipe=${path}`, ...args);
+    const path = newPath();
+    await using server = new Program(notes("serve"), { env });
+    await server.printed("listening");
+    for (const args of [["write", "Buy milk"], ["read"]]) {
+      const { code, stdout, stderr } = await run(notes(...args), { env });
+      assertEquals([code, lines(stdout), stderr], [0, args[1] ? [] : ["Buy milk"], ""]);
+    }
+  });
 });
 
 windowsTest("examples: the demonstration shows 18 exchanges, and ends by itself", async () => {
