@@ -40,24 +40,32 @@ export async function readNote({ call }: Pipes, path = "notes"): Promise<string>
   return await call(path, "read", { missing: "fail", as: "text" });
 }
 
+function refuse(): never {
+  console.error("Usage: notes.ts [--pipe NAME] serve | write NOTE | read");
+  Deno.exit(2);
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { pipe: { type: "string", default: "notes" } },
+    });
+  } catch {
+    return refuse();
+  }
+}
+
 if (import.meta.main) {
-  const { values, positionals } = parseArgs({
-    options: { pipe: { type: "string", default: "notes" } },
-    allowPositionals: true,
-    strict: false,
-  });
-  const path = `${values.pipe}`;
-  const [command, note] = positionals;
-  if (command === "serve") {
-    const server = serveNotes(pipes, path);
+  const { values: { pipe }, positionals: [command, note, ...more] } = parse();
+  if (more.length > 0) refuse();
+  if (command === "serve" && note === undefined) {
+    const server = serveNotes(pipes, pipe);
     console.log(`listening on ${server.path}`);
     await server.finished;
   } else if (command === "write" && note !== undefined) {
-    await writeNote(pipes, note, path);
-  } else if (command === "read") {
-    console.log(await readNote(pipes, path));
-  } else {
-    console.error("Usage: notes.ts [--pipe NAME] serve | write NOTE | read");
-    Deno.exit(2);
-  }
+    await writeNote(pipes, note, pipe);
+  } else if (command === "read" && note === undefined) {
+    console.log(await readNote(pipes, pipe));
+  } else refuse();
 }
