@@ -18,14 +18,15 @@ export interface Shown {
   reply: string;
 }
 
-/** Serves until the signal aborts. */
+/** Serves until the signal aborts. `listen` may be that of another system. */
 export async function run(
   options: { path: string; encoding: string; signal: AbortSignal },
   show: (exchange: Shown) => void,
+  listen: typeof serve = serve,
 ): Promise<void> {
   const decoder = new TextDecoder(options.encoding);
   const reply = encode(`${ANSWER}\0`, options.encoding);
-  const server = serve({
+  const server = listen({
     path: options.path,
     instances: 4,
     maxInstances: 4,

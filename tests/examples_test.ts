@@ -58,6 +58,7 @@ const OTHERS: Record<string, string[][]> = {
   "proxy.ts": [[], ["pipe:a"], ["pipe:a", "b"], ["pipe:a", "tcp:b"], ["pipe:a", "pipe:b", "c"]],
   "http_server.ts": [[], ["a", "b"]],
   "dashboard.ts": [[], ["a", "b"], ["a", "--port=x"], ["a", "--port=65536"], ["a", "--what"]],
+  "notes.ts": [[], ["write"], ["erase"], ["--pipe=a"], ["serve", "a"], ["read", "--what"]],
   "docker.ts": [[], ["--pipe=a"], ["version", "a"], ["logs"], ["logs", "a", "b"], ["exec", "a"]],
   "workers.ts": [[], ["a", "b"], ["a", "--workers=0"], ["a", "--workers=many"], ["a", "--what"]],
 };

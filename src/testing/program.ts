@@ -39,11 +39,19 @@ const SERVER_CHECKS = {
   writeBufferSize: integer(0, MAX_DWORD, 65_536),
 };
 
+/** The loop of a program, while it has one. */
+interface Running {
+  readonly kernel: ProgramKernel;
+  readonly loop: WaitLoop;
+  /** The pipes that it was opened for. */
+  readonly paths: Set<string>;
+}
+
 /** See the module. */
 export class Program {
   readonly process: number;
   readonly #world: World;
-  #running: { readonly kernel: ProgramKernel; readonly loop: WaitLoop } | undefined = undefined;
+  #running: Running | undefined = undefined;
 
   /** @throws {RangeError} If another process has the id. */
   constructor(world: World, { identity, account, id, session, executable }: ProcessSettings) {
@@ -61,6 +69,7 @@ export class Program {
   readonly open: OpenLoop = (path) => {
     this.#world.use(path);
     this.#running ??= this.#run();
+    this.#running.paths.add(path);
     return this.#running.loop;
   };
 
@@ -105,10 +114,14 @@ export class Program {
 
   /** What is left open, as text. */
   left(): string[] {
-    const { kernel } = this.#running ?? {};
-    if (kernel === undefined) return [];
+    if (this.#running === undefined) return [];
+    const { kernel, paths } = this.#running;
     const parts = [...kernel.left()].flatMap(([path, left]) => describe(path, left));
-    if (parts.length === 0) parts.push(count(kernel.leftovers().timers, "timer"));
+    if (parts.length === 0) {
+      // Such as a server that has no instance and tries to create one.
+      const used = [...paths].map((path) => `"${path}"`).join(", ");
+      parts.push(`${count(kernel.leftovers().timers, "timer")} for ${used}`);
+    }
     return [`process ${this.process} still has ${parts.join(" and ")}`];
   }
 
@@ -117,10 +130,11 @@ export class Program {
     this.#running?.kernel.unload();
   }
 
-  #run() {
+  #run(): Running {
     const { system, clock, fault } = this.#world;
     const kernel = new ProgramKernel(system, { clock, process: this.process }, fault);
-    return { kernel, loop: new WaitLoop(kernel, () => this.#running = undefined) };
+    const loop = new WaitLoop(kernel, () => this.#running = undefined);
+    return { kernel, loop, paths: new Set() };
   }
 
   #offered(path: string): Promise<void> {

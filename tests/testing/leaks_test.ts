@@ -58,7 +58,7 @@ Deno.test("a server that waits for memory to listen again is told", async () => 
   using client = await pipes.rawClient("a");
   await client.write("leave me");
   assertEquals(await client.read(), null);
-  assertEquals(await leaksOf(pipes), "process 4 still has 1 timer");
+  assertEquals(await leaksOf(pipes), 'process 4 still has 1 timer for "a"');
 });
 
 Deno.test("nothing is left where everything was closed, and raw ends are no leak", async () => {

@@ -25,6 +25,7 @@ export const EXAMPLES = [
   "language_server.ts",
   "lines.ts",
   "named_pipe_server.ts",
+  "notes.ts",
   "proxy.ts",
   "push.ts",
   "tail.ts",

@@ -49,7 +49,7 @@ windowsTest("examples: they import this module by its name, and else little", ()
       // What Deno has built in, libraries of npm with their versions, and parts of its own.
       assertMatch(
         specifier,
-        /^(@overlapped\/named-pipe(\/(http|node))?|node:[a-z/]+|npm:(@\w+\/)?[\w-]+@[\d.]+(\/\w+)?|\.\/dashboard\/\w+\.ts)$/,
+        /^(@overlapped\/named-pipe(\/(http|node|testing))?|node:[a-z/]+|npm:(@\w+\/)?[\w-]+@[\d.]+(\/\w+)?|\.\/dashboard\/\w+\.ts)$/,
         name,
       );
     }
@@ -257,6 +257,20 @@ windowsTest.notUnderWine("examples: Ctrl-Break shuts a server down", async () =>
   assertEquals([code, lines(stdout), stderr], [0, [`listening on ${path}`], ""]);
 });
 
+windowsTest("examples: notes keeps a note for each user", async () => {
+  await withEachPermission("notes.ts", async (permissions, env) => {
+    const notes = (...args: string[]) =>
+      example("notes.ts", permissions, `--pipe=${path}`, ...args);
+    const path = newPath();
+    await using server = new Program(notes("serve"), { env });
+    await server.printed("listening");
+    for (const args of [["write", "Buy milk"], ["read"]]) {
+      const { code, stdout, stderr } = await run(notes(...args), { env });
+      assertEquals([code, lines(stdout), stderr], [0, args[1] ? [] : ["Buy milk"], ""]);
+    }
+  });
+});
+
 windowsTest("examples: the demonstration shows 18 exchanges, and ends by itself", async () => {
   await using cache = new EmptyCache();
   const { code, stdout, stderr } = await run([
@@ -268,7 +282,7 @@ windowsTest("examples: the demonstration shows 18 exchanges, and ends by itself"
     "--allow-ffi",
     "--allow-run",
     "--allow-read",
-    fileURLToPath(new URL("tools/demo.ts", ROOT)),
+    fileURLToPath(new URL("tools/demo/windows.ts", ROOT)),
   ], { env: cache.env, limit: 60_000 });
   assertEquals([code, stderr], [0, ""]);
   const exchange =
