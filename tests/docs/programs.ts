@@ -29,7 +29,7 @@ export class Play implements AsyncDisposable {
   /**
    * Prepares programs.
    *
-   * @param programs The last is waited for; all others are servers.
+   * @param programs The last is waited for; all others are servers, which then end.
    */
   static async of(...programs: Program[]): Promise<Play> {
     return new Play(await Promise.all(programs.map(textOf)));
@@ -46,8 +46,11 @@ export class Play implements AsyncDisposable {
     };
     this.#write("deno.json", JSON.stringify({ imports }));
     for (const [i, text] of texts.entries()) this.#write(`${i}.ts`, text);
+    const last = texts.length - 1;
     const servers = texts.slice(1).map((_, i) => `import("./${i}.ts");\n`).join("");
-    this.#write("main.ts", `${servers}await import("./${texts.length - 1}.ts");\nDeno.exit();\n`);
+    // A server that is alone ends when it likes.
+    const end = last === 0 ? "" : "Deno.exit();\n";
+    this.#write("main.ts", `${servers}await import("./${last}.ts");\n${end}`);
   }
 
   /** The arguments of `deno` that run them. */
