@@ -276,6 +276,20 @@ const KERNEL32 = "--allow-ffi=C:\\Windows\\System32\\kernel32.dll";
 /** What docs/node.md says that a library needs besides. The examples show that of the others. */
 const PERMISSIONS: Record<string, string[]> = { ws: ["--allow-env=WS_NO_BUFFER_UTIL"], http2: [] };
 
+windowsTest.since(
+  HTTP2,
+  "a client of @grpc/grpc-js connects by Deno's own pipes, with -A",
+  async () => {
+    const program = (...permissions: string[]) =>
+      run([...testProgram("node_libraries", "--no-prompt", ...permissions), "grpc", newPath()]);
+    const { code, stdout, stderr } = await program("-A");
+    assertEquals([code, stdout.trim(), stderr], [0, "grpc", ""]);
+    const refused = await program("--allow-ffi", "--allow-env", "--allow-read", "--allow-write");
+    assertEquals(refused.code, 1);
+    assertStringIncludes(refused.stderr, "--allow-all");
+  },
+);
+
 for (const [library, permissions] of Object.entries(PERMISSIONS)) {
   windowsTest.since(
     "2.8.0",

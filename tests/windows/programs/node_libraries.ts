@@ -3,11 +3,13 @@
  * does. Arguments: the library, the pipe.
  */
 
+import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import http2 from "node:http2";
 import { connect, listen } from "../../../mod.ts";
 import { serveHttp } from "../../../src/http/mod.ts";
 import { type PipeDuplex, toDuplex } from "../../../src/node/mod.ts";
+import type { grpc } from "../../node/libraries.ts";
 
 const [library = "", path = ""] = Deno.args;
 
@@ -53,6 +55,41 @@ const LIBRARIES: Record<string, () => Promise<string>> = {
     for await (const chunk of stream) text += chunk;
     session.destroy();
     return text;
+  },
+  async grpc() {
+    const { grpc } = await import("../../node/libraries.ts");
+    const encode = (text: string) => Buffer.from(text);
+    const decode = (bytes: Uint8Array) => String(bytes);
+    const methods = { requestStream: false, responseStream: false } as const;
+    const codecs = {
+      requestSerialize: encode,
+      requestDeserialize: decode,
+      responseSerialize: encode,
+      responseDeserialize: decode,
+    };
+    const server = new grpc.Server();
+    server.addService({ echo: { path: "/echo/echo", ...methods, ...codecs } }, {
+      echo(
+        { request }: grpc.ServerUnaryCall<string, string>,
+        callback: grpc.sendUnaryData<string>,
+      ) {
+        callback(null, request);
+      },
+    });
+    const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+    const listener = listen({ path, type: "byte", access: "system-default" });
+    listener.accept().then((conn) => injector.injectConnection(toDuplex(conn)));
+    // It connects by Deno's own pipes.
+    const client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure());
+    const answer = await new Promise<string | undefined>((resolve, reject) => {
+      client.makeUnaryRequest("/echo/echo", encode, decode, "grpc", (error, answer) => {
+        if (error === null) resolve(answer);
+        else reject(error);
+      });
+    });
+    client.close();
+    listener.unref();
+    return `${answer}`;
   },
 };
 
