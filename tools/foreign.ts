@@ -55,7 +55,7 @@ const BUN = {
 };
 
 /** Of the same versions as in `tests/node/libraries.ts`. */
-const LIBRARIES: readonly Packed[] = [
+export const LIBRARIES: readonly Packed[] = [
   {
     package: "vscode-jsonrpc",
     version: "10.0.0",

@@ -1,5 +1,5 @@
 /**
- * HTTP in node.exe, over its own pipes: see `tests/windows/http_test.ts`.
+ * HTTP in node.exe or bun.exe, over their own pipes: see `tests/windows/http_test.ts`.
  *
  * Arguments: what to do, the pipe, the file for the verdict. It writes "done" to the file when it has
  * seen what it expects, and else what went wrong.

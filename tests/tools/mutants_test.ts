@@ -28,6 +28,7 @@ Deno.test("each fault fits its file, has a name of its own, and there are enough
   for (const fault of FAULTS) {
     const source = await Deno.readTextFile(new URL(fault.file, HERE));
     assert(mutate(source, fault) !== source, fault.name);
+    for (const test of fault.tests ?? []) assert((await Deno.stat(new URL(test, HERE))).isFile);
     names.add(fault.name);
   }
   assertEquals(names.size, FAULTS.length);
@@ -71,6 +72,17 @@ Deno.test("a fault that breaks an invariant is caught, in whatever way it shows"
     assertEquals(lines.at(-1), "1 of 1 planted faults caught");
     assertEquals(well, true);
   }
+});
+
+Deno.test("a fault that names its tests is caught if one of them fails, and only then", async () => {
+  const tests = ["tests/budget_test.ts"];
+  const sound = await attempt({ ...SOUND, tests });
+  assertEquals(sound.lines.slice(0, 1), ["the module as it is: survived tests/budget_test.ts"]);
+  assertMatch(sound.lines[1] ?? "", /: nothing is wrong: survived tests\/budget_test\.ts \(/);
+  assertEquals(sound.well, false);
+  const { well, lines } = await attempt({ ...SOUND, replacement: "#held = 1;", tests });
+  assertMatch(lines[1] ?? "", /: caught at .+, a failure: the test fails \(/);
+  assertEquals([well, lines.at(-1)], [true, "1 of 1 planted faults caught"]);
 });
 
 Deno.test("a fault that is no program, or does not fit, is not caught", async () => {

@@ -1,4 +1,4 @@
-/** HTTP over pipes of Windows, with node.exe and its own pipes at the other end. */
+/** HTTP over pipes of Windows, with node.exe or bun.exe and their own pipes at the other end. */
 
 import { Buffer } from "node:buffer";
 import v8 from "node:v8";
@@ -101,15 +101,16 @@ function serving(path: string): HttpServer {
   });
 }
 
-windowsTest.since(SINCE, "http: serveHttp() answers node.exe", async () => {
-  const path = newPath();
-  await using _server = serving(path);
-  using memory = new Memory();
-
-  await using peer = new NodePeer("asks", path, "http_peer.mjs");
-  await peer.succeeded();
-  assert(memory.most < 16 * MIB, `${memory.most}`);
-});
+for (const runtime of ["node", "bun"] as const) {
+  windowsTest.since(SINCE, `http: serveHttp() answers ${runtime}.exe`, async () => {
+    const path = newPath();
+    await using _server = serving(path);
+    using memory = new Memory();
+    await using peer = new NodePeer("asks", path, "http_peer.mjs", runtime);
+    await peer.succeeded();
+    assert(memory.most < 16 * MIB, `${memory.most}`);
+  });
+}
 
 windowsTest.since(SINCE, "http: serveHttp() is upgraded to WebSocket", async () => {
   const path = newPath();

@@ -8,12 +8,13 @@ import { type EventEmitter, once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import { Duplex } from "node:stream";
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { connect, listen, type ListenOptions, type PipeListener } from "../../mod.ts";
 import { type PipeDuplex, toDuplex } from "../../src/node/mod.ts";
 import { grpc, rpc, WebSocket, WebSocketServer } from "../node/libraries.ts";
 import { windowsTest } from "../win32/environment.ts";
 import { NodePeer } from "./node_peer.ts";
+import { run, testProgram } from "./program.ts";
 import { newPath, within } from "./support.ts";
 
 /** The first versions of Deno whose `node:http` and `node:http2` take streams. */
@@ -267,3 +268,46 @@ windowsTest.since(HTTP2, "@grpc/grpc-js serves node.exe", async () => {
   await peer.succeeded();
   injector.destroy();
 });
+
+// Permissions
+
+const KERNEL32 = "--allow-ffi=C:\\Windows\\System32\\kernel32.dll";
+
+/** What docs/node.md says that a library needs besides. The examples show that of the others. */
+const PERMISSIONS: Record<string, string[]> = { ws: ["--allow-env=WS_NO_BUFFER_UTIL"], http2: [] };
+
+windowsTest.since(
+  HTTP2,
+  "a client of @grpc/grpc-js connects by Deno's own pipes, with -A",
+  async () => {
+    const program = (...permissions: string[]) =>
+      run([...testProgram("node_libraries", "--no-prompt", ...permissions), "grpc", newPath()]);
+    const { code, stdout, stderr } = await program("-A");
+    assertEquals([code, stdout.trim(), stderr], [0, "grpc", ""]);
+    const refused = await program("--allow-ffi", "--allow-env", "--allow-read", "--allow-write");
+    assertEquals(refused.code, 1);
+    assertStringIncludes(refused.stderr, "--allow-all");
+  },
+);
+
+for (const [library, permissions] of Object.entries(PERMISSIONS)) {
+  windowsTest.since(
+    "2.8.0",
+    `${library} needs ${permissions.join() || "nothing"} besides FFI`,
+    async () => {
+      const program = (...others: string[]) =>
+        run([
+          ...testProgram("node_libraries", "--no-prompt", KERNEL32, ...others),
+          library,
+          newPath(),
+        ]);
+      const { code, stdout, stderr } = await program(...permissions);
+      assertEquals([code, stdout.trim(), stderr], [0, library, ""]);
+      for (const permission of permissions) {
+        const refused = await program(...permissions.filter((other) => other !== permission));
+        assertEquals(refused.code, 1);
+        assertStringIncludes(refused.stderr, permission.replace(/.*=/, ""));
+      }
+    },
+  );
+}
