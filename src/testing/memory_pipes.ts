@@ -94,15 +94,15 @@ export interface MemoryPipes extends MemoryProgram, AsyncDisposable {
 const passing = integer(0, 0x7fff_ffff, 0);
 
 /**
- * The functions of the module on pipes in memory, which nobody else can see: on every system, without
- * permissions, and with everything that a program can notice of Windows but its speed.
+ * The functions of the module on pipes in memory, which nobody else can see. They work on every
+ * system, and need no permission.
  *
  * Servers, listeners, connections and clients are those of the module, and behave as they do on
- * Windows, with all their options. Pipes in memory do not keep the program running.
+ * Windows, with all their options. Nothing but their timers keeps the program running.
  *
- * Of access rights, those to read, to write and to create instances are heeded, of descriptors in
- * SDDL too. Not simulated are: other machines (`remote`, `\\host\pipe\…`), integrity labels of pipes,
- * processes that end, and functions that open the module's pipes without it, such as `node:net`.
+ * Of access rights, those to read, to write and to create instances are heeded, as `access` and SDDL
+ * give them to users and to the usual groups. Not simulated are other machines (`remote`,
+ * `\\host\\pipe\\…`), integrity labels of pipes, and processes that end.
  *
  * @param options Settings that have defaults.
  * @returns The functions, on a system of their own.

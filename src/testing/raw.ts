@@ -18,7 +18,7 @@ import type { ServerEnd } from "./memory/server_end.ts";
 export interface RawEnd extends Disposable {
   /** The full name of the pipe, `\\.\pipe\…`. */
   readonly path: string;
-  /** Bytes that were given to {@linkcode write} and that the pipe has not taken: it is full. */
+  /** Bytes that were given to {@linkcode RawEnd.write} and that the pipe has not taken: it is full. */
   readonly pending: number;
   /**
    * Writes one message; on a byte pipe, bytes.
@@ -37,7 +37,7 @@ export interface RawEnd extends Disposable {
   readonly read: () => Promise<Uint8Array<ArrayBuffer> | null>;
   /**
    * Vanishes: closes the handle, as the system does when a program ends. What the pipe has taken
-   * stays readable for the other end, what is {@linkcode pending} is lost. Twice is harmless.
+   * stays readable for the other end, what is {@linkcode RawEnd.pending} is lost. Twice is harmless.
    */
   readonly close: () => void;
 }
