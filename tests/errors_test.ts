@@ -10,13 +10,10 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { callOn } from "../src/client/call.ts";
-import { connectOn } from "../src/client/connect.ts";
 import { nameTaken, systemError, timedOut, WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/status.ts";
-import { serveOn } from "../src/exchange/serve.ts";
-import { WaitLoop } from "../src/loop/wait_loop.ts";
-import { type Decisions, type Failing, MemoryKernel, MemorySystem } from "./memory_kernel.ts";
+import { type MemoryCall, type MemoryPipes, memoryPipes } from "../src/testing/mod.ts";
+import { inWorld } from "./fixture.ts";
 
 const PATH = "\\\\.\\pipe\\x";
 
@@ -165,41 +162,26 @@ Deno.test("WindowsError can be made and caught by its members", () => {
 const CREATE = "CreateNamedPipeW";
 const OPEN = "CreateFileW";
 
-/** A system with the isolate's one loop, as long as it has users; each has a kernel of its own. */
-function machine(decisions: Partial<Decisions> = {}) {
-  const system = new MemorySystem();
-  let kernel = new MemoryKernel(system);
-  let loop: WaitLoop | undefined;
-  const open = () => {
-    if (loop !== undefined) return loop;
-    kernel = new MemoryKernel(system, decisions);
-    return loop = new WaitLoop(kernel, () => loop = undefined);
-  };
-  const pass = (milliseconds: number) => kernel.advance(milliseconds);
-  return { system, open, pass };
+/** Fails one call of Windows with a code. */
+function failing(failed: MemoryCall["call"], code: number): MemoryPipes {
+  return memoryPipes({ fault: ({ call }) => call === failed ? code : undefined });
 }
 
-function failing(failed: Failing, status: number) {
-  return machine({ fails: (call) => call === failed ? status : undefined });
-}
-
-function listenError(status: number): unknown {
-  const { open } = failing("create", status);
-  return assertThrows(() => serveOn(open, { path: "x" }, () => {}));
+function listenError(code: number): unknown {
+  return assertThrows(() => failing(CREATE, code).serve({ path: "x" }, () => {}));
 }
 
 Deno.test("serve() on a name that somebody has throws AddrInUse", async () => {
-  const { system, open } = machine();
-  const other = system.serve(PATH, { process: 4711 });
+  await using pipes = memoryPipes();
+  const other = pipes.as({ processId: 4711 }).serve({ path: "x" }, () => {});
   assertError(
-    assertThrows(() => serveOn(open, { path: "x" }, () => {})),
+    assertThrows(() => pipes.serve({ path: "x" }, () => {})),
     Deno.errors.AddrInUse,
     `Cannot listen on "${PATH}": process 4711 has the name (${CREATE}, error 5)`,
     { code: 5, symbol: "ERROR_ACCESS_DENIED", call: CREATE },
   );
-  other.close();
-  const server = serveOn(open, { path: "x" }, () => {});
-  await server.shutdown();
+  await other.shutdown();
+  await using _server = pipes.serve({ path: "x" }, () => {});
 });
 
 Deno.test("serve() on a name that is not allowed throws PermissionDenied", () => {
@@ -218,8 +200,12 @@ Deno.test("serve() throws what else prevents listening as a WindowsError", () =>
     `Cannot listen on "${PATH}": the name is malformed (${CREATE}, error 123)`,
     { code: 123, symbol: "ERROR_INVALID_NAME", call: CREATE },
   );
+});
+
+inWorld("serve() says when the reason was lost", (world) => {
+  world.kernel.failNext("create", Status.UNKNOWN);
   assertError(
-    listenError(Status.UNKNOWN),
+    assertThrows(() => world.serve(() => {}, { path: "x" })),
     WindowsError,
     `Cannot listen on "${PATH}": the system gave no reason (${CREATE}, error 0)`,
     { code: 0, symbol: "ERROR_0", call: CREATE },
@@ -227,28 +213,28 @@ Deno.test("serve() throws what else prevents listening as a WindowsError", () =>
 });
 
 Deno.test("connect() and call() without a pipe reject with NotFound", async () => {
-  const { open, pass } = machine();
+  await using pipes = memoryPipes({ time: "manual" });
   const message = `Cannot connect to "${PATH}": there is no pipe of this name (${OPEN}, error 2)`;
   const cause = { code: 2, symbol: "ERROR_FILE_NOT_FOUND", call: OPEN };
   const attempts = [
-    () => connectOn(open, { path: "x", missing: "fail" }),
-    () => connectOn(open, { path: "x", connectTimeout: 0 }),
-    () => callOn(open, "x", "message", { missing: "fail" }),
+    () => pipes.connect({ path: "x", missing: "fail" }),
+    () => pipes.connect({ path: "x", connectTimeout: 0 }),
+    () => pipes.call("x", "message", { missing: "fail" }),
   ];
   for (const attempt of attempts) {
     assertError(await assertRejects(attempt), Deno.errors.NotFound, message, cause);
   }
-  const late = assertRejects(() => connectOn(open, { path: "x", connectTimeout: 100 }));
-  await pass(100);
+  const late = assertRejects(() => pipes.connect({ path: "x", connectTimeout: 100 }));
+  await pipes.advance(100);
   assertError(await late, Deno.errors.NotFound, message, cause);
 });
 
 Deno.test("connect() while all instances are busy rejects with TimedOut", async () => {
-  const { system, open, pass } = machine();
-  const server = system.serve(PATH);
-  const first = system.connect(PATH);
-  const late = assertRejects(() => connectOn(open, { path: "x", connectTimeout: 100 }));
-  await pass(100);
+  await using pipes = memoryPipes({ time: "manual" });
+  using _server = pipes.rawServer("x");
+  using _first = await pipes.rawClient("x");
+  const late = assertRejects(() => pipes.connect({ path: "x", connectTimeout: 100 }));
+  await pipes.advance(100);
   assertError(
     await late,
     Deno.errors.TimedOut,
@@ -256,14 +242,14 @@ Deno.test("connect() while all instances are busy rejects with TimedOut", async 
       "and the time ran out",
     { code: 231, symbol: "ERROR_PIPE_BUSY", call: OPEN },
   );
-  first.close();
-  server.close();
 });
 
 Deno.test("connect() to a server that does not admit the user rejects with PermissionDenied", async () => {
-  const { open } = failing("open", Status.ACCESS_DENIED);
+  await using pipes = memoryPipes();
+  await using _server = pipes.serve({ path: "x" }, () => {});
+  const stranger = pipes.as({ sid: "S-1-5-21-1-2-3-1002" });
   assertError(
-    await assertRejects(() => connectOn(open, { path: "x" })),
+    await assertRejects(() => stranger.connect({ path: "x" })),
     Deno.errors.PermissionDenied,
     `Cannot connect to "${PATH}": access is denied (${OPEN}, error 5)`,
     { code: 5, symbol: "ERROR_ACCESS_DENIED", call: OPEN },
@@ -271,10 +257,10 @@ Deno.test("connect() to a server that does not admit the user rejects with Permi
 });
 
 Deno.test("a connection that the server ended rejects with BrokenPipe", async () => {
-  const { system, open } = machine();
-  const server = system.serve(PATH);
-  const answer = callOn(open, "x", "message");
-  assertEquals(await server.receiveText(), "message");
+  await using pipes = memoryPipes();
+  using server = pipes.rawServer("x");
+  const answer = pipes.call("x", "message");
+  assertEquals(await server.read(), new TextEncoder().encode("message"));
   server.close();
   assertError(
     await assertRejects(() => answer),
@@ -285,9 +271,9 @@ Deno.test("a connection that the server ended rejects with BrokenPipe", async ()
 });
 
 Deno.test("a send to a server that is gone names the call that failed", async () => {
-  const { system, open } = machine();
-  const server = system.serve(PATH);
-  await using connection = await connectOn(open, { path: "x" });
+  await using pipes = memoryPipes();
+  using server = pipes.rawServer("x");
+  await using connection = await pipes.connect({ path: "x" });
   server.close();
   assertError(
     await assertRejects(() => connection.send("message")),
@@ -298,9 +284,9 @@ Deno.test("a send to a server that is gone names the call that failed", async ()
 });
 
 Deno.test("a connection that is closed rejects with Interrupted", async () => {
-  const { system, open } = machine();
-  const server = system.serve(PATH);
-  const connection = await connectOn(open, { path: "x" });
+  await using pipes = memoryPipes();
+  using _server = pipes.rawServer("x");
+  const connection = await pipes.connect({ path: "x" });
   const pending = connection.receive();
   pending.catch(() => {});
   await connection[Symbol.asyncDispose]();
@@ -310,5 +296,4 @@ Deno.test("a connection that is closed rejects with Interrupted", async () => {
     assertInstanceOf(error, Deno.errors.Interrupted);
     assertEquals([error.message, error.cause], [text, undefined]);
   }
-  server.close();
 });

@@ -1,18 +1,19 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { listPipesOn } from "../src/client/list_pipes.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
-import { inWorld } from "./fixture.ts";
+import { memoryPipes } from "../src/testing/mod.ts";
 
-inWorld("listPipes() tells names without their prefix, and instances", async (world) => {
-  assertEquals(listPipesOn(world.system.list), []);
-  const server = world.serve(() => {}, { path: "App\\Control", instances: 3 });
-  world.serve(() => {}, { path: "other", instances: 1 });
-  assertEquals(listPipesOn(world.system.list), [
+Deno.test("listPipes() tells names without their prefix, and instances", async () => {
+  await using pipes = memoryPipes();
+  assertEquals(pipes.listPipes(), []);
+  const server = pipes.serve({ path: "App\\Control", instances: 3 }, () => {});
+  await using _other = pipes.serve({ path: "other", instances: 1 }, () => {});
+  assertEquals(pipes.listPipes(), [
     { name: "App\\Control", instances: 3 },
     { name: "other", instances: 1 },
   ]);
   await server.shutdown();
-  assertEquals(listPipesOn(world.system.list), [{ name: "other", instances: 1 }]);
+  assertEquals(pipes.listPipes(), [{ name: "other", instances: 1 }]);
 });
 
 Deno.test("listPipes() throws the error of Windows as it is", () => {

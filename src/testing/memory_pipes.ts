@@ -17,7 +17,21 @@ import type { Program } from "./program.ts";
 import type { RawClientOptions, RawEnd, RawServer, RawServerOptions } from "./raw.ts";
 import { World } from "./world.ts";
 
-/** The pipes of a system in memory, as one of its processes sees them. */
+/**
+ * The pipes of a system in memory, as one of its processes sees them.
+ *
+ * @example Two processes of the same user
+ * ```ts
+ * import { memoryPipes } from "@overlapped/named-pipe/testing";
+ *
+ * await using pipes = memoryPipes();
+ * await using _server = pipes.serve({ path: "who" }, (_request, { client }) => {
+ *   return `process ${client.processId}`;
+ * });
+ * const other = pipes.as({ processId: 4242 });
+ * console.assert(await other.call("who", "am I?", { as: "text" }) === "process 4242");
+ * ```
+ */
 export interface MemoryProgram extends Pipes {
   /** The id of the process. */
   readonly processId: number;
@@ -75,6 +89,19 @@ export interface MemoryProgram extends Pipes {
  * `await using` closes everything, and throws an `Error` if something is left open: a server that was
  * not shut down, a connection that was not closed, a client that still tries to connect. The error names
  * the pipe of each. What is left is ended as when the program goes away.
+ *
+ * @example A client gives up
+ * ```ts
+ * import { memoryPipes } from "@overlapped/named-pipe/testing";
+ *
+ * await using pipes = memoryPipes({ time: "manual" });
+ * let given = false;
+ * pipes.connect({ path: "nobody", connectTimeout: 5_000 }).catch(() => given = true);
+ * await pipes.advance(4_999);
+ * console.assert(!given);
+ * await pipes.advance(1);
+ * console.assert(given);
+ * ```
  */
 export interface MemoryPipes extends MemoryProgram, AsyncDisposable {
   /**
@@ -94,15 +121,15 @@ export interface MemoryPipes extends MemoryProgram, AsyncDisposable {
 const passing = integer(0, 0x7fff_ffff, 0);
 
 /**
- * The functions of the module on pipes in memory, which nobody else can see: on every system, without
- * permissions, and with everything that a program can notice of Windows but its speed.
+ * The functions of the module on pipes in memory, which nobody else can see. They work on every
+ * system, and need no permission.
  *
  * Servers, listeners, connections and clients are those of the module, and behave as they do on
- * Windows, with all their options. Pipes in memory do not keep the program running.
+ * Windows, with all their options. Nothing but their timers keeps the program running.
  *
- * Of access rights, those to read, to write and to create instances are heeded, of descriptors in
- * SDDL too. Not simulated are: other machines (`remote`, `\\host\pipe\…`), integrity labels of pipes,
- * processes that end, and functions that open the module's pipes without it, such as `node:net`.
+ * Of access rights, those to read, to write and to create instances are heeded, as `access` and SDDL
+ * give them to users and to the usual groups. Not simulated are other machines (`remote`,
+ * `\\host\pipe\…`), integrity labels of pipes, and processes that end.
  *
  * @param options Settings that have defaults.
  * @returns The functions, on a system of their own.

@@ -3,7 +3,9 @@
  * permissions, in milliseconds.
  *
  * {@linkcode memoryPipes} gives the functions of the module on pipes that exist only in the program.
- * Servers, clients and connections behave as they do on Windows.
+ * Servers, clients and connections behave as they do on Windows. A test can let time pass, call as
+ * another user, be a client that vanishes, and let Windows fail. `docs/testing.md` goes through the
+ * tests of one program.
  *
  * **Permissions:** none.
  *
@@ -12,7 +14,8 @@
  * import { memoryPipes } from "@overlapped/named-pipe/testing";
  *
  * Deno.test("shouts", async () => {
- *   const { serve, call } = memoryPipes();
+ *   await using pipes = memoryPipes();
+ *   const { serve, call } = pipes;
  *   await using _server = serve({ path: "shout" }, (_request, exchange) => {
  *     return exchange.text().toUpperCase();
  *   });

@@ -17,7 +17,22 @@ import {
 } from "../options/checks.ts";
 import { USER } from "./memory/processes.ts";
 
-/** A process of the system in memory, and the user that runs it. All is read once, at the call. */
+/**
+ * A process of the system in memory, and the user that runs it. All is read once, at the call.
+ *
+ * @example An elevated process of another user
+ * ```ts
+ * import { memoryPipes } from "@overlapped/named-pipe/testing";
+ *
+ * await using pipes = memoryPipes();
+ * const administrator = pipes.as({
+ *   sid: "S-1-5-21-1-2-3-500",
+ *   accountName: "OFFICE\\Administrator",
+ *   integrity: "high",
+ *   elevated: true,
+ * });
+ * ```
+ */
 export interface MemoryProcess {
   /**
    * The SID of the user. Without it, the user is that of the pipes that are asked, and what else is
@@ -60,7 +75,19 @@ export interface MemoryProcess {
   executable?: string | undefined;
 }
 
-/** A call to Windows that {@linkcode MemoryPipesOptions.fault} may let fail. */
+/**
+ * A call to Windows that {@linkcode MemoryPipesOptions.fault} may let fail.
+ *
+ * @example Nobody may create this name
+ * ```ts
+ * import { type MemoryCall, memoryPipes } from "@overlapped/named-pipe/testing";
+ *
+ * function deny({ call, path }: MemoryCall): number | undefined {
+ *   return call === "CreateNamedPipeW" && path.endsWith("forbidden") ? 5 : undefined;
+ * }
+ * const pipes = memoryPipes({ fault: deny });
+ * ```
+ */
 export interface MemoryCall {
   /** The Windows function, as a `WindowsError` names it. */
   readonly call:
@@ -76,7 +103,20 @@ export interface MemoryCall {
   readonly processId: number;
 }
 
-/** Options of {@linkcode memoryPipes}. All are read once, at the call. */
+/**
+ * Options of {@linkcode memoryPipes}. All are read once, at the call.
+ *
+ * @example A program that runs as a service
+ * ```ts
+ * import { memoryPipes, type MemoryPipesOptions } from "@overlapped/named-pipe/testing";
+ *
+ * const SERVICE: MemoryPipesOptions = {
+ *   time: "manual",
+ *   as: { sid: "S-1-5-18", integrity: "system", elevated: true, sessionId: 0 },
+ * };
+ * await using pipes = memoryPipes(SERVICE);
+ * ```
+ */
 export interface MemoryPipesOptions {
   /**
    * What drives timers and limits: the clock of this machine, or {@linkcode MemoryPipes.advance}.
@@ -95,8 +135,9 @@ export interface MemoryPipesOptions {
    * For example 5 (access is denied), 8 (there is not enough memory) or 1450 (there are not enough
    * system resources). A shortage is waited out with growing pauses where Windows allows it.
    *
-   * A code is an integer from 1 to 65,535, and none of 234, 535 and 997, which are no failures;
-   * anything else is a `TypeError` of the call.
+   * A code is an integer from 1 to 65,535. Refused, with a `TypeError` of the call, are 234, 535 and
+   * 997, which are no failures, and 109, 232 and 233: that the other end has left is seen by more than
+   * one call, so let a raw end leave instead.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/debug/system-error-codes}
    *

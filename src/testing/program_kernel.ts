@@ -7,6 +7,7 @@
 
 import type { ClientAccess, Handle, Opened, PipeSpec, Timer } from "../kernel/kernel.ts";
 import { nextTask } from "../kernel/scheduling.ts";
+import { isEnd, Status } from "../kernel/status.ts";
 import { show } from "../options/checks.ts";
 import type { Failing } from "./memory/decisions.ts";
 import { type KernelOptions, ProcessKernel } from "./memory/kernel.ts";
@@ -23,7 +24,11 @@ const CALLS: Partial<Record<Failing, MemoryCall["call"]>> = {
 };
 
 /** Codes that are no failures: more of the message follows, a client is there, it goes on. */
-const NO_FAILURES: readonly number[] = [234, 535, 997];
+const NO_FAILURES: readonly number[] = [
+  Status.MORE_DATA,
+  Status.ALREADY_CONNECTED,
+  Status.PENDING,
+];
 
 /** A pause between two attempts to open a pipe. */
 interface Pause {
@@ -149,7 +154,8 @@ export class ProgramKernel extends ProcessKernel {
     const code = this.#fault?.(Object.freeze({ call, path, processId: this.process }));
     if (code === undefined) return undefined;
     const isCode = Number.isInteger(code) && code >= 1 && code <= 0xffff;
-    if (isCode && !NO_FAILURES.includes(code)) return code;
+    // That the other end has left would be seen by its reads too, and not by this call alone.
+    if (isCode && !NO_FAILURES.includes(code) && !isEnd(code)) return code;
     throw new TypeError(
       `Cannot use the result of "fault": must be the code of a Windows error, was ${show(code)}`,
     );

@@ -14,11 +14,22 @@ import type { ServerEnd } from "./memory/server_end.ts";
 /**
  * An end of a pipe that the test works by hand, as another program might: it reads only when asked,
  * writes whatever it is given, and can vanish at any time. All members work when destructured.
+ *
+ * @example A client that does not read its answer
+ * ```ts
+ * import { memoryPipes } from "@overlapped/named-pipe/testing";
+ *
+ * await using pipes = memoryPipes();
+ * await using _server = pipes.serve({ path: "echo" }, (request) => request);
+ * using client = await pipes.rawClient("echo");
+ * await client.write("hello");
+ * client.close();
+ * ```
  */
 export interface RawEnd extends Disposable {
   /** The full name of the pipe, `\\.\pipe\…`. */
   readonly path: string;
-  /** Bytes that were given to {@linkcode write} and that the pipe has not taken: it is full. */
+  /** Bytes that were given to {@linkcode RawEnd.write} and that the pipe has not taken: it is full. */
   readonly pending: number;
   /**
    * Writes one message; on a byte pipe, bytes.
@@ -37,12 +48,26 @@ export interface RawEnd extends Disposable {
   readonly read: () => Promise<Uint8Array<ArrayBuffer> | null>;
   /**
    * Vanishes: closes the handle, as the system does when a program ends. What the pipe has taken
-   * stays readable for the other end, what is {@linkcode pending} is lost. Twice is harmless.
+   * stays readable for the other end, what is {@linkcode RawEnd.pending} is lost. Twice is harmless.
    */
   readonly close: () => void;
 }
 
-/** A server's end of a pipe that the test works by hand: one instance, for one client at a time. */
+/**
+ * A server's end of a pipe that the test works by hand: one instance, for one client at a time.
+ *
+ * @example A server that disconnects instead of answering
+ * ```ts
+ * import { memoryPipes } from "@overlapped/named-pipe/testing";
+ *
+ * await using pipes = memoryPipes();
+ * using server = pipes.rawServer("rude");
+ * const answer = pipes.call("rude", "hello").catch((error) => error.name);
+ * await server.read();
+ * server.disconnect();
+ * console.assert(await answer === "BrokenPipe");
+ * ```
+ */
 export interface RawServer extends RawEnd {
   /**
    * Disconnects the client, which cannot read any more what it has not read yet, and waits for the
@@ -51,7 +76,18 @@ export interface RawServer extends RawEnd {
   readonly disconnect: () => void;
 }
 
-/** What {@linkcode MemoryProgram.rawClient} can be told. */
+/**
+ * What {@linkcode MemoryProgram.rawClient} can be told.
+ *
+ * @example A client that does not say who it is
+ * ```ts
+ * import { memoryPipes } from "@overlapped/named-pipe/testing";
+ *
+ * await using pipes = memoryPipes();
+ * await using _server = pipes.serve({ path: "who" }, (_request, { client }) => client.user().sid);
+ * using anonymous = await pipes.rawClient("who", { impersonation: "anonymous" });
+ * ```
+ */
 export interface RawClientOptions {
   /**
    * What this end does: read, write, or both.
@@ -67,7 +103,17 @@ export interface RawClientOptions {
   impersonation?: "anonymous" | "identification" | "impersonation" | "delegation" | undefined;
 }
 
-/** What {@linkcode MemoryProgram.rawServer} can be told. */
+/**
+ * What {@linkcode MemoryProgram.rawServer} can be told.
+ *
+ * @example A byte pipe that holds next to nothing
+ * ```ts
+ * import { memoryPipes } from "@overlapped/named-pipe/testing";
+ *
+ * await using pipes = memoryPipes();
+ * using server = pipes.rawServer("narrow", { type: "byte", readBufferSize: 1 });
+ * ```
+ */
 export interface RawServerOptions {
   /**
    * Whether the pipe keeps messages apart.

@@ -35,6 +35,27 @@ Deno.test("a shortage is waited out", async () => {
   assertEquals([await answer, times], ["hello", -1]);
 });
 
+Deno.test("an instance that listens again waits for memory", async () => {
+  let short = false;
+  await using pipes = memoryPipes({
+    time: "manual",
+    fault: ({ call }) => short && /^C(?:reate|onnect)Named/.test(call) ? 1450 : undefined,
+  });
+  await using _server = pipes.serve({ path: "a", instances: 1 }, (_request, { client }) => {
+    client.close();
+  });
+  short = true;
+  await assertRejects(() => pipes.call("a", "x"), Deno.errors.BrokenPipe);
+  const answer = assertRejects(
+    () => pipes.call("a", "x", { connectTimeout: 60_000 }),
+    Deno.errors.BrokenPipe,
+  );
+  await pipes.advance(10_000);
+  short = false;
+  await pipes.advance(10_000);
+  await answer;
+});
+
 Deno.test("the test is told which call it is, of which pipe and process", async () => {
   const calls: MemoryCall[] = [];
   await using pipes = memoryPipes({ fault: (call) => void calls.push(call) });
@@ -74,7 +95,7 @@ Deno.test("a client that Windows does not identify has no user", async () => {
 });
 
 Deno.test("a result that is no code of a failure is refused", () => {
-  for (const code of [0, 997, 1.5, 65_536, Number("x")]) {
+  for (const code of [0, 109, 232, 233, 234, 535, 997, 1.5, 65_536, Number("x")]) {
     const pipes = memoryPipes({ fault: () => code });
     const error = assertThrows(() => pipes.serve({ path: "a" }, () => {}), TypeError);
     assertEquals(

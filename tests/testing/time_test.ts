@@ -157,6 +157,15 @@ Deno.test("without manual time, it passes by itself and cannot be advanced", asy
   );
 });
 
+Deno.test("with real time, timers come by themselves, unref'd or not", async () => {
+  await using pipes = memoryPipes();
+  await using server = pipes.serve({ path: "a", idleTimeout: 20 }, () => {});
+  using first = await pipes.rawClient("a");
+  server.unref();
+  server.ref();
+  assertEquals(await first.read(), null);
+});
+
 Deno.test("with real time, what is unref'd does not keep the program running", async () => {
   const program = `
     import { memoryPipes } from "./src/testing/mod.ts";

@@ -1,7 +1,6 @@
-/** docs/testing.md shows what is run. */
+/** What docs/testing.md and the comments show is run. */
 
-import { assert, assertEquals } from "@std/assert";
-import { fileURLToPath } from "node:url";
+import { assert, assertEquals, assertFalse, assertStringIncludes } from "@std/assert";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -29,14 +28,25 @@ Deno.test("the page shows the program that is tested", async () => {
   for (const body of bodies) assert(plain.includes(body), body);
 });
 
-Deno.test("the tests of the page need no permission", async () => {
-  const file = fileURLToPath(new URL("tests/testing/notes_test.ts", ROOT));
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "--quiet", "--no-prompt", "--no-check", "--cached-only", file],
+/** Runs tests, or the examples of comments, without permissions. */
+async function run(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "--quiet", "--no-prompt", "--no-check", "--cached-only", ...args],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
   }).output();
-  const text = new TextDecoder().decode(stdout);
+  const decoder = new TextDecoder();
+  const text = decoder.decode(stdout) + decoder.decode(stderr);
   assertEquals(code, 0, text);
-  assert(text.includes("9 passed"), text);
+  return text;
+}
+
+Deno.test("the tests of the page need no permission", async () => {
+  assertStringIncludes(await run("tests/testing/notes_test.ts"), "9 passed");
+});
+
+Deno.test("the examples of the comments need none, and are right", async () => {
+  const text = await run("--doc", "src/testing");
+  assertStringIncludes(text, "14 passed");
+  assertFalse(text.includes("Assertion failed"), text);
 });
