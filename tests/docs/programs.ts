@@ -42,6 +42,7 @@ export class Play implements AsyncDisposable {
       .map((line) => this.#renamed(line));
     const imports = {
       "@overlapped/named-pipe": new URL("mod.ts", ROOT).href,
+      "@overlapped/named-pipe/http": new URL("src/http/mod.ts", ROOT).href,
       "@overlapped/named-pipe/node": new URL("src/node/mod.ts", ROOT).href,
     };
     this.#write("deno.json", JSON.stringify({ imports }));
