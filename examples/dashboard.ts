@@ -7,6 +7,7 @@
 //
 // The page is served on loopback only. Its address has a key, so that no other user of this machine,
 // and no other web page, gets to see it. To watch a server of your own, take `dashboard/` with you.
+// Ctrl-C shuts both down. Needs Deno 2.8 or newer, which imports texts.
 
 import { parseArgs } from "node:util";
 import { serve } from "@overlapped/named-pipe";
@@ -55,7 +56,6 @@ const server = serve({
   path,
   concurrency,
   measure: true,
-  onListen: ({ path }) => console.log(`listening on ${path}`),
   onConnect: (client) => observer.connected(client),
   onDisconnect: (client, reason) => observer.disconnected(client, reason),
 }, async (request, exchange) => {
@@ -66,7 +66,6 @@ const server = serve({
 });
 
 const page = servePage(port, () => observer.snapshot(server));
-console.log(`see ${page.url}`);
 const sampling = setInterval(() => {
   observer.sample(server.stats());
   page.update();
@@ -75,6 +74,8 @@ const sampling = setInterval(() => {
 const stop = () => server.shutdown();
 Deno.addSignalListener("SIGINT", stop);
 Deno.addSignalListener("SIGBREAK", stop);
+console.log(`listening on ${server.path}`);
+console.log(`see ${page.url}`);
 await server.finished;
 clearInterval(sampling);
 await page.close();
