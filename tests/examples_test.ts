@@ -57,7 +57,10 @@ const OTHERS: Record<string, string[][]> = {
   "tail.ts": [[], ["a"], ["a", "b", "c"], ["a", "b", "--interval=0"], ["a", "b", "--what"]],
   "proxy.ts": [[], ["pipe:a"], ["pipe:a", "b"], ["pipe:a", "tcp:b"], ["pipe:a", "pipe:b", "c"]],
   "http_server.ts": [[], ["a", "b"]],
-  "dashboard.ts": [[], ["a", "b"], ["a", "--port=x"], ["a", "--port=65536"], ["a", "--what"]],
+  "dashboard.ts": [[], ["a", "b"], ["a", "--port=x"], ["a", "--port=65536"], ["a", "--delay=1s"], [
+    "a",
+    "--concurrency=0",
+  ], ["a", "--what"]],
   "notes.ts": [[], ["write"], ["erase"], ["--pipe=a"], ["serve", "a"], ["read", "--what"]],
   "docker.ts": [[], ["--pipe=a"], ["version", "a"], ["logs"], ["logs", "a", "b"], ["exec", "a"]],
   "workers.ts": [[], ["a", "b"], ["a", "--workers=0"], ["a", "--workers=many"], ["a", "--what"]],

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createBrotliDecompress } from "node:zlib";
 import { createReadStream, createWriteStream } from "node:fs";
@@ -43,6 +44,16 @@ const EDGE = [
   "C:\\Program Files\\Microsoft\\Edge\\Application\\msedge.exe",
 ];
 
+/** The fonts of the machine, and those that come with the package. */
+const FONTS = `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>/usr/share/fonts</dir>
+  <dir prefix="relative">fonts</dir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
+</fontconfig>
+`;
+
 /** Where the tests look. */
 const FILE = fileURLToPath(new URL("../.cache/chromium.json", import.meta.url));
 
@@ -70,12 +81,13 @@ async function unpacked(): Promise<Chromium> {
         await untar(`${archive}.tar`, part);
       }
     });
+    await Deno.writeTextFile(`${part}/fonts.conf`, FONTS);
     await Deno.remove(`${part}/modules`, { recursive: true });
     await Deno.remove(`${part}/locks`, { recursive: true });
   });
   return {
     program: `${folder}/chromium`,
-    env: { LD_LIBRARY_PATH: `${folder}/lib`, FONTCONFIG_PATH: `${folder}/fonts` },
+    env: { LD_LIBRARY_PATH: `${folder}/lib`, FONTCONFIG_FILE: `${folder}/fonts.conf` },
   };
 }
 
@@ -115,6 +127,6 @@ async function chromium(): Promise<Chromium> {
 if (import.meta.main) {
   const found = await chromium();
   if ("missing" in found) log(`The tests of pages are skipped: ${found.missing}`);
-  await Deno.mkdir(fileURLToPath(new URL("../.cache/", import.meta.url)), { recursive: true });
+  await Deno.mkdir(dirname(FILE), { recursive: true });
   await Deno.writeTextFile(FILE, JSON.stringify(found, null, 2));
 }

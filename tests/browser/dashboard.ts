@@ -35,7 +35,8 @@ export class Dashboard implements AsyncDisposable {
     this.url = url;
   }
 
-  static async start(): Promise<Dashboard> {
+  /** @param args The arguments of the example. */
+  static async start(...args: readonly string[]): Promise<Dashboard> {
     const allowed = ["--allow-run", "--allow-read"];
     const child = new Deno.Command(Deno.execPath(), {
       args: [
@@ -46,6 +47,7 @@ export class Dashboard implements AsyncDisposable {
         "--quiet",
         ...allowed,
         file("tests/browser/loaded_dashboard.ts"),
+        ...args,
       ],
       env: { NO_COLOR: "1" },
       stdin: "piped",
@@ -61,9 +63,10 @@ export class Dashboard implements AsyncDisposable {
     }
   }
 
-  /** Asks for so many seconds, in a closed loop. */
-  async load(seconds: number): Promise<Load> {
-    await this.#input.write(new TextEncoder().encode(`${seconds}\n`));
+  /** So many clients ask for so many seconds, each again as soon as it is answered. */
+  async load(clients: number, seconds: number): Promise<Load> {
+    const args = `--clients ${clients} --seconds ${seconds}\n`;
+    await this.#input.write(new TextEncoder().encode(args));
     const { value = "" } = await this.#lines.next();
     return JSON.parse(value);
   }

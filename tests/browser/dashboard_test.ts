@@ -6,13 +6,13 @@ import { browserTest } from "./chromium.ts";
 import { Dashboard } from "./dashboard.ts";
 
 browserTest("dashboard: the numbers on the page are those of stats()", async (browser) => {
-  await using dashboard = await Dashboard.start();
+  await using dashboard = await Dashboard.start(`dashboard-${crypto.randomUUID()}`);
   const page = await browser.open(dashboard.url);
   await page.until(`document.querySelector("#status")?.textContent === "Live"`);
   assertMatch(await page.text("#path"), /^\\\\\.\\pipe\\dashboard-/);
   assertEquals(await page.text("#listening"), "4");
 
-  const loaded = dashboard.load(4);
+  const loaded = dashboard.load(3, 4);
   await page.until(`document.querySelectorAll("#clients tr").length === 3 &&
     Number(document.querySelector("#rate").textContent.replaceAll(",", "")) > 0`);
   const cells = `[...document.querySelector("#clients tr").cells].map((c) => c.textContent)`;

@@ -250,6 +250,15 @@ windowsTest("examples: Ctrl-C ends all Workers, and the proxy", async () => {
   }
 });
 
+windowsTest.since("2.8.0", "examples: Ctrl-C ends the dashboard, and its page", async () => {
+  const path = newPath();
+  const args = example("dashboard.ts", ["--allow-ffi", "--allow-net=127.0.0.1"], path);
+  const { code, stdout, stderr } = await pressed("ctrl-c", args);
+  const [listening, see] = lines(stdout);
+  assertEquals([code, listening, stderr], [0, `listening on ${path}`, ""]);
+  assertMatch(see ?? "", /^see http:/);
+});
+
 windowsTest.notUnderWine("examples: Ctrl-Break shuts a server down", async () => {
   const path = newPath();
   const args = example("echo_server.ts", ["--allow-ffi"], path);
