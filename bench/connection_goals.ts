@@ -124,6 +124,17 @@ export const CONNECTION_GOALS: readonly Goal[] = [
     ({ framed }) => medians(framed.compared, "framed", "node"),
   ),
   atLeast(
+    "HTTP requests/s relative to node.exe with node:http",
+    1,
+    ({ httpGet, httpPost }) =>
+      [httpGet, httpPost].flatMap(({ compared }) => medians(compared, "http", "nodeHttp")),
+  ),
+  atLeast(
+    "JSON-RPC requests/s relative to node.exe, with vscode-jsonrpc at both",
+    1,
+    ({ jsonRpc }) => medians(jsonRpc.compared, "rpc", "nodeRpc"),
+  ),
+  atLeast(
     "exchanges/s relative to this module before connections",
     1,
     ({ before }) => medians(before.compared, "serve", "before"),

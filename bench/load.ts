@@ -7,6 +7,13 @@
 
 import { runLoad, type Served, StayingLoad } from "./load_process.ts";
 
+/**
+ * `"visits"`: each client connects for each exchange, and leaves after it. `"lines"`: each message is a
+ * line. `"get"` and `"post"`: requests of HTTP whose path, or body, is the message. `"rpc"`: JSON-RPC
+ * requests. See `native/protocol.h`.
+ */
+export type LoadKind = "exchanges" | "lines" | "get" | "post" | "rpc" | "visits";
+
 /** What the clients do. Times are in milliseconds. */
 export interface LoadOptions {
   readonly path: string;
@@ -19,13 +26,8 @@ export interface LoadOptions {
   readonly rest?: number | undefined;
   /** How long all clients together may take to connect. @default {20_000} */
   readonly connect?: number | undefined;
-  /**
-   * `"visits"`: each client connects for each exchange, and leaves after it. `"lines"`: each message
-   * is a line.
-   *
-   * @default {"exchanges"}
-   */
-  readonly kind?: "exchanges" | "lines" | "visits" | undefined;
+  /** @default {"exchanges"} */
+  readonly kind?: LoadKind | undefined;
 }
 
 /** What became of it. */
@@ -45,17 +47,10 @@ export interface LoadReport extends Served {
 }
 
 function args(options: LoadOptions): (string | number)[] {
-  const { path, clients, size, warmUp, measure, rest = 0, connect = 20_000, kind } = options;
-  return [
-    path,
-    clients,
-    size,
-    warmUp,
-    measure,
-    rest,
-    connect,
-    ...(kind === "lines" ? ["lines"] : []),
-  ];
+  const { path, clients, size, warmUp, measure, rest = 0, connect = 20_000 } = options;
+  const { kind = "exchanges" } = options;
+  const shared = [path, clients, size, warmUp, measure, rest, connect];
+  return kind === "visits" ? shared : [...shared, kind];
 }
 
 /** Clients that have made one exchange each, and stay connected. */

@@ -57,7 +57,9 @@ function show({ figure, goal, measured, reached }: GoalResult): string {
 function faults(results: Results): string[] {
   const { throughput, before, growth, resting: { few, many }, large, visits, framed, streams } =
     results;
-  const parts = [throughput, before, growth, large, visits, framed].map(({ loaded }) => loaded);
+  const { httpGet, httpPost, jsonRpc } = results;
+  const exchanges = [throughput, before, growth, large, visits, framed, httpGet, httpPost, jsonRpc];
+  const parts = exchanges.map(({ loaded }) => loaded);
   const streaming = streams.map((row) => ({ ...row, clients: row.connections, size: row.chunk }));
   return [...parts.flat(), ...few, ...many, ...streaming].filter(
     ({ server, failures, connected, clients }) =>

@@ -30,11 +30,15 @@ const KINDS: Record<ServerName, keyof typeof KIND_COLOURS> = {
   readWrite: "this module",
   byob: "this module",
   listen: "this module",
+  http: "this module",
+  rpc: "this module",
   events: "written in C",
   port: "written in C",
   node: "other runtimes",
   bun: "other runtimes",
   deno: "other runtimes",
+  nodeHttp: "other runtimes",
+  nodeRpc: "other runtimes",
 };
 
 const KIND_COLOURS = { "this module": OURS, "written in C": NATIVE, "other runtimes": OTHERS };

@@ -9,6 +9,7 @@ import type { Compared, Results, StreamRow } from "./results.ts";
 import { ALL_SERVERS, SERVER_TITLES, type ServerName } from "./server_names.ts";
 import { ratio } from "./statistics.ts";
 import type { StreamDirection } from "./stream_load.ts";
+import { protocolSections } from "./report_protocols.ts";
 import { table } from "./table.ts";
 
 const WAYS: Record<StreamDirection, string> = {
@@ -171,6 +172,7 @@ export function connectionSections(all: Results): string[] {
     ...streamSections(all),
     ...visitSections(all),
     ...framedSections(all),
+    ...protocolSections(all),
     ...pushSections(all),
     ...silentSections(all),
     ...ownCostSections(all),

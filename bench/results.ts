@@ -176,6 +176,10 @@ export interface Parts {
   readonly visits: SideBySide;
   /** Exchanges of lines. */
   readonly framed: SideBySide;
+  /** Requests of protocols. */
+  readonly httpGet: SideBySide;
+  readonly httpPost: SideBySide;
+  readonly jsonRpc: SideBySide;
   readonly pushes: readonly PushRow[];
   readonly silent: readonly SilentRow[];
   readonly ownCost: readonly OwnCostRow[];

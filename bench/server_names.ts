@@ -15,11 +15,15 @@ export const SERVER_TITLES = {
   readWrite: "this module, read and write",
   byob: "this module, BYOB reader and write",
   listen: "this module, listen",
+  http: "this module, serveHttp",
+  rpc: "this module, toDuplex and vscode-jsonrpc",
   events: "C, Microsoft's sample",
   port: "C, completion port",
   node: "node.exe, node:net",
   bun: "bun.exe, node:net",
   deno: "deno.exe, node:net",
+  nodeHttp: "node.exe, node:http",
+  nodeRpc: "node.exe, node:net and vscode-jsonrpc",
 } as const;
 
 /** A server. */

@@ -96,6 +96,14 @@ function command(name: ServerName, path: string, needs: ServerNeeds): string[] {
       return [programs.bun, net, path];
     case "deno":
       return deno(net, path);
+    case "http":
+      return deno(script("our_http.ts"), path);
+    case "nodeHttp":
+      return [programs.node, script("node_http.mjs"), path];
+    case "rpc":
+      return deno(script("our_rpc.ts"), path);
+    case "nodeRpc":
+      return [programs.node, script("net_rpc.mjs"), path, programs.libraries];
   }
 }
 

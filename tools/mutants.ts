@@ -1,6 +1,7 @@
 /**
  * `deno task mutants [--seeds N] [--only WORDS]`: plants faults in copies of the module, and sees
- * whether the simulation catches each. `--only` tries those whose names have these words.
+ * whether the simulation catches each, or the tests that it names. `--only` tries those whose file or
+ * name has these words.
  *
  * Exit code 1: a fault was not caught, or could not be planted, or the module as it is does not
  * pass.

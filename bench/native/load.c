@@ -5,13 +5,14 @@
  * are counted in bytes, since servers of byte pipes may send them in pieces.
  *
  * Arguments: the pipe; how many clients; bytes of a message; milliseconds to warm up and to measure;
- * milliseconds that a client rests after each reply; milliseconds to connect within; "lines" if a
- * message is a line, and nothing otherwise. With nothing to measure, the clients make one exchange
- * each and then stay, until stdin ends.
+ * milliseconds that a client rests after each reply; milliseconds to connect within; what a message
+ * is, see protocol.h. With nothing to measure, the clients make one exchange each and then stay, until
+ * stdin ends.
  *
  * Result: one line of JSON. */
 
 #include "client.h"
+#include "protocol.h"
 
 /* How long the last replies are waited for. */
 #define DRAIN_MS 2000.0
@@ -30,7 +31,7 @@ typedef struct {
     /* When the request was sent; when the next one is due. */
     double began, due;
     unsigned counted;
-    unsigned char *reply;
+    char *reply;
 } Client;
 
 /* What one thread drives, and what came of it. */
@@ -48,6 +49,10 @@ typedef struct {
 static DWORD size;
 static double rest;
 static unsigned char *message;
+static Protocol protocol;
+/* What is written, which holds the message, and its length; bytes of a reply at most. */
+static char *request;
+static DWORD request_length, longest_reply;
 static double measures_from = NEVER, measures_until = NEVER;
 
 static void note_failure(Team *team, const char *call, DWORD error)
@@ -79,11 +84,12 @@ static void record(Team *team, Client *client, double ended)
 static void received(Team *team, Client *client, DWORD bytes)
 {
     client->received += bytes;
-    if (client->received < size) {
+    int verdict = judge(protocol, client->reply, client->received, message, size);
+    if (verdict == 0) {
         client->wanting = TRUE;
         return;
     }
-    if (client->received > size || memcmp(client->reply, message, size) != 0) {
+    if (verdict < 0) {
         failed(team, client, "compare", 0);
         return;
     }
@@ -101,8 +107,8 @@ static void read_on(Team *team, Client *client)
     client->read.hEvent = keep;
     client->wanting = FALSE;
     client->reading = TRUE;
-    if (ReadFile(client->pipe, client->reply + client->received, size - client->received, NULL,
-                 &client->read)) return;
+    if (ReadFile(client->pipe, client->reply + client->received, longest_reply - client->received,
+                 NULL, &client->read)) return;
     DWORD error = GetLastError();
     if (error == ERROR_MORE_DATA) client->read.Internal = STATUS_MORE_DATA;
     else if (error != ERROR_IO_PENDING) failed(team, client, "ReadFile", error);
@@ -116,7 +122,7 @@ static void begin(Team *team, Client *client)
     client->phase = EXCHANGING;
     client->received = 0;
     client->began = now();
-    if (!WriteFile(client->pipe, message, size, NULL, &client->write)) {
+    if (!WriteFile(client->pipe, request, request_length, NULL, &client->write)) {
         DWORD error = GetLastError();
         if (error != ERROR_IO_PENDING) {
             failed(team, client, "WriteFile", error);
@@ -199,7 +205,7 @@ static BOOL connect_one(Team *team, Client *client, const char *path, double dea
         return FALSE;
     }
     client->read.hEvent = client->write.hEvent = team->event;
-    client->reply = allocate(NULL, size);
+    client->reply = allocate(NULL, longest_reply);
     return TRUE;
 }
 
@@ -245,6 +251,19 @@ static void report(Team *teams, int count, double seconds, double processor)
     fflush(stdout);
 }
 
+/* What each client sends, and how long a reply to it may be. */
+static void make_message(void)
+{
+    message = allocate(NULL, size);
+    for (DWORD i = 0; i < size; i++)
+        message[i] = protocol == ECHO ? (unsigned char)(i * 31 + i / 251)
+                                      : (unsigned char)('a' + i % 26);
+    if (protocol == LINES) message[size - 1] = '\n';
+    request = allocate(NULL, size + OVERHEAD);
+    request_length = make_request(protocol, message, size, request);
+    longest_reply = protocol <= LINES ? size : size + OVERHEAD;
+}
+
 /* Drives one team from the beginning to the end. */
 static DWORD WINAPI work(void *argument)
 {
@@ -268,8 +287,8 @@ static void stay(Team *team)
 
 int main(int argc, char **argv)
 {
-    if (argc != 8 && argc != 9) return 2;
-    BOOL lines = argc == 9;
+    if (argc != 9) return 2;
+    protocol = protocol_of(argv[8]);
     int wanted = atoi(argv[2]);
     size = strtoul(argv[3], NULL, 10);
     double warm_up = atof(argv[4]), measure = atof(argv[5]);
@@ -277,10 +296,7 @@ int main(int argc, char **argv)
     double deadline = now() + atof(argv[7]);
 
     refine_timers();
-    message = allocate(NULL, size);
-    for (DWORD i = 0; i < size; i++)
-        message[i] = lines ? (unsigned char)('a' + i % 26) : (unsigned char)(i * 31 + i / 251);
-    if (lines) message[size - 1] = '\n';
+    make_message();
 
     Team teams[MOST_THREADS] = { 0 };
     HANDLE threads[MOST_THREADS];

@@ -66,6 +66,33 @@ export async function visitsPart(plan: Plan, progress: Progress): Promise<SideBy
   return await sideBySide(["serve", "open", "port", "node"], shapes, plan, progress);
 }
 
+/** Requests of a protocol to two servers of it. */
+async function protocolPart(
+  kind: "get" | "post" | "rpc",
+  plan: Plan,
+  progress: Progress,
+): Promise<SideBySide> {
+  const { clients, measure } = plan.protocols;
+  const shapes = clients.map((count) => ({ clients: count, size: 64, measure, kind }));
+  const names = kind === "rpc" ? ["rpc", "nodeRpc"] as const : ["http", "nodeHttp"] as const;
+  return await sideBySide(names, shapes, plan, progress);
+}
+
+/** HTTP requests without a body. */
+export async function httpGetPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  return await protocolPart("get", plan, progress);
+}
+
+/** HTTP requests with a body. */
+export async function httpPostPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  return await protocolPart("post", plan, progress);
+}
+
+/** JSON-RPC requests. */
+export async function jsonRpcPart(plan: Plan, progress: Progress): Promise<SideBySide> {
+  return await protocolPart("rpc", plan, progress);
+}
+
 /** Exchanges of lines over a pipe of bytes. */
 export async function framedPart(plan: Plan, progress: Progress): Promise<SideBySide> {
   const { clients, measure } = plan.framed;

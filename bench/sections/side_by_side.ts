@@ -76,7 +76,7 @@ function summary(server: ServerName, shape: Shape, samples: readonly Sample[]): 
 }
 
 /** The servers of this module that the others are compared to. */
-const OURS: readonly ServerName[] = ["serve", "open", "framed"];
+const OURS: readonly ServerName[] = ["serve", "open", "framed", "http", "rpc"];
 
 function compare(loaded: readonly Loaded[]): Compared[] {
   const compared: Compared[] = [];

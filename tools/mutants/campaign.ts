@@ -5,13 +5,13 @@
  */
 
 import type { Mutant } from "./mutant.ts";
-import { type Span, tryOut, type Verdict } from "./trial.ts";
+import { type Runs, type Span, tryOut, type Verdict } from "./trial.ts";
 import { findUnusable } from "./types.ts";
 
 /** What is tried, and how. */
 export interface Campaign {
   readonly mutants: readonly Mutant[];
-  /** Each mutant meets these histories, until one goes wrong. */
+  /** Each mutant meets these histories, until one goes wrong, unless it names its tests. */
   readonly span: Span;
   readonly say: (line: string) => void;
 }
@@ -24,7 +24,7 @@ export interface Campaign {
 export async function campaign({ mutants, span, say }: Campaign): Promise<boolean> {
   const folder = await Deno.makeTempDir({ prefix: "mutants-" });
   try {
-    if (!await isSound(folder, span, say)) return false;
+    if (!await isSound(folder, mutants, span, say)) return false;
     const escaped = await tryAll(folder, { mutants, span, say });
     for (const name of escaped) say(`not caught: ${name}`);
     say(`${mutants.length - escaped.length} of ${mutants.length} planted faults caught`);
@@ -35,14 +35,30 @@ export async function campaign({ mutants, span, say }: Campaign): Promise<boolea
 }
 
 /** Without a fault nothing may be reported, or no catch would mean anything. */
-async function isSound(folder: string, span: Span, say: (line: string) => void): Promise<boolean> {
-  const parts = split(span, navigator.hardwareConcurrency);
-  const verdicts = await Promise.all(
-    parts.map((part, number) => tryOut(`${folder}/sound-${number}`, part, undefined)),
-  );
-  const bad = verdicts.find(({ name }) => name !== "survived");
-  say(`the module as it is: ${describe(bad ?? { name: "survived" }, span)}`);
-  return bad === undefined;
+async function isSound(
+  folder: string,
+  mutants: readonly Mutant[],
+  span: Span,
+  say: (line: string) => void,
+): Promise<boolean> {
+  const files = mutants.flatMap(({ tests = [] }) => tests);
+  const tests = { tests: [...new Set(files)] };
+  const simulated = mutants.some(({ tests }) => tests === undefined);
+  const histories = simulated ? split(span, navigator.hardwareConcurrency) : [];
+  const parts: [what: Runs, runs: readonly Runs[]][] = [
+    [span, histories],
+    [tests, files.length > 0 ? [tests] : []],
+  ];
+  for (const [what, runs] of parts) {
+    if (runs.length === 0) continue;
+    const verdicts = await Promise.all(
+      runs.map((part, number) => tryOut(`${folder}/sound-${number}`, part, undefined)),
+    );
+    const bad = verdicts.find(({ name }) => name !== "survived");
+    say(`the module as it is: ${describe(bad ?? { name: "survived" }, what)}`);
+    if (bad !== undefined) return false;
+  }
+  return true;
 }
 
 function split({ from, seeds }: Span, parts: number): Span[] {
@@ -64,24 +80,27 @@ async function tryAll(folder: string, { mutants, span, say }: Campaign): Promise
     for (const [number, mutant] of queue) {
       const begin = performance.now();
       const why = unusable.get(mutant);
+      const runs = mutant.tests === undefined ? span : { tests: mutant.tests };
       const verdict: Verdict = why === undefined
-        ? await tryOut(`${folder}/mutant-${number}`, span, mutant)
+        ? await tryOut(`${folder}/mutant-${number}`, runs, mutant)
         : { name: "unusable", what: why };
       const seconds = ((performance.now() - begin) / 1000).toFixed(1);
       if (verdict.name !== "caught") escaped.push(mutant.name);
-      say(`${mutant.file}: ${mutant.name}: ${describe(verdict, span)} (${seconds} s)`);
+      say(`${mutant.file}: ${mutant.name}: ${describe(verdict, runs)} (${seconds} s)`);
     }
   };
   await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, work));
   return escaped;
 }
 
-function describe(verdict: Verdict, { from, seeds }: Span): string {
+function describe(verdict: Verdict, runs: Runs): string {
   switch (verdict.name) {
     case "caught":
       return `caught at ${verdict.at}, a ${verdict.by}: ${shorten(verdict.what)}`;
     case "survived":
-      return `survived the seeds ${from} to ${from + seeds - 1}`;
+      return "tests" in runs
+        ? `survived ${runs.tests.join(", ")}`
+        : `survived the seeds ${runs.from} to ${runs.from + runs.seeds - 1}`;
     case "unusable":
       return `CAN NOT BE TRIED: ${verdict.what}`;
   }

@@ -13,6 +13,11 @@ export interface Mutant {
   /** What is replaced; the file has it exactly once. */
   readonly text: string;
   readonly replacement: string;
+  /**
+   * The files of tests of which one has to fail, for what the simulation does not reach; otherwise
+   * the simulation has to find it.
+   */
+  readonly tests?: readonly string[] | undefined;
 }
 
 /** A mutant that cannot be tried: its text does not fit the file, or the result is no program. */
@@ -30,10 +35,11 @@ export function mutate(source: string, { text, replacement }: Mutant): string {
   return source.replace(text, () => replacement);
 }
 
-/** Faults of one file. */
+/** Faults of one file, and the tests that have to find them if the simulation does not. */
 export function faultsOf(
   file: string,
   faults: readonly Omit<Mutant, "file">[],
+  tests?: readonly string[],
 ): readonly Mutant[] {
-  return faults.map((fault) => ({ ...fault, file }));
+  return faults.map((fault) => ({ tests, ...fault, file }));
 }

@@ -1,5 +1,5 @@
 /**
- * Copies of what the simulation needs, so that nothing is ever planted in the module itself.
+ * Copies of what the simulation, or a test, needs, so that nothing is ever planted in the module itself.
  *
  * @module
  */
@@ -20,16 +20,25 @@ const PARTS = [
   "tools/mutants",
 ] as const;
 
+/** What a copy has besides, in which tests are run. */
+const TEST_PARTS = ["tests/fixture.ts", "tests/http", "tests/std"] as const;
+
 /** The program that runs histories, in a copy. */
 export const PROGRAM = "tools/mutants/histories.ts";
 
 /**
  * Copies the module into an empty folder, with a fault in it if one is given.
  *
+ * @param tests The files of tests that are copied, too.
  * @throws {Unusable} If the fault cannot be planted.
  */
-export async function copyTree(folder: string, mutant?: Mutant): Promise<void> {
-  for (const part of PARTS) await copyPart(part, `${folder}/${part}`);
+export async function copyTree(
+  folder: string,
+  mutant?: Mutant,
+  tests: readonly string[] = [],
+): Promise<void> {
+  const besides = tests.length === 0 ? [] : [...TEST_PARTS, ...tests];
+  for (const part of [...PARTS, ...besides]) await copyPart(part, `${folder}/${part}`);
   if (mutant === undefined) return;
   const file = `${folder}/${mutant.file}`;
   const source = await Deno.readTextFile(new URL(mutant.file, HERE));

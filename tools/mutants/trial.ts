@@ -1,33 +1,30 @@
 /**
- * One trial: histories in a copy of the module, until one goes wrong.
+ * One trial: histories, or tests, in a copy of the module, until one goes wrong.
  *
  * @module
  */
 
-import { TextLineStream } from "../soak/line_stream.ts";
+import { type Ended, watched } from "./child.ts";
 import { type Mutant, Unusable } from "./mutant.ts";
+import { runTests } from "./test_trial.ts";
 import { copyTree, PROGRAM } from "./tree.ts";
-
-/** Milliseconds after which a history, of which a hundred run in a second, is said to hang. */
-const PATIENCE = 60_000;
 
 /** Megabytes that a trial may use: a fault may make it hoard. */
 const MEMORY = 512;
 
-/** What Deno itself is told. */
-export const CHILD = { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
-
 /** What came of a trial. */
 export type Verdict =
-  /** A history went wrong: the invariants tell, or the program dies of it, or never ends it. */
+  /**
+   * Something went wrong: the invariants or a test tell, or the program dies of it, or never ends it.
+   */
   | {
     readonly name: "caught";
-    readonly by: "violation" | "crash" | "hang";
-    /** Where in the simulation. */
+    readonly by: "violation" | "failure" | "crash" | "hang";
+    /** Where in the simulation, or in the tests. */
     readonly at: string;
     readonly what: string;
   }
-  /** All histories went as they should. */
+  /** Everything went as it should. */
   | { readonly name: "survived" }
   /** The mutant cannot be tried. */
   | { readonly name: "unusable"; readonly what: string };
@@ -38,16 +35,20 @@ export interface Span {
   readonly seeds: number;
 }
 
+/** What is run in a copy. */
+export type Runs = Span | { readonly tests: readonly string[] };
+
 /** Tries a mutant, or, without one, the module as it is, in a folder of its own. */
 export async function tryOut(
   folder: string,
-  span: Span,
+  runs: Runs,
   mutant: Mutant | undefined,
 ): Promise<Verdict> {
   await Deno.mkdir(folder);
   try {
-    await copyTree(folder, mutant);
-    return await runHistories(folder, span);
+    const tests = "tests" in runs ? runs.tests : [];
+    await copyTree(folder, mutant, tests);
+    return "tests" in runs ? await runTests(folder, tests) : await runHistories(folder, runs);
   } catch (error) {
     if (!(error instanceof Unusable)) throw error;
     return { name: "unusable", what: error.message };
@@ -57,38 +58,15 @@ export async function tryOut(
 }
 
 async function runHistories(folder: string, { from, seeds }: Span): Promise<Verdict> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-check",
-      "--no-prompt",
-      `--v8-flags=--max-old-space-size=${MEMORY}`,
-      PROGRAM,
-      `${from}`,
-      `${seeds}`,
-    ],
-    cwd: folder,
-    env: CHILD,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const complaint = lastOf(child.stderr);
+  const flags = ["--quiet", "--no-check", "--no-prompt"];
+  const memory = `--v8-flags=--max-old-space-size=${MEMORY}`;
   const report = new Report();
-  const watch = new Watchdog(() => child.kill("SIGKILL"));
-  for await (
-    const line of child.stdout.pipeThrough(new TextDecoderStream())
-      .pipeThrough(new TextLineStream())
-  ) {
-    watch.rest();
-    report.take(line);
-  }
-  const { code, signal } = await child.status;
-  watch.stop();
-  // Whoever else killed it says nothing about the fault.
-  if (signal === "SIGKILL" && !watch.bit) throw new Unusable("it was killed from outside");
-  return report.verdict(code, watch.bit, await complaint);
+  const ended = await watched(
+    ["run", ...flags, memory, PROGRAM, `${from}`, `${seeds}`],
+    folder,
+    (line) => report.take(line),
+  );
+  return report.verdict(ended);
 }
 
 /** What the lines of a trial come to. */
@@ -106,7 +84,7 @@ class Report {
     else if (word === "done") this.#done = true;
   }
 
-  verdict(code: number, hung: boolean, complaint: string): Verdict {
+  verdict({ code, hung, complaint }: Ended): Verdict {
     const at = this.#at;
     if (this.#violation !== undefined) {
       return { name: "caught", by: "violation", at, what: this.#violation };
@@ -116,39 +94,4 @@ class Report {
     if (hung) return { name: "caught", by: "hang", at, what: "it never ends" };
     return { name: "caught", by: "crash", at, what: `exit code ${code}: ${complaint}` };
   }
-}
-
-/** Bites when nothing is heard for too long. */
-class Watchdog {
-  bit = false;
-  readonly #bite: () => void;
-  #timer: ReturnType<typeof setTimeout>;
-
-  constructor(bite: () => void) {
-    this.#bite = bite;
-    this.#timer = this.#start();
-  }
-
-  /** Something was heard. */
-  rest(): void {
-    this.stop();
-    this.#timer = this.#start();
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-
-  #start(): ReturnType<typeof setTimeout> {
-    return setTimeout(() => {
-      this.bit = true;
-      this.#bite();
-    }, PATIENCE);
-  }
-}
-
-/** What a program says on its way out. */
-async function lastOf(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const text = await new Response(stream).text();
-  return text.trim().split("\n").slice(-8).join(" | ");
 }

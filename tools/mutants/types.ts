@@ -6,7 +6,7 @@
 
 import { type Mutant, mutate, Unusable } from "./mutant.ts";
 import { copyPart, copyTree } from "./tree.ts";
-import { CHILD } from "./trial.ts";
+import { CHILD } from "./child.ts";
 
 /**
  * Checks the types of all mutants, side by side in one copy of the module, which takes far less
