@@ -12,8 +12,8 @@ const LONGEST_TIMER = 0x7fff_ffff;
 
 /** A time limit, which can be set and lifted repeatedly. */
 export class Deadline {
-  /** @internal When it expires, on the kernel's clock. */
-  at = 0;
+  /** @internal When it expires, on the kernel's clock; Infinity while it is not set. */
+  at = Infinity;
 
   /** @param expire Called when the time runs out. */
   constructor(readonly expire: () => void) {}
@@ -38,7 +38,7 @@ export class Deadlines {
 
   /** Whether a limit is set. */
   has(deadline: Deadline): boolean {
-    return this.#running.has(deadline);
+    return deadline.at < Infinity;
   }
 
   /** Sets a limit to this many milliseconds from now; Infinity lifts it. */
@@ -49,13 +49,17 @@ export class Deadlines {
     if (deadline.at < this.#next) this.#arm(deadline.at);
   }
 
-  /** Lifts a limit. */
+  /** Lifts a limit. Costs nothing if it is not set: few are, and each exchange lifts several. */
   lift(deadline: Deadline): void {
-    if (this.#running.delete(deadline) && this.#running.size === 0) this.#disarm();
+    if (deadline.at === Infinity) return;
+    deadline.at = Infinity;
+    this.#running.delete(deadline);
+    if (this.#running.size === 0) this.#disarm();
   }
 
   /** Lifts all limits. */
   clear(): void {
+    for (const deadline of this.#running) deadline.at = Infinity;
     this.#running.clear();
     this.#disarm();
   }
@@ -84,7 +88,7 @@ export class Deadlines {
     const expired = [...this.#running].filter(({ at }) => at <= now);
     for (const deadline of expired) {
       // A deadline that expires may lift or set others.
-      if (!this.#running.has(deadline) || deadline.at > now) continue;
+      if (deadline.at > now) continue;
       this.lift(deadline);
       deadline.expire();
     }

@@ -69,7 +69,11 @@ const OF: Readonly<Record<Subject, readonly Machine[]>> = {
     ADMISSION,
     EXCHANGE,
   ],
-  connections: [{ ...LIFECYCLE, events: [CLOSED_BY_PROGRAM] }, ADMISSION],
+  connections: [
+    { ...LIFECYCLE, events: [CLOSED_BY_PROGRAM] },
+    // Where the program decides about a client, a listener has no limit but time.
+    { ...ADMISSION, events: ADMISSION.events.filter((event) => event !== "evict") },
+  ],
 };
 
 /** Counts of pairs. */

@@ -263,8 +263,8 @@ export const LOOP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a lifted time limit keeps its timer",
-      text: "if (this.#running.delete(deadline) && this.#running.size === 0) this.#disarm();",
-      replacement: "this.#running.delete(deadline);",
+      text: "if (this.#running.size === 0) this.#disarm();",
+      replacement: "",
     },
   ]),
 ];
