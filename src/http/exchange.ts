@@ -113,8 +113,14 @@ export class HttpExchange {
   /** Answers without the handler. The connection is kept after a handler's failure only. */
   #answerWith(status: number, reason = STATUS_CODES[status]): void {
     if (status !== 500) this.#outgoing.shouldKeepAlive = false;
-    this.#outgoing.writeHead(status, { "content-type": "text/plain;charset=UTF-8" });
-    this.#outgoing.end(`${reason}\n`);
+    // Those of a response that could not be sent.
+    for (const name of this.#outgoing.getHeaderNames()) this.#outgoing.removeHeader(name);
+    const text = `${reason}\n`;
+    this.#outgoing.writeHead(status, STATUS_CODES[status], {
+      "content-type": "text/plain;charset=UTF-8",
+      "content-length": text.length,
+    });
+    this.#outgoing.end(text);
   }
 
   #ended(): void {

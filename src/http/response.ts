@@ -12,11 +12,13 @@ import { write } from "./streams.ts";
  * Sends a response, no faster than the client takes it.
  *
  * @returns When the body was given to `node:http`, or the connection has ended.
- * @throws {TypeError} If the body was used already.
+ * @throws {TypeError} If it is no response to send, its body was used already, or is not of bytes, or
+ *   is not as long as the response says.
  * @throws {unknown} What the body fails with.
  */
 export async function sendResponse(outgoing: ServerResponse, response: Response): Promise<void> {
-  if (response.bodyUsed) throw new TypeError("Cannot send the response: its body was used already");
+  if (response.type === "error") throw unusable("it is that of Response.error()");
+  if (response.bodyUsed) throw unusable("its body was used already");
   const over = outgoing.destroyed || outgoing.writableEnded;
   if (over || outgoing.req.method === "HEAD") {
     response.body?.cancel().catch(() => {});
@@ -24,15 +26,13 @@ export async function sendResponse(outgoing: ServerResponse, response: Response)
     writeHead(outgoing, response);
     return void outgoing.end();
   }
-  if (response.body === null) {
-    if (!response.headers.has("content-length") && mayHaveBody(response)) {
-      outgoing.setHeader("content-length", 0);
-    }
-    writeHead(outgoing, response);
-    outgoing.end();
-    return;
+  if (response.body !== null) return await sendBody(outgoing, response, response.body);
+  if (mayHaveBody(response)) {
+    new BodyLength(response).end();
+    outgoing.setHeader("content-length", 0);
   }
-  await sendBody(outgoing, response, response.body);
+  writeHead(outgoing, response);
+  outgoing.end();
 }
 
 async function sendBody(
@@ -41,21 +41,53 @@ async function sendBody(
   body: ReadableStream<Uint8Array>,
 ): Promise<void> {
   const reader = body.getReader();
-  const cancel = () => void reader.cancel(new Error("The client has left")).catch(() => {});
+  const cancel = (reason: unknown = new Error("The client has left")) => {
+    reader.cancel(reason).catch(() => {});
+  };
   outgoing.once("close", cancel);
   const begun = new Beginning(outgoing, response);
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (outgoing.destroyed || outgoing.writableEnded) return;
+      if (outgoing.destroyed || outgoing.writableEnded) return cancel();
       if (done) break;
       await begun.write(value);
     }
     outgoing.off("close", cancel);
     begun.end();
+  } catch (error) {
+    cancel(error);
+    throw error;
   } finally {
     begun.stop();
     outgoing.off("close", cancel);
+  }
+}
+
+/** The length of a body, against what its response says: a wrong one would end in another response. */
+class BodyLength {
+  /** What the response says; undefined if it says nothing, and NaN if that is no length. */
+  readonly #declared: number | undefined;
+  #length = 0;
+
+  constructor({ headers }: Response) {
+    const text = headers.get("content-length");
+    if (text !== null) this.#declared = /^\d+$/.test(text) ? Number(text) : NaN;
+  }
+
+  /** @throws {TypeError} If the body is longer than it should be. */
+  add(chunk: Uint8Array): void {
+    this.#length += chunk.length;
+    if (this.#declared !== undefined && !(this.#length <= this.#declared)) throw this.#wrong();
+  }
+
+  /** @throws {TypeError} If the body has another length than it should have. */
+  end(): void {
+    if (this.#declared !== undefined && this.#length !== this.#declared) throw this.#wrong();
+  }
+
+  #wrong(): TypeError {
+    return unusable("its body has another length than Content-Length says");
   }
 }
 
@@ -66,6 +98,7 @@ async function sendBody(
 class Beginning {
   readonly #outgoing: ServerResponse;
   readonly #response: Response;
+  readonly #length: BodyLength;
   readonly #soon = setImmediate(() => this.#flush());
   #first: Uint8Array | undefined;
   #flushed = false;
@@ -73,9 +106,12 @@ class Beginning {
   constructor(outgoing: ServerResponse, response: Response) {
     this.#outgoing = outgoing;
     this.#response = response;
+    this.#length = new BodyLength(response);
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
+  async write(chunk: unknown): Promise<void> {
+    if (!(chunk instanceof Uint8Array)) throw unusable("its body is not of bytes");
+    this.#length.add(chunk);
     if (!this.#flushed && this.#first === undefined) {
       this.#first = chunk;
       return;
@@ -85,6 +121,7 @@ class Beginning {
   }
 
   end(): void {
+    this.#length.end();
     if (this.#flushed) return void this.#outgoing.end();
     this.stop();
     if (!this.#response.headers.has("content-length")) {
@@ -108,12 +145,23 @@ class Beginning {
   }
 }
 
+/**
+ * How the body is sent is not for the program to say: the `Transfer-Encoding` of a response that it has
+ * fetched elsewhere is not that of this one.
+ */
 function writeHead(outgoing: ServerResponse, response: Response): void {
   outgoing.statusCode = response.status;
   if (response.statusText !== "") outgoing.statusMessage = response.statusText;
-  for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
+  for (const [name, value] of response.headers) {
+    if (name === "content-length") outgoing.setHeader(name, value);
+    else if (name !== "transfer-encoding") outgoing.appendHeader(name, value);
+  }
 }
 
 function mayHaveBody({ status }: Response): boolean {
   return status !== 204 && status !== 304;
+}
+
+function unusable(reason: string): TypeError {
+  return new TypeError(`Cannot send the response: ${reason}`);
 }

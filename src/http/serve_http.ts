@@ -75,9 +75,10 @@ export interface HttpServer extends AsyncDisposable {
  * `request.url` begins with `http://` and the host that the client names, or `localhost`.
  * `request.signal` aborts when the client has left before its response was written.
  *
- * A handler that throws is answered for by `onError`, or with the status 500. If the body of a
- * response fails, the error is logged and the connection closed, so that the client sees that it is
- * not whole.
+ * A handler that throws is answered for by `onError`, or with the status 500; so is one whose response
+ * cannot be sent, such as `Response.error()` or a body that is not as long as its `Content-Length`. If
+ * that is found, or the body fails, when a part is sent already, the error is logged and the connection
+ * closed, so that the client sees that it is not whole. `Transfer-Encoding` of a response is ignored.
  *
  * @param options The name of the pipe, and settings that have defaults.
  * @param handler Answers a request, and is told who asks.
