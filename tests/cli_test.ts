@@ -169,7 +169,7 @@ inWorld(
   async (world) => {
     const clients: PipeClient[] = [];
     world.serve(() => {}, { path: "server", onConnect: (client) => void clients.push(client) });
-    world.listen({ path: "server.reader", direction: "read", instances: 1 });
+    world.listen({ path: "server.reader", direction: "read", instances: 1, maxInstances: 1 });
     world.listen({ path: "server.writer", direction: "write", instances: 1 });
     const processId = world.kernel.process;
     world.system.processes.setProgram(processId, { path: "C:\\server.exe", began: 0 });
@@ -196,7 +196,7 @@ inWorld(
 inWorld("cli: list tells that a server cannot be asked", async (world) => {
   world.listen({ path: "busy", instances: 1, maxInstances: 1 });
   world.system.connect("\\\\.\\pipe\\busy");
-  world.serve(() => {}, { path: "busy.not", instances: 1 });
+  world.serve(() => {}, { path: "busy.not", instances: 1, maxInstances: 1 });
   const processId = world.kernel.process;
   world.system.processes.setProgram(processId, undefined);
   await world.idle();

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import { Status } from "../../src/kernel/status.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { MemorySystem } from "../memory_kernel.ts";
@@ -19,20 +18,15 @@ import type { Around, SimulatedKernel } from "./kernel.ts";
 import { type Ending, ENDINGS, Listening, type Plan, somePlan } from "./listening.ts";
 import { ModuleClient } from "./module_client.ts";
 import type { Outcome } from "./outcome.ts";
-import { Program } from "./program.ts";
+import type { Program } from "./program.ts";
 import { Random } from "./random.ts";
 import { RawTalker } from "./raw_talkers.ts";
+import { catchReports } from "./reports.ts";
+import { drain, LONGEST_RETRY, PATH, type Scheduled, Scheduler } from "./scheduler.ts";
 import { Planted } from "./servers.ts";
 import { type Shape, someShape } from "./shape.ts";
 import type { Actor, Stage } from "./stage.ts";
-
-const PATH = "\\\\.\\pipe\\simulated";
-
-/** Steps after which a history that should have come to rest has not. */
-const PATIENCE = 30_000;
-
-/** Milliseconds after which nothing is tried again that failed in a shortage. */
-const LONGEST_RETRY = 1_000;
+import { someWeights } from "./weights.ts";
 
 /** Timers after which nothing comes of waiting. */
 const MOST_JUMPS = 100;
@@ -40,41 +34,11 @@ const MOST_JUMPS = 100;
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 40;
 
-/** How often each kind of step is taken, when it can be. */
-interface Weights {
-  readonly turn: number;
-  readonly waitReturns: number;
-  readonly waitBegins: number;
-  readonly completion: number;
-  readonly cancel: number;
-  readonly timer: number;
-  readonly program: number;
-  readonly client: number;
-  readonly time: number;
-  readonly jump: number;
-  readonly badEnd: number;
-  readonly wake: number;
-}
-
-function someWeights(random: Random): Weights {
-  return {
-    turn: random.pick([1, 5, 20]),
-    waitReturns: random.pick([1, 10]),
-    waitBegins: random.pick([0.1, 10]),
-    completion: random.pick([0.3, 3, 20]),
-    cancel: random.pick([0.3, 5]),
-    timer: random.pick([1, 10]),
-    program: random.pick([0.3, 5]),
-    client: random.pick([3, 10, 30]),
-    time: random.pick([0.5, 0.5, 5]),
-    jump: random.pick([0, 0, 0.02, 0.2]),
-    badEnd: 1,
-    wake: 1,
-  };
-}
+/** A client of either kind. */
+type Client = RawTalker | ModuleClient;
 
 /** See the module. */
-export class ConnectionHistory implements Stage, Around, Observer {
+export class ConnectionHistory implements Stage, Around, Observer, Scheduled<Client> {
   readonly seed: number;
   readonly random: Random;
   readonly system = new MemorySystem();
@@ -88,24 +52,18 @@ export class ConnectionHistory implements Stage, Around, Observer {
   task = 0;
   tidying = false;
   nameLost = false;
+  violation: string | undefined;
   readonly #plan: Plan;
-  readonly #weights: Weights;
   readonly #sizes: readonly number[];
+  readonly #scheduler: Scheduler<Client, ConnectionKernel>;
   readonly #here: Program<ConnectionKernel>;
   readonly #elsewhere: Program<ConnectionKernel>;
-  readonly #retired: ConnectionKernel[] = [];
   readonly #actors: Actor[] = [];
-  readonly #clients: (RawTalker | ModuleClient)[] = [];
   readonly #wires = new Map<ClientEnd, Wire>();
   readonly #numbers = new Map<Listening["record"], number>();
   #listening: Listening | undefined;
   /** What is known of the listener, even while it begins to listen. */
   #record: Listening["record"] | undefined;
-  #tasks: (() => void)[] = [];
-  #lateTasks: (() => void)[] = [];
-  #violation: string | undefined;
-  #steps = 0;
-  #idle = 0;
   #made = 0;
   /** A session is in a state that seldom lasts: an end would meet it there. */
   #endSoon = false;
@@ -118,7 +76,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
     this.rates = someFaults(random);
     this.shape = someShape(random);
     this.#plan = somePlan(random, this.shape);
-    this.#weights = someWeights(random);
+    const weights = someWeights(random, [0, 0, 0.02, 0.2]);
     this.system.ways.takesEmpty = random.chance(0.5);
     this.system.ways.makesRoom = random.chance(0.5);
     this.system.ways.keepsPending = random.chance(0.5);
@@ -127,9 +85,13 @@ export class ConnectionHistory implements Stage, Around, Observer {
     if (this.#plan.limits.maxMessage !== undefined) sizes.push(20_000);
     if (random.chance(0.1)) sizes.push(20_000, 65_536, 70_000, 140_000);
     this.#sizes = random.chance(0.4) ? [0, 10, 20, 50] : sizes;
-    const kernel = (name: string) => new ConnectionKernel(name, this.system, this);
-    this.#here = new Program(this, () => kernel("kernel"));
-    this.#elsewhere = new Program(this, () => kernel("other kernel"));
+    this.#scheduler = new Scheduler<Client, ConnectionKernel>(this, {
+      weights,
+      mostJumps: MOST_JUMPS,
+      newKernel: (name) => new ConnectionKernel(name, this.system, this),
+    });
+    this.#here = this.#scheduler.here;
+    this.#elsewhere = this.#scheduler.elsewhere;
   }
 
   readonly open: OpenLoop = (...args) => this.#here.open(...args);
@@ -142,7 +104,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
   closed(): void {}
 
   get jumps(): boolean {
-    return this.#weights.jump > 0;
+    return this.#scheduler.jumps;
   }
 
   get now(): number {
@@ -151,7 +113,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
 
   /** Runs it from its beginning to its end. */
   async run(): Promise<Outcome> {
-    const stopCatching = this.#catchReports();
+    const stopCatching = catchReports(this);
     try {
       await this.#live();
     } catch (error) {
@@ -161,23 +123,17 @@ export class ConnectionHistory implements Stage, Around, Observer {
     }
     return {
       seed: this.seed,
-      steps: this.#steps,
-      events: this.events,
+      steps: this.#scheduler.steps,
+      events: this.#scheduler.events,
       clients: this.#made,
       counts: this.counts,
       coverage: this.coverage,
-      violation: this.#violation,
+      violation: this.violation,
     };
   }
 
-  /** Calls of the kernels and completions. */
-  get events(): number {
-    return [...this.#retired, this.#here.kernel, this.#elsewhere.kernel]
-      .reduce((sum, kernel) => sum + (kernel?.events ?? 0), 0);
-  }
-
   violate(what: string): void {
-    this.#violation ??= what;
+    this.violation ??= what;
     this.tell?.(`VIOLATION: ${what}`);
   }
 
@@ -190,12 +146,11 @@ export class ConnectionHistory implements Stage, Around, Observer {
   }
 
   pause(): Promise<void> {
-    return new Promise((resolve) => this.#tasks.push(resolve));
+    return this.#scheduler.pause();
   }
 
   late(): Promise<void> {
-    if (this.tidying) return this.pause();
-    return new Promise((resolve) => this.#lateTasks.push(resolve));
+    return this.#scheduler.late();
   }
 
   hosts(record: Listening["record"]): void {
@@ -227,7 +182,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
 
   /** See {@linkcode Around}. */
   opened(path: string, end: ClientEnd, process: number): void {
-    for (const client of this.#clients) {
+    for (const client of this.#scheduler.clients) {
       if (!(client instanceof ModuleClient) || client.path !== path) continue;
       const program = client.elsewhere ? this.#elsewhere : this.#here;
       const { name, writeTimeout } = client;
@@ -298,23 +253,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
 
   /** See {@linkcode Around}. */
   intrude(): void {
-    const kernel = this.random.chance(0.7) ? this.#here.kernel : this.#elsewhere.kernel;
-    switch (this.random.weighted({ client: 3, completion: 2, waitBegins: 1, cancel: 1 })) {
-      case "client": {
-        const client = this.random.some(this.#clients);
-        if (client instanceof RawTalker) client.act();
-        return;
-      }
-      case "completion":
-        return this.#complete(kernel);
-      case "waitBegins":
-        if (kernel?.waitState === "dispatched") kernel.begin();
-        return;
-      case "cancel": {
-        const [late] = kernel?.late() ?? [];
-        if (late !== undefined) kernel?.cancelAtLast(late);
-      }
-    }
+    this.#scheduler.intrude();
   }
 
   /** See {@linkcode Around}. */
@@ -334,10 +273,6 @@ export class ConnectionHistory implements Stage, Around, Observer {
     this.#listening?.end(this.random.pick(ENDINGS));
   }
 
-  retire(kernel: ConnectionKernel): void {
-    this.#retired.push(kernel);
-  }
-
   observe(state: { readonly name: string }, event: string, last: boolean): void {
     this.tell?.(`${stateName(state)} + ${event}`);
     const next = this.coverage.add(state, event, last);
@@ -345,36 +280,9 @@ export class ConnectionHistory implements Stage, Around, Observer {
     else if (this.random.chance(haste(next.name))) this.#endSoon = true;
   }
 
-  crashed(error: unknown): void {
-    if (error instanceof Planted) return;
-    this.violate(`thrown: ${error instanceof Error ? error.stack : error}`);
-  }
-
   checkName(): void {
     if (this.#listening === undefined || !this.#listening.serving || this.nameLost) return;
     if (!this.system.exists(this.path)) this.violate("the name has vanished");
-  }
-
-  #catchReports(): () => void {
-    const { error: original } = console;
-    const rejected = (event: PromiseRejectionEvent) => {
-      event.preventDefault();
-      this.violate(`unhandled rejection: ${event.reason?.stack ?? event.reason}`);
-    };
-    const thrown = (event: ErrorEvent) => {
-      event.preventDefault();
-      this.violate(`thrown: ${event.error?.stack ?? event.message}`);
-    };
-    console.error = (...what: unknown[]) => {
-      if (!this.expected(what.at(-1))) this.violate(`reported: ${what.at(-1)}`);
-    };
-    globalThis.addEventListener("unhandledrejection", rejected);
-    globalThis.addEventListener("error", thrown);
-    return () => {
-      globalThis.removeEventListener("error", thrown);
-      globalThis.removeEventListener("unhandledrejection", rejected);
-      console.error = original;
-    };
   }
 
   async #live(): Promise<void> {
@@ -382,30 +290,30 @@ export class ConnectionHistory implements Stage, Around, Observer {
     for (let i = this.random.between(2, 5); i > 0; i--) this.#addClient();
     const length = this.random.between(150, 600);
     const endAt = this.random.chance(0.5) ? this.random.below(length) : undefined;
-    for (let i = 0; i < length && this.#violation === undefined; i++) {
+    for (let i = 0; i < length && this.violation === undefined; i++) {
       if (i === endAt || this.#endSoon) await this.#task(() => this.#beginEnd());
       this.#endSoon = false;
       const gone = (this.#listening?.record.over ?? true) && !this.system.exists(PATH);
       if (gone && this.random.chance(0.05)) await this.#task(() => this.#listen());
-      await this.#step();
+      await this.#scheduler.step();
     }
     this.#tidy();
-    await this.#rest("everybody tidies up");
+    await this.#scheduler.rest("everybody tidies up");
     for (const actor of this.#actors) {
       if (this.random.chance(0.5)) await this.#task(() => actor.end());
     }
-    await this.#rest("some have left");
+    await this.#scheduler.rest("some have left");
     await this.#task(() => this.#endListener());
-    await this.#rest("the listener ends");
+    await this.#scheduler.rest("the listener ends");
     for (const actor of this.#actors) await this.#task(() => actor.end());
-    await this.#rest("all have left");
+    await this.#scheduler.rest("all have left");
     await this.#task(() => this.#listening?.endAll());
-    await this.#rest("everything ends");
+    await this.#scheduler.rest("everything ends");
     this.#checkEnd();
   }
 
   #task(task: () => void): Promise<void> {
-    this.#beginTask();
+    this.beginStep();
     task();
     return drain();
   }
@@ -428,156 +336,34 @@ export class ConnectionHistory implements Stage, Around, Observer {
     const client = this.random.chance(0.5)
       ? new RawTalker(this, number)
       : new ModuleClient(this, number);
-    this.#clients.push(client);
+    this.#scheduler.clients.push(client);
     this.#actors.push(client);
   }
 
-  #beginTask(): void {
+  /** See {@linkcode Scheduled}. */
+  beginStep(): void {
     this.task++;
     for (const program of [this.#here, this.#elsewhere]) program.beginTask();
   }
 
-  async #step(): Promise<void> {
-    this.#steps++;
-    this.#beginTask();
-    if (this.#takeStep()) await drain();
-    this.#check();
-  }
-
-  /** True: something ran in a program. */
-  #takeStep(): boolean {
-    const { random } = this;
-    const { kernel } = this.#pickProgram();
-    const weights = this.#weights;
-    const held = kernel?.deliverable() ?? [];
-    const late = kernel?.late() ?? [];
-    const waits = kernel?.waitState;
-    const next = kernel?.nextTimer;
-    const due = next !== undefined && kernel !== undefined && next <= kernel.time;
-    const step = random.weighted({
-      turn: (kernel?.leftovers().turns ?? 0) > 0 ? weights.turn : 0,
-      waitReturns: waits === "over" ? weights.waitReturns : 0,
-      waitBegins: waits === "dispatched" ? weights.waitBegins : 0,
-      completion: held.length > 0 ? weights.completion : 0,
-      cancel: late.length > 0 ? weights.cancel : 0,
-      timer: due ? weights.timer : 0,
-      program: this.#tasks.length > 0 ? weights.program : 0,
-      client: this.#clients.length > 0 ? weights.client : 0,
-      time: kernel !== undefined ? weights.time : 0,
-      jump: next !== undefined ? weights.jump : 0,
-      badEnd: kernel !== undefined && this.rates.endsBadly > 0 ? weights.badEnd : 0,
-      wake: this.rates.wakes > 0 && waits !== "none" ? weights.wake : 0,
-    });
-    this.#idle = step === "client" || step === "time" || step === "wake" ? this.#idle + 1 : 0;
-    if (step === undefined) this.#idle++;
-    kernel?.acted();
-    switch (step) {
-      case "turn":
-        this.tell?.("— a turn");
-        kernel?.turn();
-        return true;
-      case "waitReturns":
-        this.tell?.("— the wait returns");
-        kernel?.returnWait();
-        return true;
-      case "waitBegins":
-        kernel?.begin();
-        return false;
-      case "completion":
-        this.#complete(kernel);
-        return false;
-      case "cancel":
-        for (const flight of late.slice(0, 1)) kernel?.cancelAtLast(flight);
-        return false;
-      case "timer":
-      case "jump":
-        if (step === "timer") this.counts.add(Kind.TIMER_LATE);
-        this.tell?.(`— a timer, at ${next}`);
-        kernel?.fireTimer();
-        return true;
-      case "program":
-        this.tell?.("— the program goes on");
-        this.#tasks.splice(random.below(this.#tasks.length), 1)[0]?.();
-        return true;
-      case "client":
-        return this.#actClient();
-      case "time":
-        kernel?.pass(random.fraction() * 3);
-        return false;
-      case "badEnd":
-        if (random.chance(this.rates.endsBadly)) this.#endBadly(kernel);
-        return false;
-      case "wake":
-        if (random.chance(this.rates.wakes)) {
-          this.counts.add(Kind.SPURIOUS);
-          kernel?.wake();
-        }
-        return false;
-      case undefined:
-        return false;
-    }
-  }
-
-  #pickProgram(): Program<ConnectionKernel> {
-    if (this.#here.kernel === undefined) return this.#elsewhere;
-    const other = this.#elsewhere.kernel !== undefined;
-    return other && this.random.chance(0.4) ? this.#elsewhere : this.#here;
-  }
-
-  /** Completions can be seen: one, or many at once. */
-  #complete(kernel: SimulatedKernel | undefined): void {
-    const times = this.random.chance(0.2) ? 3 : 1;
-    for (let i = 0; i < times; i++) {
-      const flight = this.random.some(kernel?.deliverable() ?? []);
-      if (flight === undefined) return;
-      if (i > 0) this.counts.add(Kind.BATCHED);
-      kernel?.show(flight);
-    }
-  }
-
-  #endBadly(kernel: SimulatedKernel | undefined): void {
-    const pending = kernel?.inFlight().filter(({ operation }) =>
-      operation.status === Status.PENDING
-    );
-    const flight = this.random.some(pending ?? []);
-    if (flight !== undefined) kernel?.endBadly(flight);
-  }
-
-  #actClient(): boolean {
-    const begin = this.random.below(this.#clients.length);
-    for (let i = 0; i < this.#clients.length; i++) {
-      const client = this.#clients[(begin + i) % this.#clients.length];
-      if (client === undefined) continue;
-      if (client.done ? this.#replace(client) : client.act()) {
-        this.#idle = 0;
-        return client instanceof ModuleClient;
-      }
-    }
-    return false;
-  }
-
   /** Another client comes in place of one that is done. */
-  #replace(client: RawTalker | ModuleClient): boolean {
+  replace(client: Client): boolean {
     if (this.tidying || this.#made >= MOST_CLIENTS) return false;
-    this.#clients.splice(this.#clients.indexOf(client), 1);
+    this.#scheduler.clients.splice(this.#scheduler.clients.indexOf(client), 1);
     this.#addClient();
     return true;
   }
 
-  #check(): void {
+  /** See {@linkcode Scheduled}. */
+  check(): void {
     for (const program of [this.#here, this.#elsewhere]) {
-      program.kernel?.checkLiveness();
-      if (program.kernel?.breach !== undefined) this.violate(program.kernel.breach.message);
       if (program.isAtPeace) this.model.atPeace(program);
       const { kernel } = program;
       const keeps = this.model.keeps(program, program === this.#here ? this.#record : undefined);
       if (keeps && kernel !== undefined && !kernel.keepsAlive && !kernel.abandoned) {
         this.violate("a program may end though somebody waits");
       }
-      if (program.forgetsTime) this.violate("I10: time limits run, and there is no timer");
     }
-    const breach = this.#retired.at(-1)?.breach;
-    if (breach !== undefined) this.violate(breach.message);
     const { maxInstances = Infinity } = this.#plan;
     const { servers } = this.system.count(PATH);
     if (servers > maxInstances) this.violate(`${servers} instances are more than ${maxInstances}`);
@@ -609,7 +395,9 @@ export class ConnectionHistory implements Stage, Around, Observer {
   /** Everything of the listener's program ends, and not by its doing. */
   #loseProgram(): void {
     this.#listening?.lose();
-    for (const client of this.#clients) if (client instanceof ModuleClient) client.perish();
+    for (const client of this.#scheduler.clients) {
+      if (client instanceof ModuleClient) client.perish();
+    }
     for (const { server } of this.model.wires) server.lost = true;
   }
 
@@ -617,59 +405,20 @@ export class ConnectionHistory implements Stage, Around, Observer {
     this.tell?.("— everybody tidies up");
     this.tidying = true;
     this.rates = { ...noFaults(), delays: this.rates.delays };
-    for (const task of this.#lateTasks.splice(0)) this.#tasks.push(task);
+    this.#scheduler.tidy();
   }
 
-  /** Goes on until nothing more happens. */
-  async #rest(until: string): Promise<void> {
-    await drain();
-    this.#idle = 0;
-    let calm = 0;
-    for (let i = 0; this.#violation === undefined; i++) {
-      await this.#step();
-      if (this.#idle < this.#clients.length) continue;
-      if (this.#atRest() && !this.#clients.some((client) => client.act())) {
-        this.#checkStandstill();
-        const { events } = this;
-        // A time limit that is not running begins anew each time.
-        if (!this.#jump() || ++calm > MOST_JUMPS) return;
-        await drain();
-        if (this.events > events) calm = 0;
-      }
-      await drain();
-      if (i > PATIENCE) this.violate(`I7: no rest while ${until}`);
-    }
-  }
-
-  /** Whether no program has anything to do. */
-  #atRest(): boolean {
-    if (this.#tasks.length > 0) return false;
-    for (const { kernel } of [this.#here, this.#elsewhere]) {
-      if (kernel === undefined) continue;
-      const waits = kernel.waitState;
-      if (kernel.leftovers().turns > 0 || waits === "dispatched" || waits === "over") return false;
-      if (kernel.deliverable().length > 0 || kernel.late().length > 0) return false;
-    }
-    return true;
+  /** See {@linkcode Scheduled}. */
+  anyoneActs(): boolean {
+    return this.#scheduler.clients.some((client) => client.act());
   }
 
   /** Nothing happens until some time limit runs out, and nothing is tried again. */
-  #checkStandstill(): void {
+  checkStandstill(): void {
     for (const { kernel } of [this.#here, this.#elsewhere]) {
       if ((kernel?.nextTimer ?? Infinity) <= (kernel?.time ?? 0) + LONGEST_RETRY) return;
     }
     this.model.atStandstill();
-  }
-
-  /** Time passes until something is due. */
-  #jump(): boolean {
-    for (const { kernel } of [this.#here, this.#elsewhere]) {
-      if (kernel?.nextTimer === undefined) continue;
-      this.tell?.(`— a timer, at ${kernel.nextTimer}`);
-      kernel.fireTimer();
-      return true;
-    }
-    return false;
   }
 
   #endListener(): void {
@@ -677,7 +426,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
   }
 
   #checkEnd(): void {
-    if (this.#violation !== undefined) return;
+    if (this.violation !== undefined) return;
     const record = this.#listening?.record;
     if (record !== undefined && !record.over && !record.failed) {
       this.violate("I8: the listener never ends");
@@ -686,16 +435,7 @@ export class ConnectionHistory implements Stage, Around, Observer {
     for (const actor of this.#actors) {
       if (!actor.done) this.violate(`I8: ${actor.name} never ends`);
     }
-    for (const kernel of this.#retired) {
-      const { open, timers } = kernel.leftovers();
-      const late = kernel.abandoned ? 0 : timers;
-      if (open + late > 0) this.violate(`I8: left over: ${open} handles, ${late} timers`);
-    }
-    for (const { kernel } of [this.#here, this.#elsewhere]) {
-      if (kernel !== undefined) {
-        this.violate(`I8: a loop lives on: ${JSON.stringify(kernel.leftovers())}`);
-      }
-    }
+    this.#scheduler.checkEnd();
     if (this.system.names.length > 0) this.violate("I8: the name is still there");
   }
 }
@@ -703,9 +443,4 @@ export class ConnectionHistory implements Stage, Around, Observer {
 /** How likely an end follows at once: more in states that last so short that none would else. */
 function haste(state: string): number {
   return state === "arriving" || state === "authorizing" || state === "closing" ? 0.05 : 0;
-}
-
-/** Lets every microtask run. */
-function drain(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
 import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
@@ -20,9 +19,11 @@ import { type Around, SimulatedKernel } from "./kernel.ts";
 import { LoopClient, STYLES } from "./loop_clients.ts";
 import { isClientEnd, type Limits, type Link, Model } from "./model.ts";
 import type { Outcome } from "./outcome.ts";
-import { Program } from "./program.ts";
+import type { Program } from "./program.ts";
 import { Random } from "./random.ts";
 import { MANNERS, PROBE, RawClient, TOO_LONG } from "./raw_clients.ts";
+import { catchReports } from "./reports.ts";
+import { drain, LONGEST_RETRY, PATH, type Scheduled, Scheduler } from "./scheduler.ts";
 import {
   type Ending,
   ENDINGS,
@@ -32,23 +33,16 @@ import {
   Serving,
   type UserServer,
 } from "./servers.ts";
+import { someWeights } from "./weights.ts";
 import type { Client, World } from "./world.ts";
-
-const PATH = "\\\\.\\pipe\\simulated";
 
 /** How messages are framed where they are, and the length of what comes before each. */
 const PREFIX = 4;
 const FRAMING = verifiedFraming(lengthPrefixed({ bytes: PREFIX }));
 
-/** Steps after which a history that should have come to rest has not. */
-const PATIENCE = 30_000;
-
 /** Milliseconds that user code takes, when it takes long, and that it may take in one task. */
 const WORK = 2;
 const LONGEST_TASK = 4;
-
-/** Milliseconds after which nothing is tried again that failed in a shortage. */
-const LONGEST_RETRY = 1_000;
 
 /** Steps between two looks at whether everybody knows what there is to know. */
 const PEACE_STEPS = 4;
@@ -62,25 +56,8 @@ const REF_CHANCE = 0.005;
 /** Clients of one history, one after the other. */
 const MOST_CLIENTS = 100;
 
-/** How often each kind of step is taken, when it can be. */
-interface Weights {
-  readonly turn: number;
-  readonly waitReturns: number;
-  readonly waitBegins: number;
-  readonly completion: number;
-  readonly cancel: number;
-  readonly timer: number;
-  readonly program: number;
-  readonly client: number;
-  readonly time: number;
-  readonly jump: number;
-  readonly badEnd: number;
-  readonly wake: number;
-  readonly push: number;
-}
-
 /** See the module. */
-export class History implements World, Around {
+export class History implements World, Around, Scheduled<Client> {
   readonly seed: number;
   readonly random: Random;
   readonly system = new MemorySystem();
@@ -98,23 +75,17 @@ export class History implements World, Around {
 
   readonly prefix: number;
 
-  readonly #weights: Weights;
+  violation: string | undefined;
+
   readonly #plan: Plan;
+  readonly #scheduler: Scheduler<Client>;
   readonly #here: Program;
-  readonly #elsewhere: Program;
-  readonly #retired: SimulatedKernel[] = [];
-  readonly #clients: Client[] = [];
   readonly #loopClients = new Map<string, LoopClient>();
   readonly #ends = new Map<ClientEnd, Link>();
   readonly #sizes: readonly number[];
   #server: UserServer | undefined;
-  #tasks: (() => void)[] = [];
-  #lateTasks: (() => void)[] = [];
-  #violation: string | undefined;
-  #steps = 0;
   #anyTaint = false;
   #instanceLost = false;
-  #idle = 0;
   #userTime = 0;
   #clientsMade = 0;
   /** An instance is in a state that seldom lasts: an end would meet it there. */
@@ -161,33 +132,24 @@ export class History implements World, Around {
       framing: random.chance(0.15) ? FRAMING : undefined,
     };
     this.prefix = this.#plan.framing === undefined ? 0 : PREFIX;
-    this.#weights = {
-      turn: random.pick([1, 5, 20]),
-      waitReturns: random.pick([1, 10]),
-      waitBegins: random.pick([0.1, 10]),
-      completion: random.pick([0.3, 3, 20]),
-      cancel: random.pick([0.3, 5]),
-      timer: random.pick([1, 10]),
-      program: random.pick([0.3, 5]),
-      client: random.pick([3, 10, 30]),
-      // The more time passes, the sooner a loop waits instead of taking turns.
-      time: random.pick([0.5, 0.5, 5]),
-      jump: random.pick([0, 0.02, 0.2]),
-      badEnd: 1,
-      wake: 1,
+    const weights = {
+      ...someWeights(random, [0, 0.02, 0.2]),
       push: this.#plan.pushes * random.pick([1, 10]),
     };
     const { read, write } = this.quotas;
     const sizes = [0, 1, 5, 30, 30, 30, 100, 4095, 4096, 4097, 6000, read + 1, write + 1];
     if (random.chance(0.3)) sizes.push(4096 * 2, 4096 * 2, 5_000, 5_000, 20_000);
     this.#sizes = random.chance(0.35) ? [0, 10, 20, 50] : sizes;
-    const kernel = (name: string) => new SimulatedKernel(name, this.system, this);
-    this.#here = new Program(this, () => kernel("kernel"));
-    this.#elsewhere = new Program(this, () => kernel("other kernel"));
+    this.#scheduler = new Scheduler<Client>(this, {
+      weights,
+      mostJumps: Infinity,
+      newKernel: (name) => new SimulatedKernel(name, this.system, this),
+    });
+    this.#here = this.#scheduler.here;
   }
 
   readonly open: OpenLoop = (...args) => this.#here.open(...args);
-  readonly openElsewhere: OpenLoop = (...args) => this.#elsewhere.open(...args);
+  readonly openElsewhere: OpenLoop = (...args) => this.#scheduler.elsewhere.open(...args);
 
   get now(): number {
     return this.#here.time;
@@ -215,7 +177,7 @@ export class History implements World, Around {
 
   /** Runs it from its beginning to its end. */
   async run(): Promise<Outcome> {
-    const stopCatching = this.#catchReports();
+    const stopCatching = catchReports(this);
     const restore = this.#replaceGlobals();
     try {
       await this.#live();
@@ -227,18 +189,17 @@ export class History implements World, Around {
     }
     return {
       seed: this.seed,
-      steps: this.#steps,
-      events: [...this.#retired, this.#here.kernel, this.#elsewhere.kernel]
-        .reduce((sum, kernel) => sum + (kernel?.events ?? 0), 0),
+      steps: this.#scheduler.steps,
+      events: this.#scheduler.events,
       clients: this.#clientsMade,
       counts: this.counts,
       coverage: this.coverage,
-      violation: this.#violation,
+      violation: this.violation,
     };
   }
 
   violate(what: string): void {
-    this.#violation ??= what;
+    this.violation ??= what;
     this.tell?.(`VIOLATION: ${what}`);
   }
 
@@ -260,12 +221,11 @@ export class History implements World, Around {
   }
 
   pause(): Promise<void> {
-    return new Promise((resolve) => this.#tasks.push(resolve));
+    return this.#scheduler.pause();
   }
 
   late(): Promise<void> {
-    if (this.tidying) return this.pause();
-    return new Promise((resolve) => this.#lateTasks.push(resolve));
+    return this.#scheduler.late();
   }
 
   join(end: ClientEnd, link: Link): void {
@@ -377,7 +337,10 @@ export class History implements World, Around {
 
   /** See {@linkcode Around}. */
   intrude(): void {
-    for (let i = this.random.between(1, 2); i > 0; i--) this.#actOutside();
+    for (let i = this.random.between(1, 2); i > 0; i--) {
+      this.stamp++;
+      this.#scheduler.intrude();
+    }
   }
 
   /** See {@linkcode Around}. */
@@ -428,11 +391,6 @@ export class History implements World, Around {
     }
   }
 
-  /** A kernel is not used any more. */
-  retire(kernel: SimulatedKernel): void {
-    this.#retired.push(kernel);
-  }
-
   /** An instance's state machine gets an event. */
   observe(state: { readonly name: string }, event: string, last: boolean): void {
     this.tell?.(`instance: ${stateName(state)} + ${event}`);
@@ -448,36 +406,6 @@ export class History implements World, Around {
     return () => globalThis.queueMicrotask = original;
   }
 
-  /** The loop has contained an exception. */
-  crashed(error: unknown): void {
-    if (!(error instanceof Planted)) {
-      this.violate(`thrown: ${error instanceof Error ? error.stack : error}`);
-    }
-  }
-
-  #catchReports(): () => void {
-    const { error: original } = console;
-    const rejected = (event: PromiseRejectionEvent) => {
-      event.preventDefault();
-      this.violate(`unhandled rejection: ${event.reason}`);
-    };
-    console.error = (...what: unknown[]) => {
-      const error = what.at(-1);
-      if (!this.expected(error)) this.violate(`reported: ${error}`);
-    };
-    const thrown = (event: ErrorEvent) => {
-      event.preventDefault();
-      this.violate(`thrown: ${event.error?.stack ?? event.message}`);
-    };
-    globalThis.addEventListener("unhandledrejection", rejected);
-    globalThis.addEventListener("error", thrown);
-    return () => {
-      globalThis.removeEventListener("error", thrown);
-      console.error = original;
-      globalThis.removeEventListener("unhandledrejection", rejected);
-    };
-  }
-
   async #live(): Promise<void> {
     this.#serve();
     this.#makeClients();
@@ -485,7 +413,7 @@ export class History implements World, Around {
     const length = this.random.between(200, 800);
     const endAt = this.random.chance(0.6) ? this.random.below(length) : undefined;
     const again = (endAt ?? length) + this.random.between(1, 50);
-    for (let i = 0; i < length && this.#violation === undefined; i++) {
+    for (let i = 0; i < length && this.violation === undefined; i++) {
       const ends = i === endAt || i === again && this.random.chance(0.5);
       if (ends || this.#endSoon) await this.#task(this.#beginEnd);
       if (this.#endSoon && this.random.chance(0.5)) await this.#task(this.#fireDue);
@@ -494,17 +422,17 @@ export class History implements World, Around {
       // What a server leaves behind that could not be opened closes soon.
       const gone = (this.#server?.gone ?? true) && !this.system.exists(PATH);
       if (gone && this.random.chance(0.05)) await this.#task(this.#serveAgain);
-      await this.#step();
+      await this.#scheduler.step();
     }
     this.#tidy();
-    await this.#rest("the clients tidy up");
-    if (this.#violation !== undefined) return;
+    await this.#scheduler.rest("the clients tidy up");
+    if (this.violation !== undefined) return;
     await this.#probe();
     this.#checkServing();
     await this.#task(this.#endServer);
-    await this.#rest("the server ends");
+    await this.#scheduler.rest("the server ends");
     this.#leaveAll();
-    await this.#rest("everything ends");
+    await this.#scheduler.rest("everything ends");
     this.#checkEnd();
   }
 
@@ -552,192 +480,42 @@ export class History implements World, Around {
   #addClient(): void {
     const number = this.#clientsMade++;
     if (this.random.chance(0.0001)) {
-      this.#clients.push(new RawClient(this, number, TOO_LONG));
+      this.#scheduler.clients.push(new RawClient(this, number, TOO_LONG));
       return;
     }
     if (this.prefix > 0 || this.random.chance(0.7)) {
-      this.#clients.push(new RawClient(this, number, this.random.pick(MANNERS)));
+      this.#scheduler.clients.push(new RawClient(this, number, this.random.pick(MANNERS)));
       return;
     }
     const style = this.random.pick(STYLES);
     const client = new LoopClient(this, number, style, this.random.chance(0.5));
     this.#loopClients.set(client.path, client);
-    this.#clients.push(client);
+    this.#scheduler.clients.push(client);
   }
 
   /** Another client comes in place of one that is done. */
-  #replace(client: Client): boolean {
+  replace(client: Client): boolean {
     if (this.tidying || this.#clientsMade >= MOST_CLIENTS) return false;
-    this.#clients.splice(this.#clients.indexOf(client), 1);
+    this.#scheduler.clients.splice(this.#scheduler.clients.indexOf(client), 1);
     this.#addClient();
     return true;
   }
 
-  /** One step of the world; a task of a program is followed by its microtasks. */
-  async #step(): Promise<void> {
-    this.#steps++;
+  /** See {@linkcode Scheduled}. */
+  get pusher(): UserServer | undefined {
+    return this.#server?.serving && !this.tidying ? this.#server : undefined;
+  }
+
+  /** See {@linkcode Scheduled}. */
+  beginStep(): void {
     this.stamp++;
     this.#userTime = 0;
     this.task++;
     this.taskBegin = this.now;
-    if (this.#takeStep()) await drain();
-    this.#check();
   }
 
-  /** True: something ran in a program. */
-  #takeStep(): boolean {
-    const { random } = this;
-    const program = this.#pickProgram();
-    const kernel = program.kernel;
-    const weights = this.#weights;
-    const held = kernel?.deliverable() ?? [];
-    const late = kernel?.late() ?? [];
-    const turns = kernel?.leftovers().turns ?? 0;
-    const waits = kernel?.waitState;
-    const next = kernel?.nextTimer;
-    const due = next !== undefined && kernel !== undefined && next <= kernel.time;
-    const pending = kernel !== undefined && this.rates.endsBadly > 0;
-    const step = random.weighted({
-      turn: turns > 0 ? weights.turn : 0,
-      waitReturns: waits === "over" ? weights.waitReturns : 0,
-      waitBegins: waits === "dispatched" ? weights.waitBegins : 0,
-      completion: held.length > 0 ? weights.completion : 0,
-      cancel: late.length > 0 ? weights.cancel : 0,
-      timer: due ? weights.timer : 0,
-      program: this.#tasks.length > 0 ? weights.program : 0,
-      client: this.#clients.length > 0 ? weights.client : 0,
-      time: kernel !== undefined ? weights.time : 0,
-      jump: next !== undefined ? weights.jump : 0,
-      badEnd: pending ? weights.badEnd : 0,
-      wake: this.rates.wakes > 0 && waits !== "none" ? weights.wake : 0,
-      push: this.#server?.serving && !this.tidying ? weights.push : 0,
-    });
-    const productive = step !== "client" && step !== "time" && step !== "wake";
-    this.#idle = productive ? 0 : this.#idle + 1;
-    kernel?.acted();
-    switch (step) {
-      case "turn":
-        this.tell?.("— a turn");
-        kernel?.turn();
-        return true;
-      case "waitReturns":
-        this.tell?.("— the wait returns");
-        kernel?.returnWait();
-        return true;
-      case "waitBegins":
-        kernel?.begin();
-        return false;
-      case "completion":
-        this.#complete(kernel);
-        return false;
-      case "cancel":
-        for (const flight of late.slice(0, 1)) kernel?.cancelAtLast(flight);
-        return false;
-      case "timer":
-      case "jump":
-        if (step === "timer" && next !== undefined && kernel !== undefined && next < kernel.time) {
-          this.counts.add(Kind.TIMER_LATE);
-        }
-        this.tell?.(`— a timer, at ${next}`);
-        kernel?.fireTimer();
-        return true;
-      case "program":
-        this.tell?.("— the program goes on");
-        this.#tasks.splice(random.below(this.#tasks.length), 1)[0]?.();
-        return true;
-      case "client":
-        return this.#actClient();
-      case "time":
-        kernel?.pass(random.fraction() * 3);
-        return false;
-      case "badEnd":
-        if (random.chance(this.rates.endsBadly)) this.#endBadly(kernel);
-        return false;
-      case "wake":
-        if (random.chance(this.rates.wakes)) {
-          this.counts.add(Kind.SPURIOUS);
-          kernel?.wake();
-        }
-        return false;
-      case "push":
-        this.tell?.("— the program sends");
-        this.#server?.push();
-        return true;
-      case undefined:
-        return false;
-    }
-  }
-
-  #pickProgram(): Program {
-    const other = this.#elsewhere.kernel !== undefined;
-    if (this.#here.kernel === undefined) return this.#elsewhere;
-    return other && this.random.chance(0.4) ? this.#elsewhere : this.#here;
-  }
-
-  /** Completions can be seen: one, or many at once. */
-  #complete(kernel: SimulatedKernel | undefined): void {
-    const times = this.random.chance(0.2) ? 3 : 1;
-    for (let i = 0; i < times; i++) {
-      const flight = this.random.some(kernel?.deliverable() ?? []);
-      if (flight === undefined) return;
-      if (i > 0) this.counts.add(Kind.BATCHED);
-      kernel?.show(flight);
-    }
-  }
-
-  #endBadly(kernel: SimulatedKernel | undefined): void {
-    const pending = kernel?.inFlight().filter(({ operation }) =>
-      operation.status === Status.PENDING
-    );
-    const flight = this.random.some(pending ?? []);
-    if (flight !== undefined) kernel?.endBadly(flight);
-  }
-
-  /** Whoever is not a program of this module may act at any time. */
-  #actOutside(): void {
-    this.stamp++;
-    const kernel = this.random.chance(0.7) ? this.#here.kernel : this.#elsewhere.kernel;
-    switch (this.random.weighted({ client: 3, completion: 2, waitBegins: 1, cancel: 1 })) {
-      case "client": {
-        const client = this.random.some(this.#clients);
-        if (client instanceof RawClient) client.act();
-        return;
-      }
-      case "completion":
-        return this.#complete(kernel);
-      case "waitBegins":
-        if (kernel?.waitState === "dispatched") kernel.begin();
-        return;
-      case "cancel": {
-        const [late] = kernel?.late() ?? [];
-        if (late !== undefined) kernel?.cancelAtLast(late);
-      }
-    }
-  }
-
-  #actClient(): boolean {
-    const begin = this.random.below(this.#clients.length);
-    for (let i = 0; i < this.#clients.length; i++) {
-      const client = this.#clients[(begin + i) % this.#clients.length];
-      if (client === undefined) continue;
-      if (client.done ? this.#replace(client) : client.acts && client.act()) {
-        this.#idle = 0;
-        return client instanceof LoopClient;
-      }
-    }
-    return false;
-  }
-
-  #check(): void {
-    for (const kernel of [this.#here.kernel, this.#elsewhere.kernel]) {
-      kernel?.checkLiveness();
-      if (kernel?.breach !== undefined) this.violate(`${kernel.breach.message}`);
-    }
-    const retired = this.#retired.at(-1);
-    if (retired?.breach !== undefined) this.violate(retired.breach.message);
-    for (const program of [this.#here, this.#elsewhere]) {
-      if (program.forgetsTime) this.violate("I10: time limits run, and there is no timer");
-    }
+  /** See {@linkcode Scheduled}. */
+  check(): void {
     this.#checkInstances();
     this.#checkPeace();
     this.#checkKept();
@@ -770,7 +548,7 @@ export class History implements World, Around {
 
   /** In a world without failures, whoever waits knows all that there is to know. */
   #checkPeace(): void {
-    if (this.#rough || this.#anyTaint || this.#steps % PEACE_STEPS !== 0) return;
+    if (this.#rough || this.#anyTaint || this.#scheduler.steps % PEACE_STEPS !== 0) return;
     const { kernel } = this.#here;
     if (!this.#server?.serving || kernel === undefined || !this.#here.isAtPeace) return;
     const { record } = this.#server;
@@ -785,7 +563,7 @@ export class History implements World, Around {
   }
 
   /** Nothing happens until some time limit runs out. */
-  #checkStandstill(): void {
+  checkStandstill(): void {
     const { kernel } = this.#here;
     if (kernel === undefined || this.#server === undefined || this.#server.over) return;
     const { nextTimer = Infinity } = kernel;
@@ -835,68 +613,28 @@ export class History implements World, Around {
     this.tell?.("— everybody tidies up");
     this.tidying = true;
     this.rates = { ...noFaults(), delays: this.rates.delays };
-    for (const client of this.#clients) if (this.random.chance(0.3)) client.kill();
-    for (const task of this.#lateTasks.splice(0)) this.#tasks.push(task);
+    for (const client of this.#scheduler.clients) if (this.random.chance(0.3)) client.kill();
+    this.#scheduler.tidy();
   }
 
-  /** Goes on until nothing more happens. */
-  async #rest(until: string): Promise<void> {
-    await drain();
-    this.#idle = 0;
-    for (let i = 0; this.#violation === undefined; i++) {
-      await this.#step();
-      if (this.#idle < this.#clients.length) continue;
-      if (this.#atRest() && !this.#anyoneActs()) {
-        this.#checkStandstill();
-        if (!this.#jump()) return;
-      }
-      await drain();
-      if (i > PATIENCE) this.violate(`I7: no rest while ${until}`);
-    }
-  }
-
-  /** Whether no program has anything to do. */
-  #atRest(): boolean {
-    if (this.#tasks.length > 0) return false;
-    for (const kernel of [this.#here.kernel, this.#elsewhere.kernel]) {
-      if (kernel === undefined) continue;
-      const { turns } = kernel.leftovers();
-      const waits = kernel.waitState;
-      if (turns > 0 || waits === "dispatched" || waits === "over") return false;
-      if (kernel.deliverable().length > 0 || kernel.late().length > 0) return false;
-    }
-    return true;
-  }
-
-  /** Whether a client still has something to do. */
-  #anyoneActs(): boolean {
+  /** See {@linkcode Scheduled}. */
+  anyoneActs(): boolean {
+    const { clients } = this.#scheduler;
     // Twice, since to begin to read is not much of an act.
-    return [...this.#clients, ...this.#clients].some((client) => client.acts && client.act());
-  }
-
-  /** Time passes until something is due. */
-  #jump(): boolean {
-    for (const kernel of [this.#here.kernel, this.#elsewhere.kernel]) {
-      if (kernel?.nextTimer !== undefined) {
-        this.tell?.(`— a timer, at ${kernel.nextTimer}`);
-        kernel.fireTimer();
-        return true;
-      }
-    }
-    return false;
+    return [...clients, ...clients].some((client) => client.act());
   }
 
   /** I7: whoever behaves is served, whatever others did. */
   async #probe(): Promise<void> {
     if (!this.#isServing()) return;
-    for (const client of this.#clients) {
+    for (const client of this.#scheduler.clients) {
       if (!client.done) this.violate(`I7: ${client.name} never got what it waits for`);
     }
-    this.#clients.splice(0);
+    this.#scheduler.clients.splice(0);
     this.model.allGone();
     const probes = [0, 1].map((i) => new RawClient(this, i, PROBE));
-    this.#clients.push(...probes);
-    await this.#rest("probes are served");
+    this.#scheduler.clients.push(...probes);
+    await this.#scheduler.rest("probes are served");
     if (!this.#isServing()) return;
     for (const probe of probes) {
       if (!probe.done) this.violate(`I7: ${probe.name} is not served`);
@@ -904,7 +642,7 @@ export class History implements World, Around {
   }
 
   #isServing(): boolean {
-    return this.#violation === undefined && this.#server !== undefined && this.#server.serving;
+    return this.violation === undefined && this.#server !== undefined && this.#server.serving;
   }
 
   #checkServing(): void {
@@ -923,11 +661,11 @@ export class History implements World, Around {
   }
 
   #leaveAll(): void {
-    for (const client of this.#clients) client.kill();
+    for (const client of this.#scheduler.clients) client.kill();
   }
 
   #checkEnd(): void {
-    if (this.#violation !== undefined) return;
+    if (this.violation !== undefined) return;
     if (this.#server !== undefined) {
       const { over, record } = this.#server;
       if (!over && !record.failed) this.violate("I8: the server never ends");
@@ -938,19 +676,10 @@ export class History implements World, Around {
     if (this.model.sessions.size > connections) {
       this.violate(`I5: ${this.model.sessions.size} clients came by ${connections} connections`);
     }
-    for (const client of this.#clients) {
+    for (const client of this.#scheduler.clients) {
       if (!client.done) this.violate(`I8: ${client.name} never ends`);
     }
-    for (const kernel of this.#retired) {
-      const { open, timers } = kernel.leftovers();
-      const late = kernel.abandoned ? 0 : timers;
-      if (open + late > 0) this.violate(`I8: left over: ${open} handles, ${late} timers`);
-    }
-    for (const program of [this.#here, this.#elsewhere]) {
-      if (program.kernel !== undefined) {
-        this.violate(`I8: a loop lives on: ${JSON.stringify(program.kernel.leftovers())}`);
-      }
-    }
+    this.#scheduler.checkEnd();
     if (this.system.names.length > 0) this.violate("I8: the name is still there");
   }
 }
@@ -977,9 +706,4 @@ function someLimits(random: Random): Partial<Limits> & { maxBuffered?: number } 
     ...(random.chance(0.3) ? { maxQueued: random.pick([1, 50, 5_000]) } : {}),
     ...(random.chance(0.3) ? { responderTimeout: random.pick([5, 500]) } : {}),
   };
-}
-
-/** Lets every microtask run. */
-function drain(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

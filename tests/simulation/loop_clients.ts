@@ -39,6 +39,7 @@ const STRICT: readonly Style[] = [
 /** See the module. */
 export class LoopClient implements Client {
   readonly name: string;
+  readonly isRaw = false;
   /** Each client writes the pipe's name in its own way, so that it is known by it. */
   readonly path: string;
   readonly strict: boolean;
@@ -70,10 +71,6 @@ export class LoopClient implements Client {
 
   get done(): boolean {
     return this.#finished;
-  }
-
-  get acts(): boolean {
-    return this.#started ? this.#world.tidying : true;
   }
 
   #started = false;

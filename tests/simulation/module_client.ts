@@ -9,12 +9,14 @@ import type { ClientConnection } from "../../src/client/pipe_opener.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { OPPOSITE } from "../../src/testing/memory/end.ts";
 import type { Wire } from "./connection_model.ts";
+import type { Acting } from "./scheduler.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { Talker } from "./talkers.ts";
 
 /** See the module. */
-export class ModuleClient implements Actor {
+export class ModuleClient implements Actor, Acting {
   readonly name: string;
+  readonly isRaw = false;
   /** Each client writes the pipe's name in its own way, so that it is known by it. */
   readonly path: string;
   readonly elsewhere: boolean;

@@ -94,7 +94,7 @@ export const PROBE: Manners = { ...PLAIN, name: "probe", requests: 2 };
 /** See the module. */
 export class RawClient implements Client {
   readonly name: string;
-  readonly acts = true;
+  readonly isRaw = true;
   readonly #world: World;
   readonly #manners: Manners;
   #end: ClientEnd | undefined;

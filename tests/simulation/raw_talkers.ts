@@ -11,6 +11,7 @@ import { Operation } from "../../src/testing/memory/operation.ts";
 import type { Wire } from "./connection_model.ts";
 import type { Sent } from "./flow.ts";
 import { Kind, statusName } from "./faults.ts";
+import type { Acting } from "./scheduler.ts";
 import type { Actor, Stage } from "./stage.ts";
 
 const MOST = 0x7fff_ffff;
@@ -67,8 +68,9 @@ const MANNERS: readonly [Manners, ...Manners[]] = [
 ];
 
 /** See the module. */
-export class RawTalker implements Actor {
+export class RawTalker implements Actor, Acting {
   readonly name: string;
+  readonly isRaw = true;
   readonly #stage: Stage;
   readonly #manners: Manners;
   readonly #whole: boolean;

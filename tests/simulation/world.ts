@@ -10,6 +10,7 @@ import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import type { Counts } from "./faults.ts";
 import type { Link, Model } from "./model.ts";
 import type { Random } from "./random.ts";
+import type { Acting } from "./scheduler.ts";
 
 /** The world of a history. */
 export interface World {
@@ -63,14 +64,8 @@ export interface World {
 }
 
 /** A client of a history. */
-export interface Client {
+export interface Client extends Acting {
   readonly name: string;
-  /** Whether it will do nothing more. */
-  readonly done: boolean;
-  /** Whether it can act only when it is told to. */
-  readonly acts: boolean;
-  /** Does one thing, if there is something to do. */
-  act(): boolean;
   /** The process dies, at once. */
   kill(): void;
 }
