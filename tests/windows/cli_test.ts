@@ -88,9 +88,7 @@ const FACTS_OF_SKIPS: Readonly<Record<keyof typeof skipped, string | undefined>>
   "list: the command line tells the process that serves a pipe": "list",
   // By the same cause as "anonymous", with a client that the module itself never is.
   "security: a client that came before the listen is told to try again": undefined,
-  // They would need PowerShell, .NET, a file server, and a console.
-  "docs/clients.md: the client in PowerShell prints the answers": undefined,
-  "docs/clients.md: the client in C# prints the answers": undefined,
+  // It would need a file server, and a console.
   "server: a client that comes by the network is refused": undefined,
   "examples: Ctrl-Break shuts a server down": undefined,
   // They are parts of Windows that the module does not use.
