@@ -19,9 +19,13 @@ import { nodeModules, type Packed, registry } from "./windows/npm.ts";
 import { log, withProgress } from "./windows/progress.ts";
 
 /** A browser that can be started; or why there is none. */
-export type Chromium =
-  | { readonly program: string; readonly env: Readonly<Record<string, string>> }
-  | { readonly missing: string };
+export type Chromium = Program | { readonly missing: string };
+
+/** How it is started. */
+export interface Program {
+  readonly program: string;
+  readonly env: Readonly<Record<string, string>>;
+}
 
 const PACKAGE: Packed = {
   package: "@sparticuz/chromium",
@@ -66,7 +70,7 @@ async function installed(): Promise<string | undefined> {
 }
 
 /** The program, and the libraries and fonts that a machine may lack, unpacked. */
-async function unpacked(): Promise<Chromium> {
+async function unpacked(): Promise<Program> {
   const cache = cacheFolder();
   const name = `chromium-${PACKAGE.version}`;
   const folder = await makeOnce(cache, name, async (part) => {
@@ -89,6 +93,19 @@ async function unpacked(): Promise<Chromium> {
     program: `${folder}/chromium`,
     env: { LD_LIBRARY_PATH: `${folder}/lib`, FONTCONFIG_FILE: `${folder}/fonts.conf` },
   };
+}
+
+/** It may need a library that this machine lacks. */
+async function started({ program, env }: Program): Promise<Chromium> {
+  const { success, stderr } = await new Deno.Command(program, {
+    args: ["--version"],
+    env,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (success) return { program, env };
+  return { missing: `npm's Chromium does not start here: ${new TextDecoder().decode(stderr)}` };
 }
 
 async function decompress(from: string, to: string): Promise<void> {
@@ -117,7 +134,7 @@ async function chromium(): Promise<Chromium> {
     return { missing: "no Chromium is installed, and npm has none for this system" };
   }
   try {
-    return await unpacked();
+    return await started(await unpacked());
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     return { missing: `no Chromium is installed, and npm's cannot be had: ${error.message}` };

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Chromium } from "../../tools/chromium.ts";
+import type { Chromium, Program } from "../../tools/chromium.ts";
 
 const FLAGS = [
   "--headless",
@@ -19,6 +19,9 @@ const FLAGS = [
   "--force-color-profile=srgb",
   "--remote-debugging-port=0",
 ];
+
+/** Milliseconds after which what a page is to show does not come. */
+const LIMIT = 60_000;
 
 const FILE = new URL("../../.cache/chromium.json", import.meta.url);
 
@@ -82,12 +85,11 @@ export class Browser implements AsyncDisposable {
     socket.addEventListener("message", ({ data }) => this.#told(JSON.parse(data)));
   }
 
-  static async start({ program, env }: { program: string; env: Params }): Promise<Browser> {
+  static async start({ program, env }: Program): Promise<Browser> {
     const profile = await Deno.makeTempDir();
-    const variables = Object.entries(env).map(([name, value]) => [name, String(value)]);
     const child = new Deno.Command(program, {
       args: [...FLAGS, `--user-data-dir=${profile}`, "about:blank"],
-      env: Object.fromEntries(variables),
+      env: { ...env },
       stdin: "null",
       stdout: "null",
       stderr: "piped",
@@ -198,10 +200,13 @@ export class Page {
 
   /** Resolves when an expression is true of what the page shows. */
   async until(condition: string): Promise<void> {
-    await this.evaluate(`new Promise((resolve) => {
+    await this.evaluate(`new Promise((resolve, reject) => {
+      const late = () => reject(new Error("not within ${LIMIT} ms: " + document.body.innerText));
+      const timer = setTimeout(late, ${LIMIT});
       const look = () => {
         if (!(${condition})) return;
         observer.disconnect();
+        clearTimeout(timer);
         resolve();
       };
       const observer = new MutationObserver(look);
