@@ -259,6 +259,46 @@ inHttpWorld("close() ends what is being asked, and all connections", async (http
   await assertRejects(() => client.fetch("/"), TypeError, "closed");
 });
 
+inHttpWorld("close() ends what waits to be connected", async (http) => {
+  for (const ask of ["fetch", "upgrade"] as const) {
+    const client = clientIn(http);
+    const asking = fate<unknown>(client[ask]("/"));
+    await http.world.idle();
+    assertEquals(asking.state, "pending");
+    client.close();
+    await http.world.idle();
+    assertInstanceOf(asking.error, TypeError);
+    assertEquals(asking.error.message, "Cannot fetch: the client is closed");
+  }
+});
+
+inHttpWorld("close() ends an upgrade that is not answered", async (http) => {
+  const server = http.serve(() => new Promise(() => {}));
+  const client = clientIn(http);
+  const asking = fate(client.upgrade("/"));
+  await http.world.idle();
+  assertEquals([asking.state, server.clients().length], ["pending", 1]);
+  client.close();
+  await http.world.idle();
+  assertInstanceOf(asking.error, TypeError);
+  assertEquals(server.clients(), []);
+});
+
+inHttpWorld(
+  "an upgrade that is aborted as soon as it is connected leaves nothing",
+  async (http) => {
+    const server = http.serve(() => new Promise(() => {}));
+    using client = clientIn(http);
+    const controller = new AbortController();
+    const asking = fate(client.upgrade("/", { signal: controller.signal }));
+    for (let i = 0; server.clients().length === 0 && i < 100; i++) await Promise.resolve();
+    controller.abort(new Error("enough"));
+    await http.world.idle();
+    assertEquals(`${asking.error}`, "Error: enough");
+    assertEquals(server.clients(), []);
+  },
+);
+
 inHttpWorld("arguments are checked", async (http) => {
   assertThrows(() => clientIn(http, { maxConnections: 0 }), RangeError, '"maxConnections"');
   assertThrows(() => clientIn(http, { path: "" }), TypeError);
