@@ -207,6 +207,26 @@ inHttpWorld("what is no HTTP, or ends too early, is a TypeError with its cause",
   }
 });
 
+inHttpWorld(
+  "a status that no Response can have is a TypeError, and ends its connection",
+  async (http) => {
+    const odd = ["700 Odd", "150 Odd", "200 a\u0001b"];
+    raw(http, (connection, write) => {
+      const status = odd[connection - 1];
+      write(
+        status === undefined
+          ? "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
+          : `HTTP/1.1 ${status}\r\nContent-Length: 4\r\n\r\nbody`,
+      );
+    });
+    using client = clientIn(http, { maxConnections: 1 });
+    for (const _ of odd) {
+      await assertRejects(() => client.fetch("/x"), TypeError, 'Cannot fetch "http://localhost/x"');
+    }
+    assertEquals(await (await client.fetch("/x")).text(), "done");
+  },
+);
+
 inHttpWorld("a response that is cut off is an error of its body", async (http) => {
   raw(http, (_, write, end) => {
     write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");

@@ -74,7 +74,8 @@ export interface HttpClient extends Disposable {
    * @param init Method, headers, body and signal, as for `fetch`.
    * @returns The response, when its head has arrived.
    * @throws {TypeError} If an argument cannot be used, the client is closed, the connection ends before
-   *   the response, or this is no HTTP; in the last two cases with the error as `cause`.
+   *   the response, this is no HTTP, or its status is none of 200 to 599; in the last three cases with
+   *   the error as `cause`.
    * @throws {Error} What `connect` of `@overlapped/named-pipe` throws.
    */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
@@ -186,9 +187,15 @@ class Client implements HttpClient {
     const empty = request.method === "HEAD" || [204, 205, 304].includes(status);
     if (empty) incoming.resume();
     const body = empty ? null : readableOf(incoming, what.explain);
-    const made = new Response(body, { status, statusText, headers: response });
-    Object.defineProperty(made, "url", { value: request.url });
-    return made;
+    try {
+      const made = new Response(body, { status, statusText, headers: response });
+      Object.defineProperty(made, "url", { value: request.url });
+      return made;
+    } catch (cause) {
+      // Such as a status that no Response can have. Nobody will read the body.
+      incoming.destroy();
+      throw new TypeError(`Cannot fetch "${request.url}": the answer is no Response`, { cause });
+    }
   }
 
   async upgrade(input: string | URL | Request, init?: RequestInit): Promise<HttpUpgrade> {
