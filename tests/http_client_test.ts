@@ -207,6 +207,26 @@ inHttpWorld("what is no HTTP, or ends too early, is a TypeError with its cause",
   }
 });
 
+inHttpWorld(
+  "a status that no Response can have is a TypeError, and ends its connection",
+  async (http) => {
+    const odd = ["700 Odd", "150 Odd", "200 a\u0001b"];
+    raw(http, (connection, write) => {
+      const status = odd[connection - 1];
+      write(
+        status === undefined
+          ? "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
+          : `HTTP/1.1 ${status}\r\nContent-Length: 4\r\n\r\nbody`,
+      );
+    });
+    using client = clientIn(http, { maxConnections: 1 });
+    for (const _ of odd) {
+      await assertRejects(() => client.fetch("/x"), TypeError, 'Cannot fetch "http://localhost/x"');
+    }
+    assertEquals(await (await client.fetch("/x")).text(), "done");
+  },
+);
+
 inHttpWorld("a response that is cut off is an error of its body", async (http) => {
   raw(http, (_, write, end) => {
     write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
@@ -258,6 +278,46 @@ inHttpWorld("close() ends what is being asked, and all connections", async (http
   assertEquals(server.clients(), []);
   await assertRejects(() => client.fetch("/"), TypeError, "closed");
 });
+
+inHttpWorld("close() ends what waits to be connected", async (http) => {
+  for (const ask of ["fetch", "upgrade"] as const) {
+    const client = clientIn(http);
+    const asking = fate<unknown>(client[ask]("/"));
+    await http.world.idle();
+    assertEquals(asking.state, "pending");
+    client.close();
+    await http.world.idle();
+    assertInstanceOf(asking.error, TypeError);
+    assertEquals(asking.error.message, "Cannot fetch: the client is closed");
+  }
+});
+
+inHttpWorld("close() ends an upgrade that is not answered", async (http) => {
+  const server = http.serve(() => new Promise(() => {}));
+  const client = clientIn(http);
+  const asking = fate(client.upgrade("/"));
+  await http.world.idle();
+  assertEquals([asking.state, server.clients().length], ["pending", 1]);
+  client.close();
+  await http.world.idle();
+  assertInstanceOf(asking.error, TypeError);
+  assertEquals(server.clients(), []);
+});
+
+inHttpWorld(
+  "an upgrade that is aborted as soon as it is connected leaves nothing",
+  async (http) => {
+    const server = http.serve(() => new Promise(() => {}));
+    using client = clientIn(http);
+    const controller = new AbortController();
+    const asking = fate(client.upgrade("/", { signal: controller.signal }));
+    for (let i = 0; server.clients().length === 0 && i < 100; i++) await Promise.resolve();
+    controller.abort(new Error("enough"));
+    await http.world.idle();
+    assertEquals(`${asking.error}`, "Error: enough");
+    assertEquals(server.clients(), []);
+  },
+);
 
 inHttpWorld("arguments are checked", async (http) => {
   assertThrows(() => clientIn(http, { maxConnections: 0 }), RangeError, '"maxConnections"');

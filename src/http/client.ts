@@ -74,7 +74,8 @@ export interface HttpClient extends Disposable {
    * @param init Method, headers, body and signal, as for `fetch`.
    * @returns The response, when its head has arrived.
    * @throws {TypeError} If an argument cannot be used, the client is closed, the connection ends before
-   *   the response, or this is no HTTP; in the last two cases with the error as `cause`.
+   *   the response, this is no HTTP, or its status is none of 200 to 599; in the last three cases with
+   *   the error as `cause`.
    * @throws {Error} What `connect` of `@overlapped/named-pipe` throws.
    */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
@@ -141,7 +142,7 @@ class Client implements HttpClient {
   readonly #agent: http.Agent;
   /** The agent's own bound does not count connections that are being made. */
   readonly #slots: Slots;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(open: OpenLoop, options: HttpClientOptions) {
     const { maxConnections, keepAliveTimeout } = checkOptions(options, CHECKS);
@@ -164,8 +165,12 @@ class Client implements HttpClient {
       ...(keepAliveTimeout === Infinity ? {} : { timeout: keepAliveTimeout }),
     });
     const createConnection = (_options: unknown, callback: Connected) => {
-      this.#connect().then(
-        (duplex) => this.#closed ? duplex.destroy() : callback(null, duplex),
+      this.#connect(this.#closing.signal).then(
+        (duplex) => {
+          if (!this.#closing.signal.aborted) return callback(null, duplex);
+          duplex.destroy();
+          callback(closed());
+        },
         (error) => callback(error),
       );
     };
@@ -182,9 +187,15 @@ class Client implements HttpClient {
     const empty = request.method === "HEAD" || [204, 205, 304].includes(status);
     if (empty) incoming.resume();
     const body = empty ? null : readableOf(incoming, what.explain);
-    const made = new Response(body, { status, statusText, headers: response });
-    Object.defineProperty(made, "url", { value: request.url });
-    return made;
+    try {
+      const made = new Response(body, { status, statusText, headers: response });
+      Object.defineProperty(made, "url", { value: request.url });
+      return made;
+    } catch (cause) {
+      // Such as a status that no Response can have. Nobody will read the body.
+      incoming.destroy();
+      throw new TypeError(`Cannot fetch "${request.url}": the answer is no Response`, { cause });
+    }
   }
 
   async upgrade(input: string | URL | Request, init?: RequestInit): Promise<HttpUpgrade> {
@@ -192,8 +203,8 @@ class Client implements HttpClient {
     const { headers, signal } = what.request;
     if (!headers.has("upgrade")) headers.set("upgrade", "tcp");
     headers.set("connection", "Upgrade");
-    const duplex = await this.#connect(signal);
-    const answer = await ask(what, { createConnection: () => duplex }, duplex);
+    const duplex = await this.#connect(AbortSignal.any([signal, this.#closing.signal]));
+    const answer = await this.#askOver(duplex, what);
     const status = answer.incoming.statusCode ?? 0;
     if (answer.upgraded) return { status, headers: answer.response, ...streamsOf(duplex) };
     if (status === 101) {
@@ -207,7 +218,7 @@ class Client implements HttpClient {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#closing.abort(closed());
     this.#agent.destroy();
     this.#slots.open();
   }
@@ -229,12 +240,32 @@ class Client implements HttpClient {
     }
   }
 
+  /** Asks over a connection that is for this request alone. */
+  async #askOver(duplex: PipeDuplex<PipeHost>, what: Asked): Promise<Answer> {
+    const { signal } = this.#closing;
+    const end = () => void duplex.destroy();
+    signal.addEventListener("abort", end);
+    try {
+      this.#throwIfClosed();
+      return await ask(what, { createConnection: () => duplex }, duplex);
+    } catch (error) {
+      end();
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", end);
+    }
+  }
+
   #asked(input: string | URL | Request, init: RequestInit | undefined): Asked {
     this.#throwIfClosed();
     return asked(input, init);
   }
 
   #throwIfClosed(): void {
-    if (this.#closed) throw new TypeError("Cannot fetch: the client is closed");
+    if (this.#closing.signal.aborted) throw closed();
   }
+}
+
+function closed(): TypeError {
+  return new TypeError("Cannot fetch: the client is closed");
 }
