@@ -6,7 +6,7 @@ import { NAME } from "./fixture.ts";
 import { type HttpWorld, inHttpWorld } from "./http/world.ts";
 
 const MIB = 1_048_576;
-const LONG = 256 * MIB;
+const LONG = 32 * MIB;
 const CHUNK = 65_536;
 
 /** A body, and how much of it was taken and has arrived. */
@@ -50,14 +50,14 @@ async function readSlowly(
   let pauses = 0;
   for await (const chunk of stream ?? []) {
     body.take(chunk);
-    if (body.arrived < pauses * 16 * MIB) continue;
+    if (body.arrived < pauses * 4 * MIB) continue;
     pauses++;
     await world.idle();
   }
 }
 
 inHttpWorld(
-  "256 MiB go to a server and back, of which little is on the way at any time",
+  "32 MiB go to a server and back, of which little is on the way at any time",
   async (http) => {
     http.serve((request) => new Response(request.body));
     using client = httpClientOn(http.world.open, { path: NAME });

@@ -9,6 +9,7 @@ import {
   type MemoryPipesOptions,
   type MemoryProcess,
   memorySettings,
+  type ProcessSettings,
   processSettings,
 } from "./options.ts";
 import type { Pipes } from "./pipes.ts";
@@ -154,9 +155,13 @@ const passing = integer(0, 0x7fff_ffff, 0);
  */
 export function memoryPipes(options: MemoryPipesOptions = {}): MemoryPipes {
   const settings = memorySettings(options);
-  const world = new World(settings);
+  return pipesIn(new World(settings), settings.process);
+}
+
+/** The functions on a system of their own, for a first program. */
+export function pipesIn(world: World, process: ProcessSettings): MemoryPipes {
   return {
-    ...programPipes(world, world.start(settings.process)),
+    ...programPipes(world, world.start(process)),
     advance: async (milliseconds) => {
       await world.advance(passing(milliseconds, "milliseconds"));
     },

@@ -16,7 +16,7 @@ import type { RawEnd } from "./raw.ts";
 const QUIET = 4;
 
 /** More tasks than pipes need to come to rest, unless programs keep each other busy for ever. */
-const RESTLESS = 100_000;
+const PATIENCE = 100_000;
 
 /** See the module. */
 export class World {
@@ -24,12 +24,15 @@ export class World {
   readonly fault: MemorySettings["fault"];
   readonly clock: Clock;
   readonly #manual: ManualClock | undefined;
+  readonly #patience: number;
   readonly #programs: Program[] = [];
   readonly #rawEnds: RawEnd[] = [];
   #advancing: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor({ manual, fault }: MemorySettings) {
+  /** @param patience Tasks after which pipes that have not come to rest never will. */
+  constructor({ manual, fault }: MemorySettings, patience: number = PATIENCE) {
+    this.#patience = patience;
     this.#manual = manual ? new ManualClock() : undefined;
     this.clock = this.#manual ?? new RealClock();
     this.fault = fault;
@@ -98,7 +101,9 @@ export class World {
   async #settle(): Promise<void> {
     let quiet = 0;
     for (let tasks = 0; quiet < QUIET; tasks++) {
-      if (tasks === RESTLESS) throw new Error("Cannot advance time: the pipes are always busy");
+      if (tasks === this.#patience) {
+        throw new Error("Cannot advance time: the pipes are always busy");
+      }
       await new Promise<void>((resolve) => nextTask(resolve));
       quiet = this.#programs.every(({ rests }) => rests) ? quiet + 1 : 0;
     }

@@ -1,7 +1,10 @@
 /** The time of memoryPipes(): by hand, or as it passes. */
 
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { pipesIn } from "../../src/testing/memory_pipes.ts";
 import { memoryPipes } from "../../src/testing/mod.ts";
+import { memorySettings } from "../../src/testing/options.ts";
+import { World } from "../../src/testing/world.ts";
 import { fate } from "../fixture.ts";
 
 Deno.test("time by hand drives the limits of a server", async () => {
@@ -129,7 +132,8 @@ Deno.test("advance() takes milliseconds", async () => {
 });
 
 Deno.test("advance() fails when programs keep each other busy for ever", async () => {
-  await using pipes = memoryPipes({ time: "manual" });
+  const settings = memorySettings({ time: "manual" });
+  await using pipes = pipesIn(new World(settings, 1_000), settings.process);
   const stop = new AbortController();
   const server = pipes.serve({ path: "a" }, (request) => request);
   using conn = await pipes.connect({ path: "a" });
