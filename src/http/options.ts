@@ -13,7 +13,7 @@ import type { ClientInfo } from "../server/client.ts";
 
 /** What a handler is told besides the request. */
 export interface HttpInfo {
-  /** Who is asking, by Windows' word: `client.user()`, `client.processId` and others. */
+  /** Who is asking, as Windows reports it: `client.user()`, `client.processId` and others. */
   readonly client: ClientInfo;
   /**
    * Resolves when Windows has accepted the whole response. Rejects if the connection ended before
