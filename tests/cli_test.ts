@@ -1,12 +1,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { connectOn } from "../src/client/connect.ts";
-import { listPipesOn } from "../src/client/list_pipes.ts";
 import type { Environment, Ran } from "../src/cli/command.ts";
 import { COMMANDS, run } from "../src/cli/main.ts";
 import { FACTS } from "../src/cli/doctor/doctor.ts";
 import type { Finding } from "../src/cli/doctor/fact.ts";
 import { VERSION } from "../src/cli/version.ts";
-import { serveOn } from "../src/exchange/serve.ts";
 import { Status } from "../src/kernel/status.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
 import { MemoryKernel, NOTHING_LEFT } from "./memory_kernel.ts";
@@ -39,11 +36,7 @@ async function cli(
   let out = "";
   let err = "";
   const environment: Environment = {
-    pipes: {
-      serve: (options, responder) => serveOn(world.open, options, responder),
-      connect: (options) => connectOn(world.open, options),
-      listPipes: () => listPipesOn(world.system.list),
-    },
+    pipes: world.pipes,
     machine: {
       deno: "2.0.0",
       open: (security) => kernel?.(security) ?? new MemoryKernel(world.system),
