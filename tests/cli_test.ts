@@ -1,6 +1,4 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { connectOn } from "../src/client/connect.ts";
-import { listPipesOn } from "../src/client/list_pipes.ts";
 import type { Environment, Ran } from "../src/cli/command.ts";
 import { COMMANDS, run } from "../src/cli/main.ts";
 import { FACTS } from "../src/cli/doctor/doctor.ts";
@@ -42,11 +40,7 @@ async function cli(
   let out = "";
   let err = "";
   const environment: Environment = {
-    pipes: {
-      serve: (options, responder) => serveOn(world.open, options, responder),
-      connect: (options) => connectOn(world.open, options),
-      listPipes: () => listPipesOn(world.system.list),
-    },
+    pipes: world.pipes,
     machine: {
       deno: "2.0.0",
       open: (security) => kernel?.(security) ?? new MemoryKernel(world.system),

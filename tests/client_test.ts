@@ -8,9 +8,7 @@ import {
   assertStrictEquals,
   fail,
 } from "@std/assert";
-import { callOn } from "../src/client/call.ts";
 import { connectOn, type ConnectOptions } from "../src/client/connect.ts";
-import { notifyOn } from "../src/client/notify.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
@@ -170,7 +168,7 @@ inWorld("connect() does nothing with a signal that is aborted already", async (w
   const signal = AbortSignal.abort(reason);
   const server = world.system.serve(PATH);
   const conn = fate(open(world, { signal }));
-  const answer = fate(callOn(world.open, NAME, "x", { signal }));
+  const answer = fate(world.pipes.call(NAME, "x", { signal }));
   await world.idle();
   assertStrictEquals(conn.error, reason);
   assertStrictEquals(answer.error, reason);
@@ -669,7 +667,7 @@ inWorld("message calls on a byte pipe are refused, and nothing is sent or taken"
   conn.close();
   server.close();
   const other = world.system.serve(PATH, { messages: false });
-  await assertRejects(() => callOn(world.open, NAME, "x"), TypeError, "it is a byte pipe");
+  await assertRejects(() => world.pipes.call(NAME, "x"), TypeError, "it is a byte pipe");
   await world.idle();
   assertEquals([other.readText(), other.state, world.running], [undefined, "closing", false]);
 });
@@ -705,7 +703,7 @@ for (const impersonation of ["anonymous", "identification", undefined] as const)
       return "done";
     });
     const options = impersonation === undefined ? {} : { impersonation };
-    await callOn(world.open, NAME, "x", options);
+    await world.pipes.call(NAME, "x", options);
     await (await open(world, options)).request("y");
     const expected = impersonation === "anonymous" ? 1347 : USER.sid;
     assertEquals(users, [expected, expected]);
@@ -928,7 +926,7 @@ inWorld("close() waits for the end of what cannot be cancelled any more", async 
 inWorld("call() connects, asks one thing, and closes", async (world) => {
   world.serve((request) => `${text(request)}!`, { instances: 1 });
   for (const message of ["one", new TextEncoder().encode("two")]) {
-    const answer = await callOn(world.open, NAME, message);
+    const answer = await world.pipes.call(NAME, message);
     assertEquals(text(answer), typeof message === "string" ? "one!" : "two!");
   }
   await world.idle();
@@ -937,7 +935,7 @@ inWorld("call() connects, asks one thing, and closes", async (world) => {
 
 inWorld("call() resolves when everything is closed", async (world) => {
   const server = world.system.serve(PATH);
-  const answer = callOn(world.open, NAME, "x");
+  const answer = world.pipes.call(NAME, "x");
   await world.idle();
   server.write("y");
   assertEquals(text(await answer), "y");
@@ -946,7 +944,7 @@ inWorld("call() resolves when everything is closed", async (world) => {
 });
 
 inWorld("call()s wait for a server and for a free instance", async (world) => {
-  const calls = Array.from({ length: 10 }, (_, i) => fate(callOn(world.open, NAME, `${i}`)));
+  const calls = Array.from({ length: 10 }, (_, i) => fate(world.pipes.call(NAME, `${i}`)));
   await world.pass(100);
   world.serve((request) => request, { instances: 1, maxInstances: 2 });
   await world.pass(2_000);
@@ -955,18 +953,18 @@ inWorld("call()s wait for a server and for a free instance", async (world) => {
 
 inWorld("call() rejects when there is no server, or no answer", async (world) => {
   await assertRejects(
-    () => callOn(world.open, NAME, "x", { missing: "fail" }),
+    () => world.pipes.call(NAME, "x", { missing: "fail" }),
     Deno.errors.NotFound,
   );
   world.serve((_request, { client }) => client.close());
-  await assertRejects(() => callOn(world.open, NAME, "x"), Deno.errors.BrokenPipe);
+  await assertRejects(() => world.pipes.call(NAME, "x"), Deno.errors.BrokenPipe);
 });
 
 inWorld("call() gives up when its signal aborts, whatever is going on", async (world) => {
   const server = world.serve(() => new Promise<string>(() => {}));
   const controller = new AbortController();
-  const answer = fate(callOn(world.open, NAME, "x", { signal: controller.signal }));
-  const waiting = fate(callOn(world.open, "other", "x", { signal: controller.signal }));
+  const answer = fate(world.pipes.call(NAME, "x", { signal: controller.signal }));
+  const waiting = fate(world.pipes.call("other", "x", { signal: controller.signal }));
   await world.idle();
   const reason = new Error("enough");
   controller.abort(reason);
@@ -981,17 +979,17 @@ inWorld("call() gives up when its signal aborts, whatever is going on", async (w
 
 inWorld("call() decodes its answer as told", async (world) => {
   world.serve((request) => request);
-  assertEquals(await callOn(world.open, NAME, "[1]"), new TextEncoder().encode("[1]"));
-  assertEquals(await callOn(world.open, NAME, "[1]", { as: "text" }), "[1]");
-  assertEquals(await callOn(world.open, NAME, "[1]", { as: "json" }), [1]);
-  await assertRejects(() => callOn(world.open, NAME, "[", { as: "json" }), SyntaxError);
+  assertEquals(await world.pipes.call(NAME, "[1]"), new TextEncoder().encode("[1]"));
+  assertEquals(await world.pipes.call(NAME, "[1]", { as: "text" }), "[1]");
+  assertEquals(await world.pipes.call(NAME, "[1]", { as: "json" }), [1]);
+  await assertRejects(() => world.pipes.call(NAME, "[", { as: "json" }), SyntaxError);
 });
 
 inWorld("call() frames its message, once, and unframes its answer", async (world) => {
   const server = world.system.serve(PATH);
   const framing = lines();
   const encode = mock.fn(framing.encode);
-  const answer = callOn(world.open, NAME, "a", { framing: { ...framing, encode }, as: "text" });
+  const answer = world.pipes.call(NAME, "a", { framing: { ...framing, encode }, as: "text" });
   await world.idle();
   assertEquals(server.readText(), "a\n");
   server.write("an ans");
@@ -1004,7 +1002,7 @@ inWorld("call() frames its message, once, and unframes its answer", async (world
 
 inWorld("notify() sends one message, and waits for no answer", async (world) => {
   const server = world.system.serve(PATH);
-  await notifyOn(world.open, NAME, "message");
+  await world.pipes.notify(NAME, "message");
   assertFalse(world.running);
   assertEquals(server.readText(), "message");
   assertEquals(server.state, "closing");
@@ -1012,7 +1010,7 @@ inWorld("notify() sends one message, and waits for no answer", async (world) => 
 
 inWorld("notify() resolves when Windows has accepted the message", async (world) => {
   const server = world.system.serve(PATH, { readBufferSize: 0 });
-  const notified = fate(notifyOn(world.open, NAME, "message", { framing: lines() }));
+  const notified = fate(world.pipes.notify(NAME, "message", { framing: lines() }));
   await world.idle();
   assertEquals(notified.state, "pending");
   assertEquals(server.readText(), "message\n");
@@ -1022,12 +1020,12 @@ inWorld("notify() resolves when Windows has accepted the message", async (world)
 
 inWorld("notify() rejects when there is no server, or its signal aborts", async (world) => {
   await assertRejects(
-    () => notifyOn(world.open, NAME, "x", { missing: "fail" }),
+    () => world.pipes.notify(NAME, "x", { missing: "fail" }),
     Deno.errors.NotFound,
   );
   const server = world.system.serve(PATH, { readBufferSize: 0 });
   const controller = new AbortController();
-  const notified = fate(notifyOn(world.open, NAME, "x", { signal: controller.signal }));
+  const notified = fate(world.pipes.notify(NAME, "x", { signal: controller.signal }));
   await world.idle();
   const reason = new Error("enough");
   controller.abort(reason);

@@ -22,6 +22,8 @@ import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import { type PipeServer, serveOn, type ServeOptions } from "../src/exchange/serve.ts";
 import type { Responder } from "../src/exchange/responders.ts";
 import { WaitLoop } from "../src/loop/wait_loop.ts";
+import type { Pipes } from "../src/testing/pipes.ts";
+import { pipesOn } from "../src/testing/pipes_on.ts";
 import {
   type Failing,
   MemoryKernel,
@@ -149,6 +151,9 @@ export class World {
     }
     return this.#loop;
   };
+
+  /** The functions of the module on this loop. */
+  readonly pipes: Pipes = pipesOn(this.open, this.system.list);
 
   /** The kernel of the loop: of the one that there is, or was last, or will be first. */
   get kernel(): MemoryKernel {

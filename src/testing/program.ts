@@ -67,7 +67,7 @@ export class Program {
 
   /** Opens the loop of the program. */
   readonly open: OpenLoop = (path) => {
-    this.#world.use(path);
+    this.#world.checkOpen(path);
     this.#running ??= this.#run();
     this.#running.paths.add(path);
     return this.#running.loop;
@@ -83,7 +83,7 @@ export class Program {
     const full = clientPath(path);
     const settings = checkOptions(options, CLIENT_CHECKS);
     for (;;) {
-      this.#world.use(full);
+      this.#world.checkOpen(full);
       const { status, end } = this.#world.system.open(full, { ...settings, process: this.process });
       if (end !== undefined) return this.#world.keep(new RawConnection(end));
       if (status !== Status.BUSY) {
@@ -98,7 +98,7 @@ export class Program {
     const full = serverPath(path);
     const { type, ...terms } = checkOptions(options, SERVER_CHECKS);
     const { system } = this.#world;
-    this.#world.use(full);
+    this.#world.checkOpen(full);
     const { status, end } = system.create(full, {
       ...terms,
       messages: type === "message",

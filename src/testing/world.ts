@@ -57,7 +57,7 @@ export class World {
    *
    * @throws {Deno.errors.Interrupted} If it is closed.
    */
-  use(path: string): void {
+  checkOpen(path: string): void {
     if (!this.#closed) return;
     throw new Deno.errors.Interrupted(`Cannot use "${path}": the pipes in memory are closed`);
   }

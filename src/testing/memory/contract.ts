@@ -16,7 +16,7 @@ export class Contract {
   }
 
   /** Throws the error of a breach, which is remembered, since whoever calls may catch it. */
-  breaks(what: string): never {
+  fail(what: string): never {
     const error = new Error(`contract: ${what}`);
     this.#breach ??= error;
     throw error;
@@ -24,12 +24,12 @@ export class Contract {
 
   /** For a call that is allowed as long as the kernel exists. */
   living(): void {
-    if (this.state === "disposed") this.breaks("the kernel was disposed of");
+    if (this.state === "disposed") this.fail("the kernel was disposed of");
   }
 
   /** For a call that a program that goes away has no use for. */
   running(): void {
     this.living();
-    if (this.state !== "running") this.breaks("the program goes away");
+    if (this.state !== "running") this.fail("the program goes away");
   }
 }

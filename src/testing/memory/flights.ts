@@ -108,14 +108,14 @@ export class Flights {
   /** The memory for an operation; nothing else may be in flight there, or on its handle. */
   #free({ call, slot, lane }: Submission, open: Open): Slot {
     if (this.#contract.state === "unloading") {
-      this.#contract.breaks(`a ${call} while the program goes away`);
+      this.#contract.fail(`a ${call} while the program goes away`);
     }
     const memory = this.#slots.get(slot) ?? [undefined, undefined];
     if (memory[lane]?.inFlight) {
-      this.#contract.breaks(`a second operation on lane ${lane} of slot ${slot}`);
+      this.#contract.fail(`a second operation on lane ${lane} of slot ${slot}`);
     }
     if (open.flights[lane]?.inFlight) {
-      this.#contract.breaks(`a second operation on lane ${lane} of a handle`);
+      this.#contract.fail(`a second operation on lane ${lane} of a handle`);
     }
     return memory;
   }
@@ -160,7 +160,7 @@ export class Flights {
       return Status.NOTHING_TO_CANCEL;
     }
     if (flight.handle !== handle) {
-      this.#contract.breaks(`slot ${slot} is in flight on another handle`);
+      this.#contract.fail(`slot ${slot} is in flight on another handle`);
     }
     if (flight.operation.status === Status.PENDING) {
       if (this.#decide.cancels(flight)) flight.operation.cancel();
@@ -201,11 +201,11 @@ export class Flights {
   transferred(lane: Lane, slot: number): number {
     const flight = this.#get(lane, slot);
     if (flight.inFlight) {
-      this.#contract.breaks(`slot ${slot} is in flight: nothing is transferred yet`);
+      this.#contract.fail(`slot ${slot} is in flight: nothing is transferred yet`);
     }
     // A failure leaves the word of the length untouched.
     if (!moved(flight.word)) {
-      this.#contract.breaks(`the last operation of slot ${slot} transferred nothing`);
+      this.#contract.fail(`the last operation of slot ${slot} transferred nothing`);
     }
     return flight.operation.transferred;
   }
@@ -214,7 +214,7 @@ export class Flights {
   take(slot: number, target: Uint8Array<ArrayBuffer>): void {
     const size = this.transferred(Lane.IN, slot);
     if (target.length > size) {
-      this.#contract.breaks(`${target.length} bytes are taken of ${size}`);
+      this.#contract.fail(`${target.length} bytes are taken of ${size}`);
     }
     target.set(this.#get(Lane.IN, slot).memory.subarray(0, target.length));
   }
@@ -223,7 +223,7 @@ export class Flights {
   release(slot: number): void {
     const flights = this.#slots.get(slot) ?? [];
     if (flights.some((flight) => flight?.inFlight)) {
-      this.#contract.breaks(`slot ${slot} is released with an operation in flight`);
+      this.#contract.fail(`slot ${slot} is released with an operation in flight`);
     }
     for (const flight of flights) flight?.memory.fill(POISON);
     this.#slots.delete(slot);
@@ -231,6 +231,6 @@ export class Flights {
 
   #get(lane: Lane, slot: number): Flight {
     return this.#slots.get(slot)?.[lane] ??
-      this.#contract.breaks(`slot ${slot} has had no operation on lane ${lane}`);
+      this.#contract.fail(`slot ${slot} has had no operation on lane ${lane}`);
   }
 }

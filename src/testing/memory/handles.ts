@@ -48,7 +48,7 @@ export class Handles {
   /** What a handle stands for; it has to be open. */
   use(handle: Handle): Open {
     this.#contract.living();
-    return this.#open.get(handle) ?? this.#contract.breaks(`handle ${handle} is not open`);
+    return this.#open.get(handle) ?? this.#contract.fail(`handle ${handle} is not open`);
   }
 
   /** What a handle stands for, if it is open. */

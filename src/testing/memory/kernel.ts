@@ -23,7 +23,7 @@ import type { End } from "./end.ts";
 import type { InFlight } from "./flight.ts";
 import { Flights } from "./flights.ts";
 import type { Leftovers } from "./leftovers.ts";
-import { Questions } from "./questions.ts";
+import { ProcessQueries } from "./queries.ts";
 import { Signals } from "./signals.ts";
 import { System } from "./system.ts";
 import { Timers } from "./timers.ts";
@@ -46,7 +46,7 @@ export interface KernelOptions {
  *
  * Everything happens at once, and waits and turns come back in tasks of their own.
  */
-export class ProcessKernel extends Questions implements Kernel {
+export class ProcessKernel extends ProcessQueries implements Kernel {
   protected readonly signals: Signals = new Signals(() => this.waitIsOver());
   protected readonly turns: TurnQueue = new TurnQueue();
   protected readonly flights: Flights;
@@ -146,7 +146,7 @@ export class ProcessKernel extends Questions implements Kernel {
   close(handle: Handle): number {
     const { end, flights } = this.handles.use(handle);
     if (this.contract.state !== "unloading" && flights.some((flight) => flight?.inFlight)) {
-      this.contract.breaks("a handle is closed with an operation in flight");
+      this.contract.fail("a handle is closed with an operation in flight");
     }
     const failure = this.fails("close", handle);
     if (failure !== undefined) return failure;
@@ -193,7 +193,7 @@ export class ProcessKernel extends Questions implements Kernel {
 
   wait(drained: boolean): Promise<boolean> {
     this.contract.running();
-    if (this.signals.state !== "none") this.contract.breaks("two waits at once");
+    if (this.signals.state !== "none") this.contract.fail("two waits at once");
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.signals.dispatch(drained, resolve);
     this.#waitFailure = this.decisions.failsWait();
@@ -244,7 +244,7 @@ export class ProcessKernel extends Questions implements Kernel {
     this.contract.living();
     const { inFlight, open, waiting, timers } = this.leftovers();
     if (inFlight + open + waiting + timers > 0) {
-      this.contract.breaks(`disposed of with leftovers: ${JSON.stringify(this.leftovers())}`);
+      this.contract.fail(`disposed of with leftovers: ${JSON.stringify(this.leftovers())}`);
     }
     this.flights.clear();
     this.contract.state = "disposed";
@@ -254,7 +254,7 @@ export class ProcessKernel extends Questions implements Kernel {
 
   abandon(): void {
     this.contract.living();
-    if (this.handles.count > 0) this.contract.breaks("abandoned with open handles");
+    if (this.handles.count > 0) this.contract.fail("abandoned with open handles");
     this.contract.state = "abandoned";
     this.signals.wake();
   }

@@ -18,7 +18,7 @@ import type { System } from "./system.ts";
 const SDDL = /^(?:[OG]:(?:S-[\d-]+|[A-Z]{2}))*D:[A-Z_]*(?:\([^()]*\))*(?:S:.*)?$/;
 
 /** See the module, and {@linkcode Kernel} for the calls. */
-export abstract class Questions {
+export abstract class ProcessQueries {
   /** The pipes, which other processes share. */
   readonly system: System;
   /** The process that it belongs to. */
@@ -93,7 +93,7 @@ export abstract class Questions {
   /** An instance may be created with what was accepted only. */
   protected checkAccepted(sddl: string | undefined): void {
     if (sddl === undefined || this.#accepted.has(sddl)) return;
-    this.contract.breaks("a security descriptor that was not accepted");
+    this.contract.fail("a security descriptor that was not accepted");
   }
 
   security(handle: Handle): Told {
@@ -117,7 +117,7 @@ export abstract class Questions {
     if (failure !== undefined) return { status: failure, call, identity: undefined };
     // It is that of the last message read, and nobody knows which after the next read.
     if (!identifiable) {
-      this.contract.breaks("a client is identified without a message just read");
+      this.contract.fail("a client is identified without a message just read");
     }
     const { status, process } = end instanceof ServerEnd
       ? end.writer
