@@ -197,7 +197,7 @@ class Exchanges implements PipeExchanges, ExchangeHandler {
     const waiter = Promise.withResolvers<Result>();
     this.#waiters.push(waiter);
     // However many exchanges are queued, the thread returns to the event loop in between.
-    if (this.#loop?.turnSpent) this.#resumeNextTurn();
+    if (this.#queue.length > 0 && this.#loop?.turnSpent) this.#resumeNextTurn();
     else this.#resume();
     return waiter.promise;
   }
@@ -281,7 +281,7 @@ class Exchanges implements PipeExchanges, ExchangeHandler {
   }
 
   #resumeNextTurn(): void {
-    if (this.#resuming || this.#queue.length === 0) return;
+    if (this.#resuming) return;
     this.#resuming = true;
     this.#loop?.atNextTurn(() => {
       this.#resuming = false;

@@ -38,7 +38,8 @@ export const EXCHANGE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a queue is emptied in one turn, however long that takes",
-      text: "if (this.#loop?.turnSpent) this.#resumeNextTurn();\n    else this.#resume();",
+      text:
+        "if (this.#queue.length > 0 && this.#loop?.turnSpent) this.#resumeNextTurn();\n    else this.#resume();",
       replacement: "this.#resume();",
     },
   ]),
