@@ -4,7 +4,6 @@ import { COMMANDS, run } from "../src/cli/main.ts";
 import { FACTS } from "../src/cli/doctor/doctor.ts";
 import type { Finding } from "../src/cli/doctor/fact.ts";
 import { VERSION } from "../src/kernel/version.ts";
-import { serveOn } from "../src/exchange/serve.ts";
 import type { PipeClient } from "../src/server/client.ts";
 import { Status } from "../src/kernel/status.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
