@@ -47,6 +47,14 @@ Deno.test("the index of the documentation has every page once", async () => {
   assertEquals(listed.toSorted(), existing);
 });
 
+Deno.test("the index of the documentation has every example once", async () => {
+  const { links } = await readPage("docs/README.md");
+  const listed = links.flatMap((link) => /^\.\.\/examples\/(.+)$/.exec(link)?.[1] ?? []);
+  const existing: string[] = [];
+  for await (const { name } of Deno.readDir(new URL("examples/", ROOT))) existing.push(name);
+  assertEquals(listed.toSorted(), existing.toSorted());
+});
+
 Deno.test("the Windows error codes are thrown as the classes that the page names", async () => {
   const { rows } = await readPage("docs/troubleshooting.md");
   const codes = rows.map(([code = "", ...row]) => [code.replace(/\[(\d+)\].*/, "$1"), ...row])
