@@ -748,3 +748,27 @@ atBothEnds(
     assertEquals(await conn.closed, { reason: "error", error });
   },
 );
+
+inWorld("the program at the other end is looked up when it is first asked for", async (world) => {
+  const { near, far, listener } = await world.pair();
+  const late = await world.pair({ path: "late" }, { path: "late" });
+  const { process } = world.kernel;
+  world.system.processes.setProgram(process, { path: "C:\\first.exe", began: 0 });
+  assertEquals([near, far].map(({ peer }) => peer.executable()), [
+    "C:\\first.exe",
+    "C:\\first.exe",
+  ]);
+  world.system.processes.setProgram(process, undefined);
+  assertEquals([near, far].map(({ peer }) => peer.executable()), [
+    "C:\\first.exe",
+    "C:\\first.exe",
+  ]);
+
+  world.system.processes.setProgram(process, { path: "C:\\first.exe", began: 0 });
+  for (const conn of [near, far, late.near, late.far]) conn.close();
+  await Promise.all([listener.shutdown(), late.listener.shutdown()]);
+  await world.idle();
+  assertFalse(world.running);
+  assertEquals([late.near, late.far].map(({ peer }) => peer.executable()), [undefined, undefined]);
+  assertEquals(near.peer.executable(), "C:\\first.exe");
+});

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Status } from "../src/kernel/status.ts";
-import { type Fate, fate } from "./fixture.ts";
+import { type Fate, fate, nextTask } from "./fixture.ts";
 import { type HttpWorld, inHttpWorld } from "./http/world.ts";
 import type { RawClient } from "./memory_kernel.ts";
 
@@ -96,3 +96,33 @@ inHttpWorld(
     ]);
   },
 );
+
+inHttpWorld("completed rejects with what the body of the response failed with", async (http) => {
+  const late = (message: string) => {
+    let pulls = 0;
+    return new ReadableStream({
+      async pull(controller) {
+        for (let i = 0; i < 3; i++) await nextTask();
+        if (pulls++ > 0) throw new Error(message);
+        controller.enqueue(encoder.encode("part"));
+      },
+    });
+  };
+  const errors: unknown[] = [];
+  const { client } = await http.pair(({ url }, { completed }) => {
+    completed.catch((error) => errors.push(error));
+    if (url.endsWith("/handler")) return new Response(late("the handler's body"));
+    throw new Error("the handler");
+  }, { onError: () => new Response(late("the body of onError")) });
+  const other = await http.client();
+  await client.write("GET /handler HTTP/1.1\r\nHost: a\r\n\r\n");
+  await client.remaining();
+  await other.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await other.remaining();
+  assertEquals(errors.map(String), ["Error: the handler's body", "Error: the body of onError"]);
+  assertEquals(http.world.reports.splice(0).map(String), [
+    "Error: the handler's body",
+    "Error: the handler",
+    "Error: the body of onError",
+  ]);
+});

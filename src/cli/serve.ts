@@ -37,10 +37,9 @@ export const serve: Command = {
     if (type === "byte" && framing === undefined) {
       throw new UsageError("--type byte needs --framing: a byte pipe has no messages");
     }
-    const tell = (exchange: Exchange) => {
-      const { id, processId } = exchange.client;
-      const told = { client: id, processId, ...inJson("request", exchange.request) };
-      if (json) print(`${JSON.stringify(told)}\n`);
+    const tell = ({ client: { id, processId }, request }: Exchange) => {
+      const told = { client: id, processId, ...inJson("request", request) };
+      print(`${JSON.stringify(told)}\n`);
     };
     const server = pipes.serve({
       path: args.at(0),
@@ -55,7 +54,7 @@ export const serve: Command = {
         client.close();
       },
     }, async (request, exchange) => {
-      tell(exchange);
+      if (json) tell(exchange);
       return args.rest.length === 0 ? request : await answer(args.rest, request, environment);
     });
     const stop = () => server.shutdown();

@@ -123,9 +123,9 @@ export interface ConnectOptions extends ClientOptions {
  * @throws {Deno.errors.TimedOut} If all instances are busy until the time has run out.
  * @throws {Deno.errors.BrokenPipe} If the server ended the connection while it was being set up.
  * @throws {Deno.errors.PermissionDenied} If the access rights of the pipe do not admit this user, the
- *   pipe does not go in the direction that `direction` asks for, or
- *   the owner of the pipe is not the one that `owner` asks for. A client that the server's
- *   `authorize` refuses gets `Deno.errors.BrokenPipe` instead, from its first request.
+ *   pipe does not go in the direction that `direction` asks for, or its owner is not the one that
+ *   `owner` asks for. A client that the server's `authorize` refuses gets `Deno.errors.BrokenPipe`
+ *   instead, from its first request.
  * @throws {Deno.errors.NotSupported} If this is not Windows, or with `halfClose` on a byte pipe.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`, or
  *   `--allow-ffi=C:\Windows\System32\kernel32.dll`, to which `owner` adds

@@ -7,6 +7,7 @@
 import { systemError } from "../kernel/errors.ts";
 import { Status } from "../kernel/status.ts";
 import type { OpenLoop } from "../loop/isolate.ts";
+import { Executable } from "../pipe/executable.ts";
 import type { PipePeer } from "../pipe/peer.ts";
 import type { ClientLink } from "./client_link.ts";
 
@@ -31,8 +32,7 @@ export class Host implements PipeHost {
   readonly #link: ClientLink;
   readonly #path: string;
   readonly #open: OpenLoop;
-  readonly #since: number;
-  #executable: { readonly path: string | undefined } | undefined = undefined;
+  readonly #executable: Executable;
   #owner: string | undefined = undefined;
 
   /** @param open Opens the loop again, with advapi32. */
@@ -42,18 +42,13 @@ export class Host implements PipeHost {
     this.#link = link;
     this.#path = path;
     this.#open = open;
-    this.#since = kernel.now();
+    const since = kernel.now();
     this.processId = kernel.hostProcess(handle);
     this.sessionId = kernel.hostSession(handle);
+    this.#executable = new Executable(link.loop, this.processId, since);
   }
 
   executable(): string | undefined {
-    const { processId } = this;
-    this.#executable ??= {
-      path: processId === undefined
-        ? undefined
-        : this.#link.loop.kernel.executable(processId, this.#since),
-    };
     return this.#executable.path;
   }
 

@@ -77,10 +77,11 @@ export interface PipeServer extends AsyncDisposable {
    *
    * A responder may call and await this. The promise that it gets does not wait for its own
    * exchange, nor for others whose responders wait in the same way, nor for requests that wait for
-   * these (`concurrency`, `maxBuffered`) and are answered afterwards; its report does not count them. The exchange is then answered as usual, with what the responder returns. A responder that
-   * is an `async` function or a generator may call this at any time. One that returns some replies
-   * without a promise has to call it before it awaits anything: after that, the call counts as one
-   * from outside, and waits for the exchange until the timeout. Do not await it in `authorize`.
+   * these (`concurrency`, `maxBuffered`) and are answered afterwards; its report does not count them.
+   * The exchange is then answered as usual, with what the responder returns. A responder that is an
+   * `async` function or a generator may call this at any time. One that returns some replies without a
+   * promise has to call it before it awaits anything: after that, the call counts as one from outside,
+   * and waits for the exchange until the timeout. Do not await it in `authorize`.
    * {@linkcode PipeServer.finished} always waits for all exchanges.
    *
    * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an

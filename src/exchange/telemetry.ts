@@ -68,7 +68,7 @@ interface MeterProvider {
   getMeter(name: string, version: string, options: typeof SCHEMA): Meter;
 }
 
-/** Answers an exchange; gives what must be awaited, if anything. Never throws, never rejects. */
+/** Answers an exchange; gives what must be awaited, if anything. Never throws. */
 type Respond = (exchange: ServerExchange) => Promise<void> | undefined;
 
 /** When a request arrived. */
@@ -146,7 +146,7 @@ export class ExchangeTelemetry {
       const options = { kind: SERVER, root: true, attributes: this.#attributes.span };
       const from = arrival === undefined ? options : { ...options, startTime: arrival.date };
       tracer.startActiveSpan(SYSTEM, from, (span) => {
-        answering = { done: this.#measure(exchange, respond, start, span) };
+        answering ??= { done: this.#measure(exchange, respond, start, span) };
       });
     });
     answering ??= { done: respond(exchange) };
@@ -162,7 +162,7 @@ export class ExchangeTelemetry {
     const done = respond(exchange);
     const end = () => this.#safely(() => this.#end(exchange, start, span));
     if (done === undefined) end();
-    else done.then(end);
+    else done.then(end, end);
     return done;
   }
 

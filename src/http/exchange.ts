@@ -94,8 +94,7 @@ export class HttpExchange {
     if (signal.aborted && error === signal.reason) return;
     if (this.#outgoing.headersSent || this.#outgoing.destroyed) {
       report(error);
-      this.#completed.reject(error);
-      return void this.#outgoing.destroy();
+      return this.#cutOff(error);
     }
     if (error instanceof BodyError) return this.#answerWith(error.status, error.message);
     const { onError } = this.#settings;
@@ -105,9 +104,15 @@ export class HttpExchange {
     } catch (another) {
       report(error);
       report(another);
+      if (this.#outgoing.headersSent) return this.#cutOff(another);
     }
-    if (this.#outgoing.headersSent) return void this.#outgoing.destroy();
     this.#answerWith(500);
+  }
+
+  /** The client sees that the response is not whole. */
+  #cutOff(error: unknown): void {
+    this.#completed.reject(error);
+    this.#outgoing.destroy();
   }
 
   /** Answers without the handler. The connection is kept after a handler's failure only. */

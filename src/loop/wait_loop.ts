@@ -103,6 +103,11 @@ export class WaitLoop {
     return this.#inFlight.count;
   }
 
+  /** Whether it has ended: the kernel cannot be asked any more. */
+  get ended(): boolean {
+    return this.#turns.stopped;
+  }
+
   /** Whether this turn has lasted so long that further work belongs in the next one. */
   get turnSpent(): boolean {
     return this.#turns.spent;

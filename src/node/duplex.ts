@@ -140,7 +140,9 @@ class ConnDuplex<Peer extends PipePeer> extends Duplex implements PipeDuplex<Pee
     this.#bytesRead += length;
     // A copy, because the next read may begin within push().
     const chunk = Buffer.from(this.#incoming.subarray(0, length));
-    if (length === FIRST_READ) this.#incoming = new Uint8Array(LATER_READS);
+    if (length === this.#incoming.length && length < LATER_READS) {
+      this.#incoming = new Uint8Array(LATER_READS);
+    }
     this.push(chunk);
   }
 

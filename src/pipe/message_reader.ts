@@ -16,6 +16,8 @@ const FIRST_READ = 4096;
 /** The most bytes of a message's first read, where the pipe's quota is unknown. */
 const LONGEST_FIRST_READ = 65_536;
 
+const EMPTY = new Uint8Array(0);
+
 /**
  * Reads one message at a time: a first read, and if the message is longer, exactly one more for the
  * rest. The first read is as long as recent messages were, within a limit, since a connection holds
@@ -38,7 +40,7 @@ export class MessageReader extends Reader {
   #first = FIRST_READ;
   /** Whether the first read only waits for the next message, and reads 0 bytes of it. */
   #awaits = false;
-  #message: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #message: Uint8Array<ArrayBuffer> = EMPTY;
   /** Bytes of the first piece, which stays in the slot's memory until the rest is read. */
   #piece = 0;
   #rest = 0;
@@ -166,5 +168,3 @@ export class MessageReader extends Reader {
     return this.#unusable({ call: "ReadFile", status: this.operation.status, reason });
   }
 }
-
-const EMPTY = new Uint8Array(0);

@@ -22,7 +22,8 @@ export interface PipePeer {
    * in another's process.
    *
    * @returns The path; undefined if the process has ended, may not be queried, or began after the
-   *   connection, which means that the id was given to another process.
+   *   connection, which means that the id was given to another process. Undefined too if this is first
+   *   called when all servers and connections of this program have ended.
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-queryfullprocessimagenamew}
    */
   executable(): string | undefined;

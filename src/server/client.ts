@@ -9,6 +9,7 @@ import { systemError } from "../kernel/errors.ts";
 import type { Identified } from "../kernel/kernel.ts";
 import { Status } from "../kernel/status.ts";
 import type { Message } from "../pipe/message.ts";
+import { Executable } from "../pipe/executable.ts";
 import type { PipePeer } from "../pipe/peer.ts";
 import { LazySignal } from "./lazy_signal.ts";
 import type { ServerConnection } from "./connection.ts";
@@ -166,8 +167,7 @@ export class ServerClient implements PipeClient {
   readonly processId: number | undefined;
   readonly sessionId: number | undefined;
   readonly #connection: ServerConnection;
-  /** The path of the client's program, once it was asked for. */
-  #executable: { readonly path: string | undefined } | undefined = undefined;
+  #executable: Executable | undefined = undefined;
   readonly #signal = new LazySignal();
   /** Sends to this client only, also when its connection has ended. */
   sender: ClientSender | undefined = undefined;
@@ -208,11 +208,7 @@ export class ServerClient implements PipeClient {
   get executable(): () => string | undefined {
     return () => {
       const { loop, since } = this.#connection;
-      this.#executable ??= {
-        path: this.processId === undefined
-          ? undefined
-          : loop.kernel.executable(this.processId, since),
-      };
+      this.#executable ??= new Executable(loop, this.processId, since);
       return this.#executable.path;
     };
   }

@@ -102,11 +102,11 @@ export interface ExchangesOptions {
   maxBuffered?: number | undefined;
   /**
    * How many bytes of messages may wait for one client to read, replies and those that
-   * {@linkcode PipeClient.send} sent, from 1, apart from what Windows
-   * buffers (`writeBufferSize`). A client that is sent a message while more than that waits is
-   * disconnected, and what waits is dropped. A single message may be longer, so a client that does
-   * not read costs at most this and one message, and all clients together `maxInstances` times as
-   * much. Neither counts towards `maxBuffered`: a client that does not read delays no other.
+   * {@linkcode PipeClient.send} sent, from 1, apart from what Windows buffers (`writeBufferSize`). A
+   * client that is sent a message while more than that waits is disconnected, and what waits is
+   * dropped. A single message may be longer, so a client that does not read costs at most this and one
+   * message, and all clients together `maxInstances` times as much. Neither counts towards
+   * `maxBuffered`: a client that does not read delays no other.
    *
    * {@linkcode Exchange.send} resolves when Windows has accepted its message: await it to send more
    * than this to one client. With an async generator that happens by itself.

@@ -22,9 +22,8 @@ export interface LengthPrefixedOptions {
   bytes?: 1 | 2 | 4 | 8 | undefined;
   /**
    * Whether the least significant byte comes first, as in the memory of Windows, C's `fwrite` of an
-   * integer and an integer by .NET's
-   * `BinaryWriter`. Java's `DataOutputStream` and most network protocols begin
-   * with the most significant.
+   * integer and an integer by .NET's `BinaryWriter`. Java's `DataOutputStream` and most network
+   * protocols begin with the most significant.
    *
    * @default {false}
    */
