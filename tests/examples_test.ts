@@ -21,36 +21,22 @@ async function run(example: string, ...args: string[]) {
   return { code, stderr: decoder.decode(stderr) };
 }
 
-/** For `echo_server.ts`. */
-const REFUSED: string[][] = [
-  [],
-  ["a", "b"],
-  ["a", "--unknown"],
-  ["a", "--max-request"],
-  ["a", "--max-request", "many"],
-  ["a", "--max-request=-1"],
-  ["a", "--max-request=1.5"],
-  ["a", "--max-request="],
-  ["a", "--max-request=99999999999"],
-  ["a", "--read-buffer-size=99999999999"],
-  ["a", "--idle-timeout", "0"],
-  ["a", "--idle-timeout", "1s"],
-  ["a", "--reply-timeout", "0"],
-  ["a", "--reply-timeout", "Infinity"],
-  ["a", "--max-instances", "0"],
-  ["a", "--max-instances", "0x10"],
-];
-
-Deno.test("echo_server.ts says how it is used when it cannot use what it is given", async () => {
-  await Promise.all(REFUSED.map(async (args) => {
-    const { code, stderr } = await run("echo_server.ts", ...args);
-    assertEquals(code, 2, `${args}: ${stderr}`);
-    assertStringIncludes(stderr, "Usage: echo_server.ts [options] PATH");
-  }));
-});
-
-/** Arguments that the other examples cannot use. */
-const OTHERS: Record<string, string[][]> = {
+/** Arguments that examples cannot use. */
+const REFUSED: Record<string, string[][]> = {
+  "client.ts": [[], ["a"]],
+  "authenticated_server.ts": [["--allow"]],
+  "echo_server.ts": [
+    [],
+    ["a", "b"],
+    ["a", "--unknown"],
+    ["a", "--max-request"],
+    ["a", "--max-request="],
+    ["a", "--max-request=-1"],
+    ["a", "--read-buffer-size=99999999999"],
+    ["a", "--idle-timeout", "1s"],
+    ["a", "--reply-timeout", "0"],
+    ["a", "--max-instances", "0x10"],
+  ],
   "push.ts": [[], ["a", "b"], ["a", "--max-queued=0"], ["a", "--write-timeout=1s"], ["--what"]],
   "lines.ts": [[], ["serve"], ["serve", "a", "b"], ["call", "a"], ["sing", "a"]],
   "discord_rpc.ts": [[], ["serve", "a", "b"], ["show", "1"], ["show", "1", "a", "b", "c"], ["x"]],
@@ -66,7 +52,7 @@ const OTHERS: Record<string, string[][]> = {
   "workers.ts": [[], ["a", "b"], ["a", "--workers=0"], ["a", "--workers=many"], ["a", "--what"]],
 };
 
-for (const [example, refused] of Object.entries(OTHERS)) {
+for (const [example, refused] of Object.entries(REFUSED)) {
   Deno.test(`${example} says how it is used when it cannot use what it is given`, async () => {
     await Promise.all(refused.map(async (args) => {
       const { code, stderr } = await run(example, ...args);

@@ -241,6 +241,17 @@ export class World {
     await this.idle();
   }
 
+  /** All that has come to a client, message by message. */
+  async received(client: RawEnd): Promise<string[]> {
+    const all: string[] = [];
+    for (;;) {
+      await this.idle();
+      const message = client.readText();
+      if (message === undefined) return all;
+      all.push(message);
+    }
+  }
+
   /** What a client is answered that comes, or has come, asks, and leaves. */
   async visit(question: string, client: RawClient = this.connect()): Promise<string | undefined> {
     await this.idle();

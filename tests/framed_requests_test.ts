@@ -16,17 +16,6 @@ import type { RawClient } from "./memory_kernel.ts";
 
 const upper: Responder = (_request, exchange) => exchange.text().toUpperCase();
 
-/** All that has come, message by message. */
-async function received(world: World, client: RawClient): Promise<string[]> {
-  const all: string[] = [];
-  for (;;) {
-    await world.idle();
-    const message = client.readText();
-    if (message === undefined) return all;
-    all.push(message);
-  }
-}
-
 /** A server of upper-case lines, and a client of it. */
 async function served(
   world: World,
@@ -56,7 +45,7 @@ function take(questions: Questions, ...texts: string[]): void {
 inWorld("a request is a frame, and so is its reply", async (world) => {
   const client = await served(world);
   client.write("hello\n");
-  assertEquals(await received(world, client), ["HELLO\n"]);
+  assertEquals(await world.received(client), ["HELLO\n"]);
 });
 
 inWorld("a frame spans several messages, in which it may be cut anywhere", async (world) => {
@@ -65,7 +54,7 @@ inWorld("a frame spans several messages, in which it may be cut anywhere", async
     await world.write(client, Uint8Array.of(byte));
     await world.write(client, "");
   }
-  assertEquals(await received(world, client), ["Content-Length: 5\r\n\r\nHELLO"]);
+  assertEquals(await world.received(client), ["Content-Length: 5\r\n\r\nHELLO"]);
 });
 
 inWorld("frames in one message are requests one after another", async (world) => {
@@ -87,8 +76,8 @@ inWorld("each client has its own frames", async (world) => {
   await world.write(two, "tw");
   await world.write(one, "e\n");
   await world.write(two, "o\n");
-  assertEquals(await received(world, one), ["ONE\n"]);
-  assertEquals(await received(world, two), ["TWO\n"]);
+  assertEquals(await world.received(one), ["ONE\n"]);
+  assertEquals(await world.received(two), ["TWO\n"]);
 });
 
 inWorld("the next client of an instance begins with a new frame", async (world) => {
@@ -97,7 +86,7 @@ inWorld("the next client of an instance begins with a new frame", async (world) 
   first.close();
   const second = await world.arrived();
   second.write("hello\n");
-  assertEquals(await received(world, second), ["HELLO\n"]);
+  assertEquals(await world.received(second), ["HELLO\n"]);
 });
 
 inWorld("frames longer than any read are whole", async (world) => {
@@ -105,7 +94,7 @@ inWorld("frames longer than any read are whole", async (world) => {
   const frame = new Uint8Array(200_004).fill(0x61);
   new DataView(frame.buffer).setUint32(0, 200_000);
   client.write(frame);
-  const reply = (await received(world, client)).join("");
+  const reply = (await world.received(client)).join("");
   assert(reply === text(frame.map((byte, i) => i < 4 ? byte : 0x41)));
 });
 
@@ -129,7 +118,7 @@ inWorld("an own framing is used, and its functions are read once", async (world)
     throw new Error("test: it is read again");
   };
   client.write("hello\n");
-  assertEquals(await received(world, client), ["HELLO"]);
+  assertEquals(await world.received(client), ["HELLO"]);
   assertEquals(decoder.mock.calls.map((call) => call.arguments), [[16_777_216]]);
 });
 
@@ -142,9 +131,9 @@ inWorld("a client is identified by its first data, before more is read", async (
   await world.write(client, "hel");
   assertEquals(authorize.mock.callCount(), 1);
   await world.write(client, "lo\n");
-  assertEquals(await received(world, client), []);
+  assertEquals(await world.received(client), []);
   decision.resolve(true);
-  assertEquals(await received(world, client), ["HELLO\n"]);
+  assertEquals(await world.received(client), ["HELLO\n"]);
   assertEquals(authorize.mock.callCount(), 1);
 });
 
@@ -152,7 +141,7 @@ inWorld("a client that is refused at its first data gets no answer to it", async
   const responder = mock.fn(upper);
   const client = await served(world, { authorize: () => false }, responder);
   await world.write(client, "one\ntwo\n");
-  assertEquals(await received(world, client), []);
+  assertEquals(await world.received(client), []);
   assertEquals(world.reasons, ["unauthorized"]);
   assertEquals(responder.mock.callCount(), 0);
 });
@@ -175,7 +164,7 @@ inWorld(
     assertEquals(questions.texts, ["a", "b"]);
     assertEquals(world.reasons, ["maxMessage"]);
     // The client can still read what was written.
-    assertEquals((await received(world, client)).join(""), "\x01B\x02BB");
+    assertEquals((await world.received(client)).join(""), "\x01B\x02BB");
   },
 );
 
@@ -187,7 +176,7 @@ inWorld("a bad frame that comes while a request is served waits for the answer",
   questions.at().reply("A");
   await world.idle();
   assertEquals(world.reasons, ["maxMessage"]);
-  assertEquals(await received(world, client), ["\x01A"]);
+  assertEquals(await world.received(client), ["\x01A"]);
 });
 
 inWorld("a bad frame at once reaches nobody", async (world) => {
@@ -209,7 +198,7 @@ inWorld("a frame whose beginning came alone may turn out to be bad", async (worl
   const other = await world.arrived();
   await world.write(other, Uint8Array.of(0, 0, 0, 1, 0x61, 0, 0));
   await world.write(other, Uint8Array.of(3, 0xe9));
-  assertEquals(await received(world, other), ["\0\0\0\x01A"]);
+  assertEquals(await world.received(other), ["\0\0\0\x01A"]);
   assertEquals(world.reasons, ["maxMessage", "maxMessage"]);
 });
 
@@ -227,7 +216,7 @@ inWorld("a frame that is too long is refused before it is kept", async (world) =
 inWorld("a frame of exactly the limit is a request", async (world) => {
   const client = await served(world, { maxMessage: 5 });
   client.write("hello\n");
-  assertEquals(await received(world, client), ["HELLO\n"]);
+  assertEquals(await world.received(client), ["HELLO\n"]);
 });
 
 inWorld("a decoder that throws, or returns something else, ends its connection", async (world) => {
@@ -303,7 +292,7 @@ inWorld("a reply that cannot be framed is what the responder threw", async (worl
   const onError = mock.fn((_error: unknown) => "sorry");
   const client = await served(world, { onError }, () => "two\nlines");
   client.write("hello\n");
-  assertEquals(await received(world, client), ["sorry\n"]);
+  assertEquals(await world.received(client), ["sorry\n"]);
   assertInstanceOf(onError.mock.calls[0]?.arguments[0], TypeError);
 });
 
@@ -313,7 +302,7 @@ inWorld("a message of a generator that cannot be framed is what it threw", async
     yield "two\nlines";
   });
   client.write("hello\n");
-  assertEquals(await received(world, client), ["fine\n"]);
+  assertEquals(await world.received(client), ["fine\n"]);
   assertEquals(world.reasons, ["self"]);
   assertInstanceOf(world.reports.pop(), TypeError);
 });
@@ -324,7 +313,7 @@ inWorld("send and reply throw for what cannot be framed, and the exchange stays"
   assertThrows(() => exchange.reply("a\n"), TypeError);
   exchange.send("one");
   exchange.reply("two");
-  assertEquals((await received(world, client)).join(""), "one\ntwo\n");
+  assertEquals((await world.received(client)).join(""), "one\ntwo\n");
 });
 
 // Limits
@@ -371,7 +360,7 @@ inWorld("what was decoded and is not served counts as dropped", async (world) =>
   const report = fate(server.shutdown());
   answer.resolve("done");
   // The second was read ahead already.
-  assertEquals((await received(world, client)).join(""), "done\ndone\n");
+  assertEquals((await world.received(client)).join(""), "done\ndone\n");
   assertEquals(report.value, { exchanges: 2, evicted: 0, dropped: 1 });
 });
 

@@ -11,19 +11,7 @@ import {
 import { lines } from "../mod.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { PipeClient } from "../src/server/client.ts";
-import { fate, inWorld, type World } from "./fixture.ts";
-import type { RawClient } from "./memory_kernel.ts";
-
-/** All that has come, message by message. */
-async function received(world: World, client: RawClient): Promise<string[]> {
-  const all: string[] = [];
-  for (;;) {
-    await world.idle();
-    const message = client.readText();
-    if (message === undefined) return all;
-    all.push(message);
-  }
-}
+import { fate, inWorld } from "./fixture.ts";
 
 /** The only client that is connected. */
 function only(clients: readonly PipeClient[]): PipeClient {
@@ -117,9 +105,9 @@ inWorld("what onConnect throws, at once or later, is reported and harms nothing"
 inWorld("a message is sent while nothing was asked", async (world) => {
   world.serve((request) => request, { onConnect: (client) => void client.send("welcome") });
   const client = await world.arrived();
-  assertEquals(await received(world, client), ["welcome"]);
+  assertEquals(await world.received(client), ["welcome"]);
   client.write("hello");
-  assertEquals(await received(world, client), ["hello"]);
+  assertEquals(await world.received(client), ["hello"]);
   assertEquals(world.reasons, []);
 });
 
@@ -130,7 +118,7 @@ inWorld("messages come in the order in which they were sent, among the replies",
   exchange.client.send("3");
   exchange.reply("4");
   exchange.client.send("5");
-  assertEquals(await received(world, client), ["1", "2", "3", "4", "5"]);
+  assertEquals(await world.received(client), ["1", "2", "3", "4", "5"]);
 });
 
 inWorld("messages wait for those before them, also when they pend", async (world) => {
@@ -163,7 +151,7 @@ inWorld("an exchange begins and ends while a message pends", async (world) => {
   questions.at().reply("reply");
   await world.idle();
   assertEquals(questions.texts, ["first", "second", "third"]);
-  assertEquals(await received(world, client), ["pushed", "reply"]);
+  assertEquals(await world.received(client), ["pushed", "reply"]);
 });
 
 inWorld("members of a client work when they are taken off it", async (world) => {
@@ -172,7 +160,7 @@ inWorld("members of a client work when they are taken off it", async (world) => 
   const { send, close } = only(server.clients());
   await send("taken");
   close();
-  assertEquals(await received(world, client), ["taken"]);
+  assertEquals(await world.received(client), ["taken"]);
   assertEquals(world.reasons, ["self"]);
 });
 
@@ -183,7 +171,7 @@ inWorld("memory that is changed after send() does not change the message", async
   only(server.clients()).send(bytes);
   only(server.clients()).send(bytes);
   bytes.fill(0);
-  assertEquals(await received(world, client), ["same", "same"]);
+  assertEquals(await world.received(client), ["same", "same"]);
 });
 
 inWorld("messages are framed, and throw if they cannot be", async (world) => {
@@ -192,7 +180,7 @@ inWorld("messages are framed, and throw if they cannot be", async (world) => {
   const { send } = only(server.clients());
   send("one");
   assertThrows(() => send("two\nlines"), TypeError);
-  assertEquals(await received(world, client), ["one\n"]);
+  assertEquals(await world.received(client), ["one\n"]);
 });
 
 inWorld("a message of a wrong type throws", async (world) => {
@@ -224,7 +212,7 @@ inWorld("nothing is sent to a client before it is admitted", async (world) => {
   await world.idle();
   assertStrictEquals(only(server.clients()), asked);
   asked?.send("in time");
-  assertEquals(await received(world, client), ["in time"]);
+  assertEquals(await world.received(client), ["in time"]);
 });
 
 inWorld("a client that was refused gets nothing", async (world) => {
@@ -237,7 +225,7 @@ inWorld("a client that was refused gets nothing", async (world) => {
   });
   const client = await world.asking("request");
   const sent = fate(asked?.send("late") ?? Promise.resolve());
-  assertEquals(await received(world, client), []);
+  assertEquals(await world.received(client), []);
   assertInstanceOf(sent.error, Deno.errors.PermissionDenied);
 });
 
@@ -250,7 +238,7 @@ inWorld("a message to a client that has left rejects, and reaches no other", asy
   first.close();
   const second = await world.arrived();
   const sent = fate(left.send("for the first"));
-  assertEquals(await received(world, second), []);
+  assertEquals(await world.received(second), []);
   assertInstanceOf(sent.error, Deno.errors.BrokenPipe);
   assertInstanceOf(left.signal.reason, Deno.errors.BrokenPipe);
   assertEquals(left.queued, 0);
@@ -306,7 +294,7 @@ inWorld("close() lets the client read what was sent", async (world) => {
   close();
   assertEquals(server.clients(), []);
   const late = fate(send("three"));
-  assertEquals(await received(world, client), ["one", "two"]);
+  assertEquals(await world.received(client), ["one", "two"]);
   assertEquals(sent.map(({ state }) => state), ["resolved", "resolved"]);
   assertInstanceOf(late.error, Deno.errors.Interrupted);
   assertEquals(world.reasons, ["self"]);
@@ -317,7 +305,7 @@ inWorld("a shutdown writes what was sent", async (world) => {
   const client = await world.arrived();
   only(server.clients()).send("one");
   const report = fate(server.shutdown());
-  assertEquals(await received(world, client), ["one"]);
+  assertEquals(await world.received(client), ["one"]);
   // It might still send its first request.
   client.close();
   await world.idle();
@@ -373,7 +361,7 @@ inWorld(
     send("two");
     await world.pass(40);
     assertEquals(server.clients(), []);
-    assertEquals(await received(world, client), ["two"]);
+    assertEquals(await world.received(client), ["two"]);
     assertEquals(world.reasons, ["idleTimeout"]);
   },
 );

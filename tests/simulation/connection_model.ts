@@ -501,7 +501,8 @@ export class ConnectionModel {
     this.#agree("clients", stats.accepted, accepted, admitted);
     const sides = wires.map(({ server }) => server);
     const messages = sum(sides.map((side) => side.messages));
-    const most = sides.some(({ gotBytes }) => gotBytes) ? Infinity : messages;
+    // A stream may have asked for one more before it was cancelled, and drops it.
+    const most = sides.some(({ gotBytes, deaf }) => gotBytes || deaf) ? Infinity : messages;
     this.#agree("messages from clients", stats.messagesIn, messages, most);
     const received = sum(sides.map(({ in_ }) => in_.received));
     this.#agree("bytes from clients", stats.bytesIn, received, Infinity);

@@ -189,19 +189,6 @@ windowsTest("examples: authenticated_server refuses whom it was not told to let 
   await server.printed("refused process");
 });
 
-windowsTest("examples: the wrong arguments end them with exit code 2", async () => {
-  const runs = [
-    run(example("echo_server.ts", ["--allow-ffi"])),
-    run(example("client.ts", ["--allow-ffi"])),
-    run(example("client.ts", ["--allow-ffi"], newPath())),
-    run(example("authenticated_server.ts", ["--allow-ffi"], "--allow")),
-  ];
-  for (const { code, stdout, stderr } of await Promise.all(runs)) {
-    assertEquals([code, stdout], [2, ""]);
-    assertMatch(stderr, /^Usage: \w+\.ts (\[[^\]]+\](\.\.\.)? )?PATH/);
-  }
-});
-
 /** Runs a server in a console of its own, and presses a key combination when it listens. */
 async function pressed(key: "ctrl-c" | "ctrl-break", args: readonly string[]): Promise<Ran> {
   const file = await Deno.makeTempFile();

@@ -46,28 +46,37 @@ async function plant(folder: string, mutant: Mutant, number: number): Promise<st
   return file;
 }
 
+/** An error of syntax keeps the compiler from seeing others: what is left is checked again. */
 async function check(
   folder: string,
   files: ReadonlyMap<string, Mutant>,
   unusable: Map<Mutant, string>,
 ): Promise<void> {
-  if (files.size === 0) return;
+  let left = new Map(files);
+  while (left.size > 0) {
+    const complaints = await complaintsOf(folder, [...left.keys()]);
+    if (complaints === undefined) return;
+    // Each complaint begins with its text and ends with its place.
+    for (const complaint of complaints.split(/\n\n/)) {
+      for (const [file, mutant] of left) {
+        if (!complaint.includes(file.replace(/[^/]*$/, ""))) continue;
+        unusable.set(mutant, complaint.trim().split("\n")[0] ?? complaint);
+      }
+    }
+    const rest = new Map([...left].filter(([, mutant]) => !unusable.has(mutant)));
+    if (rest.size === left.size) {
+      throw new Error(`Cannot check the types of the mutants: ${complaints}`);
+    }
+    left = rest;
+  }
+}
+
+async function complaintsOf(folder: string, files: string[]): Promise<string | undefined> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["check", "--quiet", ...files.keys()],
+    args: ["check", "--quiet", ...files],
     cwd: folder,
     env: CHILD,
     stdin: "null",
   }).output();
-  if (code === 0) return;
-  const complaints = new TextDecoder().decode(stderr);
-  let found = false;
-  // Each complaint begins with its text and ends with its place.
-  for (const complaint of complaints.split(/\n\n/)) {
-    for (const [file, mutant] of files) {
-      if (!complaint.includes(file.replace(/[^/]*$/, ""))) continue;
-      unusable.set(mutant, complaint.trim().split("\n")[0] ?? complaint);
-      found = true;
-    }
-  }
-  if (!found) throw new Error(`Cannot check the types of the mutants: ${complaints}`);
+  return code === 0 ? undefined : new TextDecoder().decode(stderr);
 }
