@@ -37,6 +37,9 @@ export const serve: Command = {
     if (type === "byte" && framing === undefined) {
       throw new UsageError("--type byte needs --framing: a byte pipe has no messages");
     }
+    const [program] = args.rest;
+    // Before anybody can ask.
+    if (program !== undefined) await environment.permit(program);
     const tell = (exchange: Exchange) => {
       const { id, processId } = exchange.client;
       const told = { client: id, processId, ...inJson("request", exchange.request) };
@@ -56,7 +59,7 @@ export const serve: Command = {
       },
     }, async (request, exchange) => {
       tell(exchange);
-      return args.rest.length === 0 ? request : await answer(args.rest, request, environment);
+      return program === undefined ? request : await answer(args.rest, request, environment);
     });
     const stop = () => server.shutdown();
     stopped.addEventListener("abort", stop, { once: true });
