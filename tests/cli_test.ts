@@ -55,6 +55,7 @@ async function cli(
       err += `${text}\n`;
     },
     draw,
+    permit: () => Promise.resolve(),
     run: (command, input) =>
       Promise.resolve(ran?.(command, input) ?? { code: 1, output: input.slice() }),
   };

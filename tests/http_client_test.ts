@@ -324,7 +324,7 @@ inHttpWorld("arguments are checked", async (http) => {
   assertThrows(() => clientIn(http, { path: "" }), TypeError);
   using client = clientIn(http);
   await assertRejects(() => client.fetch("https://localhost/"), TypeError, 'with "http:"');
-  await assertRejects(() => client.fetch("relative"), TypeError);
+  await assertRejects(() => client.fetch("relative"), TypeError, "begins with a slash");
   await assertRejects(() => client.fetch("/", { method: "GET", body: "x" }), TypeError);
 });
 

@@ -524,9 +524,10 @@ for (const { name, of, check, range, taken, refused, infinity } of NUMBERS) {
       assertStrictEquals(check(typed), is, `${typed}`);
     }
     const outside = [...refused, 4.5, 1e-7, Number.NaN, -Infinity];
+    const others = infinity === "taken" ? ", or Infinity" : "";
     if (infinity === "refused") outside.push(Infinity);
     for (const value of outside) {
-      const text = `Cannot use "${name}": must be an integer ${range}, was ${value}`;
+      const text = `Cannot use "${name}": must be an integer ${range}${others}, was ${value}`;
       assertRefused(() => check(value), RangeError, text);
     }
     for (const [value, shown] of NO_NUMBERS) {
@@ -723,7 +724,11 @@ const BAD_FOR_SERVERS: Refusal[] = [
 const BAD_FOR_SERVE: Refusal[] = [
   ...BAD_FOR_SERVERS,
   [{ onError: "log" }, TypeError, 'Cannot use "onError": must be a function, was "log"'],
-  [{ concurrency: 0 }, RangeError, 'Cannot use "concurrency": must be an integer from 1, was 0'],
+  [
+    { concurrency: 0 },
+    RangeError,
+    'Cannot use "concurrency": must be an integer from 1, or Infinity, was 0',
+  ],
 ];
 
 const BAD_FOR_CLIENTS: Refusal[] = [
@@ -731,7 +736,7 @@ const BAD_FOR_CLIENTS: Refusal[] = [
   [
     { connectTimeout: -1 },
     RangeError,
-    'Cannot use "connectTimeout": must be an integer from 0, was -1',
+    'Cannot use "connectTimeout": must be an integer from 0, or Infinity, was -1',
   ],
   [
     { missing: "retry" },
@@ -1034,7 +1039,7 @@ Deno.test("a signal that is aborted beforehand: nothing is opened", async () => 
   assertRefused(
     () => server.shutdown({ timeout: -1 }),
     RangeError,
-    'Cannot use "timeout": must be an integer from 0, was -1',
+    'Cannot use "timeout": must be an integer from 0, or Infinity, was -1',
   );
   await server[Symbol.asyncDispose]();
   for (

@@ -45,6 +45,8 @@ export interface Environment {
   complain(text: string): void;
   /** Writes to standard error, as it is; undefined if that is no terminal. */
   readonly draw: ((text: string) => void) | undefined;
+  /** Asks for the permission to run a program. Rejects with `Deno.errors.NotCapable` without it. */
+  permit(program: string): Promise<void>;
   /** Runs another program with this input. */
   run(command: readonly string[], input: Uint8Array): Promise<Ran>;
 }

@@ -37,6 +37,9 @@ export const serve: Command = {
     if (type === "byte" && framing === undefined) {
       throw new UsageError("--type byte needs --framing: a byte pipe has no messages");
     }
+    const [program] = args.rest;
+    // Before anybody can ask.
+    if (program !== undefined) await environment.permit(program);
     const tell = ({ client: { id, processId }, request }: Exchange) => {
       const told = { client: id, processId, ...inJson("request", request) };
       print(`${JSON.stringify(told)}\n`);
@@ -55,7 +58,7 @@ export const serve: Command = {
       },
     }, async (request, exchange) => {
       if (json) tell(exchange);
-      return args.rest.length === 0 ? request : await answer(args.rest, request, environment);
+      return program === undefined ? request : await answer(args.rest, request, environment);
     });
     const stop = () => server.shutdown();
     stopped.addEventListener("abort", stop, { once: true });

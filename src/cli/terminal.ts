@@ -28,8 +28,15 @@ export function terminal(): Environment {
     print: (text) => write(Deno.stdout, text),
     complain: (text) => write(Deno.stderr, `${text}\n`),
     draw: Deno.stderr.isTerminal() ? (text) => write(Deno.stderr, text) : undefined,
+    permit,
     run,
   };
+}
+
+async function permit(program: string): Promise<void> {
+  const { state } = await Deno.permissions.request({ name: "run", command: program });
+  if (state === "granted") return;
+  throw new Deno.errors.NotCapable(`Cannot run ${program}: run again with --allow-run=${program}`);
 }
 
 function write(
@@ -41,31 +48,16 @@ function write(
 }
 
 async function run([program = "", ...args]: readonly string[], input: Uint8Array): Promise<Ran> {
-  const command = new Deno.Command(program, {
+  const child = new Deno.Command(program, {
     args,
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
-  });
-  const child = spawn(program, command);
+  }).spawn();
   const writer = child.stdin.getWriter();
   // It need not read its input.
   const written = writer.write(input.slice()).then(() => writer.close()).catch(() => {});
   const { code, stdout } = await child.output();
   await written;
   return { code, output: stdout };
-}
-
-function spawn(program: string, command: Deno.Command): Deno.ChildProcess {
-  try {
-    return command.spawn();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    throw new Deno.errors.NotCapable(
-      `Cannot run ${program}: run again with --allow-run=${program}`,
-      {
-        cause: error,
-      },
-    );
-  }
 }

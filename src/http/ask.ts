@@ -37,10 +37,11 @@ export interface Answer {
  */
 export function asked(input: string | URL | Request, init: RequestInit | undefined): Asked {
   const isPath = typeof input === "string" && input.startsWith("/");
-  const request = new Request(isPath ? `http://localhost${input}` : input, init);
-  if (!request.url.startsWith("http:")) {
-    throw new TypeError(`Cannot fetch "${request.url}": must be a path, or a URL with "http:"`);
-  }
+  const url = isPath ? `http://localhost${input}` : input;
+  // A relative one is resolved if the program has a location.
+  if (typeof url === "string" && !URL.canParse(url, globalThis.location?.href)) throw badUrl(url);
+  const request = new Request(url, init);
+  if (!request.url.startsWith("http:")) throw badUrl(request.url);
   return {
     request,
     length: request.body === null ? undefined : lengthOf(init?.body),
@@ -52,6 +53,12 @@ export function asked(input: string | URL | Request, init: RequestInit | undefin
       return new TypeError(`Cannot fetch "${request.url}": ${error.message}`, { cause: error });
     },
   };
+}
+
+function badUrl(url: string): TypeError {
+  return new TypeError(
+    `Cannot fetch "${url}": must be a path that begins with a slash, or a URL with "http:"`,
+  );
 }
 
 /**

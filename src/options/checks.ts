@@ -47,25 +47,27 @@ export function checkOptions<C extends Checks, Options extends Unchecked<C>>(
   return Object.fromEntries(entries);
 }
 
-/** An integer within a range. */
-export function integer(min: number, max: number, fallback: number): Check<number> {
+/** An integer within a range. `others` are values that the caller takes besides, for the error. */
+export function integer(min: number, max: number, fallback: number, others = ""): Check<number> {
   return (value = fallback, name) => {
     if (typeof value !== "number") refuse(name, "a number", value);
     if (Number.isInteger(value) && value >= min && value <= max) return value;
     const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
-    throw new RangeError(`Cannot use "${name}": must be an integer ${range}, was ${value}`);
+    throw new RangeError(
+      `Cannot use "${name}": must be an integer ${range}${others}, was ${value}`,
+    );
   };
 }
 
 /** An integer from 1, or Infinity for no limit. */
 export function limit(fallback: number = Infinity): Check<number> {
-  const finite = integer(1, Number.MAX_SAFE_INTEGER, fallback);
+  const finite = integer(1, Number.MAX_SAFE_INTEGER, fallback, ", or Infinity");
   return (value = fallback, name) => value === Infinity ? Infinity : finite(value, name);
 }
 
 /** A time that a timer can take; Infinity is the longest. */
 export function milliseconds(fallback: number): Check<number> {
-  const finite = integer(0, Number.MAX_SAFE_INTEGER, fallback);
+  const finite = integer(0, Number.MAX_SAFE_INTEGER, fallback, ", or Infinity");
   return (value, name) =>
     Math.min(value === Infinity ? Infinity : finite(value, name), MAX_TIMEOUT);
 }
