@@ -229,6 +229,8 @@ Deno.test("the isolate's loop is the only variable of a module, the console has 
   assertEquals(found(/^(?:export )?(?:let|var)\b.*?(?=[ :;=])/gm), ["src/loop/isolate.ts: let"]);
   assertEquals(found(/(?<!["'.\w])console\.\w+/g), ["src/server/user_code.ts: console.error"]);
   assertEquals(found(/(?<!["'.\w])(?:globalThis|self)\b(?!:)(?:\.\w+)?/g), [
+    // What relative addresses are resolved against.
+    "src/http/ask.ts: globalThis.location",
     // Where providers of telemetry are registered.
     "src/exchange/telemetry.ts: globalThis",
     "ffi/windows_kernel.ts: globalThis.addEventListener",
