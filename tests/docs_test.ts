@@ -51,7 +51,9 @@ Deno.test("the index of the documentation has every example once", async () => {
   const { links } = await readPage("docs/README.md");
   const listed = links.flatMap((link) => /^\.\.\/examples\/(.+)$/.exec(link)?.[1] ?? []);
   const existing: string[] = [];
-  for await (const { name } of Deno.readDir(new URL("examples/", ROOT))) existing.push(name);
+  for await (const { name, isFile } of Deno.readDir(new URL("examples/", ROOT))) {
+    if (isFile) existing.push(name);
+  }
   assertEquals(listed.toSorted(), existing.toSorted());
 });
 
