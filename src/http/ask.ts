@@ -37,7 +37,10 @@ export interface Answer {
  */
 export function asked(input: string | URL | Request, init: RequestInit | undefined): Asked {
   const isPath = typeof input === "string" && input.startsWith("/");
-  const request = requestOf(isPath ? `http://localhost${input}` : input, init);
+  const url = isPath ? `http://localhost${input}` : input;
+  // A relative one is resolved if the program has a location.
+  if (typeof url === "string" && !URL.canParse(url, globalThis.location?.href)) throw badUrl(url);
+  const request = new Request(url, init);
   if (!request.url.startsWith("http:")) throw badUrl(request.url);
   return {
     request,
@@ -50,14 +53,6 @@ export function asked(input: string | URL | Request, init: RequestInit | undefin
       return new TypeError(`Cannot fetch "${request.url}": ${error.message}`, { cause: error });
     },
   };
-}
-
-function requestOf(input: string | URL | Request, init: RequestInit | undefined): Request {
-  try {
-    return new Request(input, init);
-  } catch (error) {
-    throw typeof input === "string" && !URL.canParse(input) ? badUrl(input) : error;
-  }
 }
 
 function badUrl(url: string): TypeError {
