@@ -15,5 +15,5 @@ if (path === undefined || messages.length === 0) {
 
 await using conn = await connect({ path });
 for (const message of messages) {
-  console.log(new TextDecoder().decode(await conn.request(message)));
+  console.log(await conn.request(message, { as: "text" }));
 }

@@ -142,7 +142,7 @@ export interface ConnectOptions extends ClientOptions {
  *
  * await using conn = await connect({ path: "shout" });
  * for (const word of ["hello", "world"]) {
- *   console.log(new TextDecoder().decode(await conn.request(word)));
+ *   console.log(await conn.request(word, { as: "text" })); // HELLO, then WORLD
  * }
  * ```
  */

@@ -112,10 +112,10 @@ export interface PipeListener
  *
  * async function join(conn: PipeConn) {
  *   members.add(conn);
+ *   conn.closed.then(() => members.delete(conn));
  *   for await (const message of conn) {
  *     for (const member of members) member.send(message).catch(() => {});
  *   }
- *   members.delete(conn);
  * }
  *
  * for await (const conn of listen({ path: "chat" })) join(conn).catch(console.error);

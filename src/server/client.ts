@@ -134,8 +134,8 @@ export interface PipeClient extends ClientInfo {
    * holds for {@linkcode call} and {@linkcode PipeConn.request}, which take the next message that
    * arrives. A client that is sent to has to tell replies from other messages.
    *
-   * If more than {@linkcode ExchangesOptions.maxQueued} waits for the client to read, its connection is
-   * closed.
+   * If more than {@linkcode ExchangesOptions.maxQueued} waits for the client to read already, its
+   * connection is closed instead.
    *
    * @param message A string is sent as UTF-8. May be empty. The bytes are copied at the call.
    * @returns Resolves when Windows has accepted the message, which does not mean that the client has
