@@ -132,6 +132,14 @@ const UNUSABLE: Record<string, [response: () => Response, reason: RegExp]> = {
   "a body that is too long": [() => new Response("longer", FIVE), /another length/],
   "a long body that comes late": [() => new Response(late("longer"), FIVE), /another length/],
   "no body": [() => new Response(null, FIVE), /another length/],
+  "a header with a control character": [
+    () => new Response("text", { headers: { "x-name": "a\x01b" } }),
+    /x-name/,
+  ],
+  "a header with a control character, and a body that comes late": [
+    () => new Response(late("", "text"), { headers: { "set-cookie": "a=b", "x-name": "a\x01b" } }),
+    /x-name/,
+  ],
   "no length": [
     () => new Response("text", { headers: { "content-length": "0x4" } }),
     /another length/,

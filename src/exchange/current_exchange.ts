@@ -66,9 +66,9 @@ export class CurrentExchange {
 
   /** Delivers a new exchange to the program. */
   deliver(exchange: ServerExchange): void {
-    const { context, incoming, instance, loop } = this.#connection;
+    const { context, reader, instance, loop } = this.#connection;
     this.#exchange = exchange;
-    this.#arrivedAt = incoming.arrivedAt;
+    this.#arrivedAt = reader.arrivedAt;
     context.counters.messagesIn++;
     instance.callbacks.add(() => {
       if (this.#exchange !== exchange) return;
@@ -126,9 +126,9 @@ export class CurrentExchange {
 
   /** Its time is not limited any more, and the bytes of its request are released. */
   release(): void {
-    const { incoming, loop } = this.#connection;
+    const { reader, loop } = this.#connection;
     loop.deadlines.lift(this.#time);
-    incoming.release();
+    reader.release();
   }
 
   /** The responder is still at work when the next turn begins: the session reads ahead. */

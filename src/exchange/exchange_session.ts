@@ -74,7 +74,7 @@ export class ExchangeSession implements Session, ClientSender {
     this.#loop = connection.loop;
     this.#callbacks = connection.instance.callbacks;
     this.#queue = connection.queue;
-    this.#requests = connection.incoming;
+    this.#requests = connection.reader;
     this.#current = new CurrentExchange(connection, handler, (event) => this.#raise(event));
     this.#idle = new IdleLimit(connection);
     this.handler = handler;

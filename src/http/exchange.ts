@@ -10,7 +10,7 @@ import { report } from "../server/user_code.ts";
 import { BodyError, RequestBody } from "./body.ts";
 import type { HttpHandler, HttpSettings } from "./options.ts";
 import { headersOf, targetOf } from "./request.ts";
-import { sendResponse } from "./response.ts";
+import { clearHead, sendResponse } from "./response.ts";
 
 /** See the module. */
 export class HttpExchange {
@@ -118,8 +118,7 @@ export class HttpExchange {
   /** Answers without the handler. The connection is kept after a handler's failure only. */
   #answerWith(status: number, reason = STATUS_CODES[status]): void {
     if (status !== 500) this.#outgoing.shouldKeepAlive = false;
-    // Those of a response that could not be sent.
-    for (const name of this.#outgoing.getHeaderNames()) this.#outgoing.removeHeader(name);
+    clearHead(this.#outgoing);
     const text = `${reason}\n`;
     this.#outgoing.writeHead(status, STATUS_CODES[status], {
       "content-type": "text/plain;charset=UTF-8",

@@ -23,15 +23,15 @@ export async function sendResponse(outgoing: ServerResponse, response: Response)
   if (over || outgoing.req.method === "HEAD") {
     response.body?.cancel().catch(() => {});
     if (over) return;
-    writeHead(outgoing, response);
+    setHead(outgoing, response);
     return void outgoing.end();
   }
   if (response.body !== null) return await sendBody(outgoing, response, response.body);
+  setHead(outgoing, response);
   if (mayHaveBody(response)) {
     new BodyLength(response).end();
     outgoing.setHeader("content-length", 0);
   }
-  writeHead(outgoing, response);
   outgoing.end();
 }
 
@@ -45,8 +45,11 @@ async function sendBody(
     reader.cancel(reason).catch(() => {});
   };
   outgoing.once("close", cancel);
-  const begun = new Beginning(outgoing, response);
+  let begun: Beginning | undefined;
   try {
+    // What cannot be sent is found here, and not when the body comes.
+    setHead(outgoing, response);
+    begun = new Beginning(outgoing, response);
     for (;;) {
       const { done, value } = await reader.read();
       if (outgoing.destroyed || outgoing.writableEnded) return cancel();
@@ -59,7 +62,7 @@ async function sendBody(
     cancel(error);
     throw error;
   } finally {
-    begun.stop();
+    begun?.stop();
     outgoing.off("close", cancel);
   }
 }
@@ -97,7 +100,6 @@ class BodyLength {
  */
 class Beginning {
   readonly #outgoing: ServerResponse;
-  readonly #response: Response;
   readonly #length: BodyLength;
   readonly #soon = setImmediate(() => this.#flush());
   #first: Uint8Array | undefined;
@@ -105,7 +107,6 @@ class Beginning {
 
   constructor(outgoing: ServerResponse, response: Response) {
     this.#outgoing = outgoing;
-    this.#response = response;
     this.#length = new BodyLength(response);
   }
 
@@ -124,10 +125,9 @@ class Beginning {
     this.#length.end();
     if (this.#flushed) return void this.#outgoing.end();
     this.stop();
-    if (!this.#response.headers.has("content-length")) {
+    if (!this.#outgoing.hasHeader("content-length")) {
       this.#outgoing.setHeader("content-length", this.#first?.length ?? 0);
     }
-    writeHead(this.#outgoing, this.#response);
     this.#outgoing.end(this.#first);
   }
 
@@ -139,23 +139,30 @@ class Beginning {
     if (this.#flushed || this.#outgoing.destroyed || this.#outgoing.writableEnded) return;
     this.stop();
     this.#flushed = true;
-    writeHead(this.#outgoing, this.#response);
     if (this.#first === undefined) this.#outgoing.flushHeaders();
     else this.#outgoing.write(this.#first);
   }
 }
 
 /**
- * How the body is sent is not for the program to say: the `Transfer-Encoding` of a response that it has
- * fetched elsewhere is not that of this one.
+ * Sets the status and the headers, and sends nothing yet. How the body is sent is not for the program to
+ * say: the `Transfer-Encoding` of a response that it has fetched elsewhere is not that of this one.
+ *
+ * @throws {TypeError} If a header has a character that cannot be sent.
  */
-function writeHead(outgoing: ServerResponse, response: Response): void {
+function setHead(outgoing: ServerResponse, response: Response): void {
+  clearHead(outgoing);
   outgoing.statusCode = response.status;
-  if (response.statusText !== "") outgoing.statusMessage = response.statusText;
+  outgoing.statusMessage = response.statusText;
   for (const [name, value] of response.headers) {
     if (name === "content-length") outgoing.setHeader(name, value);
     else if (name !== "transfer-encoding") outgoing.appendHeader(name, value);
   }
+}
+
+/** Removes what was set of a response that could not be sent. */
+export function clearHead(outgoing: ServerResponse): void {
+  for (const name of outgoing.getHeaderNames()) outgoing.removeHeader(name);
 }
 
 function mayHaveBody({ status }: Response): boolean {

@@ -49,7 +49,7 @@ export interface HttpServer extends AsyncDisposable {
    * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an
    *   integer from 0, or `Infinity`; 10,000 by default.
    * @returns The shutdown report, when everything is closed. A second call gets the same report, and
-   *   its timeout has no effect. Rejects as {@linkcode HttpServer.finished} does. Never becomes an
+   *   its timeout has no effect. Rejects as {@linkcode HttpServer.finished} does, which never becomes an
    *   unhandled rejection.
    * @throws {TypeError} If the timeout is not a number.
    * @throws {RangeError} If the timeout is negative or not an integer.

@@ -91,7 +91,7 @@ export class ConnectionSession implements Session, Link {
     this.#context = context;
     this.#settings = settings;
     this.#accepts = accepts;
-    this.#reader = connection.incoming;
+    this.#reader = connection.reader;
     this.#idle = new IdleLimit(connection);
     this.#duplex = new Duplex(this, settings);
     this.#shown = new Connection(this.#duplex, settings, connection.client);

@@ -14,7 +14,7 @@ import type { ClientInfo } from "../server/client.ts";
 import { onAbort } from "../server/on_abort.ts";
 import { Server } from "../server/server.ts";
 import { type ServerStats, unusedStats } from "../server/stats.ts";
-import type { ShutdownReport } from "../server/tally.ts";
+import { NO_REPORT, type ShutdownReport } from "../server/tally.ts";
 import { AcceptQueue, type ServerConn } from "./accept_queue.ts";
 import { connectionSessions } from "./connection_session.ts";
 import type { ListenerOptions, ListenOptions } from "./options.ts";
@@ -61,8 +61,8 @@ export interface PipeListener
    * @param options `timeout`: milliseconds after which the remaining clients are disconnected, an
    *   integer from 0, or `Infinity`; 10,000 by default.
    * @returns The shutdown report, when everything is closed. A second call gets the same report, and
-   *   its timeout has no effect. Rejects as {@linkcode PipeListener.finished} does. Never becomes an
-   *   unhandled rejection.
+   *   its timeout has no effect. Rejects as {@linkcode PipeListener.finished} does, which never becomes
+   *   an unhandled rejection.
    * @throws {TypeError} If the timeout is not a number.
    * @throws {RangeError} If the timeout is negative or not an integer.
    */
@@ -220,7 +220,7 @@ class Listener implements PipeListener {
 
   #shutDown(timeout: number): Promise<ShutdownReport> {
     if (this.#server === undefined) {
-      return Promise.resolve({ exchanges: 0, evicted: 0, dropped: 0 });
+      return Promise.resolve(NO_REPORT);
     }
     const report = this.#server.shutdown(timeout);
     this.#connections.close("shutdown");

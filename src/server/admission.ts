@@ -61,22 +61,22 @@ export class Admission implements Session, ClientSender {
 
   /** See {@linkcode Session}. */
   get blocked(): boolean {
-    return this.#connection.incoming.waiting;
+    return this.#connection.reader.waiting;
   }
 
   /** See {@linkcode Session}. A client may come while the listener is being closed. */
   begin(): void {
-    const { excess, instance, incoming } = this.#connection;
+    const { excess, instance, reader } = this.#connection;
     const { closed } = this.#context.sessions;
     if (closed !== undefined) instance.callbacks.add(() => instance.evict(closed));
     if (excess || closed !== undefined) return;
     this.readResumed();
-    incoming.read();
+    reader.read();
   }
 
   /** See {@linkcode Session}. */
   readCompleted(): void {
-    const outcome = this.#connection.incoming.outcome();
+    const outcome = this.#connection.reader.outcome();
     if (outcome !== undefined) this.#raise(outcome);
   }
 
@@ -108,12 +108,12 @@ export class Admission implements Session, ClientSender {
 
   /** See {@linkcode Session}. */
   end(): void {
-    const { client, instance, incoming } = this.#connection;
+    const { client, instance, reader } = this.#connection;
     const error = this.#connection.abortError();
     // The decision may be missing: after a bug, or when nothing completes any more.
     this.#state = DECIDED;
     this.#liftLimits();
-    incoming.close();
+    reader.close();
     instance.callbacks.add(() => client.abort(error));
   }
 
@@ -176,7 +176,7 @@ export class Admission implements Session, ClientSender {
 
   #admit(): void {
     this.#liftLimits();
-    this.#connection.incoming.keep();
+    this.#connection.reader.keep();
     this.#admitted();
   }
 

@@ -44,7 +44,7 @@ export class ServerConnection implements WriteOwner, Transfer {
   readonly loop: WaitLoop;
   readonly instance: PipeInstance;
   /** Reads what the client sends. */
-  readonly incoming: BudgetedReader;
+  readonly reader: BudgetedReader;
   readonly queue: WriteQueue;
   /** When the client connected, on the kernel's clock. */
   readonly since: number;
@@ -66,7 +66,7 @@ export class ServerConnection implements WriteOwner, Transfer {
     this.early = early;
     const { end } = instance;
     const { type, writeTimeout } = settings;
-    this.incoming = new BudgetedReader(this, newReader(context, loop, end.inbound));
+    this.reader = new BudgetedReader(this, newReader(context, loop, end.inbound));
     this.queue = new WriteQueue(loop, end, this, writeTimeout, type === "byte");
     this.since = loop.kernel.now();
     const processId = loop.kernel.clientProcess(end.handle);
@@ -104,7 +104,7 @@ export class ServerConnection implements WriteOwner, Transfer {
 
   /** See {@linkcode Transfer}. */
   get bytesIn(): number {
-    return this.incoming.bytesReceived;
+    return this.reader.bytesReceived;
   }
 
   /** See {@linkcode Transfer}. */

@@ -30,8 +30,8 @@ export class IdleLimit {
 
   /** A completed read that the program had no time to see is not the client's fault. */
   #expired(): void {
-    const { context, incoming, instance } = this.#connection;
-    const idle = context.settings.direction === "write" || incoming.pending;
+    const { context, reader, instance } = this.#connection;
+    const idle = context.settings.direction === "write" || reader.pending;
     if (idle) instance.stop("idleTimeout", timedOut(context, "idleTimeout"));
     else this.restart();
   }

@@ -89,7 +89,7 @@ export class Program {
       if (status !== Status.BUSY) {
         throw systemError("Cannot connect to", "CreateFileW", full, status);
       }
-      await this.#offered(full);
+      await this.#changed(full);
     }
   }
 
@@ -137,9 +137,9 @@ export class Program {
     return { kernel, loop, paths: new Set() };
   }
 
-  #offered(path: string): Promise<void> {
+  #changed(path: string): Promise<void> {
     return new Promise((resolve) => {
-      const forget = this.#world.system.whenOffered(path, () => {
+      const forget = this.#world.system.whenChanged(path, () => {
         forget();
         resolve();
       });

@@ -80,7 +80,7 @@ export class ProgramKernel extends ProcessKernel {
       if (this.#pauses.delete(timer)) callback();
     };
     const timer = super.startTimer(milliseconds, end);
-    const forget = this.system.whenOffered(path, () => {
+    const forget = this.system.whenChanged(path, () => {
       super.stopTimer(timer);
       forget();
       this.#called++;

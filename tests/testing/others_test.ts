@@ -199,6 +199,20 @@ Deno.test("a raw client waits while all instances are busy", async () => {
   assertEquals(client.path, "\\\\.\\pipe\\a");
 });
 
+Deno.test("a raw client that waits is told when there is no pipe any more", async () => {
+  const pipes = memoryPipes();
+  const server = pipes.rawServer("a");
+  using _first = await pipes.rawClient("a");
+  const second = pipes.rawClient("a");
+  server.close();
+  await assertRejects(() => second, Deno.errors.NotFound);
+  pipes.rawServer("a");
+  using _third = await pipes.rawClient("a");
+  const fourth = pipes.rawClient("a");
+  await pipes[Symbol.asyncDispose]();
+  await assertRejects(() => fourth, Deno.errors.Interrupted);
+});
+
 Deno.test("a raw client may be anonymous, or go in one direction", async () => {
   await using pipes = memoryPipes();
   await using _server = pipes.serve({ path: "a" }, (_request, { client }) => {

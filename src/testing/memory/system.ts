@@ -39,7 +39,7 @@ function isName(path: string): boolean {
 export class System {
   readonly processes: Processes = new Processes();
   readonly #names = new Map<string, Name>();
-  /** Who waits for an instance that takes a client, by name. */
+  /** Who waits for a change of what opening a name brings, by name. */
   readonly #waiting = new Map<string, Set<() => void>>();
   #connections = 0;
   /** What this system does where others do something else. */
@@ -74,8 +74,11 @@ export class System {
       }
     } else {
       name = new Name(path, terms, this.ways, {
-        died: () => this.#names.delete(key),
-        offered: () => this.#offered(key),
+        died: () => {
+          this.#names.delete(key);
+          this.#changed(key);
+        },
+        offered: () => this.#changed(key),
       });
       this.#names.set(key, name);
     }
@@ -104,8 +107,11 @@ export class System {
     return { status: Status.SUCCESS, end: server.admit(opening) };
   }
 
-  /** Calls back whenever an instance begins to take a client, until the returned function is called. */
-  whenOffered(path: string, callback: () => void): () => void {
+  /**
+   * Calls back whenever opening a name would bring something else, until the returned function is
+   * called: an instance begins to take a client, or the last one is closed.
+   */
+  whenChanged(path: string, callback: () => void): () => void {
     const key = path.toLowerCase();
     const waiting = this.#waiting.get(key) ?? new Set();
     this.#waiting.set(key, waiting.add(callback));
@@ -115,7 +121,7 @@ export class System {
     };
   }
 
-  #offered(key: string): void {
+  #changed(key: string): void {
     for (const callback of [...this.#waiting.get(key) ?? []]) callback();
   }
 
