@@ -23,7 +23,7 @@ import { Random } from "./random.ts";
 import { RawTalker } from "./raw_talkers.ts";
 import { catchReports } from "./reports.ts";
 import { drain, LONGEST_RETRY, PATH, type Scheduled, Scheduler } from "./scheduler.ts";
-import { Planted } from "./servers.ts";
+import { Planted } from "./planted.ts";
 import { type Shape, someShape } from "./shape.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { someWeights } from "./weights.ts";

@@ -5,8 +5,6 @@
  */
 
 import type { OpenLoop } from "../../src/loop/isolate.ts";
-import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
-import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
 import { Status } from "../../src/kernel/status.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
@@ -18,28 +16,18 @@ import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from ".
 import { type Around, SimulatedKernel } from "./kernel.ts";
 import { type Hosting, Links } from "./links.ts";
 import { LoopClient, STYLES } from "./loop_clients.ts";
-import { type Limits, type Link, Model, type ServerRecord } from "./model.ts";
+import { type Link, Model, type ServerRecord } from "./model.ts";
 import type { Outcome } from "./outcome.ts";
+import { Planted } from "./planted.ts";
 import type { Program } from "./program.ts";
 import { Random } from "./random.ts";
 import { MANNERS, PROBE, RawClient, TOO_LONG } from "./raw_clients.ts";
 import { catchReports } from "./reports.ts";
 import { drain, LONGEST_RETRY, PATH, type Scheduled, Scheduler } from "./scheduler.ts";
-import {
-  type Ending,
-  ENDINGS,
-  Iterating,
-  type Plan,
-  Planted,
-  Serving,
-  type UserServer,
-} from "./servers.ts";
+import { type Plan, PREFIX, somePlan } from "./server_options.ts";
+import { type Ending, ENDINGS, Iterating, Serving, type UserServer } from "./servers.ts";
 import { someWeights } from "./weights.ts";
 import type { Client, World } from "./world.ts";
-
-/** How messages are framed where they are, and the length of what comes before each. */
-const PREFIX = 4;
-const FRAMING = verifiedFraming(lengthPrefixed({ bytes: PREFIX }));
 
 /** Milliseconds that user code takes, when it takes long, and that it may take in one task. */
 const WORK = 2;
@@ -114,22 +102,7 @@ export class History implements World, Around, Hosting, Scheduled<Client> {
     this.system.ways.takesEmpty = random.chance(0.5);
     this.system.ways.makesRoom = random.chance(0.5);
     this.system.ways.keepsPending = random.chance(0.5);
-    const instances = random.between(1, 3);
-    const limits = random.chance(0.4) ? someLimits(random) : undefined;
-    this.#plan = {
-      instances,
-      maxInstances: random.pick([undefined, undefined, instances, instances + 1, instances + 3]),
-      readBufferSize: this.quotas.read,
-      writeBufferSize: this.quotas.write,
-      concurrency: random.pick([undefined, undefined, 1, 2]),
-      hooked: limits !== undefined || random.chance(0.8),
-      limits: limits ?? {},
-      odd: random.pick([0, 0.5, 1]),
-      authorizes: random.pick([undefined, undefined, "all", "some"]),
-      identifies: random.chance(0.7),
-      pushes: random.pick([0, 0, 0.1, 0.4]),
-      framing: random.chance(0.15) ? FRAMING : undefined,
-    };
+    this.#plan = somePlan(random, this.quotas);
     this.prefix = this.#plan.framing === undefined ? 0 : PREFIX;
     const weights = {
       ...someWeights(random, [0, 0.02, 0.2]),
@@ -631,16 +604,4 @@ function haste(state: State): number {
     default:
       return 0;
   }
-}
-
-function someLimits(random: Random): Partial<Limits> & { maxBuffered?: number } {
-  return {
-    ...(random.chance(0.3) ? { maxMessage: random.pick([4096, 6000]) } : {}),
-    ...(random.chance(0.4) ? { maxBuffered: random.pick([1, 100, 10_000]) } : {}),
-    ...(random.chance(0.2) ? { maxPerProcess: random.pick([1, 2]) } : {}),
-    ...(random.chance(0.3) ? { idleTimeout: random.pick([5, 500]) } : {}),
-    ...(random.chance(0.4) ? { writeTimeout: random.pick([5, 500, Infinity]) } : {}),
-    ...(random.chance(0.3) ? { maxQueued: random.pick([1, 50, 5_000]) } : {}),
-    ...(random.chance(0.3) ? { responderTimeout: random.pick([5, 500]) } : {}),
-  };
 }

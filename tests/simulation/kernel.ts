@@ -39,7 +39,7 @@ import {
 } from "./faults.ts";
 import { describe, sameBytes } from "./messages.ts";
 import type { Random } from "./random.ts";
-import { Planted } from "./servers.ts";
+import { Planted } from "./planted.ts";
 
 /** Whoever is told what a kernel does to connections, each by its client's end. */
 export interface Connections {
