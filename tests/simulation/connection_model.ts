@@ -616,10 +616,14 @@ export class ConnectionModel {
 
   /** Whether what it is to get may wait until others have received what they have. */
   #waitsForRoom({ wire, isServer }: Side): boolean {
+    // The rest of what was withdrawn may never come.
+    const holds = ({ waiting, in_ }: Side) =>
+      waiting === 0
+        ? in_.awaited !== undefined
+        : in_.sent.some(({ state }) => state === "withdrawn");
     return isServer && wire.listener.limits.maxBuffered < Infinity &&
       this.wires.some(({ listener, server }) =>
-        listener === wire.listener && server.waiting === 0 && !server.gone &&
-        server.in_.awaited !== undefined
+        listener === wire.listener && !server.gone && holds(server)
       );
   }
 
