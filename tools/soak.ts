@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import type { ClientsQuestion, ClientsState } from "./soak/clients.ts";
 import { KEPT_BYTES } from "../ffi/slab.ts";
 import { Hostile } from "./soak/hostile.ts";
-import { LIMITS } from "./soak/limits.ts";
+import { MOST_LISTENING } from "./soak/limits.ts";
 import { Child } from "./soak/lines.ts";
 import { Random } from "./soak/random.ts";
 import type { ServerQuestion, ServerState } from "./soak/server.ts";
@@ -169,7 +169,7 @@ interface Measured {
 function growth({ first, halfway, last }: Measured): string[] {
   const faults: string[] = [];
   if (last.handles > first.handles + MORE_HANDLES) faults.push("more handles");
-  if (last.slabInUse > LIMITS.instances * INSTANCE_BYTES) faults.push("the slab is in use");
+  if (last.slabInUse > MOST_LISTENING * INSTANCE_BYTES) faults.push("the slab is in use");
   if (last.slabBytes > last.slabInUse + SPARE_BYTES) faults.push("the slab holds too much");
   if (last.heapBytes > first.heapBytes + MORE_HEAP) faults.push("more of JavaScript's heap");
   if (last.privateBytes > first.privateBytes + MORE_BYTES) faults.push("more private bytes");

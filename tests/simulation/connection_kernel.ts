@@ -23,23 +23,27 @@ export interface Observer {
 
 /** See the module. */
 export class ConnectionKernel extends SimulatedKernel {
-  readonly #observer: Around & Observer;
+  readonly #around: Around & { readonly connections: Observer };
   readonly #reading = new Map<number, Handle>();
 
-  constructor(name: string, system: MemorySystem, history: Around & Observer) {
-    super(name, system, history);
-    this.#observer = history;
+  constructor(
+    name: string,
+    system: MemorySystem,
+    around: Around & { readonly connections: Observer },
+  ) {
+    super(name, system, around);
+    this.#around = around;
   }
 
   override clientProcess(handle: Handle): number | undefined {
     const client = this.#clientOf(handle);
-    if (client !== undefined) this.#observer.met(client);
+    if (client !== undefined) this.#around.connections.met(client);
     return super.clientProcess(handle);
   }
 
   /** A shortage keeps a session in a state that it hardly ever is in otherwise. */
   override identify(handle: Handle): Identified {
-    const { random, rates } = this.#observer;
+    const { random, rates } = this.#around;
     if (random.chance(rates.fails * 5)) this.failNext("identify", Status.NO_SYSTEM_RESOURCES);
     return super.identify(handle);
   }
@@ -52,7 +56,7 @@ export class ConnectionKernel extends SimulatedKernel {
   override take(slot: number, target: Uint8Array<ArrayBuffer>): void {
     super.take(slot, target);
     const client = this.#clientOf(this.#reading.get(slot));
-    if (client !== undefined) this.#observer.taken(client, target.length);
+    if (client !== undefined) this.#around.connections.taken(client, target.length);
   }
 
   override disconnect(handle: Handle): number {
@@ -67,10 +71,10 @@ export class ConnectionKernel extends SimulatedKernel {
   #goes(handle: Handle, call: () => number): number {
     const end = this.endOf(handle);
     const before = this.#clientOf(handle);
-    if (before !== undefined) this.#observer.serverGone(before);
+    if (before !== undefined) this.#around.connections.serverGone(before);
     const status = call();
     const after = end instanceof ServerEnd ? end.client : undefined;
-    if (after !== undefined && after !== before) this.#observer.serverGone(after);
+    if (after !== undefined && after !== before) this.#around.connections.serverGone(after);
     return status;
   }
 

@@ -104,9 +104,10 @@ export class Side {
   /** The task in which it last got a message, and how many. */
   task = -1;
   inTask = 0;
-  /** Messages that it has got, and whether it also got bytes. */
+  /** Messages that it has got. */
   messages = 0;
-  gotBytes = false;
+  /** It takes bytes: it does not see empty messages, nor what a stream has taken in vain. */
+  takesBytes = false;
   /** Its program has asked how it ends. */
   watched = false;
   /** The task in which it was told. */
@@ -336,7 +337,6 @@ export class ConnectionModel {
 
   /** Bytes are received. */
   receivedBytes(side: Side, bytes: Uint8Array): void {
-    side.gotBytes = true;
     this.#receives(side.in_.receiveBytes(bytes));
   }
 
@@ -501,8 +501,7 @@ export class ConnectionModel {
     this.#agree("clients", stats.accepted, accepted, admitted);
     const sides = wires.map(({ server }) => server);
     const messages = sum(sides.map((side) => side.messages));
-    // A stream may have asked for one more before it was cancelled, and drops it.
-    const most = sides.some(({ gotBytes, deaf }) => gotBytes || deaf) ? Infinity : messages;
+    const most = sides.some(({ takesBytes }) => takesBytes) ? Infinity : messages;
     this.#agree("messages from clients", stats.messagesIn, messages, most);
     const received = sum(sides.map(({ in_ }) => in_.received));
     this.#agree("bytes from clients", stats.bytesIn, received, Infinity);
@@ -617,10 +616,14 @@ export class ConnectionModel {
 
   /** Whether what it is to get may wait until others have received what they have. */
   #waitsForRoom({ wire, isServer }: Side): boolean {
+    // The rest of what was withdrawn may never come.
+    const holds = ({ waiting, in_ }: Side) =>
+      waiting === 0
+        ? in_.awaited !== undefined
+        : in_.sent.some(({ state }) => state === "withdrawn");
     return isServer && wire.listener.limits.maxBuffered < Infinity &&
       this.wires.some(({ listener, server }) =>
-        listener === wire.listener && server.waiting === 0 && !server.gone &&
-        server.in_.awaited !== undefined
+        listener === wire.listener && !server.gone && holds(server)
       );
   }
 

@@ -10,8 +10,8 @@ import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import { USER } from "../../src/testing/memory/processes.ts";
-import { ConnectionKernel, type Observer } from "./connection_kernel.ts";
-import { ConnectionModel, type TaskClock, type Wire } from "./connection_model.ts";
+import { ConnectionKernel } from "./connection_kernel.ts";
+import { ConnectionModel, type ListenerRecord, type Wire } from "./connection_model.ts";
 import { Coverage, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
 import type { Around, SimulatedKernel } from "./kernel.ts";
@@ -23,10 +23,11 @@ import { Random } from "./random.ts";
 import { RawTalker } from "./raw_talkers.ts";
 import { catchReports } from "./reports.ts";
 import { drain, LONGEST_RETRY, PATH, type Scheduled, Scheduler } from "./scheduler.ts";
-import { Planted } from "./servers.ts";
+import { Planted } from "./planted.ts";
 import { type Shape, someShape } from "./shape.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { someWeights } from "./weights.ts";
+import { type Hosting, Wires } from "./wires.ts";
 
 /** Timers after which nothing comes of waiting. */
 const MOST_JUMPS = 100;
@@ -38,13 +39,14 @@ const MOST_CLIENTS = 40;
 type Client = RawTalker | ModuleClient;
 
 /** See the module. */
-export class ConnectionHistory implements Stage, Around, Observer, Scheduled<Client> {
+export class ConnectionHistory implements Stage, Around, Hosting, Scheduled<Client> {
   readonly seed: number;
   readonly random: Random;
   readonly system = new MemorySystem();
   readonly counts = new Counts();
   readonly coverage = new Coverage();
   readonly model: ConnectionModel = new ConnectionModel(this);
+  readonly connections: Wires = new Wires(this);
   readonly path = PATH;
   readonly shape: Shape;
   readonly tell: ((what: string) => void) | undefined;
@@ -59,11 +61,9 @@ export class ConnectionHistory implements Stage, Around, Observer, Scheduled<Cli
   readonly #here: Program<ConnectionKernel>;
   readonly #elsewhere: Program<ConnectionKernel>;
   readonly #actors: Actor[] = [];
-  readonly #wires = new Map<ClientEnd, Wire>();
-  readonly #numbers = new Map<Listening["record"], number>();
   #listening: Listening | undefined;
   /** What is known of the listener, even while it begins to listen. */
-  #record: Listening["record"] | undefined;
+  #record: ListenerRecord | undefined;
   #made = 0;
   /** A session is in a state that seldom lasts: an end would meet it there. */
   #endSoon = false;
@@ -96,12 +96,6 @@ export class ConnectionHistory implements Stage, Around, Observer, Scheduled<Cli
 
   readonly open: OpenLoop = (...args) => this.#here.open(...args);
   readonly openElsewhere: OpenLoop = (...args) => this.#elsewhere.open(...args);
-
-  /** See {@linkcode Around}. What connections lose is judged by what each end receives. */
-  cutShort(): void {}
-
-  /** See {@linkcode Around}. */
-  closed(): void {}
 
   get jumps(): boolean {
     return this.#scheduler.jumps;
@@ -153,7 +147,7 @@ export class ConnectionHistory implements Stage, Around, Observer, Scheduled<Cli
     return this.#scheduler.late();
   }
 
-  hosts(record: Listening["record"]): void {
+  hosts(record: ListenerRecord): void {
     this.#record = record;
   }
 
@@ -161,90 +155,38 @@ export class ConnectionHistory implements Stage, Around, Observer, Scheduled<Cli
     this.#actors.push(actor);
   }
 
-  join(
-    end: ClientEnd,
-    owner: string,
-    process: number,
-    clock: TaskClock,
-    writeTimeout: number,
-  ): Wire {
-    const { model } = this;
-    const record = this.#record;
-    if (record === undefined) throw new Error("a client of nobody");
-    const clocks = { server: this.#here, client: clock };
-    const id = model.wires.length;
-    const wire = model.connected(id, owner, process, record, this.shape, clocks, writeTimeout);
-    this.#wires.set(end, wire);
-    const why = this.#here.kernel?.taintOf(end);
-    if (why !== undefined) this.taint(end, why);
-    return wire;
+  join(...client: Parameters<Stage["join"]>): Wire {
+    return this.connections.join(...client);
   }
 
-  /** See {@linkcode Around}. */
-  opened(path: string, end: ClientEnd, process: number): void {
-    for (const client of this.#scheduler.clients) {
-      if (!(client instanceof ModuleClient) || client.path !== path) continue;
-      const program = client.elsewhere ? this.#elsewhere : this.#here;
-      const { name, writeTimeout } = client;
-      client.joined(this.join(end, name, process, program, writeTimeout));
-    }
-  }
-
-  /** See {@linkcode Observer}. */
-  met(end: ClientEnd): void {
-    const record = this.#record;
-    const wire = this.#wires.get(end);
-    if (record === undefined) return;
-    const number = (this.#numbers.get(record) ?? 0) + 1;
-    this.#numbers.set(record, number);
-    if (wire !== undefined) this.model.met(wire, number);
-  }
-
-  /** See {@linkcode Observer}. */
-  serverGone(end: ClientEnd): void {
-    const wire = this.#wires.get(end);
-    if (wire !== undefined) wire.server.gone = true;
-  }
-
-  /** See {@linkcode Observer}. */
-  taken(end: ClientEnd, bytes: number): void {
-    const wire = this.#wires.get(end);
-    if (wire === undefined) return;
-    wire.taken += bytes;
-    wire.chunk = Math.max(wire.chunk, bytes);
-  }
-
-  /** See {@linkcode Around}. */
-  taint(end: ClientEnd, why: string): void {
-    const wire = this.#wires.get(end);
-    if (wire === undefined) return;
-    wire.tainted ??= why;
-    wire.crashed ||= why === Kind.CRASHED;
-    for (const { in_ } of [wire.server, wire.client]) in_.broken = true;
-  }
-
-  /** See {@linkcode Around}. */
-  evicted(end: ClientEnd): void {
-    const wire = this.#wires.get(end);
-    if (wire !== undefined) this.model.evicted(wire);
-  }
-
-  /** See {@linkcode Around}. */
   left(end: ClientEnd): void {
-    const wire = this.#wires.get(end);
-    if (wire !== undefined) wire.client.gone = true;
+    this.connections.left(end);
+  }
+
+  /** See {@linkcode Hosting}. */
+  get record(): ListenerRecord | undefined {
+    return this.#record;
+  }
+
+  /** See {@linkcode Hosting}. */
+  get moduleClients(): ModuleClient[] {
+    return this.#scheduler.clients.filter((client) => client instanceof ModuleClient);
+  }
+
+  /** See {@linkcode Hosting}. */
+  get here(): Program<ConnectionKernel> {
+    return this.#here;
+  }
+
+  /** See {@linkcode Hosting}. */
+  get elsewhere(): Program<ConnectionKernel> {
+    return this.#elsewhere;
   }
 
   /** See {@linkcode Around}. */
   instanceLost(): void {
     this.nameLost = true;
   }
-
-  /** See {@linkcode Around}. What others judge, in the histories of exchanges. */
-  unknown(): void {}
-  measured(): void {}
-  readsOn(): void {}
-  withdrew(): void {}
 
   /** See {@linkcode Around}. */
   waitFailed(kernel: SimulatedKernel): void {

@@ -5,8 +5,6 @@
  */
 
 import type { OpenLoop } from "../../src/loop/isolate.ts";
-import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
-import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
 import { Status } from "../../src/kernel/status.ts";
 import { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
@@ -16,29 +14,20 @@ import { USER } from "../../src/testing/memory/processes.ts";
 import { Coverage, type State, stateName } from "./coverage.ts";
 import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from "./faults.ts";
 import { type Around, SimulatedKernel } from "./kernel.ts";
+import { type Hosting, Links } from "./links.ts";
 import { LoopClient, STYLES } from "./loop_clients.ts";
-import { isClientEnd, type Limits, type Link, Model } from "./model.ts";
+import { type Link, Model, type ServerRecord } from "./model.ts";
 import type { Outcome } from "./outcome.ts";
+import { Planted } from "./planted.ts";
 import type { Program } from "./program.ts";
 import { Random } from "./random.ts";
 import { MANNERS, PROBE, RawClient, TOO_LONG } from "./raw_clients.ts";
 import { catchReports } from "./reports.ts";
 import { drain, LONGEST_RETRY, PATH, type Scheduled, Scheduler } from "./scheduler.ts";
-import {
-  type Ending,
-  ENDINGS,
-  Iterating,
-  type Plan,
-  Planted,
-  Serving,
-  type UserServer,
-} from "./servers.ts";
+import { type Plan, PREFIX, somePlan } from "./server_options.ts";
+import { type Ending, ENDINGS, Iterating, Serving, type UserServer } from "./servers.ts";
 import { someWeights } from "./weights.ts";
 import type { Client, World } from "./world.ts";
-
-/** How messages are framed where they are, and the length of what comes before each. */
-const PREFIX = 4;
-const FRAMING = verifiedFraming(lengthPrefixed({ bytes: PREFIX }));
 
 /** Milliseconds that user code takes, when it takes long, and that it may take in one task. */
 const WORK = 2;
@@ -57,13 +46,14 @@ const REF_CHANCE = 0.005;
 const MOST_CLIENTS = 100;
 
 /** See the module. */
-export class History implements World, Around, Scheduled<Client> {
+export class History implements World, Around, Hosting, Scheduled<Client> {
   readonly seed: number;
   readonly random: Random;
   readonly system = new MemorySystem();
   readonly counts = new Counts();
   readonly coverage = new Coverage();
   readonly model: Model;
+  readonly connections: Links = new Links(this);
   readonly path = PATH;
   readonly quotas: { readonly read: number; readonly write: number };
   readonly tell: ((what: string) => void) | undefined;
@@ -80,11 +70,8 @@ export class History implements World, Around, Scheduled<Client> {
   readonly #plan: Plan;
   readonly #scheduler: Scheduler<Client>;
   readonly #here: Program;
-  readonly #loopClients = new Map<string, LoopClient>();
-  readonly #ends = new Map<ClientEnd, Link>();
   readonly #sizes: readonly number[];
   #server: UserServer | undefined;
-  #anyTaint = false;
   #instanceLost = false;
   #userTime = 0;
   #clientsMade = 0;
@@ -115,22 +102,7 @@ export class History implements World, Around, Scheduled<Client> {
     this.system.ways.takesEmpty = random.chance(0.5);
     this.system.ways.makesRoom = random.chance(0.5);
     this.system.ways.keepsPending = random.chance(0.5);
-    const instances = random.between(1, 3);
-    const limits = random.chance(0.4) ? someLimits(random) : undefined;
-    this.#plan = {
-      instances,
-      maxInstances: random.pick([undefined, undefined, instances, instances + 1, instances + 3]),
-      readBufferSize: this.quotas.read,
-      writeBufferSize: this.quotas.write,
-      concurrency: random.pick([undefined, undefined, 1, 2]),
-      hooked: limits !== undefined || random.chance(0.8),
-      limits: limits ?? {},
-      odd: random.pick([0, 0.5, 1]),
-      authorizes: random.pick([undefined, undefined, "all", "some"]),
-      identifies: random.chance(0.7),
-      pushes: random.pick([0, 0, 0.1, 0.4]),
-      framing: random.chance(0.15) ? FRAMING : undefined,
-    };
+    this.#plan = somePlan(random, this.quotas);
     this.prefix = this.#plan.framing === undefined ? 0 : PREFIX;
     const weights = {
       ...someWeights(random, [0, 0.02, 0.2]),
@@ -172,7 +144,7 @@ export class History implements World, Around, Scheduled<Client> {
   }
 
   get tainted(): boolean {
-    return this.#anyTaint;
+    return this.connections.tainted;
   }
 
   /** Runs it from its beginning to its end. */
@@ -229,83 +201,17 @@ export class History implements World, Around, Scheduled<Client> {
   }
 
   join(end: ClientEnd, link: Link): void {
-    this.#ends.set(end, link);
-    link.server = this.#server?.record;
-    const why = this.#here.kernel?.taintOf(end);
-    if (why !== undefined) this.taint(end, why);
+    this.connections.join(end, link);
   }
 
-  /** See {@linkcode Around}. */
-  opened(path: string, end: ClientEnd, process: number): void {
-    const client = this.#loopClients.get(path);
-    const name = client?.name ?? "?";
-    const link = this.model.connected(name, client?.strict ?? true, false, process);
-    client?.joined(link);
-    this.join(end, link);
+  /** See {@linkcode Hosting}. */
+  get record(): ServerRecord | undefined {
+    return this.#server?.record;
   }
 
-  /** See {@linkcode Around}. */
-  taint(end: ClientEnd, why: string): void {
-    this.#anyTaint = true;
-    const link = this.#ends.get(end);
-    if (link !== undefined) link.tainted ??= why;
-  }
-
-  /** See {@linkcode Around}. */
-  unknown(end: ClientEnd | undefined): void {
-    const link = end && this.#ends.get(end);
-    if (link === undefined) return;
-    link.unknown = true;
-    this.counts.add(Kind.UNKNOWN_CLIENT);
-  }
-
-  /** See {@linkcode Around}. */
-  measured(end: ClientEnd): void {
-    const link = this.#ends.get(end);
-    if (link !== undefined) link.measured = ++this.stamp;
-  }
-
-  /** See {@linkcode Around}. */
-  readsOn(end: ClientEnd): void {
-    const link = this.#ends.get(end);
-    if (link !== undefined) this.model.readsOn(link);
-  }
-
-  /** See {@linkcode Around}. */
-  cutShort(end: ClientEnd): void {
-    const link = this.#ends.get(end);
-    if (link !== undefined) link.cutShort = true;
-  }
-
-  /** See {@linkcode Around}. */
-  evicted(end: ClientEnd): void {
-    const link = this.#ends.get(end);
-    if (link === undefined) return;
-    if (this.#server !== undefined && !this.model.mayEvict(link, this.#server.record)) {
-      this.violate(`${link.owner} is thrown out, though it did nothing wrong`);
-    }
-    link.evicted = true;
-  }
-
-  /** See {@linkcode Around}. */
-  closed(end: ClientEnd, late: boolean): void {
-    const link = this.#ends.get(end);
-    if (link !== undefined) this.model.closed(link, late);
-  }
-
-  /** See {@linkcode Around}. */
-  withdrew(end: ClientEnd): void {
-    const link = this.#ends.get(end);
-    if (link !== undefined) link.withdrew = true;
-  }
-
-  /** See {@linkcode Around}. */
-  left(end: ClientEnd, told: boolean): void {
-    const link = this.#ends.get(end);
-    if (link === undefined) return;
-    // What closes after the end has not left.
-    if (told && isClientEnd(end.peek().status)) link.ended = true;
-    else link.left = true;
+  /** See {@linkcode Hosting}. */
+  taintOf(end: ClientEnd): string | undefined {
+    return this.#here.kernel?.taintOf(end);
   }
 
   /** See {@linkcode Surroundings} of the model. */
@@ -489,7 +395,7 @@ export class History implements World, Around, Scheduled<Client> {
     }
     const style = this.random.pick(STYLES);
     const client = new LoopClient(this, number, style, this.random.chance(0.5));
-    this.#loopClients.set(client.path, client);
+    this.connections.clients.set(client.path, client);
     this.#scheduler.clients.push(client);
   }
 
@@ -532,7 +438,9 @@ export class History implements World, Around, Scheduled<Client> {
     if (server.keepsProgram && !kernel.keepsAlive && !ended) {
       this.violate("the server's program may end");
     }
-    if (server.keepsProgram || [...this.#loopClients.values()].some(({ here }) => here)) return;
+    if (server.keepsProgram || [...this.connections.clients.values()].some(({ here }) => here)) {
+      return;
+    }
     if (kernel.keepsAlive) this.violate("the program is kept by a server that was unref'd");
   }
 
@@ -548,7 +456,9 @@ export class History implements World, Around, Scheduled<Client> {
 
   /** In a world without failures, whoever waits knows all that there is to know. */
   #checkPeace(): void {
-    if (this.#rough || this.#anyTaint || this.#scheduler.steps % PEACE_STEPS !== 0) return;
+    if (this.#rough || this.connections.tainted || this.#scheduler.steps % PEACE_STEPS !== 0) {
+      return;
+    }
     const { kernel } = this.#here;
     if (!this.#server?.serving || kernel === undefined || !this.#here.isAtPeace) return;
     const { record } = this.#server;
@@ -600,7 +510,7 @@ export class History implements World, Around, Scheduled<Client> {
       this.counts.add(Kind.UNLOAD);
       this.tell?.("— the program goes away");
       this.#here.unload();
-      for (const client of this.#loopClients.values()) client.perish();
+      for (const client of this.connections.clients.values()) client.perish();
     } else {
       this.tell?.("— the wait is to fail");
       this.#here.failWait(this.random.some(WAIT_FAILURES) ?? Status.UNKNOWN);
@@ -694,16 +604,4 @@ function haste(state: State): number {
     default:
       return 0;
   }
-}
-
-function someLimits(random: Random): Partial<Limits> & { maxBuffered?: number } {
-  return {
-    ...(random.chance(0.3) ? { maxMessage: random.pick([4096, 6000]) } : {}),
-    ...(random.chance(0.4) ? { maxBuffered: random.pick([1, 100, 10_000]) } : {}),
-    ...(random.chance(0.2) ? { maxPerProcess: random.pick([1, 2]) } : {}),
-    ...(random.chance(0.3) ? { idleTimeout: random.pick([5, 500]) } : {}),
-    ...(random.chance(0.4) ? { writeTimeout: random.pick([5, 500, Infinity]) } : {}),
-    ...(random.chance(0.3) ? { maxQueued: random.pick([1, 50, 5_000]) } : {}),
-    ...(random.chance(0.3) ? { responderTimeout: random.pick([5, 500]) } : {}),
-  };
 }

@@ -39,7 +39,31 @@ import {
 } from "./faults.ts";
 import { describe, sameBytes } from "./messages.ts";
 import type { Random } from "./random.ts";
-import { Planted } from "./servers.ts";
+import { Planted } from "./planted.ts";
+
+/** Whoever is told what a kernel does to connections, each by its client's end. */
+export interface Connections {
+  /** A fault touches a connection. */
+  taint(end: ClientEnd, why: string): void;
+  /** This module opened a client's end. */
+  opened(path: string, end: ClientEnd, process: number): void;
+  /** The server throws a client out. */
+  evicted(end: ClientEnd): void;
+  /** This module closes a client's end; `told`: a call has said that the other end is gone. */
+  left(end: ClientEnd, told: boolean): void;
+  /** The server listens, and its client can never be identified. */
+  unknown?(end: ClientEnd): void;
+  /** The server asked how long the rest of a message is. */
+  measured?(end: ClientEnd): void;
+  /** The server reads the rest of a message. */
+  readsOn?(end: ClientEnd): void;
+  /** The server could not read the rest of a message at once. */
+  cutShort?(end: ClientEnd): void;
+  /** The server closes its end; `late`: the client has come since it asked whether there is one. */
+  closed?(end: ClientEnd, late: boolean): void;
+  /** This module takes back what a client writes. */
+  withdrew?(end: ClientEnd): void;
+}
 
 /** What a kernel has around it. */
 export interface Around {
@@ -50,26 +74,8 @@ export interface Around {
   intrude(): void;
   /** Somebody comes, asks perhaps, and leaves, all at once. */
   passBy(): void;
-  /** A fault touches a connection. */
-  taint(end: ClientEnd, why: string): void;
-  /** This module opened a client's end. */
-  opened(path: string, end: ClientEnd, process: number): void;
-  /** The server listens, and its client can never be identified. */
-  unknown(end: ClientEnd | undefined): void;
-  /** The server asked how long the rest of a message is. */
-  measured(end: ClientEnd): void;
-  /** The server reads the rest of a message. */
-  readsOn(end: ClientEnd): void;
-  /** The server could not read the rest of a message at once. */
-  cutShort(end: ClientEnd): void;
-  /** The server throws a client out. */
-  evicted(end: ClientEnd): void;
-  /** The server closes its end; `late`: the client has come since it asked whether there is one. */
-  closed(end: ClientEnd, late: boolean): void;
-  /** This module takes back what a client writes. */
-  withdrew(end: ClientEnd): void;
-  /** This module closes a client's end; `told`: a call has said that the other end is gone. */
-  left(end: ClientEnd, told: boolean): void;
+  /** What happens to connections is told there. */
+  readonly connections: Connections;
   /** The server could not create an instance, or lost one. */
   instanceLost(): void;
   /** The name must be there, if a server listens. */
@@ -159,7 +165,7 @@ export class SimulatedKernel extends MemoryKernel {
     this.#tell?.(`open → ${this.#show(opened)}`);
     if (opened.status === Status.SUCCESS) {
       const end = this.endOf(opened.handle);
-      if (end instanceof ClientEnd) this.#around.opened(path, end, this.process);
+      if (end instanceof ClientEnd) this.#around.connections.opened(path, end, this.process);
     }
     return opened;
   }
@@ -191,7 +197,9 @@ export class SimulatedKernel extends MemoryKernel {
     if (this.#fresh === handle) this.#fresh = undefined;
     const status = this.#call("submission", () => {
       const end = this.endOf(handle);
-      if (end instanceof ServerEnd && end.forgets) this.#around.unknown(end.client);
+      if (end instanceof ServerEnd && end.forgets && end.client !== undefined) {
+        this.#around.connections.unknown?.(end.client);
+      }
       return super.listen(handle, slot);
     });
     if (status === Status.ALREADY_CONNECTED) this.#count(Kind.BEFORE_LISTEN);
@@ -205,7 +213,7 @@ export class SimulatedKernel extends MemoryKernel {
     this.#read.add(handle);
     const end = this.endOf(handle);
     if (this.#goesOn && end instanceof ServerEnd && end.client !== undefined) {
-      this.#around.readsOn(end.client);
+      this.#around.connections.readsOn?.(end.client);
     }
     const status = this.#call("submission", () => super.read(handle, slot, size));
     this.#goesOn = false;
@@ -229,7 +237,7 @@ export class SimulatedKernel extends MemoryKernel {
 
   override cancel(handle: Handle, lane: Lane, slot: number): number {
     const end = this.endOf(handle);
-    if (lane === Lane.OUT && end instanceof ClientEnd) this.#around.withdrew(end);
+    if (lane === Lane.OUT && end instanceof ClientEnd) this.#around.connections.withdrew?.(end);
     const status = this.#call("call", () => super.cancel(handle, lane, slot));
     if (status === Status.SUCCESS) {
       for (const flight of this.held) {
@@ -246,7 +254,9 @@ export class SimulatedKernel extends MemoryKernel {
     const peeked = super.peek(handle);
     if (end instanceof ServerEnd && !this.#read.has(handle)) this.#sought(handle, end);
     else {
-      if (end instanceof ServerEnd && end.client !== undefined) this.#around.measured(end.client);
+      if (end instanceof ServerEnd && end.client !== undefined) {
+        this.#around.connections.measured?.(end.client);
+      }
       if (peeked.status === Status.SUCCESS) this.#measured.add(handle);
     }
     if (isEnd(peeked.status)) this.#endsSeen.add(handle);
@@ -266,7 +276,7 @@ export class SimulatedKernel extends MemoryKernel {
     const end = this.endOf(handle);
     this.#intrude("call");
     const client = end instanceof ServerEnd && end.state === "connected" ? end.client : undefined;
-    if (client !== undefined) this.#around.evicted(client);
+    if (client !== undefined) this.#around.connections.evicted(client);
     if (this.#writesOn(handle)) {
       this.#around.violate("a write is not cancelled before a disconnect");
     }
@@ -288,10 +298,10 @@ export class SimulatedKernel extends MemoryKernel {
 
   override close(handle: Handle): number {
     const end = this.endOf(handle);
-    if (end instanceof ClientEnd) this.#around.left(end, this.#endsSeen.has(handle));
+    if (end instanceof ClientEnd) this.#around.connections.left(end, this.#endsSeen.has(handle));
     const status = this.#call("call", () => {
       const client = end instanceof ServerEnd && end.state === "connected" ? end.client : undefined;
-      if (client !== undefined) this.#around.closed(client, this.#empty.has(handle));
+      if (client !== undefined) this.#around.connections.closed?.(client, this.#empty.has(handle));
       return super.close(handle);
     });
     this.#around.checkName();
@@ -548,9 +558,9 @@ export class SimulatedKernel extends MemoryKernel {
     const end = handle === undefined ? undefined : this.endOf(handle);
     if (end instanceof ServerEnd) {
       this.#tainted.set(end, why);
-      if (end.client !== undefined) this.#around.taint(end.client, why);
+      if (end.client !== undefined) this.#around.connections.taint(end.client, why);
     } else if (end instanceof ClientEnd) {
-      this.#around.taint(end, why);
+      this.#around.connections.taint(end, why);
     }
   }
 
@@ -572,7 +582,9 @@ export class SimulatedKernel extends MemoryKernel {
     if (inPart && code !== Status.NOT_SUBMITTED) this.#count(Kind.IN_PART);
     if (call === "create") this.#around.instanceLost();
     const end = this.#goesOn && handle !== undefined ? this.endOf(handle) : undefined;
-    if (end instanceof ServerEnd && end.client !== undefined) this.#around.cutShort(end.client);
+    if (end instanceof ServerEnd && end.client !== undefined) {
+      this.#around.connections.cutShort?.(end.client);
+    }
     if (!passes(call, code)) this.#taint(handle, kind, call);
     if (call === "write" && handle !== undefined && code === Status.NOT_SUBMITTED) {
       this.#short.add(handle);

@@ -11,7 +11,7 @@ import type { ClientInfo } from "../../src/server/client.ts";
 import type { ShutdownReport } from "../../src/server/tally.ts";
 import type { Limits, ListenerRecord } from "./connection_model.ts";
 import type { Random } from "./random.ts";
-import { Planted } from "./servers.ts";
+import { Planted } from "./planted.ts";
 import { hasMessages, type Shape } from "./shape.ts";
 import type { Stage } from "./stage.ts";
 import { Talker } from "./talkers.ts";

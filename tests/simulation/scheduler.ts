@@ -10,7 +10,7 @@ import { type Counts, Kind, type Rates } from "./faults.ts";
 import type { SimulatedKernel } from "./kernel.ts";
 import { type Historian, Program } from "./program.ts";
 import type { Random } from "./random.ts";
-import { Planted } from "./servers.ts";
+import { Planted } from "./planted.ts";
 import type { Weights } from "./weights.ts";
 
 /** The pipe of a history. */

@@ -89,6 +89,7 @@ export class Talker implements Actor {
     side.held = true;
     if (random.chance(0.2)) this.#setRefd(false);
     side.decodes = MESSAGES.has(this.#receives);
+    side.takesBytes = !side.decodes && this.#receives !== "nothing";
   }
 
   /** Begins to talk. */

@@ -16,5 +16,8 @@ export const LIMITS = {
   responderTimeout: 3_000,
 } as const;
 
+/** Instances that may listen when nobody is connected: once clients have left, twice as many. */
+export const MOST_LISTENING = 2 * LIMITS.instances;
+
 /** The first byte of what well-behaved clients send; the second is how long the answer takes. */
 export const WELL_BEHAVED = 0x47;
