@@ -50,7 +50,7 @@ export interface CallOptions<A extends As = As> extends ClientOptions {
  * import { call, lines } from "@overlapped/named-pipe";
  *
  * const question = JSON.stringify({ command: ["get_property", "volume"] });
- * console.log(await call("mpv", question, { framing: lines(), as: "json" }));
+ * console.log(await call("mpvsocket", question, { framing: lines(), as: "json" }));
  * ```
  */
 export async function call<A extends As = "bytes">(

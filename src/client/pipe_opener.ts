@@ -153,10 +153,12 @@ export class PipeOpener implements LoopUser {
   }
 
   #error(call: string, status: number): Error {
-    const { path } = this.#settings;
-    return status === Status.BUSY
-      ? timedOut("Cannot connect to", call, path, status)
-      : systemError("Cannot connect to", call, path, status);
+    const { path, missing, connectTimeout } = this.#settings;
+    if (status === Status.BUSY) return timedOut("Cannot connect to", call, path, status);
+    const waited = status === Status.NOT_FOUND && missing === "wait" && connectTimeout > 0
+      ? `there is no pipe of this name, and none was created within ${connectTimeout} ms`
+      : undefined;
+    return systemError("Cannot connect to", call, path, status, waited);
   }
 
   #pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

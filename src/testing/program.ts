@@ -78,7 +78,7 @@ export class Program {
     return this.#running?.kernel.rests ?? true;
   }
 
-  /** Connects as a program of another make. Waits while all instances are busy. */
+  /** Connects as a program that does not use this module. Waits while all instances are busy. */
   async rawClient(path: string, options: RawClientOptions): Promise<RawEnd> {
     const full = clientPath(path);
     const settings = checkOptions(options, CLIENT_CHECKS);
@@ -93,7 +93,7 @@ export class Program {
     }
   }
 
-  /** Serves a name as a program of another make. */
+  /** Serves a name as a program that does not use this module. */
   rawServer(path: string, options: RawServerOptions): RawServer {
     const full = serverPath(path);
     const { type, ...terms } = checkOptions(options, SERVER_CHECKS);
