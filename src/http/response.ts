@@ -144,9 +144,11 @@ class Beginning {
   }
 }
 
+/** What says how a body was sent: that of a response fetched elsewhere is not sent so here. */
+const SENT_ELSEWHERE: readonly string[] = ["transfer-encoding", "trailer"];
+
 /**
- * Sets the status and the headers, and sends nothing yet. How the body is sent is not for the program to
- * say: the `Transfer-Encoding` of a response that it has fetched elsewhere is not that of this one.
+ * Sets the status and the headers, and sends nothing yet.
  *
  * @throws {TypeError} If a header has a character that cannot be sent.
  */
@@ -156,7 +158,7 @@ function setHead(outgoing: ServerResponse, response: Response): void {
   outgoing.statusMessage = response.statusText;
   for (const [name, value] of response.headers) {
     if (name === "content-length") outgoing.setHeader(name, value);
-    else if (name !== "transfer-encoding") outgoing.appendHeader(name, value);
+    else if (!SENT_ELSEWHERE.includes(name)) outgoing.appendHeader(name, value);
   }
 }
 

@@ -78,7 +78,8 @@ export interface HttpServer extends AsyncDisposable {
  * A handler that throws is answered for by `onError`, or with the status 500; so is one whose response
  * cannot be sent, such as `Response.error()` or a body that is not as long as its `Content-Length`. If
  * that is found, or the body fails, when a part is sent already, the error is logged and the connection
- * closed, so that the client sees that it is not whole. `Transfer-Encoding` of a response is ignored.
+ * closed, so that the client sees that it is not whole. `Transfer-Encoding` and `Trailer` of a response
+ * are ignored.
  *
  * @param options The name of the pipe, and settings that have defaults.
  * @param handler Answers a request, and is told who asks.
@@ -203,7 +204,11 @@ class ConnectionServer {
     const client = connection.duplex.conn.peer;
     const exchange = new HttpExchange(incoming, outgoing, client, this.#settings);
     connection.begin(incoming, outgoing, (status) => exchange.refuse(status));
-    exchange.answer(this.#handler);
+    exchange.answer(this.#handler).catch((error) => {
+      // A mistake of this module costs one connection.
+      report(error);
+      outgoing.destroy();
+    });
   }
 
   #upgrade(incoming: IncomingMessage, socket: unknown, head: Uint8Array): void {
