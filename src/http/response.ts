@@ -111,7 +111,7 @@ class Beginning {
 function writeHead(outgoing: ServerResponse, response: Response): void {
   outgoing.statusCode = response.status;
   if (response.statusText !== "") outgoing.statusMessage = response.statusText;
-  for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
+  response.headers.forEach((value, name) => outgoing.appendHeader(name, value));
 }
 
 function mayHaveBody({ status }: Response): boolean {
