@@ -128,7 +128,7 @@ function answerTo(outgoing: ClientRequest, socket: Duplex | undefined): Promise<
     const answer = (incoming: IncomingMessage, upgraded: boolean) => {
       // What goes wrong from now on is told by the body.
       incoming.on("error", () => {});
-      resolve({ outgoing, incoming, response: headersOf(incoming), upgraded });
+      resolve({ outgoing, incoming, response: new Headers(headersOf(incoming)), upgraded });
     };
     outgoing.on("error", reject);
     outgoing.once("response", (incoming) => answer(incoming, false));

@@ -23,7 +23,7 @@ export class RequestBody {
   readonly #incoming: IncomingMessage;
   readonly #max: number;
   #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
-  #chunks: AsyncIterator<Uint8Array<ArrayBuffer>> | undefined;
+  #begun = false;
   #length = 0;
 
   /** @param max How long it may be, in bytes. */
@@ -44,30 +44,32 @@ export class RequestBody {
   }
 
   /** Takes what is left, and drops it. */
-  async discard(): Promise<void> {
+  discard(): void {
     this.fail(new DOMException("The response was sent already", "AbortError"));
-    if (this.#chunks === undefined) return void this.#incoming.resume();
-    try {
-      while (!(await this.#chunks.next()).done);
-    } catch {
-      // The connection has ended.
-    }
+    this.#incoming.resume();
   }
 
-  async #pull(): Promise<void> {
-    this.#chunks ??= this.#incoming[Symbol.asyncIterator]();
-    try {
-      const { done, value } = await this.#chunks.next();
-      if (done) {
-        this.#controller?.close();
-        this.#controller = undefined;
-      } else if ((this.#length += value.length) > this.#max) {
-        this.fail(new BodyError(`The body is longer than ${this.#max} bytes`, 413));
-      } else {
-        this.#controller?.enqueue(value);
-      }
-    } catch (error) {
-      this.fail(error);
+  /** Lets one chunk come. */
+  #pull(): void {
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#incoming.on("data", (chunk) => this.#received(chunk));
+      this.#incoming.once("end", () => this.#ended());
     }
+    this.#incoming.resume();
+  }
+
+  #received(chunk: Uint8Array<ArrayBuffer>): void {
+    if (this.#controller === undefined) return;
+    this.#incoming.pause();
+    this.#length += chunk.length;
+    if (this.#length > this.#max) {
+      this.fail(new BodyError(`The body is longer than ${this.#max} bytes`, 413));
+    } else this.#controller.enqueue(chunk);
+  }
+
+  #ended(): void {
+    this.#controller?.close();
+    this.#controller = undefined;
   }
 }

@@ -6,10 +6,10 @@
 
 import { STATUS_CODES } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import timers from "node:timers";
 import type { PipeDuplex } from "../node/pipe_duplex.ts";
 import type { ClientInfo } from "../server/client.ts";
 import type { HttpSettings } from "./options.ts";
+import { TimeLimit } from "./time_limit.ts";
 
 /** How much of a body that nobody wants is received so that the connection can be kept. */
 const MAX_DISCARDED = 1_048_576;
@@ -20,7 +20,8 @@ export class HttpConnection {
   readonly #settings: HttpSettings;
   /** Responses that are not over, and how each is refused. */
   readonly #open = new Map<ServerResponse, (status: number) => void>();
-  #timer: ReturnType<typeof timers.setTimeout> | undefined;
+  // The server keeps the program running, and not a client that is slow.
+  readonly #limit = new TimeLimit(() => this.refuse(408));
   /** Whether the next data is the beginning of a request. */
   #resting = false;
   #served = false;
@@ -31,9 +32,9 @@ export class HttpConnection {
   constructor(duplex: PipeDuplex<ClientInfo>, settings: HttpSettings) {
     this.duplex = duplex;
     this.#settings = settings;
-    this.#within(settings.headersTimeout);
+    this.#limit.set(settings.headersTimeout);
     duplex.on("data", () => this.#received());
-    duplex.once("close", () => this.#stopTimer());
+    duplex.once("close", () => this.#limit.stop());
     duplex.conn.draining.addEventListener("abort", this.#drain);
     duplex.once("close", () => duplex.conn.draining.removeEventListener("abort", this.#drain));
     if (duplex.conn.draining.aborted) this.#drain();
@@ -54,15 +55,15 @@ export class HttpConnection {
     outgoing: ServerResponse,
     refuse: (status: number) => void,
   ): void {
-    this.#stopTimer();
+    this.#limit.lift();
     this.#resting = false;
     this.#served = true;
     this.#open.set(outgoing, refuse);
     outgoing.strictContentLength = true;
     if (this.#draining) outgoing.shouldKeepAlive = false;
     if (!incoming.complete) {
-      this.#within(this.#settings.requestTimeout);
-      incoming.once("end", () => this.#stopTimer());
+      this.#limit.set(this.#settings.requestTimeout);
+      incoming.once("end", () => this.#limit.lift());
     }
     outgoing.once("close", () => {
       this.#open.delete(outgoing);
@@ -72,7 +73,7 @@ export class HttpConnection {
 
   /** The connection is for another protocol from now on. */
   release(): void {
-    this.#stopTimer();
+    this.#limit.lift();
     this.#resting = false;
     this.#quota = Infinity;
     this.#served = true;
@@ -84,7 +85,7 @@ export class HttpConnection {
   /** Refuses what has arrived, and closes the connection. */
   refuse(status: number): void {
     const { duplex } = this;
-    this.#stopTimer();
+    this.#limit.lift();
     this.#resting = false;
     const [[outgoing, refuse] = []] = this.#open;
     if (!duplex.writable || outgoing?.headersSent) return void duplex.destroy();
@@ -112,7 +113,7 @@ export class HttpConnection {
 
   /** Nothing is open, until the next request. The server's own timeout ends a rest. */
   #rest(): void {
-    this.#stopTimer();
+    this.#limit.lift();
     this.#quota = Infinity;
     this.#resting = true;
   }
@@ -121,19 +122,6 @@ export class HttpConnection {
     if (this.duplex.bytesRead > this.#quota) return void this.duplex.destroySoon();
     if (!this.#resting) return;
     this.#resting = false;
-    this.#within(this.#settings.headersTimeout);
-  }
-
-  #within(milliseconds: number): void {
-    this.#stopTimer();
-    if (milliseconds === Infinity) return;
-    this.#timer = timers.setTimeout(() => this.refuse(408), milliseconds);
-    // The server keeps the program running, and not a client that is slow.
-    this.#timer.unref();
-  }
-
-  #stopTimer(): void {
-    timers.clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#limit.set(this.#settings.headersTimeout);
   }
 }

@@ -131,7 +131,7 @@ export class HttpExchange {
     if (this.#refused) return;
     if (!this.#finished) return this.#abandon("The client has left");
     this.#completed.resolve();
-    void this.#body?.discard();
+    this.#body?.discard();
   }
 
   #abandon(message = ""): void {

@@ -41,11 +41,11 @@ export function targetOf(incoming: IncomingMessage, maxBodySize: number): Target
   return { url, hasBody: encoding !== undefined || length > 0 };
 }
 
-/** The headers as they came. */
-export function headersOf({ rawHeaders }: IncomingMessage): Headers {
-  const headers = new Headers();
+/** The headers as they came, in a form that `Headers` and `Request` take. */
+export function headersOf({ rawHeaders }: IncomingMessage): [name: string, value: string][] {
+  const headers: [string, string][] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    headers.append(rawHeaders[i] ?? "", rawHeaders[i + 1] ?? "");
+    headers.push([rawHeaders[i] ?? "", rawHeaders[i + 1] ?? ""]);
   }
   return headers;
 }

@@ -156,10 +156,10 @@ function setHead(outgoing: ServerResponse, response: Response): void {
   clearHead(outgoing);
   outgoing.statusCode = response.status;
   outgoing.statusMessage = response.statusText;
-  for (const [name, value] of response.headers) {
+  response.headers.forEach((value, name) => {
     if (name === "content-length") outgoing.setHeader(name, value);
     else if (!SENT_ELSEWHERE.includes(name)) outgoing.appendHeader(name, value);
-  }
+  });
 }
 
 /** Removes what was set of a response that could not be sent. */

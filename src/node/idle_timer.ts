@@ -13,7 +13,10 @@ const LONGEST = 2 ** 31 - 1;
 export class IdleTimer {
   readonly #onIdle: () => void;
   #milliseconds = 0;
+  /** Goes on when there is no timeout: the next one is often as long, as those of HTTP are. */
   #timer: ReturnType<typeof timers.setTimeout> | undefined = undefined;
+  /** The milliseconds of the timer. */
+  #length = 0;
 
   constructor(onIdle: () => void) {
     this.#onIdle = onIdle;
@@ -38,27 +41,34 @@ export class IdleTimer {
     if (!(milliseconds >= 0 && milliseconds < Infinity)) {
       throw new RangeError(`Cannot set the timeout: must be 0 or more, got ${milliseconds}`);
     }
-    this.stop();
     this.#milliseconds = Math.min(milliseconds, LONGEST);
-    this.#start();
+    if (this.#milliseconds !== this.#length && this.#milliseconds > 0) this.#clear();
+    this.refresh();
   }
 
   /** Something has happened. */
   refresh(): void {
+    if (this.#milliseconds === 0) return;
     if (this.#timer !== undefined) this.#timer.refresh();
     else this.#start();
   }
 
   /** Nothing is told any more, and the timer is gone. */
   stop(): void {
-    timers.clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#clear();
     this.#milliseconds = 0;
   }
 
+  #clear(): void {
+    timers.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
   #start(): void {
-    if (this.#milliseconds === 0) return;
-    this.#timer = timers.setTimeout(this.#onIdle, this.#milliseconds);
+    this.#length = this.#milliseconds;
+    this.#timer = timers.setTimeout(() => {
+      if (this.#milliseconds > 0) this.#onIdle();
+    }, this.#length);
     // It does not keep the program running, as with `node:net`.
     this.#timer.unref();
   }

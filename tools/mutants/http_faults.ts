@@ -8,6 +8,7 @@ import { faultsOf, type Mutant } from "./mutant.ts";
 
 const SERVER = ["tests/http_test.ts"];
 const COMPLETED = ["tests/http_completed_test.ts"];
+const LIMIT = ["tests/http_time_limit_test.ts"];
 const CONNECTIONS = ["tests/http_connections_test.ts"];
 const CLIENT = ["tests/http_client_test.ts"];
 
@@ -16,18 +17,18 @@ export const HTTP_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/http/body.ts", [
     {
       name: "the length of a body is checked when it was given to the handler",
-      text: "(this.#length += value.length) > this.#max",
-      replacement: "this.#length + 0 * (this.#length += value.length) > this.#max",
+      text: "if (this.#length > this.#max) {",
+      replacement: "if (this.#length - chunk.length > this.#max) {",
     },
     {
       name: "a body that nobody wants any more is left in the way of the next request",
-      text: "if (this.#chunks === undefined) return void this.#incoming.resume();",
-      replacement: "if (this.#chunks === undefined) return;",
+      text: '"AbortError"));\n    this.#incoming.resume();',
+      replacement: '"AbortError"));',
     },
     {
       name: "a body is received although the handler does not read it",
-      text: "{ highWaterMark: 0 }",
-      replacement: "{ highWaterMark: Infinity }",
+      text: "this.#incoming.pause();",
+      replacement: "",
     },
   ], SERVER),
   ...faultsOf("src/http/request.ts", [
@@ -61,16 +62,28 @@ export const HTTP_FAULTS: readonly Mutant[] = [
       replacement: "if (this.#open.size === 0 && this.#served && this.duplex.destroyed)",
     },
     {
-      name: "a body that nobody wants is received to its end, however long",
+      name: "a body that nobody wants is received to its end, however long it is",
       text: "if (this.duplex.bytesRead > this.#quota)",
       replacement: "if (this.duplex.bytesRead > Infinity + this.#quota)",
     },
     {
-      name: "the time of a head begins with the rest before it",
+      name: "a head that comes after another request may take for ever",
       text: "if (!this.#resting) return;",
       replacement: "return;",
     },
   ], SERVER),
+  ...faultsOf("src/http/time_limit.ts", [
+    {
+      name: "a time that is set anew ends with the timer of the last one",
+      text: "if (this.#over > performance.now()) return this.#start();",
+      replacement: "",
+    },
+    {
+      name: "a time that is shorter than the last one is not looked after",
+      text: "if (this.#over < this.#looks) this.#start();",
+      replacement: "if (this.#looks === Infinity) this.#start();",
+    },
+  ], LIMIT),
   ...faultsOf("src/http/exchange.ts", [
     {
       name: "a connection is used again after a request that was refused",
@@ -127,7 +140,7 @@ export const HTTP_FAULTS: readonly Mutant[] = [
     },
     {
       name: "an abort does not reach the server",
-      text: "outgoing.socket?.destroy();",
+      text: 'request.signal.addEventListener("abort", abort);',
       replacement: "",
     },
   ], CLIENT),

@@ -33,7 +33,8 @@ export const NODE_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a write of a stream that makes progress is no sign of life",
-      text: "await this.conn.write(chunk.subarray(at, at + longest));\n" +
+      text: "this.#idle.refresh();\n" +
+        "        await this.conn.write(chunk.subarray(at, at + longest));\n" +
         "        this.#idle.refresh();",
       replacement: "await this.conn.write(chunk.subarray(at, at + longest));",
     },
