@@ -135,15 +135,15 @@ async function talk(conn: PipeConn): Promise<void> {
 }
 
 async function serve(path: string): Promise<void> {
+  const stop = () => void listener.shutdown({ timeout: 2_000 });
+  Deno.addSignalListener("SIGINT", stop);
+  Deno.addSignalListener("SIGBREAK", stop);
   const listener = listen({
     path,
     framing: frames,
     maxMessage: 65_536,
     onListen: ({ path }) => console.log(`listening on ${path}`),
   });
-  const stop = () => void listener.shutdown({ timeout: 2_000 });
-  Deno.addSignalListener("SIGINT", stop);
-  Deno.addSignalListener("SIGBREAK", stop);
   for await (const conn of listener) {
     talk(conn).catch((error) => {
       console.error(`client ${conn.peer.id}: ${error.message}`);

@@ -56,7 +56,6 @@ function start(): PipeServer {
       readBufferSize: number(values["read-buffer-size"]),
       idleTimeout: number(values["idle-timeout"]),
       writeTimeout: number(values["reply-timeout"]),
-      onListen: ({ path }) => console.log(`listening on ${path}`),
       onDisconnect: ({ id }, _reason, error) => {
         if (error instanceof Error) console.error(`client ${id}: ${error.message}`);
       },
@@ -72,6 +71,7 @@ const server = start();
 const stop = () => void server.shutdown();
 Deno.addSignalListener("SIGINT", stop);
 Deno.addSignalListener("SIGBREAK", stop);
+console.log(`listening on ${server.path}`);
 await server.finished;
 Deno.removeSignalListener("SIGINT", stop);
 Deno.removeSignalListener("SIGBREAK", stop);

@@ -45,11 +45,6 @@ server.addService({
 });
 const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
 
-const listener = listen({
-  path,
-  type: "byte",
-  onListen: ({ path }) => console.log(`listening on ${path}`),
-});
 const stop = () => {
   void listener.shutdown();
   // No new calls; connections end when their calls have.
@@ -57,6 +52,11 @@ const stop = () => {
 };
 Deno.addSignalListener("SIGINT", stop);
 Deno.addSignalListener("SIGBREAK", stop);
+const listener = listen({
+  path,
+  type: "byte",
+  onListen: ({ path }) => console.log(`listening on ${path}`),
+});
 for await (const conn of listener) injector.injectConnection(toDuplex(conn));
 await listener.finished;
 injector.destroy();

@@ -47,14 +47,14 @@ function serve(conn: PipeConn): void {
   connection.listen();
 }
 
+const stop = () => void listener.shutdown();
+Deno.addSignalListener("SIGINT", stop);
+Deno.addSignalListener("SIGBREAK", stop);
 const listener = listen({
   path,
   type: "byte",
   onListen: ({ path }) => console.log(`listening on ${path}`),
 });
-const stop = () => void listener.shutdown();
-Deno.addSignalListener("SIGINT", stop);
-Deno.addSignalListener("SIGBREAK", stop);
 for await (const conn of listener) serve(conn);
 await listener.finished;
 Deno.removeSignalListener("SIGINT", stop);

@@ -68,15 +68,15 @@ async function talk(conn: PipeConn): Promise<void> {
 }
 
 async function serve(path: string): Promise<void> {
+  // Clients have so long to leave.
+  const stop = () => void listener.shutdown({ timeout: 2_000 });
+  Deno.addSignalListener("SIGINT", stop);
+  Deno.addSignalListener("SIGBREAK", stop);
   const listener = listen({
     path,
     framing: lines(),
     onListen: ({ path }) => console.log(`listening on ${path}`),
   });
-  // Clients have so long to leave.
-  const stop = () => void listener.shutdown({ timeout: 2_000 });
-  Deno.addSignalListener("SIGINT", stop);
-  Deno.addSignalListener("SIGBREAK", stop);
   for await (const conn of listener) {
     talk(conn).catch((error) => console.error(`client ${conn.peer.id}: ${error.message}`));
   }

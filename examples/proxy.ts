@@ -68,11 +68,11 @@ const [from, to, ...others] = Deno.args;
 if (others.length > 0) refuse();
 const [near, far] = [endpoint(from), endpoint(to)];
 
-const listener = near.listen();
-console.log(`listening at ${from}`);
 const stop = () => listener.close();
 Deno.addSignalListener("SIGINT", stop);
 Deno.addSignalListener("SIGBREAK", stop);
+const listener = near.listen();
+console.log(`listening at ${from}`);
 for await (const client of listener) {
   forward(client, far).catch((error) => console.error(error.message));
 }

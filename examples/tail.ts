@@ -61,15 +61,15 @@ const interval = Number(values.interval);
 if (path === undefined || file === undefined || others.length > 0 || !(interval > 0)) refuse();
 if (!(await Deno.stat(file)).isFile) refuse();
 
+const stop = () => void listener.shutdown();
+Deno.addSignalListener("SIGINT", stop);
+Deno.addSignalListener("SIGBREAK", stop);
 const listener = listen({
   path,
   type: "byte",
   direction: "write",
   onListen: ({ path }) => console.log(`listening on ${path}`),
 });
-const stop = () => void listener.shutdown();
-Deno.addSignalListener("SIGINT", stop);
-Deno.addSignalListener("SIGBREAK", stop);
 for await (const conn of listener) {
   feed(conn, file, interval).catch((error) => {
     // That is how a reader leaves.

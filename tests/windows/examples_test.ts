@@ -38,6 +38,13 @@ windowsTest("examples: all of them are run", async () => {
     if (isFile) names.push(name);
   }
   assertEquals(names.toSorted(), [...EXAMPLES].toSorted());
+  const tests: string[] = [];
+  for await (const { name } of Deno.readDir(new URL("./", import.meta.url))) {
+    if (!name.endsWith("_test.ts")) continue;
+    tests.push(await Deno.readTextFile(new URL(name, import.meta.url)));
+  }
+  const idle = EXAMPLES.filter((name) => !tests.some((text) => text.includes(`"${name}"`)));
+  assertEquals(idle, []);
 });
 
 windowsTest("examples: they import this module by its name, and else little", () => {
