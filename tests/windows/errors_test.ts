@@ -32,18 +32,21 @@ function assertError(error: unknown, path: string, expected: Expected): void {
 
 windowsTest("errors: without a pipe connect() and call() reject with NotFound", async () => {
   const path = newPath();
-  const expected = {
+  const expected = (reason: string) => ({
     Class: Deno.errors.NotFound,
-    message: `Cannot connect to "${path}": there is no pipe of this name (CreateFileW, error 2)`,
+    message: `Cannot connect to "${path}": ${reason} (CreateFileW, error 2)`,
     code: 2,
     call: "CreateFileW",
-  };
-  const attempts = [
-    () => connect({ path, missing: "fail" }),
-    () => connect({ path, connectTimeout: 20 }),
-    () => call(path, "message", { missing: "fail" }),
+  });
+  const missing = "there is no pipe of this name";
+  const attempts: [() => Promise<unknown>, string][] = [
+    [() => connect({ path, missing: "fail" }), missing],
+    [() => connect({ path, connectTimeout: 20 }), `${missing}, and none was created within 20 ms`],
+    [() => call(path, "message", { missing: "fail" }), missing],
   ];
-  for (const attempt of attempts) assertError(await assertRejects(attempt), path, expected);
+  for (const [attempt, reason] of attempts) {
+    assertError(await assertRejects(attempt), path, expected(reason));
+  }
 });
 
 windowsTest("errors: while all instances are busy connect() rejects with TimedOut", async () => {
