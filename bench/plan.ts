@@ -60,8 +60,12 @@ export interface Plan {
   readonly before: { readonly clients: readonly number[]; readonly measure: number };
   readonly visits: { readonly clients: readonly number[]; readonly measure: number };
   readonly framed: { readonly clients: readonly number[]; readonly measure: number };
-  /** HTTP and JSON-RPC. */
-  readonly protocols: { readonly clients: readonly number[]; readonly measure: number };
+  /** HTTP and JSON-RPC: much code, which takes a while to get warm. */
+  readonly protocols: {
+    readonly clients: readonly number[];
+    readonly warmUp: number;
+    readonly measure: number;
+  };
   /** Pushes are counted for each round. */
   readonly pushes: {
     readonly subscribers: number;
@@ -121,7 +125,7 @@ export const FULL: Plan = {
   before: { clients: [1, 8, 32, 128], measure: 1_000 },
   visits: { clients: [1, 8], measure: 800 },
   framed: { clients: [1, 8, 32], measure: 600 },
-  protocols: { clients: [1, 8, 32], measure: 800 },
+  protocols: { clients: [1, 8, 32], warmUp: 500, measure: 800 },
   pushes: { subscribers: 1_000, warmUp: 3, pushes: 15 },
   silent: { connections: 1_000, measure: 10_000 },
   ownCost: { clients: [1, 8, 32, 128], exchanges: 200_000, rounds: 7 },
@@ -147,7 +151,7 @@ export const SMOKE: Plan = {
   before: { clients: [2], measure: 50 },
   visits: { clients: [2], measure: 100 },
   framed: { clients: [2], measure: 50 },
-  protocols: { clients: [2], measure: 100 },
+  protocols: { clients: [2], warmUp: 50, measure: 100 },
   pushes: { subscribers: 8, warmUp: 1, pushes: 2 },
   silent: { connections: 8, measure: 100 },
   ownCost: { clients: [8], exchanges: 2_000, rounds: 1 },

@@ -41,3 +41,32 @@ inHttpWorld(
     assertEquals(`${await aborted.promise}`, "AbortError: The client has left");
   },
 );
+
+inHttpWorld(
+  "a request with which garbage comes is refused, and its handler not called",
+  async (http) => {
+    let calls = 0;
+    const { client } = await http.pair(() => {
+      calls++;
+      return new Response();
+    });
+    await client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nabgarbage\r\n\r\n");
+    const answer = await client.remaining();
+    assertEquals(/^HTTP\/1\.1 400 /.test(answer), true, answer);
+    assertEquals([answer.split("HTTP/1.1").length, calls], [2, 0]);
+  },
+);
+
+inHttpWorld("a short body is the same whether it comes with the head, or later", async (http) => {
+  const { client } = await http.pair(async (request) => {
+    const copy = request.clone();
+    const reader = request.body?.getReader();
+    const first = await reader?.read();
+    return Response.json([new TextDecoder().decode(first?.value), await copy.text()]);
+  });
+  const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+  assertEquals((await client.ask(`${head}whole`)).body, '["whole","whole"]');
+  await client.write(head);
+  await http.world.idle();
+  assertEquals((await client.ask("later")).body, '["later","later"]');
+});

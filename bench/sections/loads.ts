@@ -72,10 +72,10 @@ async function protocolPart(
   plan: Plan,
   progress: Progress,
 ): Promise<SideBySide> {
-  const { clients, measure } = plan.protocols;
+  const { clients, warmUp, measure } = plan.protocols;
   const shapes = clients.map((count) => ({ clients: count, size: 64, measure, kind }));
   const names = kind === "rpc" ? ["rpc", "nodeRpc"] as const : ["http", "nodeHttp"] as const;
-  return await sideBySide(names, shapes, plan, progress);
+  return await sideBySide(names, shapes, { ...plan, warmUp }, progress);
 }
 
 /** HTTP requests without a body. */

@@ -7,10 +7,13 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { ClientInfo } from "../server/client.ts";
 import { report } from "../server/user_code.ts";
-import { BodyError, RequestBody } from "./body.ts";
+import { bodyAtHand, BodyError, RequestBody } from "./body.ts";
 import type { HttpHandler, HttpSettings } from "./options.ts";
 import { headersOf, targetOf } from "./request.ts";
 import { clearHead, sendResponse } from "./response.ts";
+
+/** What a `Request` is given. */
+type Body = Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
 
 /** See the module. */
 export class HttpExchange {
@@ -49,10 +52,13 @@ export class HttpExchange {
   async answer(handler: HttpHandler): Promise<void> {
     const target = targetOf(this.#incoming, this.#settings.maxBodySize);
     if ("status" in target) return this.#answerWith(target.status, target.reason);
-    if (target.hasBody) this.#body = new RequestBody(this.#incoming, this.#settings.maxBodySize);
+    const { url, length } = target;
+    // By then, what has arrived is parsed.
+    if (length !== undefined && length > 0) await null;
+    if (this.#refused) return;
     try {
       await this.#send(
-        await handler(this.#request(target.url), {
+        await handler(this.#request(url, length === 0 ? undefined : this.#receive()), {
           client: this.#client,
           completed: this.#completed.promise,
         }),
@@ -69,15 +75,22 @@ export class HttpExchange {
     this.#abandon(STATUS_CODES[status]);
   }
 
-  #request(url: string): Request {
+  #receive(): Body {
+    const whole = bodyAtHand(this.#incoming);
+    if (whole !== undefined) return whole;
+    this.#body = new RequestBody(this.#incoming, this.#settings.maxBodySize);
+    return this.#body.stream;
+  }
+
+  #request(url: string, body: Body | undefined): Request {
     const { method = "GET" } = this.#incoming;
     // A request that has none by its method drops it.
-    const body = method === "GET" || method === "HEAD" ? undefined : this.#body?.stream;
+    const hasBody = body !== undefined && method !== "GET" && method !== "HEAD";
     return new Request(url, {
       method,
       headers: headersOf(this.#incoming),
       signal: this.#abort.signal,
-      ...(body === undefined ? {} : { body, duplex: "half" }),
+      ...(hasBody ? { body, duplex: "half" } : {}),
     });
   }
 

@@ -21,8 +21,8 @@ export interface Refusal {
 /** What a handler may be asked. */
 export interface Target {
   readonly url: string;
-  /** Whether a body follows the head. */
-  readonly hasBody: boolean;
+  /** The bytes of the body that follows the head; undefined if it comes in chunks. */
+  readonly length: number | undefined;
 }
 
 /** Checks what `node:http` leaves unchecked, and finds the URL. */
@@ -38,7 +38,7 @@ export function targetOf(incoming: IncomingMessage, maxBodySize: number): Target
   if (url === undefined) return refusal(400, "bad host or path");
   const length = Number(headers["content-length"] ?? 0);
   if (length > maxBodySize) return refusal(413, `longer than ${maxBodySize} bytes`);
-  return { url, hasBody: encoding !== undefined || length > 0 };
+  return { url, length: encoding === undefined ? length : undefined };
 }
 
 /** The headers as they came, in a form that `Headers` and `Request` take. */
