@@ -82,7 +82,7 @@ export interface Plan {
 
 /** The measurement whose results are shown: about 45 minutes. */
 export const FULL: Plan = {
-  rounds: 7,
+  rounds: 5,
   warmUpRounds: 1,
   warmUp: 150,
   settle: 1_000,
