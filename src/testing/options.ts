@@ -135,9 +135,10 @@ export interface MemoryPipesOptions {
    * For example 5 (access is denied), 8 (there is not enough memory) or 1450 (there are not enough
    * system resources). A shortage is waited out with growing pauses where Windows allows it.
    *
-   * A code is an integer from 1 to 65,535. Refused, with a `TypeError` of the call, are 234, 535 and
-   * 997, which are no failures, and 109, 232 and 233: that the other end has left is seen by more than
-   * one call, so let a raw end leave instead.
+   * A code is an integer from 1 to 65,535. Refused are 234, 535 and 997, which are no failures, and
+   * 109, 232 and 233: that the other end has left is seen by more than one call, so let a raw end
+   * leave instead. What is refused, and what this function throws, is thrown by the call; if the
+   * module makes that call by itself, as it does to read, it is an uncaught error, which ends the test.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/debug/system-error-codes}
    *
