@@ -154,9 +154,13 @@ windowsTest("what is pushed reaches many clients, each in order", async () => {
     `${CLIENTS}`,
   ]);
   const conns: PipeConn[] = [];
-  for await (const conn of listener) {
-    if (conns.push(conn) === CLIENTS) break;
-  }
+  const acceptAll = async () => {
+    while (conns.length < CLIENTS) conns.push(await listener.accept());
+  };
+  const endedEarly = program.ended.then(({ code, stderr }) => {
+    throw new Error(`${conns.length} clients came, and ended with ${code}: ${stderr}`);
+  });
+  await Promise.race([acceptAll(), endedEarly]);
   for (let i = 0; i < MESSAGES; i++) {
     await Promise.all(conns.map((conn) => conn.send(`${i}`)));
   }

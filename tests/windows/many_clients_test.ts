@@ -62,7 +62,8 @@ windowsTest("300 clients at once are served over one wait, and leave few instanc
   assertEquals(reasons, Array(CLIENTS).fill("peer"));
   // The probe's own, and those that listen: once clients have left, twice as many.
   assertEquals(await probe.countInstances(), 1 + 2 * INSTANCES);
-  assertEquals(kernel.mostWaiting, 1);
+  // None at all if something was always there when the loop looked.
+  assertLessOrEqual(kernel.mostWaiting, 1);
   await probe.close();
   await server.shutdown();
   assertEquals(kernel.waiting, 0);
