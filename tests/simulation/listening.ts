@@ -10,6 +10,7 @@ import type { PipeConn } from "../../src/pipe/pipe_conn.ts";
 import type { ClientInfo } from "../../src/server/client.ts";
 import type { ShutdownReport } from "../../src/server/tally.ts";
 import type { Limits, ListenerRecord } from "./connection_model.ts";
+import { someLimits } from "./limits.ts";
 import type { Random } from "./random.ts";
 import { Planted } from "./planted.ts";
 import { hasMessages, type Shape } from "./shape.ts";
@@ -54,18 +55,7 @@ export function somePlan(random: Random, { direction }: Shape): Plan {
     authorizes: direction === "write"
       ? undefined
       : random.pick([undefined, undefined, "all", "some"]),
-    limits: random.chance(0.5) ? someLimits(random) : {},
-  };
-}
-
-function someLimits(random: Random): Plan["limits"] {
-  return {
-    ...(random.chance(0.3) ? { maxMessage: random.pick([4096, 6000]) } : {}),
-    ...(random.chance(0.4) ? { maxBuffered: random.pick([1, 100, 10_000]) } : {}),
-    ...(random.chance(0.2) ? { maxPerProcess: random.pick([1, 2]) } : {}),
-    ...(random.chance(0.3) ? { idleTimeout: random.pick([5, 500]) } : {}),
-    ...(random.chance(0.4) ? { writeTimeout: random.pick([5, 500, Infinity]) } : {}),
-    ...(random.chance(0.4) ? { maxQueued: random.pick([1, 50, 5_000]) } : {}),
+    limits: random.chance(0.5) ? someLimits(random, 0.4) : {},
   };
 }
 

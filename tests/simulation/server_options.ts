@@ -9,6 +9,7 @@ import type { BuiltInFraming } from "../../src/options/framing.ts";
 import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
 import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
 import type { PipeClient } from "../../src/server/client.ts";
+import { someLimits } from "./limits.ts";
 import type { Limits, ServerRecord } from "./model.ts";
 import { Planted } from "./planted.ts";
 import { push } from "./pushes.ts";
@@ -40,7 +41,7 @@ export interface Plan {
 
 export function somePlan(random: Random, quotas: World["quotas"]): Plan {
   const instances = random.between(1, 3);
-  const limits = random.chance(0.4) ? someLimits(random) : undefined;
+  const limits = random.chance(0.4) ? exchangeLimits(random) : undefined;
   return {
     instances,
     maxInstances: random.pick([undefined, undefined, instances, instances + 1, instances + 3]),
@@ -57,14 +58,9 @@ export function somePlan(random: Random, quotas: World["quotas"]): Plan {
   };
 }
 
-function someLimits(random: Random): Plan["limits"] {
+function exchangeLimits(random: Random): Plan["limits"] {
   return {
-    ...(random.chance(0.3) ? { maxMessage: random.pick([4096, 6000]) } : {}),
-    ...(random.chance(0.4) ? { maxBuffered: random.pick([1, 100, 10_000]) } : {}),
-    ...(random.chance(0.2) ? { maxPerProcess: random.pick([1, 2]) } : {}),
-    ...(random.chance(0.3) ? { idleTimeout: random.pick([5, 500]) } : {}),
-    ...(random.chance(0.4) ? { writeTimeout: random.pick([5, 500, Infinity]) } : {}),
-    ...(random.chance(0.3) ? { maxQueued: random.pick([1, 50, 5_000]) } : {}),
+    ...someLimits(random, 0.3),
     ...(random.chance(0.3) ? { responderTimeout: random.pick([5, 500]) } : {}),
   };
 }
