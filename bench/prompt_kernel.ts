@@ -86,6 +86,7 @@ export class PromptKernel implements Kernel {
   take(_slot: number, target: Uint8Array<ArrayBuffer>): void {
     target.set(REQUEST);
   }
+  takeNew = (_slot: number, size: number) => REQUEST.slice(0, size);
   release = () => {};
   rearm = () => {};
   #woken: (() => void) | undefined = undefined;

@@ -11,7 +11,7 @@ import type { Kernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";
 import type { Scratch } from "./scratch.ts";
 import { sidText } from "./sid.ts";
-import type { Block } from "./slab.ts";
+import type { Block } from "./block.ts";
 import {
   DACL_SECURITY_INFORMATION,
   LABEL_SECURITY_INFORMATION,

@@ -12,20 +12,18 @@
 
 import { type Handle, Lane } from "../src/kernel/kernel.ts";
 import { DEFINITE_STATUSES, Status } from "../src/kernel/status.ts";
+import type { Block } from "./block.ts";
 import type { Counters } from "./counters.ts";
 import type { Kernel32 } from "./kernel32.ts";
 import { failure } from "./last_error.ts";
 import { STATUS_OF_NTSTATUS } from "./ntstatus.ts";
 import type { OverlappedTable } from "./overlapped_table.ts";
-import { type Block, blockSize, type Slab } from "./slab.ts";
+import { blockSize, type Slab } from "./slab.ts";
 import { OVERLAPPED } from "./structs.ts";
 import type { Waiter } from "./waiter.ts";
 
 /** What GetOverlappedResult returns, if it is not to wait, for an operation in flight. */
 const ERROR_IO_INCOMPLETE = 996;
-
-/** Lengths up to this are cached as `bigint`: creating one costs half as much as the copy. */
-const MAX_CACHED_LENGTH = 4096;
 
 /** The bytes of Internal and InternalHigh, which come first in an OVERLAPPED. */
 const WORDS_SIZE = OVERLAPPED.InternalHigh + 8;
@@ -51,7 +49,6 @@ export class OverlappedIo {
   readonly #wordsView = new DataView(this.#words.buffer);
   readonly #wordsLength = BigInt(WORDS_SIZE);
   readonly #dword: Uint8Array<ArrayBuffer> = new Uint8Array(4);
-  readonly #lengths: (bigint | undefined)[] = new Array(MAX_CACHED_LENGTH + 1);
 
   /**
    * Reserves the tables of OVERLAPPEDs.
@@ -106,10 +103,8 @@ export class OverlappedIo {
       return Status.NOT_SUBMITTED;
     }
     if (size > 0) {
-      this.#counters.copies++;
-      this.#counters.bytesCopied += size;
-      // JavaScript memory is safe here: it is read before this call returns.
-      this.#calls.copyIn(block.address, message, this.#length(size));
+      this.#countCopy(size);
+      block.set(message);
     }
     this.#counters.submissions++;
     if (this.#calls.WriteFile(handle, block.address, size, 0n, overlapped) !== 0) {
@@ -147,8 +142,7 @@ export class OverlappedIo {
   /** See {@linkcode Kernel.snapshot}. */
   snapshot(lane: Lane): void {
     const table = this.#table(lane);
-    this.#counters.copies++;
-    this.#counters.bytesCopied += table.snapshotBytes;
+    this.#countCopy(table.snapshotBytes);
     table.snapshot();
   }
 
@@ -184,9 +178,16 @@ export class OverlappedIo {
     if (block === undefined) return;
     const size = Math.min(target.byteLength, block.size);
     if (size === 0) return;
-    this.#counters.copies++;
-    this.#counters.bytesCopied += size;
-    this.#calls.copyOut(target, block.address, this.#length(size));
+    this.#countCopy(size);
+    block.copyTo(target);
+  }
+
+  /** See {@linkcode Kernel.takeNew}. */
+  takeNew(slot: number, size: number): Uint8Array<ArrayBuffer> {
+    const block = this.#readBlocks[slot];
+    if (block === undefined || size === 0) return new Uint8Array(0);
+    this.#countCopy(size);
+    return block.copy(size);
   }
 
   /** See {@linkcode Kernel.release}. */
@@ -202,8 +203,7 @@ export class OverlappedIo {
   }
 
   #copyWords(overlapped: bigint): void {
-    this.#counters.copies++;
-    this.#counters.bytesCopied += WORDS_SIZE;
+    this.#countCopy(WORDS_SIZE);
     this.#calls.copyOut(this.#words, overlapped, this.#wordsLength);
   }
 
@@ -242,8 +242,8 @@ export class OverlappedIo {
     this.#slab.free(block);
   }
 
-  /** A length as a SIZE_T. */
-  #length(bytes: number): bigint {
-    return bytes <= MAX_CACHED_LENGTH ? this.#lengths[bytes] ??= BigInt(bytes) : BigInt(bytes);
+  #countCopy(bytes: number): void {
+    this.#counters.copies++;
+    this.#counters.bytesCopied += bytes;
   }
 }

@@ -4,9 +4,10 @@
  * @module
  */
 
+import type { Block } from "./block.ts";
 import type { Kernel32 } from "./kernel32.ts";
 import { KernelError } from "./kernel_error.ts";
-import type { Block, Slab } from "./slab.ts";
+import type { Slab } from "./slab.ts";
 
 /** Bytes to start with for a security descriptor; if one is longer, Windows tells its length. */
 const BLOCK_SIZE = 4096;

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type MemoryCalls, type MemoryUsage, PAGE_SIZE } from "./native_memory.ts";
+import { Block, type Chunk } from "./block.ts";
+import { type MemoryCalls, type MemoryUsage, PAGE_SIZE, type ViewOf } from "./native_memory.ts";
 import { OverlappedTable } from "./overlapped_table.ts";
 import { MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE } from "./structs.ts";
 
@@ -18,20 +19,21 @@ export const KEPT_BYTES = 4_194_304;
 const BLOCKS_PER_CHUNK = CHUNK_SIZE / PAGE_SIZE;
 const KEPT_CHUNKS = KEPT_BYTES / CHUNK_SIZE;
 
-/** A region that is divided into blocks of one page. */
-interface Chunk {
+/** Address space of its own. */
+interface Region {
   readonly address: bigint;
-  readonly free: Block[];
+  readonly view: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** Memory for one message. */
-export interface Block {
-  /** Where it begins. */
-  readonly address: bigint;
-  /** Its size in bytes. */
-  readonly size: number;
-  /** The chunk that it is a part of; undefined if it is a region of its own. */
-  readonly chunk: Chunk | undefined;
+/** What a {@linkcode Slab} can do. */
+export interface SlabOptions {
+  /**
+   * Never uses a freed block again, and touching it is a fault, so that a test detects an operation
+   * that writes into memory it no longer owns.
+   */
+  readonly decommit?: boolean | undefined;
+  /** Shows memory to JavaScript. Default: it is copied by calls. */
+  readonly viewOf?: ViewOf | undefined;
 }
 
 /**
@@ -48,6 +50,7 @@ export function blockSize(bytes: number): number {
 export class Slab {
   readonly #memory: MemoryCalls;
   readonly #decommit: boolean;
+  readonly #viewOf: ViewOf | undefined;
   readonly #usage: MemoryUsage = { reserved: 0, committed: 0, inUse: 0 };
   readonly #tables: OverlappedTable[] = [];
   /** The start of every region that is not a table's. */
@@ -60,15 +63,11 @@ export class Slab {
   readonly #kept = new Map<number, Block[]>();
   #keptBytes = 0;
 
-  /**
-   * Allocates nothing yet.
-   *
-   * With `decommit`, a freed block is never used again and touching it is a fault, so that a test
-   * detects an operation that writes into memory it no longer owns.
-   */
-  constructor(memory: MemoryCalls, decommit = false) {
+  /** Allocates nothing yet. */
+  constructor(memory: MemoryCalls, { decommit = false, viewOf }: SlabOptions = {}) {
     this.#memory = memory;
     this.#decommit = decommit;
+    this.#viewOf = viewOf;
   }
 
   /** The native memory held now. */
@@ -146,11 +145,13 @@ export class Slab {
   }
 
   #newChunk(): Chunk | undefined {
-    const address = this.#newRegion(CHUNK_SIZE);
-    if (address === undefined) return undefined;
+    const region = this.#newRegion(CHUNK_SIZE);
+    if (region === undefined) return undefined;
+    const { address, view } = region;
     const chunk: Chunk = { address, free: [] };
     for (let at = CHUNK_SIZE - PAGE_SIZE; at >= 0; at -= PAGE_SIZE) {
-      chunk.free.push({ address: address + BigInt(at), size: PAGE_SIZE, chunk });
+      const part = view?.subarray(at, at + PAGE_SIZE);
+      chunk.free.push(new Block(this.#memory, address + BigInt(at), PAGE_SIZE, chunk, part));
     }
     this.#available.push(chunk);
     this.#emptyChunks++;
@@ -163,11 +164,12 @@ export class Slab {
       this.#keptBytes -= size;
       return kept;
     }
-    const address = this.#newRegion(size);
-    return address === undefined ? undefined : { address, size, chunk: undefined };
+    const region = this.#newRegion(size);
+    if (region === undefined) return undefined;
+    return new Block(this.#memory, region.address, size, undefined, region.view);
   }
 
-  #newRegion(size: number): bigint | undefined {
+  #newRegion(size: number): Region | undefined {
     const address = this.#memory.VirtualAlloc(
       0n,
       BigInt(size),
@@ -178,7 +180,7 @@ export class Slab {
     this.#usage.reserved += size;
     this.#usage.committed += size;
     this.#regions.add(address);
-    return address;
+    return { address, view: this.#viewOf?.(address, size) };
   }
 
   #freeRegion(address: bigint, size: number): void {

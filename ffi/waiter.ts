@@ -10,12 +10,12 @@
 import type { Handle } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import { now, startTimer, stopTimer, unrefTimer } from "../src/kernel/scheduling.ts";
+import type { Block } from "./block.ts";
 import type { Counters } from "./counters.ts";
 import type { Kernel32 } from "./kernel32.ts";
 import { KernelError } from "./kernel_error.ts";
 import { failure } from "./last_error.ts";
 import { type OpPromises, opPromises } from "./op_promises.ts";
-import type { Slab } from "./slab.ts";
 import { INFINITE, WAIT_FAILED, WAIT_TIMEOUT } from "./structs.ts";
 
 /** Milliseconds that the waiting thread is given to return when the program goes away. */
@@ -77,7 +77,7 @@ export class Waiter {
    */
   constructor(
     calls: WaiterCalls,
-    slab: Pick<Slab, "allocate">,
+    slab: { allocate(bytes: number): Pick<Block, "address"> | undefined },
     counters: Counters,
     promises: OpPromises | null = opPromises() ?? null,
   ) {

@@ -29,7 +29,7 @@ import {
 import { type Advapi32, BOTH_LIBRARIES } from "./advapi32.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { type Kernel32, openKernel32 } from "./kernel32.ts";
-import type { MemoryUsage } from "./native_memory.ts";
+import { type MemoryUsage, viewOf } from "./native_memory.ts";
 import { OverlappedIo } from "./overlapped_io.ts";
 import { Pipes } from "./pipes.ts";
 import { Processes } from "./processes.ts";
@@ -84,7 +84,7 @@ export class WindowsKernel implements Kernel {
         openKernel32(options.security ? BOTH_LIBRARIES : undefined);
       this.#undo.push(() => library.close());
       const calls = this.#calls = library.symbols;
-      const slab = this.#slab = new Slab(calls, options.decommit);
+      const slab = this.#slab = new Slab(calls, { decommit: options.decommit, viewOf });
       this.#undo.push(() => slab.dispose());
       const waiter = this.#waiter = new Waiter(calls, slab, this.#counters);
       this.#undo.push(() => waiter.close());
@@ -240,6 +240,10 @@ export class WindowsKernel implements Kernel {
 
   take(slot: number, target: Uint8Array<ArrayBuffer>): void {
     this.#io.take(slot, target);
+  }
+
+  takeNew(slot: number, size: number): Uint8Array<ArrayBuffer> {
+    return this.#io.takeNew(slot, size);
   }
 
   release(slot: number): void {

@@ -83,8 +83,8 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   }
 
   /** See {@linkcode Link}. */
-  take(): Uint8Array<ArrayBuffer> {
-    return this.#reader.takeMessage();
+  take(into?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    return this.#reader.takeMessage(into);
   }
 
   /** See {@linkcode Link}. */

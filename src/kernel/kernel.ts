@@ -269,6 +269,9 @@ export interface Kernel {
    */
   take(slot: number, target: Uint8Array<ArrayBuffer>): void;
 
+  /** Like {@linkcode Kernel.take}, into a new array of this many bytes, which need not be cleared first. */
+  takeNew(slot: number, size: number): Uint8Array<ArrayBuffer>;
+
   /** Frees the memory of a slot. Nothing of it may be in flight. */
   release(slot: number): void;
 

@@ -209,8 +209,8 @@ export class ConnectionSession implements Session, Link {
   }
 
   /** See {@linkcode Link}. */
-  take(): Uint8Array<ArrayBuffer> {
-    const message = this.#reader.take();
+  take(into?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const message = this.#reader.take(into);
     this.#reader.release();
     return message;
   }

@@ -26,7 +26,8 @@ export class Call extends Outgoing {
   #onSettled: (() => void) | undefined;
 
   /**
-   * @param bytes The message that it writes; empty if it writes none.
+   * @param bytes The message that it writes, or the memory that a chunk may be copied into if it
+   *   fits; otherwise empty.
    * @param abort Called when the signal aborts before the call is settled.
    * @param settled Called when the call is settled.
    */
@@ -138,9 +139,10 @@ export class CallQueue {
     return this.#unwritten.length === 0 && (kind !== "request" || this.#unanswered === undefined);
   }
 
-  /** Whether the call that waits for the next message takes it as it was read. */
-  get awaitsChunk(): boolean {
-    return this.#receivers[0]?.kind === "chunk";
+  /** If the call that waits for the next message takes it as it was read: where it may be copied. */
+  get awaitedChunk(): Bytes | undefined {
+    const next = this.#receivers[0];
+    return next?.kind === "chunk" ? next.bytes : undefined;
   }
 
   /** Removes a call that was aborted, if nothing of it was written. */

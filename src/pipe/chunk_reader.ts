@@ -13,8 +13,6 @@ const FIRST_READ = 4096;
 /** The longest read, in bytes. */
 const LONGEST_READ = 65_536;
 
-const EMPTY = new Uint8Array(0);
-
 /**
  * Reads what is there, up to the length of one read, which grows while reads are filled and shrinks
  * when they are not: a connection holds that memory while its other end is silent.
@@ -23,10 +21,11 @@ const EMPTY = new Uint8Array(0);
  */
 export class ChunkReader extends Reader {
   #size = FIRST_READ;
-  #chunk: Uint8Array<ArrayBuffer> = EMPTY;
+  /** Bytes of the chunk, which stays in the slot's memory until it is taken. */
+  #length = 0;
 
   override get length(): number {
-    return this.#chunk.length;
+    return this.#length;
   }
 
   /** Chunks are never read in part. */
@@ -41,9 +40,14 @@ export class ChunkReader extends Reader {
   /** There is no rest: see {@linkcode ChunkReader.begun}. */
   override readRest(): void {}
 
-  override takeMessage(): Uint8Array<ArrayBuffer> {
-    const chunk = this.#chunk;
-    this.#chunk = EMPTY;
+  override takeMessage(into?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const length = this.#length;
+    this.#length = 0;
+    const { slot } = this.operation;
+    const fits = into !== undefined && length > 0 && length <= into.length;
+    if (!fits) return this.kernel.takeNew(slot, length);
+    const chunk = into.subarray(0, length);
+    this.kernel.take(slot, chunk);
     return chunk;
   }
 
@@ -52,8 +56,7 @@ export class ChunkReader extends Reader {
     if (status !== Status.SUCCESS && status !== Status.MORE_DATA) return this.failed(status);
     const { transferred } = this;
     this.count(transferred);
-    this.#chunk = new Uint8Array(transferred);
-    if (transferred > 0) this.kernel.take(this.operation.slot, this.#chunk);
+    this.#length = transferred;
     if (transferred === this.#size) this.#size = Math.min(2 * transferred, LONGEST_READ);
     else if (transferred < this.#size >> 2) this.#size = Math.max(this.#size >> 1, FIRST_READ);
     return "message";

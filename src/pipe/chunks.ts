@@ -4,18 +4,23 @@
  * @module
  */
 
+import { plainView } from "./message.ts";
+
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const NO_BYTES = new Uint8Array(0);
 
 /** See the module. One call at a time. */
 export class Chunks {
-  readonly #receive: () => Promise<Bytes | null>;
+  readonly #receive: (into?: Bytes) => Promise<Bytes | null>;
   /** What remains of the last chunk. */
   #rest: Bytes = NO_BYTES;
 
-  /** @param receive Receives the next chunk; null at the end. */
-  constructor(receive: () => Promise<Bytes | null>) {
+  /**
+   * @param receive Receives the next chunk, into this memory if there is some and the chunk fits;
+   *   null at the end.
+   */
+  constructor(receive: (into?: Bytes) => Promise<Bytes | null>) {
     this.#receive = receive;
   }
 
@@ -31,8 +36,10 @@ export class Chunks {
   async readInto(p: Uint8Array): Promise<number | null> {
     if (p.length === 0) return 0;
     if (this.#rest.length === 0) {
-      const chunk = await this.#receive();
+      const into = plainView(p);
+      const chunk = await this.#receive(into);
       if (chunk === null) return null;
+      if (chunk.length > 0 && chunk.buffer === into?.buffer) return chunk.length;
       this.#rest = chunk;
     }
     // The memory may have become shorter, or detached, in the meantime.

@@ -50,7 +50,7 @@ export class Connection<Peer extends PipePeer> implements PipeConn<Peer> {
     const { errors } = duplex.link;
     this.#receives = new DirectionUse(errors, direction !== "write", noMessages);
     this.#sends = new DirectionUse(errors, direction !== "read", noMessages);
-    this.#chunks = new Chunks(() => duplex.call("chunk"));
+    this.#chunks = new Chunks((into) => duplex.call("chunk", into));
     duplex.onEnd = (error) => this.#writable?.ended(error);
   }
 

@@ -236,7 +236,7 @@ export class Duplex {
   /** Delivers received messages to the calls that wait, and reads on. */
   #deliver(): void {
     while (this.#calls.awaitsMessage && this.#ending === undefined) {
-      const message = this.#inbox.next(this.#calls.awaitsChunk);
+      const message = this.#inbox.next(this.#calls.awaitedChunk);
       if (message === undefined) break;
       if (message === null) this.#endReceivers();
       else {

@@ -12,7 +12,7 @@ const NO_BYTES = new Uint8Array(0);
 
 /** See the module. At most one message or chunk is held that was not decoded. */
 export class Inbox {
-  readonly #take: () => Bytes;
+  readonly #take: (into?: Bytes) => Bytes;
   readonly #newDecoder: (() => BuiltInDecoder) | undefined;
   readonly #emptyEnds: boolean;
   /** Created with the first message: a connection may never be used for messages. */
@@ -26,12 +26,12 @@ export class Inbox {
   #over = false;
 
   /**
-   * @param take Takes what was read out of the reader.
+   * @param take Takes what was read out of the reader, into memory that is long enough if there is one.
    * @param newDecoder Decodes messages from chunks; undefined: what was read is a message.
    * @param emptyEnds Whether an empty message says that no more messages follow.
    */
   constructor(
-    take: () => Bytes,
+    take: (into?: Bytes) => Bytes,
     newDecoder: (() => BuiltInDecoder) | undefined,
     emptyEnds: boolean,
   ) {
@@ -72,17 +72,18 @@ export class Inbox {
   /**
    * The next message.
    *
-   * @param raw Whether it is a message or chunk as it was read, without decoding.
+   * @param raw Defined if it is a message or chunk as it was read, without decoding: memory that it
+   *   may be copied into.
    * @returns null if no more messages follow; undefined if none has arrived.
    */
-  next(raw: boolean): Bytes | null | undefined {
+  next(raw: Bytes | undefined): Bytes | null | undefined {
     while (true) {
       const decoded = this.#nextDecoded();
       if (decoded !== undefined) return decoded;
       if (!this.#holds) return this.#over && this.#failure === undefined ? null : undefined;
       this.#holds = false;
-      const item = this.#take();
-      if (raw || this.#newDecoder === undefined) return item;
+      const item = this.#take(raw);
+      if (raw !== undefined || this.#newDecoder === undefined) return item;
       this.#decode((decoder) => decoder.push(item));
     }
   }

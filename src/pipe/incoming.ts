@@ -24,7 +24,7 @@ export class Incoming {
     this.#reads = direction !== "write";
     this.#watches = link.readsAhead;
     this.inbox = new Inbox(
-      () => link.take(),
+      (into) => link.take(into),
       framing && (() => framing.decoder(maxMessage)),
       halfClose === "empty-message",
     );

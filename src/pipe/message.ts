@@ -50,17 +50,26 @@ export function decodeMessage(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
+/**
+ * The same bytes, as a plain array that has no properties of its own; undefined if their memory is
+ * shared, resizable or of another realm.
+ *
+ * @throws {TypeError} If their memory is detached.
+ */
+export function plainView(bytes: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  const buffer = bufferOf(bytes);
+  // FFI calls do not take memory that is shared or resizable.
+  if (!(buffer instanceof ArrayBuffer) || isResizable(buffer)) return undefined;
+  return new Uint8Array(buffer, byteOffsetOf(bytes), byteLengthOf(bytes));
+}
+
 function viewOf(message: unknown): Uint8Array<ArrayBuffer> {
   if (!isBytes(message)) {
     const type = message === null ? "null" : typeof message;
     throw new TypeError(`Cannot send a message of type ${type}: must be a string or a Uint8Array`);
   }
   try {
-    const buffer = bufferOf(message);
-    // FFI calls do not take memory that is shared or resizable.
-    return buffer instanceof ArrayBuffer && !isResizable(buffer)
-      ? new Uint8Array(buffer, byteOffsetOf(message), byteLengthOf(message))
-      : new Uint8Array(message);
+    return plainView(message) ?? new Uint8Array(message);
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
     throw new TypeError("Cannot send a message whose memory is detached or out of bounds", {

@@ -108,10 +108,10 @@ export class MessageReader extends Reader {
   }
 
   #takeWhole(): Outcome {
-    this.#message = new Uint8Array(this.transferred);
-    if (this.#message.length > this.#longest) return this.#tooLong(this.#message.length);
-    if (this.#message.length > 0) this.kernel.take(this.operation.slot, this.#message);
-    this.count(this.#message.length);
+    const { transferred } = this;
+    if (transferred > this.#longest) return this.#tooLong(transferred);
+    this.#message = this.kernel.takeNew(this.operation.slot, transferred);
+    this.count(transferred);
     return "message";
   }
 

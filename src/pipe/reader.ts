@@ -59,8 +59,13 @@ export abstract class Reader {
   /** Submits the one read for the rest, after "partial". */
   abstract readRest(): void;
 
-  /** The whole message, after "message". */
-  abstract takeMessage(): Uint8Array<ArrayBuffer>;
+  /**
+   * Takes the whole message, after "message". It may still be in the slot's memory until then.
+   *
+   * @param into Memory that it may be copied into, if it fits.
+   * @returns The message: in memory of its own, or the part of `into` that it fills.
+   */
+  abstract takeMessage(into?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
 
   /** How a read with this status has ended. */
   protected abstract received(status: number): Outcome;

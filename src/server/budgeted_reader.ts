@@ -107,9 +107,9 @@ export class BudgetedReader {
     this.#reader.redeliver();
   }
 
-  /** Takes the whole message, after "message". */
-  take(): Uint8Array<ArrayBuffer> {
-    const request = this.#reader.takeMessage();
+  /** Takes the whole message, after "message": see {@linkcode Reader.takeMessage}. */
+  take(into?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const request = this.#reader.takeMessage(into);
     // The bytes of a long request are held since the read of its rest.
     if (this.#bytes === 0) this.#hold(request.length);
     return request;

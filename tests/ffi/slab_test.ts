@@ -2,7 +2,8 @@ import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert
 import { KernelError } from "../../ffi/kernel_error.ts";
 import { type MemoryCalls, PAGE_SIZE } from "../../ffi/native_memory.ts";
 import { MAX_SLOTS, type OverlappedTable } from "../../ffi/overlapped_table.ts";
-import { type Block, blockSize, CHUNK_SIZE, KEPT_BYTES, Slab } from "../../ffi/slab.ts";
+import type { Block } from "../../ffi/block.ts";
+import { blockSize, CHUNK_SIZE, KEPT_BYTES, Slab } from "../../ffi/slab.ts";
 import { MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, OVERLAPPED } from "../../ffi/structs.ts";
 
 const TABLES = 2 * MAX_SLOTS * OVERLAPPED.size;
@@ -86,7 +87,7 @@ function newSlab(decommit = false): {
   outbound: OverlappedTable;
 } {
   const memory = new FakeMemory();
-  const slab = new Slab(memory, decommit);
+  const slab = new Slab(memory, { decommit });
   return { memory, slab, inbound: slab.newTable(ARRIVALS), outbound: slab.newTable(DRAINED) };
 }
 
@@ -241,6 +242,32 @@ Deno.test("Slab.allocate() has no block when there is no memory for it", () => {
   assertEquals(slab.allocate(100_000), undefined);
   assertEquals(slab.usage, { reserved: TABLES, committed: 0, inUse: 0 });
 });
+
+for (const shown of [false, true]) {
+  Deno.test(`Block copies messages ${shown ? "through a view of it" : "by calls"}`, () => {
+    const memory = new FakeMemory();
+    const viewOf = (address: bigint, size: number) =>
+      memory.bytes.subarray(Number(address), Number(address) + size);
+    const slab = new Slab(memory, shown ? { viewOf } : {});
+    // Two pages of one region, and a region.
+    const blocks = [allocate(slab, 1), allocate(slab, 1), allocate(slab, 10_000)];
+    let calls = 0;
+    const { copyIn, copyOut } = memory;
+    memory.copyIn = (...args) => (calls++, copyIn(...args));
+    memory.copyOut = (...args) => (calls++, copyOut(...args));
+    blocks.forEach((block, i) => block.set(Uint8Array.of(i, 10, 20)));
+    for (const [i, block] of blocks.entries()) {
+      assertEquals(memory.bytes[Number(block.address)], i);
+      const target = new Uint8Array(2);
+      block.copyTo(target);
+      assertEquals(target, Uint8Array.of(i, 10));
+      const copy = block.copy(3);
+      assertEquals(copy, Uint8Array.of(i, 10, 20));
+      assertEquals(copy.buffer.byteLength, 3);
+    }
+    assertEquals(calls, shown ? 0 : 9);
+  });
+}
 
 Deno.test("Slab.dispose() gives back blocks in use", () => {
   const { slab, memory, inbound } = newSlab();

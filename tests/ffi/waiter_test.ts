@@ -75,7 +75,7 @@ class FakePromises implements OpPromises {
 
 function newWaiter(promises?: OpPromises): { events: FakeEvents; waiter: Waiter } {
   const events = new FakeEvents();
-  const slab = { allocate: () => ({ address: 0x1000n, size: 24, chunk: undefined }) };
+  const slab = { allocate: () => ({ address: 0x1000n }) };
   return { events, waiter: new Waiter(events, slab, newCounters(), promises ?? null) };
 }
 

@@ -180,6 +180,12 @@ export class ProcessKernel extends ProcessQueries implements Kernel {
     this.flights.take(slot, target);
   }
 
+  takeNew(slot: number, size: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(size);
+    if (size > 0) this.take(slot, bytes);
+    return bytes;
+  }
+
   release(slot: number): void {
     this.contract.living();
     this.flights.release(slot);
