@@ -122,7 +122,7 @@ class Fixture implements PipeEndOwner, WriteOwner, LoopUser, AsyncDisposable {
     this.end.close(() => closed.resolve(this.loop.leave(this)));
     await this.rest();
     await closed.promise;
-    this.queue.close(new Error("closed"));
+    this.queue.close(() => new Error("closed"));
     if (!this.server.closed) this.server.close();
     assertEquals(this.kernel.leftovers(), NOTHING_LEFT);
   }
@@ -198,7 +198,7 @@ Deno.test("what was gathered is in flight, all of it", async () => {
   await f.rest();
   assertEquals(f.writes, [10, LONGEST_PART]);
   assertEquals(messages.map((message) => f.queue.remove(message)), [false, false, false, true]);
-  assertEquals(f.queue.drop(new Error("dropped")), 0);
+  assertEquals(f.queue.drop(() => new Error("dropped")), 0);
 });
 
 Deno.test("a message of which a write has a part is never removed", async () => {

@@ -105,9 +105,10 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   /** See {@linkcode Link}. */
   close(reason: CloseReason, error?: Error): void {
     if (this.#ended !== undefined) return;
-    this.#ended = error ?? (reason === "peer" ? this.errors.ended() : this.errors.closed());
+    const ended = error ?? (reason === "peer" ? this.errors.ended() : this.errors.closed());
+    this.#ended = ended;
     this.duplex.ended(reason, error);
-    this.queue.drop(this.#ended);
+    this.queue.drop(() => ended);
     this.pipeEnd.close(() => this.#release(this.loop.leave(this)));
   }
 
@@ -179,7 +180,7 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   }
 
   #release(left?: Promise<void>): void {
-    this.queue.close(this.#ended ?? this.errors.closed());
+    this.queue.close(() => this.#ended ?? this.errors.closed());
     this.duplex.released();
     this.#released.resolve(left);
   }

@@ -98,12 +98,12 @@ export class CurrentExchange {
   }
 
   /** No answer can reach the client any more: aborts the exchange, and then the client's signal. */
-  abort(error: Error): void {
+  abort(reason: () => Error): void {
     const { client, instance } = this.#connection;
     const exchange = this.#exchange;
-    exchange?.abort(error);
+    exchange?.abort(reason());
     instance.callbacks.add(() => {
-      client.abort(error);
+      client.abort(reason);
       exchange?.signalAbort();
     });
     if (exchange !== undefined) this.#advance(exchange);

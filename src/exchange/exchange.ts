@@ -142,7 +142,7 @@ export class ServerExchange implements Exchange {
   get signal(): AbortSignal {
     if (this.#signal === undefined) {
       this.#signal = new LazySignal();
-      if (this.#aborted !== undefined) this.#signal.abort(this.#aborted);
+      this.signalAbort();
     }
     return this.#signal.get();
   }
@@ -200,7 +200,8 @@ export class ServerExchange implements Exchange {
 
   /** Runs the user's abort listeners, if the exchange is aborted. */
   signalAbort(): void {
-    if (this.#aborted !== undefined) this.#signal?.abort(this.#aborted);
+    const reason = this.#aborted;
+    if (reason !== undefined) this.#signal?.abort(() => reason);
   }
 
   /** The user takes the exchange. */

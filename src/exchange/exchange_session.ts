@@ -290,7 +290,7 @@ export class ExchangeSession implements Session, ClientSender {
 
   #abort(): void {
     this.#connection.setEndReason("peer");
-    this.#current.abort(this.#connection.abortError());
+    this.#current.abort(this.#connection.endError);
   }
 
   /**

@@ -232,7 +232,7 @@ export class ConnectionSession implements Session, Link {
     const { client, instance } = this.#connection;
     const error = this.errors.ended();
     instance.callbacks.enter();
-    instance.callbacks.add(() => client.abort(error));
+    instance.callbacks.add(() => client.abort(() => error));
     instance.callbacks.leave();
   }
 
@@ -271,7 +271,7 @@ export class ConnectionSession implements Session, Link {
     for (let unread = this.#duplex.unread; unread > 0; unread--) this.#connection.dropRequest();
     this.#duplex.ended(reason, error);
     this.#reader.release();
-    const aborted = this.#connection.abortError();
-    this.#connection.instance.callbacks.add(() => this.#connection.client.abort(aborted));
+    const { client, endError, instance } = this.#connection;
+    instance.callbacks.add(() => client.abort(endError));
   }
 }

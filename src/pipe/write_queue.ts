@@ -176,7 +176,7 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
    *
    * @returns How many were dropped.
    */
-  drop(error: Error): number {
+  drop(error: () => Error): number {
     return this.#drop(this.#outbox.takeUnsent(), error);
   }
 
@@ -194,7 +194,7 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
    *
    * @returns How many were dropped.
    */
-  close(error: Error): number {
+  close(error: () => Error): number {
     this.#loop.deadlines.lift(this.#unread);
     return this.#dropAll(error);
   }
@@ -210,18 +210,18 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
 
   #fail(status: number): void {
     const error = this.#owner.writeFailed(status);
-    this.#owner.unwritten(status, this.#dropAll(error));
+    this.#owner.unwritten(status, this.#dropAll(() => error));
   }
 
-  #dropAll(error: Error): number {
+  #dropAll(error: () => Error): number {
     this.#bytesWritten += this.#outbox.sent;
     return this.#drop(this.#outbox.takeAll(), error);
   }
 
-  #drop(messages: readonly T[], error: Error): number {
+  #drop(messages: readonly T[], error: () => Error): number {
     for (const message of messages) {
       this.#unqueue(message);
-      message.end(error);
+      message.end(error());
     }
     return messages.length;
   }

@@ -108,13 +108,12 @@ export class Admission implements Session, ClientSender {
 
   /** See {@linkcode Session}. */
   end(): void {
-    const { client, instance, reader } = this.#connection;
-    const error = this.#connection.abortError();
+    const { client, endError, instance, reader } = this.#connection;
     // The decision may be missing: after a bug, or when nothing completes any more.
     this.#state = DECIDED;
     this.#liftLimits();
     reader.close();
-    instance.callbacks.add(() => client.abort(error));
+    instance.callbacks.add(() => client.abort(endError));
   }
 
   /** See {@linkcode ClientSender}. */

@@ -254,7 +254,7 @@ export class ServerClient implements PipeClient {
   }
 
   /** Nothing can be sent to the client any more. Runs the user's abort listeners. */
-  abort(reason: Error): void {
+  abort(reason: () => Error): void {
     this.#signal.abort(reason);
   }
 

@@ -57,6 +57,7 @@ export class ServerConnection implements WriteOwner, Transfer {
   /** The client's process, if `maxPerProcess` counts it. */
   #process: number | undefined = undefined;
   #excess = false;
+  #abortError: Error | undefined = undefined;
 
   constructor(context: ServerContext, loop: WaitLoop, instance: PipeInstance, early: boolean) {
     const { settings } = context;
@@ -141,6 +142,9 @@ export class ServerConnection implements WriteOwner, Transfer {
     return true;
   }
 
+  /** Why the connection has ended, always the same error. To be called once the reason is set. */
+  readonly endError = (): Error => this.#abortError ??= this.abortError();
+
   /** Why nothing can be sent to the client any more. */
   abortError(): Error {
     const { path, sessions } = this.context;
@@ -174,7 +178,7 @@ export class ServerConnection implements WriteOwner, Transfer {
 
   /** Drops the messages that are not being written. */
   dropUnsent(): void {
-    this.#countDropped(this.queue.drop(this.abortError()));
+    this.#countDropped(this.queue.drop(() => this.abortError()));
   }
 
   /** Counts a request as dropped. */
@@ -218,7 +222,7 @@ export class ServerConnection implements WriteOwner, Transfer {
   /** The connection has ended: rejects what is left, and calls `onDisconnect`. */
   end(): void {
     const { client, context } = this;
-    this.#countDropped(this.queue.close(this.abortError()));
+    this.#countDropped(this.queue.close(this.endError));
     const { reason, error } = this.endReason;
     context.counters.ended(reason, this);
     this.instance.callbacks.add(() => context.hooks.disconnected(client, reason, error));

@@ -9,7 +9,7 @@ import type { LazySignal } from "./lazy_signal.ts";
 /** See the module. Each exchange has its own signal, so listeners are collected with it. */
 export class Draining {
   readonly #signals = new Set<LazySignal>();
-  #reason: Error | undefined = undefined;
+  #reason: (() => Error) | undefined = undefined;
 
   /** Aborts the signal when the shutdown begins, or now if it has begun. */
   follow(signal: LazySignal): void {
@@ -24,9 +24,9 @@ export class Draining {
 
   /** The shutdown begins. Runs the user's abort listeners. */
   begin(reason: Error): void {
-    this.#reason ??= reason;
+    this.#reason ??= () => reason;
     const signals = [...this.#signals];
     this.#signals.clear();
-    for (const signal of signals) signal.abort(reason);
+    for (const signal of signals) signal.abort(() => reason);
   }
 }
