@@ -19,14 +19,10 @@ import { failure } from "./last_error.ts";
 import { STATUS_OF_NTSTATUS } from "./ntstatus.ts";
 import type { OverlappedTable } from "./overlapped_table.ts";
 import { blockSize, type Slab } from "./slab.ts";
-import { OVERLAPPED } from "./structs.ts";
 import type { Waiter } from "./waiter.ts";
 
 /** What GetOverlappedResult returns, if it is not to wait, for an operation in flight. */
 const ERROR_IO_INCOMPLETE = 996;
-
-/** The bytes of Internal and InternalHigh, which come first in an OVERLAPPED. */
-const WORDS_SIZE = OVERLAPPED.InternalHigh + 8;
 
 const MAX_DWORD = 0xffffffff;
 
@@ -45,9 +41,6 @@ export class OverlappedIo {
   /** The slots whose last write returned a status that does not tell whether it is in flight. */
   readonly #uncertainWrites = new Set<number>();
 
-  readonly #words: Uint8Array<ArrayBuffer> = new Uint8Array(WORDS_SIZE);
-  readonly #wordsView = new DataView(this.#words.buffer);
-  readonly #wordsLength = BigInt(WORDS_SIZE);
   readonly #dword: Uint8Array<ArrayBuffer> = new Uint8Array(4);
 
   /**
@@ -153,23 +146,19 @@ export class OverlappedIo {
 
   /** See {@linkcode Kernel.status}. */
   status(lane: Lane, slot: number): number {
-    const overlapped = this.#table(lane).address(slot);
+    const table = this.#table(lane);
+    const overlapped = table.address(slot);
     if (overlapped === undefined) return Status.UNKNOWN;
-    this.#copyWords(overlapped);
-    const ntstatus = this.#wordsView.getUint32(OVERLAPPED.Internal, true);
-    const status = STATUS_OF_NTSTATUS.get(ntstatus) ?? this.#translate(lane, slot, overlapped);
+    const status = STATUS_OF_NTSTATUS.get(table.ntstatus(slot)) ??
+      this.#translate(lane, slot, overlapped);
     if (status !== Status.PENDING && lane === Lane.OUT) this.#freeWrite(slot);
     return status;
   }
 
   /** See {@linkcode Kernel.transferred}. */
   transferred(lane: Lane, slot: number): number {
-    const overlapped = this.#table(lane).address(slot);
-    if (overlapped === undefined) return 0;
-    // Not what status() copied: the two words of one copy may be read in any order, but once
-    // Internal is known to be final, InternalHigh is final too.
-    this.#copyWords(overlapped);
-    return this.#wordsView.getUint32(OVERLAPPED.InternalHigh, true);
+    const table = this.#table(lane);
+    return table.address(slot) === undefined ? 0 : table.transferred(slot);
   }
 
   /** See {@linkcode Kernel.take}. */
@@ -200,11 +189,6 @@ export class OverlappedIo {
 
   #table(lane: Lane): OverlappedTable {
     return lane === Lane.IN ? this.#inbound : this.#outbound;
-  }
-
-  #copyWords(overlapped: bigint): void {
-    this.#countCopy(WORDS_SIZE);
-    this.#calls.copyOut(this.#words, overlapped, this.#wordsLength);
   }
 
   /** Has Windows translate an NTSTATUS. A completed operation must not be reported as pending. */

@@ -81,7 +81,7 @@ export class Slab {
    * @throws {KernelError} If there is not enough address space.
    */
   newTable(hEvent: bigint): OverlappedTable {
-    const table = new OverlappedTable(this.#memory, this.#usage, hEvent);
+    const table = new OverlappedTable(this.#memory, this.#usage, hEvent, this.#viewOf);
     this.#tables.push(table);
     return table;
   }

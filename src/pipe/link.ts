@@ -9,7 +9,6 @@ import type { BuiltInFraming } from "../options/framing.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type { ConnectionErrors } from "./connection_errors.ts";
 import type { PipeEnd } from "./pipe_end.ts";
-import type { Reader } from "./reader.ts";
 import type { WriteQueue } from "./write_queue.ts";
 
 /** The settings of a connection. */
@@ -43,7 +42,7 @@ export interface Link {
   cancelRead(): void;
   /** Bytes of the message that was read. */
   readonly length: number;
-  /** Takes the message that was read: see {@linkcode Reader.takeMessage}. */
+  /** Takes the message that was read, into this memory if there is some and it fits. */
   take(into?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
   /** The error of a read that was "broken", and the reason to end the connection with. */
   readError(): { readonly reason: CloseReason; readonly error: Error };

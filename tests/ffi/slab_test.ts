@@ -60,9 +60,15 @@ class FakeMemory implements MemoryCalls {
     view(to).set(this.#at(from, size));
   };
 
-  set(address: bigint, ntstatus: number): void {
-    new DataView(this.bytes.buffer).setUint32(Number(address), ntstatus, true);
+  /** Windows sets the words of an OVERLAPPED. */
+  set(address: bigint, ntstatus: number, transferred = 0): void {
+    const view = new DataView(this.bytes.buffer, Number(address));
+    view.setUint32(OVERLAPPED.Internal, ntstatus, true);
+    view.setUint32(OVERLAPPED.InternalHigh, transferred, true);
   }
+
+  viewOf = (address: bigint, size: number) =>
+    this.bytes.subarray(Number(address), Number(address) + size);
 
   #at(address: bigint, size: bigint): Uint8Array {
     const begin = Number(address);
@@ -79,15 +85,15 @@ function view(buffer: AllowSharedBufferSource | null): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-/** A slab with the two tables of a kernel. */
-function newSlab(decommit = false): {
+/** A slab with the two tables of a kernel. With `shown`, its memory is visible to JavaScript. */
+function newSlab({ decommit = false, shown = false } = {}): {
   memory: FakeMemory;
   slab: Slab;
   inbound: OverlappedTable;
   outbound: OverlappedTable;
 } {
   const memory = new FakeMemory();
-  const slab = new Slab(memory, { decommit });
+  const slab = new Slab(memory, { decommit, viewOf: shown ? memory.viewOf : undefined });
   return { memory, slab, inbound: slab.newTable(ARRIVALS), outbound: slab.newTable(DRAINED) };
 }
 
@@ -142,30 +148,35 @@ Deno.test("OverlappedTable zeroes every OVERLAPPED but its event", () => {
   }
 });
 
-Deno.test("OverlappedTable.snapshot() shows every slot in use and copies no more", () => {
-  const { slab, memory, inbound: table } = newSlab();
-  table.snapshot();
-  assertEquals(table.snapshotBytes, 0);
-  const addresses = [0, 1, 200].map((slot) => table.acquire(slot) ?? 0n);
-  for (const address of addresses) memory.set(address, 0x103);
-  table.snapshot();
-  assertEquals(table.snapshotBytes, 201 * 32);
-  assertEquals([0, 1, 2, 200].map((slot) => table.seemsPending(slot)), [true, true, false, true]);
-  memory.set(addresses[1] ?? 0n, 0);
-  assert(table.seemsPending(1), "a snapshot does not change");
-  table.snapshot();
-  assert(!table.seemsPending(1));
-  table.acquire(1);
-  table.release(200);
-  assertEquals(table.snapshotBytes, 2 * 32);
-  table.release(0);
-  assertEquals(table.snapshotBytes, 2 * 32);
-  table.release(1);
-  assertEquals(table.snapshotBytes, 0);
-  table.release(1);
-  assertEquals(slab.usage.inUse, 0);
-  assert(!table.seemsPending(MAX_SLOTS));
-});
+for (const shown of [false, true]) {
+  const how = shown ? "through a view" : "by calls";
+  Deno.test(`OverlappedTable.snapshot() shows every slot in use and copies no more, ${how}`, () => {
+    const { slab, memory, inbound: table } = newSlab({ shown });
+    table.snapshot();
+    assertEquals(table.snapshotBytes, 0);
+    const addresses = [0, 1, 200].map((slot) => table.acquire(slot) ?? 0n);
+    for (const address of addresses) memory.set(address, 0x103);
+    table.snapshot();
+    assertEquals(table.snapshotBytes, 201 * 32);
+    assertEquals([0, 1, 2, 200].map((slot) => table.seemsPending(slot)), [true, true, false, true]);
+    memory.set(addresses[1] ?? 0n, 0);
+    assert(table.seemsPending(1), "a snapshot does not change");
+    table.snapshot();
+    assert(!table.seemsPending(1));
+    memory.set(addresses[2] ?? 0n, 0xc000_014b, 7);
+    assertEquals([table.ntstatus(200), table.transferred(200)], [0xc000_014b, 7]);
+    table.acquire(1);
+    table.release(200);
+    assertEquals(table.snapshotBytes, 2 * 32);
+    table.release(0);
+    assertEquals(table.snapshotBytes, 2 * 32);
+    table.release(1);
+    assertEquals(table.snapshotBytes, 0);
+    table.release(1);
+    assertEquals(slab.usage.inUse, 0);
+    assert(!table.seemsPending(MAX_SLOTS));
+  });
+}
 
 Deno.test("OverlappedTable.acquire() has no address when there is no memory for it", () => {
   const { memory, inbound, outbound } = newSlab();
@@ -245,10 +256,7 @@ Deno.test("Slab.allocate() has no block when there is no memory for it", () => {
 
 for (const shown of [false, true]) {
   Deno.test(`Block copies messages ${shown ? "through a view of it" : "by calls"}`, () => {
-    const memory = new FakeMemory();
-    const viewOf = (address: bigint, size: number) =>
-      memory.bytes.subarray(Number(address), Number(address) + size);
-    const slab = new Slab(memory, shown ? { viewOf } : {});
+    const { memory, slab } = newSlab({ shown });
     // Two pages of one region, and a region.
     const blocks = [allocate(slab, 1), allocate(slab, 1), allocate(slab, 10_000)];
     let calls = 0;
@@ -280,7 +288,7 @@ Deno.test("Slab.dispose() gives back blocks in use", () => {
 });
 
 Deno.test("Slab with decommit makes a block fault once it was given back, and never uses it again", () => {
-  const { slab, memory } = newSlab(true);
+  const { slab, memory } = newSlab({ decommit: true });
   const seen = new Set<bigint>();
   for (const bytes of [1, 10_000, 2_000_000]) {
     for (let i = 0; i < 20; i++) {
