@@ -1,5 +1,5 @@
 import { mock } from "node:test";
-import { assert, assertEquals, assertFalse, assertLessOrEqual } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertLessOrEqual, assertRejects } from "@std/assert";
 import { currentWork, runFor } from "../src/loop/caller.ts";
 import { Deadline, Deadlines } from "../src/loop/deadlines.ts";
 import { MemoryKernel } from "./memory_kernel.ts";
@@ -208,4 +208,20 @@ Deno.test("Deadlines may be longer than any timer", async () => {
   for (const { arguments: [time] } of started.mock.calls) assertLessOrEqual(time, 0x7fff_ffff);
   assertLessOrEqual(started.mock.callCount(), 20);
   fixture.deadlines.clear();
+});
+
+Deno.test("Deadlines go on if one throws as it expires", async () => {
+  const fixture = new Fixture();
+  const { deadlines } = fixture;
+  const bug = fixture.deadline("bug", () => {
+    throw new Error("planted");
+  });
+  deadlines.set(bug, 10);
+  deadlines.set(fixture.deadline("same time"), 10);
+  deadlines.set(fixture.deadline("later"), 20);
+  await assertRejects(() => fixture.pass(10), Error, "planted");
+  await fixture.pass(0);
+  await fixture.pass(20);
+  assertEquals(fixture.expired.map(([name]) => name), ["bug", "same time", "later"]);
+  assertEquals([deadlines.size, fixture.timers], [0, 0]);
 });

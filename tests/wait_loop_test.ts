@@ -1,5 +1,12 @@
 import { mock } from "node:test";
-import { assert, assertEquals, assertFalse, assertGreater, assertLess } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertGreater,
+  assertLess,
+  assertThrows,
+} from "@std/assert";
 import { type Handle, Lane, type PipeSpec } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import { type CompletionHandler, Operation } from "../src/loop/operation.ts";
@@ -667,6 +674,23 @@ inBench(
     assertEquals(order, ["first", "second", "last"]);
   },
 );
+
+inBench("WaitLoop goes on if one of its callbacks throws", async (bench) => {
+  const { kernel, loop } = bench;
+  const [side, client] = bench.pair();
+  loop.read(side.in, 10);
+  await bench.idle();
+  kernel.manual = true;
+  const order: string[] = [];
+  loop.atNextTurn(() => {
+    throw new Error("planted");
+  });
+  loop.atNextTurn(() => order.push("second"));
+  client.write("x");
+  assertThrows(() => kernel.runTurn(), Error, "planted");
+  await bench.turns();
+  assertEquals([order, side.got], [["second"], [Status.SUCCESS]]);
+});
 
 inBench(
   "WaitLoop.cancel() of a read that is not submitted yet still reads a message that has arrived",

@@ -86,12 +86,20 @@ export class Deadlines {
     this.#next = Infinity;
     const now = this.#kernel.now();
     const expired = [...this.#running].filter(({ at }) => at <= now);
-    for (const deadline of expired) {
-      // A deadline that expires may lift or set others.
-      if (deadline.at > now) continue;
-      this.lift(deadline);
-      deadline.expire();
+    try {
+      for (const deadline of expired) {
+        // A deadline that expires may lift or set others.
+        if (deadline.at > now) continue;
+        this.lift(deadline);
+        deadline.expire();
+      }
+    } finally {
+      // If one has thrown, the others are next.
+      this.#armNext();
     }
+  }
+
+  #armNext(): void {
     let next = Infinity;
     for (const { at } of this.#running) next = Math.min(next, at);
     if (next < this.#next) this.#arm(next);

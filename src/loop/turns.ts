@@ -145,6 +145,16 @@ export class Turns {
   /** @param pause Milliseconds since the last completion, if the wait has just returned. */
   #run(pause?: number): void {
     if (this.#stopped) return;
+    try {
+      this.#turn(pause);
+    } catch (error) {
+      // A bug of ours: the program gets it, and if it goes on, so do all connections.
+      this.#queue();
+      throw error;
+    }
+  }
+
+  #turn(pause: number | undefined): void {
     this.#started = this.#kernel.now();
     const called = this.#callBack();
     if (this.#stopped) return;
@@ -167,12 +177,15 @@ export class Turns {
     if (callbacks.length === 0) return false;
     this.#callbacks = [];
     let called = 0;
-    for (const callback of callbacks) {
-      called++;
-      callback();
-      if (this.#stopped || this.spent) break;
+    try {
+      for (const callback of callbacks) {
+        called++;
+        callback();
+        if (this.#stopped || this.spent) break;
+      }
+    } finally {
+      this.#callbacks = callbacks.slice(called).concat(this.#callbacks);
     }
-    this.#callbacks = callbacks.slice(called).concat(this.#callbacks);
     return true;
   }
 

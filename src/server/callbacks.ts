@@ -21,7 +21,7 @@ export class Callbacks {
     while (this.#waiting.length > 0) {
       const callbacks = this.#waiting;
       this.#waiting = [];
-      for (const callback of callbacks) callback();
+      this.#call(callbacks);
     }
   }
 
@@ -33,5 +33,18 @@ export class Callbacks {
   /** Runs a callback when the state is settled. To be called between `enter` and `leave`. */
   add(callback: () => void): void {
     this.#waiting.push(callback);
+  }
+
+  /** If one throws, the others still wait. */
+  #call(callbacks: (() => void)[]): void {
+    let called = 0;
+    try {
+      for (const callback of callbacks) {
+        called++;
+        callback();
+      }
+    } finally {
+      if (called < callbacks.length) this.#waiting.unshift(...callbacks.slice(called));
+    }
   }
 }
