@@ -313,6 +313,41 @@ inWorld("memory that is resizable or shared is written as it is at the call", as
   assertEquals([...await collect(near.readable)], [1, 1, 1, 2, 2, 2, 3, 3, 3]);
 });
 
+inWorld("read() fills memory of any kind, and nothing around it", async (world) => {
+  const { near, far } = await bytePair(world);
+  for (
+    const memory of [
+      new ArrayBuffer(5),
+      new ArrayBuffer(5, { maxByteLength: 8 }),
+      new SharedArrayBuffer(5),
+    ]
+  ) {
+    const all = new Uint8Array(memory).fill(9);
+    const p = new Uint8Array(memory, 1, 3);
+    const waiting = near.read(p);
+    await far.write(Uint8Array.of(1, 2));
+    assertEquals([await waiting, ...all], [2, 9, 1, 2, 9, 9]);
+    // More than fits: the rest is read by the next call.
+    await far.write(Uint8Array.of(3, 4, 5, 6));
+    assertEquals([await near.read(p), ...all], [3, 9, 3, 4, 5, 9]);
+    assertEquals([await near.read(p), ...all], [1, 9, 6, 4, 5, 9]);
+  }
+});
+
+inWorld(
+  "read() into memory that is detached meanwhile reads nothing, and loses nothing",
+  async (world) => {
+    const { near, far } = await bytePair(world);
+    const p = new Uint8Array(5);
+    const waiting = near.read(p);
+    p.buffer.transfer();
+    await far.write(Uint8Array.of(1, 2));
+    assertEquals(await waiting, 0);
+    const next = new Uint8Array(5);
+    assertEquals([await near.read(next), ...next], [2, 1, 2, 0, 0, 0]);
+  },
+);
+
 inWorld("an empty chunk is nothing on a byte pipe, and a message otherwise", async (world) => {
   for (const type of ["byte", "message"] as const) {
     const { near, far } = await world.pair({ type });

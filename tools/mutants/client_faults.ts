@@ -30,8 +30,8 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/message.ts", [
     {
       name: "what an array says of itself is believed",
-      text: "new Uint8Array(buffer, byteOffsetOf(message), byteLengthOf(message))",
-      replacement: "(message as Uint8Array<ArrayBuffer>)",
+      text: "return new Uint8Array(buffer, byteOffsetOf(bytes), byteLengthOf(bytes));",
+      replacement: "return bytes as Uint8Array<ArrayBuffer>;",
     },
   ]),
   ...faultsOf("src/pipe/pipe_end.ts", [

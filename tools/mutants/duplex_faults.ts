@@ -113,7 +113,7 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     },
     {
       name: "a decoder is given what a stream has taken",
-      text: "if (raw || this.#newDecoder === undefined) return item;",
+      text: "if (raw !== undefined || this.#newDecoder === undefined) return item;",
       replacement: "if (this.#newDecoder === undefined) return item;",
     },
   ]),

@@ -145,6 +145,12 @@ export const LIFECYCLE_FAULTS: readonly Mutant[] = [
       text: "if (--this.#depth > 0) return;",
       replacement: "this.#depth--;",
     },
+    {
+      name: "what waits behind a callback that throws is lost",
+      text: "if (called < callbacks.length)",
+      replacement: "if (called < 0)",
+      tests: ["tests/callbacks_test.ts"],
+    },
   ]),
   ...faultsOf("src/server/pool.ts", [
     {

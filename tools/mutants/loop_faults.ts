@@ -139,6 +139,19 @@ export const LOOP_FAULTS: readonly Mutant[] = [
   ]),
   ...faultsOf("src/loop/turns.ts", [
     {
+      name: "a callback that throws stops the loop",
+      text: "this.#queue();\n      throw error;",
+      replacement: "throw error;",
+      tests: ["tests/wait_loop_test.ts"],
+    },
+    {
+      name: "a callback that throws loses the others",
+      text: "} finally {\n      this.#callbacks = callbacks.slice(called)",
+      replacement:
+        "} catch (error) {\n      throw error;\n    }\n    {\n      this.#callbacks = callbacks.slice(called)",
+      tests: ["tests/wait_loop_test.ts"],
+    },
+    {
       name: "a wait that was let go of does not keep the program again",
       text: "this.#kernel.keepAlive(on);",
       replacement: "if (!on) this.#kernel.keepAlive(on);",
@@ -260,6 +273,12 @@ export const LOOP_FAULTS: readonly Mutant[] = [
       name: "a second time limit never expires",
       text: "if (next < this.#next) this.#arm(next);",
       replacement: "",
+    },
+    {
+      name: "a time limit that throws stops all others",
+      text: "} finally {\n      // If one has thrown, the others are next.",
+      replacement: "} catch (error) {\n      throw error;\n    }\n    {",
+      tests: ["tests/deadlines_test.ts"],
     },
     {
       name: "a lifted time limit keeps its timer",
