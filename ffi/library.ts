@@ -82,6 +82,12 @@ function openFile<S extends Deno.ForeignLibraryInterface>(
   }
 }
 
+/** Whether the FFI permission is granted, and not for single files only. Never prompts. */
+export function isFullyGranted(): boolean {
+  const { state, partial } = Deno.permissions.querySync({ name: "ffi" });
+  return state === "granted" && !partial;
+}
+
 /**
  * The name under which the loader finds Windows' own file, if the permission for it is granted.
  *
@@ -93,8 +99,7 @@ function openFile<S extends Deno.ForeignLibraryInterface>(
  * @see {@link https://learn.microsoft.com/windows/win32/dlls/dynamic-link-library-search-order}
  */
 function grantedFile(name: string): string | undefined {
-  const { state, partial } = Deno.permissions.querySync({ name: "ffi" });
-  if (state === "granted" && !partial) return name;
+  if (isFullyGranted()) return name;
   return Array.from("CDEFGHIJKLMNOPQRSTUVWXYZAB", (drive) => drive + SYSTEM32.slice(1) + name)
     .find((path) => Deno.permissions.querySync({ name: "ffi", path }).state === "granted");
 }

@@ -8,6 +8,7 @@
  */
 
 import type { Kernel32 } from "./kernel32.ts";
+import { isFullyGranted } from "./library.ts";
 
 /** The functions that allocate, access and free native memory. */
 export type MemoryCalls = Pick<
@@ -35,15 +36,11 @@ export type ViewOf = typeof viewOf;
  * JavaScript's view of native memory. Copying through it needs no call, and is many times faster where
  * RtlMoveMemory is slow. It must not be used any more once the memory is freed.
  *
- * @returns Undefined if the FFI permission is one for single files, with which Deno shows no native
- *   memory.
+ * @returns Undefined if the FFI permission is one for single files: with that Deno shows no native
+ *   memory, and would ask the user for more.
  */
 export function viewOf(address: bigint, size: number): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    const pointer = Deno.UnsafePointer.create(address);
-    if (pointer === null) return undefined;
-    return new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, size));
-  } catch {
-    return undefined;
-  }
+  const pointer = isFullyGranted() ? Deno.UnsafePointer.create(address) : null;
+  if (pointer === null) return undefined;
+  return new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, size));
 }

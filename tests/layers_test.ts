@@ -212,6 +212,9 @@ Deno.test("src uses nothing of Deno that reaches the system, and the FFI only wh
     "ffi/library.ts: Deno.ForeignLibraryInterface",
     "ffi/library.ts: Deno.dlopen",
     "ffi/library.ts: Deno.permissions",
+    // Only with the whole permission.
+    "ffi/native_memory.ts: Deno.UnsafePointer",
+    "ffi/native_memory.ts: Deno.UnsafePointerView",
     // By its symbol `Deno.internal`, which has no type.
     "ffi/op_promises.ts: Deno",
     "ffi/pipe_directory.ts: Deno.DynamicLibrary",

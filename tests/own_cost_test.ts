@@ -100,7 +100,7 @@ function countingPromises(counts: Counts): Disposable {
 type Limits = Readonly<Record<string, number>>;
 
 /** What an exchange may call, whichever the responder. */
-const CALLS: Limits = { read: 1, transferred: 1, take: 1, write: 1 };
+const CALLS: Limits = { read: 1, transferred: 1, takeNew: 1, write: 1 };
 
 /** What comes with each turn, in which all clients have one exchange. */
 const CALLS_OF_A_TURN: Limits = { nextTurn: 1, now: 2, snapshot: 1, seemsPending: 4 };
