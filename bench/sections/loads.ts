@@ -35,7 +35,9 @@ export async function growthPart(plan: Plan, progress: Progress): Promise<SideBy
 export async function restingPart(plan: Plan, progress: Progress): Promise<Parts["resting"]> {
   const { few, many, measure } = plan.resting;
   const shapes = [{ ...few, size: 64, measure }, { ...many, size: 64, measure }];
-  const once = { ...plan, rounds: Math.min(plan.rounds, 3), warmUp: many.rest };
+  // At first all ask at the same time, and are identified.
+  const warmUp = 3 * many.rest;
+  const once = { ...plan, rounds: Math.min(plan.rounds, 3), warmUp };
   const { loaded } = await sideBySide(["serve", "port", "node"], shapes, once, progress);
   return {
     few: loaded.filter(({ clients }) => clients === few.clients),

@@ -55,7 +55,10 @@ export class InFlight {
       const operations = this.#lanes[lane];
       if (operations.length === 0) continue;
       this.#kernel.snapshot(lane);
-      if (operations.some(({ slot }) => !this.#kernel.seemsPending(lane, slot))) return true;
+      // A plain loop: it is run before each wait, over all connections.
+      for (const { slot } of operations) {
+        if (!this.#kernel.seemsPending(lane, slot)) return true;
+      }
     }
     return false;
   }
