@@ -35,3 +35,13 @@ Deno.test("the planted fault that is shown is one of them", () => {
   const [, text = ""] = /\btext: "(this[^"]+)"/.exec(contributing) ?? [];
   assertEquals(FAULTS.filter((fault) => fault.name === name).map((fault) => fault.text), [text]);
 });
+
+Deno.test("test:native runs all native tests, each once", () => {
+  const { "test:covered": covered, "test:uncovered": uncovered } = config.tasks;
+  const [, ignored = ""] = /--ignore=(\S+)/.exec(covered.command) ?? [];
+  const others = uncovered.command.split(" ").filter((word) => word.startsWith("tests/"));
+  assertEquals(
+    ignored.split(",").toSorted(),
+    ["tests/windows", "tests/browser", ...others].toSorted(),
+  );
+});
