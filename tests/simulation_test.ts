@@ -13,7 +13,8 @@ import { Counts, everyKind, noFaults } from "./simulation/faults.ts";
 import { History } from "./simulation/history.ts";
 import { SimulatedKernel } from "./simulation/kernel.ts";
 import { replyTo, requestOf, senderOf } from "./simulation/messages.ts";
-import { type Link, Model, type ServerRecord, type Session } from "./simulation/model.ts";
+import { Model } from "./simulation/model.ts";
+import type { Link, ServerRecord, Session } from "./simulation/records.ts";
 import { Random } from "./simulation/random.ts";
 import { simulate } from "./simulation/run.ts";
 import { SCENARIOS } from "./simulation/stranded.ts";
@@ -177,7 +178,7 @@ class Told {
   /** The server's user gives a message. */
   answered(session: Session, length: number): Uint8Array<ArrayBuffer> {
     const bytes = session.compose(length);
-    this.model.answers(session, bytes);
+    this.model.answers.given(session, bytes);
     return bytes;
   }
 
@@ -227,7 +228,7 @@ Deno.test("the model knows that what was pushed may be unread when the next requ
   const link = told.link(20, 20);
   const session = told.asked(1, sentBy(link, 0));
   told.answered(session, 10);
-  told.model.answers(session, session.compose(10), true);
+  told.model.answers.given(session, session.compose(10), true);
   assertEquals(told.asked(1, sentBy(link, 1)).taken, 1);
 });
 
@@ -326,12 +327,12 @@ Deno.test("the model sees a report of too many exchanges, or of messages that we
   const told = new Told();
   const link = told.link(20, 20, 20);
   for (let i = 0; i < 2; i++) told.asked(1, sentBy(link, i));
-  told.model.ending(told.server);
+  told.model.accounts.ending(told.server);
   // The last one may not have been over, and one that was sent may have been given up.
-  told.model.reported(told.server, { exchanges: 1, evicted: 0, dropped: 1 });
+  told.model.accounts.reported(told.server, { exchanges: 1, evicted: 0, dropped: 1 });
   assertEquals(told.complaints, []);
   for (const wrong of [{ exchanges: 2, dropped: 0 }, { exchanges: 0, dropped: 2 }]) {
-    told.model.reported(told.server, { evicted: 0, ...wrong });
+    told.model.accounts.reported(told.server, { evicted: 0, ...wrong });
     told.complained(
       /^a shutdown reports .*, but 1 were asked, 0 to 0 answers and at most 1 request/,
     );
@@ -343,15 +344,15 @@ Deno.test("the model misses an answer that was given up in a report", async () =
   const told = new Told();
   const session = told.asked(1, sentBy(told.link(20), 0));
   const given = Promise.withResolvers<void>();
-  const answer = told.model.answers(session, session.compose(20));
-  told.model.promised(session, answer, given.promise);
-  told.model.ending(told.server);
+  const answer = told.model.answers.given(session, session.compose(20));
+  told.model.answers.promised(session, answer, given.promise);
+  told.model.accounts.ending(told.server);
   told.server.stoppedAt = 0;
   given.reject(new Deno.errors.Interrupted("the server ended the connection"));
   await nextTask();
-  told.model.reported(told.server, { exchanges: 0, evicted: 0, dropped: 1 });
+  told.model.accounts.reported(told.server, { exchanges: 0, evicted: 0, dropped: 1 });
   assertEquals(told.complaints, []);
-  told.model.reported(told.server, { exchanges: 0, evicted: 0, dropped: 0 });
+  told.model.accounts.reported(told.server, { exchanges: 0, evicted: 0, dropped: 0 });
   told.complained(/^a shutdown reports .* 1 to 1 answers/);
 });
 
@@ -478,7 +479,11 @@ Deno.test("the model sees a message that Windows has taken and nobody got", asyn
   const told = new Told();
   const link = told.link(20);
   const session = told.asked(1, sentBy(link, 0));
-  told.model.promised(session, told.model.answers(session, session.compose(20)), Promise.resolve());
+  told.model.answers.promised(
+    session,
+    told.model.answers.given(session, session.compose(20)),
+    Promise.resolve(),
+  );
   await nextTask();
   told.model.atLast();
   told.complained(/^I5: client got 0 answers, but the server was told that 1 are taken/);
@@ -487,8 +492,8 @@ Deno.test("the model sees a message that Windows has taken and nobody got", asyn
 Deno.test("the model sees an answer that was refused though its client is there", async () => {
   const told = new Told();
   const session = told.asked(1, sentBy(told.link(20), 0));
-  const answer = told.model.answers(session, session.compose(20));
-  told.model.promised(session, answer, Promise.reject(new Deno.errors.BrokenPipe("gone")));
+  const answer = told.model.answers.given(session, session.compose(20));
+  told.model.answers.promised(session, answer, Promise.reject(new Deno.errors.BrokenPipe("gone")));
   await nextTask();
   told.complained(/^I5: an answer to client 1 was rejected .* client is there/);
 });
@@ -496,13 +501,13 @@ Deno.test("the model sees an answer that was refused though its client is there"
 Deno.test("the model sees a promise that settles too early, and one that never does", async () => {
   const told = new Told();
   const session = told.asked(1, sentBy(told.link(20), 0));
-  const answer = told.model.answers(session, session.compose(20));
+  const answer = told.model.answers.given(session, session.compose(20));
   told.inFlight.push(answer.bytes);
-  told.model.promised(session, answer, Promise.resolve());
+  told.model.answers.promised(session, answer, Promise.resolve());
   await nextTask();
   told.complained(/^I2: the promise of 20 B reply 0#0 settled while it is being written/);
   told.complaints.length = 0;
-  told.model.promised(session, answer, new Promise(() => {}));
+  told.model.answers.promised(session, answer, new Promise(() => {}));
   session.ends = 1;
   told.model.atEnd(told.server);
   told.complained(/^I8: an answer to client 1 never settled/);
@@ -544,9 +549,9 @@ Deno.test("the model sees when more waits for a client than is allowed", () => {
     const session = told.asked(1, sentBy(told.link(20), 0), false);
     for (let given = 0; given <= least; given++) {
       assertEquals(told.complaints, []);
-      const answer = told.model.answers(session, session.compose(size));
+      const answer = told.model.answers.given(session, session.compose(size));
       told.inFlight.push(answer.bytes);
-      told.model.promised(session, answer, new Promise(() => {}));
+      told.model.answers.promised(session, answer, new Promise(() => {}));
     }
     told.complained(/^too much waits for client 1/);
   }

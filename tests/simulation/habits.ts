@@ -8,7 +8,7 @@ import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { Reply, Responder } from "../../src/exchange/responders.ts";
 import type { Message } from "../../src/pipe/message.ts";
 import { senderOf } from "./messages.ts";
-import type { ServerRecord, Session } from "./model.ts";
+import type { ServerRecord, Session } from "./records.ts";
 import { Planted } from "./planted.ts";
 import { disguised, push } from "./pushes.ts";
 import type { Random } from "./random.ts";
@@ -283,7 +283,7 @@ export class Habits {
         if (this.#world.random.chance(0.4)) await this.#world.pause();
         const bytes = session.compose(this.#world.replySize());
         const written = this.#world.frame(bytes);
-        this.#world.model.answers(session, written);
+        this.#world.model.answers.given(session, written);
         yield disguised(bytes);
         const known = senderOf(bytes) !== undefined && !this.#record.failed;
         if (known && this.#world.writes(written)) {
@@ -300,7 +300,7 @@ export class Habits {
     if (this.#world.random.chance(this.#pushes)) push(this.#world, exchange.client, this.#record);
     const bytes = session.compose(this.#world.replySize());
     const given = disguised(bytes.slice());
-    const answer = this.#world.model.answers(session, this.#world.frame(bytes));
+    const answer = this.#world.model.answers.given(session, this.#world.frame(bytes));
     // What it leads to may run code of the user's before the call ends.
     if (last) this.#settleOf(session, exchange);
     let promise: Promise<void>;
@@ -312,14 +312,14 @@ export class Habits {
     }
     // It was copied: what happens to it now is nobody's business.
     given.fill(0x55);
-    this.#world.model.promised(session, answer, promise);
+    this.#world.model.answers.promised(session, answer, promise);
     return promise;
   }
 
   /** What a responder returns is an answer too. */
   #return(session: Session): Reply {
     const bytes = session.compose(this.#world.replySize());
-    this.#world.model.answers(session, this.#world.frame(bytes));
+    this.#world.model.answers.given(session, this.#world.frame(bytes));
     this.#settle(session);
     return disguised(bytes);
   }

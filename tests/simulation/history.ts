@@ -16,7 +16,8 @@ import { Counts, Kind, noFaults, type Rates, someFaults, WAIT_FAILURES } from ".
 import { type Around, SimulatedKernel } from "./kernel.ts";
 import { type Hosting, Links } from "./links.ts";
 import { LoopClient, STYLES } from "./loop_clients.ts";
-import { type Link, Model, type ServerRecord } from "./model.ts";
+import { Model } from "./model.ts";
+import type { Link, ServerRecord } from "./records.ts";
 import type { Outcome } from "./outcome.ts";
 import { Planted } from "./planted.ts";
 import type { Program } from "./program.ts";

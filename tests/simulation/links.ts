@@ -8,7 +8,8 @@ import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import { type Counts, Kind } from "./faults.ts";
 import type { Connections } from "./kernel.ts";
 import type { LoopClient } from "./loop_clients.ts";
-import { isClientEnd, type Link, type Model, type ServerRecord } from "./model.ts";
+import { isClientEnd, type Model } from "./model.ts";
+import type { Link, ServerRecord } from "./records.ts";
 
 /** The history in which there are connections. */
 export interface Hosting {

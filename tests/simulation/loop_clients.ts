@@ -8,7 +8,7 @@ import { callOn } from "../../src/client/call.ts";
 import { connectOn } from "../../src/client/connect.ts";
 import type { ClientConnection } from "../../src/client/pipe_opener.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
-import type { Link, Sent, SentState } from "./model.ts";
+import type { Link, Sent, SentState } from "./records.ts";
 import type { Client, World } from "./world.ts";
 
 /** How a client behaves. */

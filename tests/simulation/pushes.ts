@@ -6,7 +6,7 @@
 
 import type { PipeClient } from "../../src/server/client.ts";
 import { IDENTITY, replyTo } from "./messages.ts";
-import type { ServerRecord } from "./model.ts";
+import type { ServerRecord } from "./records.ts";
 import type { World } from "./world.ts";
 
 /** More than there are clients in a history: no client is to get what this sends. */
@@ -22,7 +22,7 @@ export function push(world: World, client: PipeClient | undefined, record: Serve
   // So that it says whose it is.
   const bytes = session.compose(session.link === undefined ? Math.max(size, IDENTITY) : size);
   const given = disguised(bytes.slice());
-  const answer = world.model.answers(session, world.frame(bytes), true);
+  const answer = world.model.answers.given(session, world.frame(bytes), true);
   world.tell?.(`client ${client.id} is sent ${bytes.length} B`);
   let promise: Promise<void>;
   try {
@@ -31,7 +31,7 @@ export function push(world: World, client: PipeClient | undefined, record: Serve
     return world.violate(`a client refused a message: ${error}`);
   }
   given.fill(0x55);
-  world.model.promised(session, answer, promise);
+  world.model.answers.promised(session, answer, promise);
 }
 
 /** A client that has left, or whose connection was ended, gets nothing more. */

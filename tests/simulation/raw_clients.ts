@@ -10,7 +10,9 @@ import { TRACKING } from "../../src/testing/memory/end.ts";
 import { Operation } from "../../src/testing/memory/operation.ts";
 import { Kind, statusName } from "./faults.ts";
 import { describe } from "./messages.ts";
-import { FIRST_PIECE, isClientEnd, type Link, type Sent } from "./model.ts";
+import { isClientEnd } from "./model.ts";
+import { FIRST_PIECE } from "./receipts.ts";
+import type { Link, Sent } from "./records.ts";
 import type { Client, World } from "./world.ts";
 
 const MOST = 0x7fff_ffff;

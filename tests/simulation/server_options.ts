@@ -10,7 +10,7 @@ import { verifiedFraming } from "../../src/pipe/framing/framings.ts";
 import { lengthPrefixed } from "../../src/pipe/framing/length_prefixed.ts";
 import type { PipeClient } from "../../src/server/client.ts";
 import { someLimits } from "./limits.ts";
-import type { Limits, ServerRecord } from "./model.ts";
+import type { Limits, ServerRecord } from "./records.ts";
 import { Planted } from "./planted.ts";
 import { push } from "./pushes.ts";
 import type { Random } from "./random.ts";

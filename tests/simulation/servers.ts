@@ -10,7 +10,7 @@ import type { Responder } from "../../src/exchange/responders.ts";
 import type { Message } from "../../src/pipe/message.ts";
 import { Kind } from "./faults.ts";
 import { Habits, HOSTILE } from "./habits.ts";
-import type { ServerRecord } from "./model.ts";
+import type { ServerRecord } from "./records.ts";
 import { Planted } from "./planted.ts";
 import { push, someClient } from "./pushes.ts";
 import { newRecord, optionsOf, type Plan, takeAway } from "./server_options.ts";
@@ -116,7 +116,7 @@ export class Serving implements UserServer {
     takeAway(world, options);
     this.#server.finished.then(() => {
       this.over = true;
-      world.model.counted(this.record, this.#server.stats());
+      world.model.accounts.counted(this.record, this.#server.stats());
       if (this.#endsInTime && workers.number > 0) {
         world.violate(`a shutdown has ended while ${workers.number} responders are at work`);
       }
@@ -168,7 +168,7 @@ export class Serving implements UserServer {
 
   end(how: Ending): void {
     const { record } = this;
-    if (!this.#ending) this.#world.model.ending(record);
+    if (!this.#ending) this.#world.model.accounts.ending(record);
     this.#ending = true;
     switch (how) {
       case "shutdown":
@@ -176,7 +176,7 @@ export class Serving implements UserServer {
         const timeout = this.#world.random.pick([0, 0, 5, 500, 20_000]);
         this.#shutDown(timeout);
         this.#server.shutdown({ timeout })
-          .then((report) => this.#world.model.reported(record, report), () => {});
+          .then((report) => this.#world.model.accounts.reported(record, report), () => {});
         // It may be called while the server tells one after the other.
         Promise.resolve().then(() => this.#checkDraining());
         break;
@@ -236,7 +236,7 @@ export class Iterating implements UserServer {
     const ended = () =>
       this.#generator.return().then(() => {
         this.over = true;
-        world.model.counted(this.record, this.#generator.stats());
+        world.model.accounts.counted(this.record, this.#generator.stats());
       });
     this.#run().then(ended, (error) => {
       ended();
@@ -298,12 +298,12 @@ export class Iterating implements UserServer {
   #shutDown(timeout: number): void {
     const { record } = this;
     if (record.shutDownAt === undefined) {
-      if (record.stoppedAt === undefined) this.#world.model.ending(record);
+      if (record.stoppedAt === undefined) this.#world.model.accounts.ending(record);
       record.shutDownAt = this.#world.now;
       record.shutdownTimeout = timeout;
     }
     this.#generator.shutdown({ timeout })
-      .then((report) => this.#world.model.reported(record, report), () => {});
+      .then((report) => this.#world.model.accounts.reported(record, report), () => {});
   }
 
   #return(): void {

@@ -8,7 +8,8 @@ import type { OpenLoop } from "../../src/loop/isolate.ts";
 import type { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import type { Counts } from "./faults.ts";
-import type { Link, Model } from "./model.ts";
+import type { Model } from "./model.ts";
+import type { Link } from "./records.ts";
 import type { Random } from "./random.ts";
 import type { Acting } from "./scheduler.ts";
 
