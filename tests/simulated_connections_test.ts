@@ -1,16 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { unusedStats } from "../src/server/stats.ts";
 import { fate, inWorld } from "./fixture.ts";
-import {
-  ConnectionModel,
-  type ListenerRecord,
-  type Side,
-  type Wire,
-} from "./simulation/connection_model.ts";
+import { ConnectionModel } from "./simulation/connection_model.ts";
 import { ConnectionHistory } from "./simulation/connections.ts";
 import { Flow } from "./simulation/flow.ts";
 import { simulate } from "./simulation/run.ts";
 import type { Shape } from "./simulation/shape.ts";
+import type { ListenerRecord, Side, Wire } from "./simulation/sides.ts";
 
 Deno.test("3,000 histories of connections keep all invariants, and meet every state and event", async () => {
   const lines: string[] = [];
@@ -289,19 +285,19 @@ Deno.test("the model sees what is kept, told twice, accepted twice, or read too 
     }],
     [/counts 2 ends by "self", which are 0 to 0/, ({ model, listener }) => {
       const stats = unusedStats(false);
-      model.counted({ ...stats, ended: { ...stats.ended, self: 2 } }, listener);
+      model.accounts.counted({ ...stats, ended: { ...stats.ended, self: 2 } }, listener);
     }],
     [/counts 1 messages from clients, which are 0 to 0/, ({ model, listener }) => {
-      model.counted({ ...unusedStats(false), messagesIn: 1 }, listener);
+      model.accounts.counted({ ...unusedStats(false), messagesIn: 1 }, listener);
     }],
     [/counts 20 bytes to clients, which are 0 to 0/, ({ model, listener }) => {
-      model.counted({ ...unusedStats(false), bytesOut: 20 }, listener);
+      model.accounts.counted({ ...unusedStats(false), bytesOut: 20 }, listener);
     }],
     [/counts 1 what is left/, ({ model, listener }) => {
-      model.counted({ ...unusedStats(false), queued: 1 }, listener);
+      model.accounts.counted({ ...unusedStats(false), queued: 1 }, listener);
     }],
     [/1 evicted, which are 0 to 0/, ({ model, listener }) => {
-      model.reported({ exchanges: 0, evicted: 1, dropped: 0 }, listener);
+      model.accounts.reported({ exchanges: 0, evicted: 1, dropped: 0 }, listener);
     }],
     [/is told of a shutdown/, ({ model, wire }) => model.drains(wire.server, true)],
     [/is not told of a shutdown/, ({ model, wire, listener }) => {

@@ -9,7 +9,7 @@ import { listenOn, type PipeListener } from "../../src/listen/listen.ts";
 import type { PipeConn } from "../../src/pipe/pipe_conn.ts";
 import type { ClientInfo } from "../../src/server/client.ts";
 import type { ShutdownReport } from "../../src/server/tally.ts";
-import type { Limits, ListenerRecord } from "./connection_model.ts";
+import type { Limits, ListenerRecord } from "./sides.ts";
 import { someLimits } from "./limits.ts";
 import type { Random } from "./random.ts";
 import { Planted } from "./planted.ts";
@@ -185,7 +185,7 @@ export class Listening {
     this.record.shutdownTimeout = timeout ?? DEFAULT_TIMEOUT;
     shutDown().then((report) => {
       if (this.record.failed) return;
-      if (report !== undefined) this.#stage.model.reported(report, this.record);
+      if (report !== undefined) this.#stage.model.accounts.reported(report, this.record);
       if (!this.record.over) this.#over();
     }, (error) => this.#fails(error));
   }
@@ -197,7 +197,7 @@ export class Listening {
     if (this.serving) this.#stage.violate("the listener ends by itself");
     // Whoever waits for the end of a connection hears of it in the same task.
     this.#stage.pause().then(() => {
-      this.#stage.model.counted(this.#listener.stats(), this.record);
+      this.#stage.model.accounts.counted(this.#listener.stats(), this.record);
       this.#stage.model.atEnd(this.record);
     });
   }

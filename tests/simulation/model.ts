@@ -13,7 +13,7 @@ import { WindowsError } from "../../src/kernel/errors.ts";
 import type { Exchange } from "../../src/exchange/exchange.ts";
 import type { PipeClient } from "../../src/server/client.ts";
 import { isShortage, Status } from "../../src/kernel/status.ts";
-import { Accounts } from "./accounts.ts";
+import { ServerAccounts } from "./server_accounts.ts";
 import { Answers } from "./answers.ts";
 import { describe, senderOf } from "./messages.ts";
 import { mayBeRefused, Reasons } from "./reasons.ts";
@@ -31,7 +31,7 @@ import {
 export class Model {
   readonly links: Link[] = [];
   readonly sessions = new Map<PipeClient, Session>();
-  readonly accounts: Accounts;
+  readonly accounts: ServerAccounts;
   readonly answers: Answers;
   readonly #surroundings: Surroundings;
   readonly #reasons: Reasons;
@@ -42,7 +42,11 @@ export class Model {
     this.#reasons = new Reasons(surroundings, this.links);
     this.#receipts = new Receipts(surroundings, this.links, () => this.sessions.values());
     this.answers = new Answers(surroundings, this.#reasons);
-    this.accounts = new Accounts(surroundings, this.links, (server) => this.#sessionsOf(server));
+    this.accounts = new ServerAccounts(
+      surroundings,
+      this.links,
+      (server) => this.#sessionsOf(server),
+    );
   }
 
   /** All clients that there were are gone, and every server knows. */

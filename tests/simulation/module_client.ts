@@ -8,7 +8,7 @@ import { connectOn } from "../../src/client/connect.ts";
 import type { ClientConnection } from "../../src/client/pipe_opener.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
 import { OPPOSITE } from "../../src/testing/memory/end.ts";
-import type { Wire } from "./connection_model.ts";
+import type { Wire } from "./sides.ts";
 import type { Acting } from "./scheduler.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { Talker } from "./talkers.ts";

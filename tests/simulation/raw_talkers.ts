@@ -8,7 +8,7 @@ import { Status } from "../../src/kernel/status.ts";
 import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import { OPPOSITE, TRACKING } from "../../src/testing/memory/end.ts";
 import { Operation } from "../../src/testing/memory/operation.ts";
-import type { Wire } from "./connection_model.ts";
+import type { Wire } from "./sides.ts";
 import type { Sent } from "./flow.ts";
 import { Kind, statusName } from "./faults.ts";
 import type { Acting } from "./scheduler.ts";

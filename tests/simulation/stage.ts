@@ -7,7 +7,8 @@
 import type { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import type { OpenLoop } from "../../src/loop/isolate.ts";
-import type { ConnectionModel, ListenerRecord, TaskClock, Wire } from "./connection_model.ts";
+import type { ConnectionModel } from "./connection_model.ts";
+import type { ListenerRecord, TaskClock, Wire } from "./sides.ts";
 import type { Counts } from "./faults.ts";
 import type { Random } from "./random.ts";
 import type { Shape } from "./shape.ts";

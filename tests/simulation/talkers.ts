@@ -6,7 +6,7 @@
  */
 
 import type { PipeConn, PipeEnded } from "../../src/pipe/pipe_conn.ts";
-import type { Side } from "./connection_model.ts";
+import type { Side } from "./sides.ts";
 import type { Sent } from "./flow.ts";
 import { hasMessages } from "./shape.ts";
 import type { Actor, Stage } from "./stage.ts";

@@ -6,7 +6,8 @@
 
 import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
 import type { Observer } from "./connection_kernel.ts";
-import type { ConnectionModel, ListenerRecord, TaskClock, Wire } from "./connection_model.ts";
+import type { ConnectionModel } from "./connection_model.ts";
+import type { ListenerRecord, TaskClock, Wire } from "./sides.ts";
 import { Kind } from "./faults.ts";
 import type { Connections, SimulatedKernel } from "./kernel.ts";
 import type { ModuleClient } from "./module_client.ts";

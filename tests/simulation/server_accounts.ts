@@ -10,7 +10,7 @@ import type { AnswerState, Link, ServerRecord, Session, Surroundings } from "./r
 import { sum } from "./records.ts";
 
 /** See the module. */
-export class Accounts {
+export class ServerAccounts {
   readonly #surroundings: Surroundings;
   readonly #links: readonly Link[];
   readonly #sessionsOf: (server: ServerRecord) => Session[];
