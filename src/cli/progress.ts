@@ -14,6 +14,7 @@ const INTERVAL = 100;
 export class Progress implements Disposable {
   readonly #draw: (text: string) => void;
   readonly #timer: ReturnType<typeof setInterval>;
+  /** The length of the longest line so far, which each later one covers. */
   #drawn = 0;
 
   /**
@@ -33,8 +34,8 @@ export class Progress implements Disposable {
     const full = Math.round(BAR * part);
     const bar = `[${"#".repeat(full)}${"-".repeat(BAR - full)}]`;
     const line = `${bar} ${`${Math.floor(100 * part)}`.padStart(3)} %  ${text}`;
+    this.#drawn = Math.max(this.#drawn, line.length);
     this.#draw(`\r${line.padEnd(this.#drawn)}`);
-    this.#drawn = line.length;
   }
 
   [Symbol.dispose](): void {
