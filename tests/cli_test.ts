@@ -198,7 +198,7 @@ inWorld("cli: list tells that a server cannot be asked", async (world) => {
   assertEquals(code, 0);
   const [, unknown, , known] = out.split("\n");
   assertMatch(unknown ?? "", /^ {7}unknown: no instance is free/);
-  assertEquals(known, `       process ${processId}, of another user`);
+  assertEquals(known, `       process ${processId}, another user's, or ended`);
   await world.idle();
   const { out: json } = await cli(world, ["list", "busy", "--servers", "--json"]);
   assertEquals(JSON.parse(json), [

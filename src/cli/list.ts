@@ -68,5 +68,5 @@ function lineOf({ name, instances, server }: Listed): string {
   if (server === null) {
     return `${line}       unknown: no instance is free, or this user is not let in\n`;
   }
-  return `${line}       process ${server.processId}, ${server.executable ?? "of another user"}\n`;
+  return `${line}       process ${server.processId}, ${server.executable ?? "another user's, or ended"}\n`;
 }

@@ -96,9 +96,7 @@ export class End {
 
   /** What the last read received. */
   taken(): Uint8Array {
-    const bytes = new Uint8Array(this.#kernel.transferred(Lane.IN, this.slot));
-    if (bytes.length > 0) this.#kernel.take(this.slot, bytes);
-    return bytes;
+    return this.#kernel.takeNew(this.slot, this.#kernel.transferred(Lane.IN, this.slot));
   }
 
   /** The same, as text. */
