@@ -68,5 +68,6 @@ function lineOf({ name, instances, server }: Listed): string {
   if (server === null) {
     return `${line}       unknown: no instance is free, or this user is not let in\n`;
   }
-  return `${line}       process ${server.processId}, ${server.executable ?? "another user's, or ended"}\n`;
+  const program = server.executable ?? "another user's, or ended";
+  return `${line}       process ${server.processId}, ${program}\n`;
 }
