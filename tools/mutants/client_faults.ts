@@ -128,6 +128,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       name: "a connection closes before what waits for an answer is written",
       text: "this.#finishing && this.link.queue.empty && this.#calls.allQueued;",
       replacement: "this.#finishing && this.link.queue.empty;",
+      tests: ["tests/connection_test.ts"],
     },
   ]),
   ...faultsOf("src/pipe/incoming.ts", [
@@ -154,6 +155,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       name: "a failure that nobody waited for is never told",
       text: "this.#untold = ended.error;",
       replacement: "this.#untold = undefined;",
+      tests: ["tests/streams_test.ts"],
     },
   ]),
   ...faultsOf("src/pipe/chunks.ts", [
@@ -161,6 +163,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       name: "what a reader has left is lost to the next one",
       text: "if (rest.length === 0) return await this.#receive();",
       replacement: "if (rest.length >= 0) return await this.#receive();",
+      tests: ["tests/streams_test.ts"],
     },
   ]),
   ...faultsOf("src/pipe/write_queue.ts", [
@@ -168,6 +171,7 @@ export const CLIENT_FAULTS: readonly Mutant[] = [
       name: "of messages that are aborted together, only one is",
       text: "this.#aborted.add(message);",
       replacement: "this.#aborted.clear();\n    this.#aborted.add(message);",
+      tests: ["tests/outbox_test.ts"],
     },
   ]),
   ...faultsOf("src/client/client_link.ts", [

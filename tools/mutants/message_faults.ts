@@ -42,11 +42,13 @@ export const MESSAGE_FAULTS: readonly Mutant[] = [
       text: MORE_DATA,
       replacement:
         "if (status === Status.MORE_DATA) return this.#readsRest ? this.#joinRest() : this.#measure();",
+      tests: ["tests/message_reader_test.ts"],
     },
     {
       name: "a message after one that is longer than the quota is read in two pieces",
       text: "this.#awaits = message.length > (this.#quota ?? Infinity);",
       replacement: "",
+      tests: ["tests/message_reader_test.ts"],
     },
     {
       name: "a message that came in place of the one that was measured has its length",
