@@ -1,7 +1,7 @@
 /** Writes to a byte pipe are cut and gathered, in order; those to a message pipe never are. */
 
 import { mock } from "node:test";
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import type { PipeType } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import { type LoopUser, WaitLoop } from "../src/loop/wait_loop.ts";
@@ -199,6 +199,17 @@ Deno.test("what was gathered is in flight, all of it", async () => {
   assertEquals(f.writes, [10, LONGEST_PART]);
   assertEquals(messages.map((message) => f.queue.remove(message)), [false, false, false, true]);
   assertEquals(f.queue.drop(() => new Error("dropped")), 0);
+});
+
+Deno.test("all messages that are dropped together get one error, which is made if there are any", async () => {
+  await using f = new Fixture("message");
+  const messages = f.add(10, 20, 30);
+  let made = 0;
+  const error = () => new Error(`dropped ${++made}`);
+  assertEquals([f.queue.drop(error), f.queue.drop(error), made], [2, 0, 1]);
+  const [, second, third] = messages;
+  assert(second?.outcome instanceof Error);
+  assertStrictEquals(third?.outcome, second.outcome);
 });
 
 Deno.test("a message of which a write has a part is never removed", async () => {

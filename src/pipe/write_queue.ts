@@ -219,9 +219,12 @@ export class WriteQueue<T extends Outgoing = Outgoing> {
   }
 
   #drop(messages: readonly T[], error: () => Error): number {
+    if (messages.length === 0) return 0;
+    // One for all: it costs more than the rest.
+    const reason = error();
     for (const message of messages) {
       this.#unqueue(message);
-      message.end(error());
+      message.end(reason);
     }
     return messages.length;
   }

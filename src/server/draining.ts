@@ -24,9 +24,9 @@ export class Draining {
 
   /** The shutdown begins. Runs the user's abort listeners. */
   begin(reason: Error): void {
-    this.#reason ??= () => reason;
+    const aborted = this.#reason ??= () => reason;
     const signals = [...this.#signals];
     this.#signals.clear();
-    for (const signal of signals) signal.abort(() => reason);
+    for (const signal of signals) signal.abort(aborted);
   }
 }

@@ -6,6 +6,15 @@
 
 import type { Random } from "./random.ts";
 
+/** The limits that servers and listeners have, `Infinity` where there is none. */
+export interface SharedLimits {
+  readonly maxMessage: number;
+  readonly maxPerProcess: number;
+  readonly idleTimeout: number;
+  readonly writeTimeout: number;
+  readonly maxQueued: number;
+}
+
 /** @param queued How likely `maxQueued` is set. */
 export function someLimits(random: Random, queued: number) {
   return {

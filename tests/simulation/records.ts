@@ -5,6 +5,7 @@
  */
 
 import type { Exchange } from "../../src/exchange/exchange.ts";
+import type { SharedLimits } from "./limits.ts";
 import { IDENTITY, replyTo, requestOf, senderOf } from "./messages.ts";
 
 /** What became of a request. */
@@ -165,12 +166,7 @@ export class Session {
 }
 
 /** The limits of a server. */
-export interface Limits {
-  readonly maxMessage: number;
-  readonly maxPerProcess: number;
-  readonly idleTimeout: number;
-  readonly writeTimeout: number;
-  readonly maxQueued: number;
+export interface Limits extends SharedLimits {
   readonly responderTimeout: number;
 }
 

@@ -8,15 +8,11 @@
 import type { CloseReason } from "../../src/pipe/close_reason.ts";
 import type { PipeEnded } from "../../src/pipe/pipe_conn.ts";
 import { Flow } from "./flow.ts";
+import type { SharedLimits } from "./limits.ts";
 import type { Shape } from "./shape.ts";
 
-/** The limits of a listener, `Infinity` where there is none. */
-export interface Limits {
-  readonly maxMessage: number;
-  readonly maxPerProcess: number;
-  readonly idleTimeout: number;
-  readonly writeTimeout: number;
-  readonly maxQueued: number;
+/** The limits of a listener. */
+export interface Limits extends SharedLimits {
   readonly maxBuffered: number;
 }
 

@@ -73,7 +73,7 @@ export const SERVER_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/server/draining.ts", [
     {
       name: "an exchange is not told that a shutdown has begun",
-      text: "for (const signal of signals) signal.abort(() => reason);",
+      text: "for (const signal of signals) signal.abort(aborted);",
       replacement: "",
     },
   ]),
