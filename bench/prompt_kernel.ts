@@ -69,7 +69,9 @@ export class PromptKernel implements Kernel {
   acceptsSecurity = () => Status.SUCCESS;
   security = () => ({ status: Status.SUCCESS, call: "", text: "" });
   owner = () => ({ status: Status.SUCCESS, call: "", text: "" });
+  openToken = () => ({ status: Status.SUCCESS, call: "", token: ++this.#handles });
   identify = () => IDENTIFIED;
+  closeToken = () => {};
   accountName = () => Promise.resolve(undefined);
   disconnect = () => Status.SUCCESS;
   close = () => Status.SUCCESS;

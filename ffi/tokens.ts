@@ -2,7 +2,7 @@
  * The users behind access tokens: the one of this process, and the one of a client.
  *
  * **Impersonation.** A thread that impersonates a client acts with the client's rights, and so would
- * everything in the program that runs on this thread. So {@linkcode Tokens.identify} starts and ends
+ * everything in the program that runs on this thread. So {@linkcode Tokens.open} starts and ends
  * impersonation within one synchronous step, during which no other code runs, and everything that
  * this step needs is bound and allocated beforehand. If impersonation cannot be ended, the process
  * is terminated at once.
@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { Handle, Identified, Told } from "../src/kernel/kernel.ts";
+import type { Handle, Identified, OpenedToken, Told } from "../src/kernel/kernel.ts";
 import { Status } from "../src/kernel/status.ts";
 import type { Advapi32 } from "./advapi32.ts";
 import type { Kernel32 } from "./kernel32.ts";
@@ -56,10 +56,11 @@ export class Tokens {
     return this.#ownUser ??= this.#readOwnUser();
   }
 
-  /** See {@linkcode Kernel.identify}. */
-  identify(handle: Handle): Identified {
+  /** See {@linkcode Kernel.openToken}. */
+  open(handle: Handle): OpenedToken {
     if (this.#impersonate(handle) === 0) {
-      return unidentified("ImpersonateNamedPipeClient", failure(this.#lastError()));
+      const status = failure(this.#lastError());
+      return { status, call: "ImpersonateNamedPipeClient", token: 0n };
     }
     let status: number;
     try {
@@ -72,28 +73,12 @@ export class Tokens {
       // https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-reverttoself
       if (this.#revert() === 0) this.#terminateProcess();
     }
-    if (status !== Status.SUCCESS) return unidentified("OpenThreadToken", status);
-    const token = this.#scratch.pointerValue;
-    const identified = this.#readIdentity(token);
-    this.#kernel32.CloseHandle(token);
-    return identified;
+    const token = status === Status.SUCCESS ? this.#scratch.pointerValue : 0n;
+    return { status, call: "OpenThreadToken", token };
   }
 
-  #terminateProcess(): never {
-    for (;;) this.#kernel32.TerminateProcess(CURRENT_PROCESS, STATUS_FATAL_APP_EXIT);
-  }
-
-  #readOwnUser(): Told {
-    if (this.#calls.OpenProcessToken(CURRENT_PROCESS, TOKEN_QUERY, this.#handle) === 0) {
-      return { status: failure(this.#lastError()), call: "OpenProcessToken", text: "" };
-    }
-    const token = this.#scratch.pointerValue;
-    const user = this.#readSid(token, TOKEN_INFORMATION_CLASS.TokenUser);
-    this.#kernel32.CloseHandle(token);
-    return user;
-  }
-
-  #readIdentity(token: Handle): Identified {
+  /** See {@linkcode Kernel.identify}. */
+  identify(token: Handle): Identified {
     const user = this.#readSid(token, TOKEN_INFORMATION_CLASS.TokenUser);
     if (user.status !== Status.SUCCESS) return unidentified(user.call, user.status);
     const label = this.#readSid(token, TOKEN_INFORMATION_CLASS.TokenIntegrityLevel);
@@ -108,6 +93,25 @@ export class Tokens {
       elevated: elevation.some((byte) => byte !== 0),
     };
     return { status: Status.SUCCESS, call: "GetTokenInformation", identity };
+  }
+
+  /** See {@linkcode Kernel.closeToken}. */
+  close(token: Handle): void {
+    this.#kernel32.CloseHandle(token);
+  }
+
+  #terminateProcess(): never {
+    for (;;) this.#kernel32.TerminateProcess(CURRENT_PROCESS, STATUS_FATAL_APP_EXIT);
+  }
+
+  #readOwnUser(): Told {
+    if (this.#calls.OpenProcessToken(CURRENT_PROCESS, TOKEN_QUERY, this.#handle) === 0) {
+      return { status: failure(this.#lastError()), call: "OpenProcessToken", text: "" };
+    }
+    const token = this.#scratch.pointerValue;
+    const user = this.#readSid(token, TOKEN_INFORMATION_CLASS.TokenUser);
+    this.close(token);
+    return user;
   }
 
   /** The SID of a structure that begins with SID_AND_ATTRIBUTES; it follows in the same memory. */

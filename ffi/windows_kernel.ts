@@ -11,6 +11,7 @@ import type {
   Kernel,
   Lane,
   Opened,
+  OpenedToken,
   Peeked,
   PipeSpec,
   PipeType,
@@ -206,8 +207,16 @@ export class WindowsKernel implements Kernel {
     return this.#security?.descriptors.owner(handle) ?? NOT_OPEN;
   }
 
-  identify(handle: Handle): Identified {
-    return this.#security?.tokens.identify(handle) ?? { ...NOT_OPEN, identity: undefined };
+  openToken(handle: Handle): OpenedToken {
+    return this.#security?.tokens.open(handle) ?? { ...NOT_OPEN, token: 0n };
+  }
+
+  identify(token: Handle): Identified {
+    return this.#security?.tokens.identify(token) ?? { ...NOT_OPEN, identity: undefined };
+  }
+
+  closeToken(token: Handle): void {
+    this.#security?.tokens.close(token);
   }
 
   async accountName(sid: string): Promise<string | undefined> {

@@ -77,7 +77,7 @@ inWorld('access "system-default" asks nothing about users', async (world) => {
     ownUser: refuse,
     acceptsSecurity: refuse,
     security: refuse,
-    identify: refuse,
+    openToken: refuse,
   });
   let asked = false;
   const server = world.serve((_request, { client }) => {
@@ -189,10 +189,10 @@ inWorld(
   async (world) => {
     const order: string[] = [];
     const { kernel } = world;
-    const { identify, read } = kernel;
-    kernel.identify = (handle) => {
-      order.push("identify");
-      return identify.call(kernel, handle);
+    const { openToken, read } = kernel;
+    kernel.openToken = (handle) => {
+      order.push("openToken");
+      return openToken.call(kernel, handle);
     };
     kernel.read = (...args) => {
       order.push("read");
@@ -205,13 +205,13 @@ inWorld(
     client.write("again");
     assertEquals(await client.receiveText(), "5");
     // The first piece, the rest; then the second request.
-    assertEquals(order.slice(0, 4), ["read", "identify", "read", "read"]);
-    assertEquals(order.filter((what) => what === "identify").length, 1);
+    assertEquals(order.slice(0, 4), ["read", "openToken", "read", "read"]);
+    assertEquals(order.filter((what) => what === "openToken").length, 1);
     client.close();
     await world.idle();
     // The next client of the same instance is another one.
     assertEquals(await world.visit("hello"), "5");
-    assertEquals(order.filter((what) => what === "identify").length, 2);
+    assertEquals(order.filter((what) => what === "openToken").length, 2);
   },
 );
 
@@ -220,7 +220,7 @@ inWorld("a client that cannot be identified is served, and user() says why", asy
     const error = assertThrows(() => client.user(), WindowsError);
     return `${error.call} ${error.code}: ${error.message}`;
   });
-  world.kernel.failNext("identify", 1368);
+  world.kernel.failNext("openToken", 1368);
   assertEquals(
     await world.visit("?"),
     'ImpersonateNamedPipeClient 1368: Cannot identify a client of "\\\\.\\pipe\\test": the ' +
@@ -291,7 +291,7 @@ inWorld(
   "identifying waits for a shortage to pass, and nothing is read meanwhile",
   async (world) => {
     world.serve((_request, { client }) => client.user().sid);
-    world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
+    world.kernel.failNext("openToken", Status.NO_SYSTEM_RESOURCES);
     const client = await world.arrived();
     client.write("?");
     const answer = fate(client.receiveText());
@@ -308,7 +308,7 @@ inWorld(
     for (const how of ["leaves", "shutdown"] as const) {
       const served: string[] = [];
       const server = world.serve((_request, exchange) => void served.push(exchange.text()));
-      world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
+      world.kernel.failNext("openToken", Status.NO_SYSTEM_RESOURCES);
       const client = await world.asking(how);
       if (how === "leaves") client.close();
       const ended = server.shutdown({ timeout: 1_000 });
@@ -441,7 +441,7 @@ inWorld(
 inWorld("accountName() fails as user() does, and after the server's end at once", async (world) => {
   let client: PipeClient | undefined;
   const server = world.serve((_request, exchange) => void (client = exchange.client));
-  world.kernel.failNext("identify", 1347);
+  world.kernel.failNext("openToken", 1347);
   const raw = await world.asking("?");
   await assertRejects(async () => await client?.accountName(), WindowsError, "is anonymous");
   raw.close();

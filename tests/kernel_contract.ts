@@ -236,6 +236,16 @@ export function testKernelContract(
     assertEquals(one, other);
   });
 
+  test("clientProcess() and clientSession() know a client that has left", async (bench) => {
+    const { kernel } = bench;
+    const { server, client } = await bench.pair();
+    const known = [kernel.clientProcess(server.handle), kernel.clientSession(server.handle)];
+    await client.close();
+    assertEquals(await server.readEnd(), Status.BROKEN);
+    const still = [kernel.clientProcess(server.handle), kernel.clientSession(server.handle)];
+    assertEquals(still, known);
+  });
+
   test("cancel() of a listen ends it, and the instance still takes clients", async (bench) => {
     const server = bench.server();
     assertEquals(server.listen(), Status.PENDING);
@@ -884,7 +894,7 @@ export function testKernelContract(
     const { server, client } = await bench.pair();
     await client.writeEnd("hello");
     assertEquals(await server.readEnd(), Status.SUCCESS);
-    const identified = kernel.identify(server.handle);
+    const identified = server.identified();
     assertEquals([identified.status, identified.identity?.sid], [Status.SUCCESS, text]);
     assertEquals(typeof identified.identity?.integrity, "number");
     assertEquals(typeof identified.identity?.elevated, "boolean");
@@ -897,8 +907,23 @@ export function testKernelContract(
     assertEquals(server.listen(), Status.ALREADY_CONNECTED);
     await client.writeEnd("hello");
     assertEquals(await server.readEnd(), Status.SUCCESS);
-    const { status, identity } = kernel.identify(server.handle);
+    const { status, identity } = server.identified();
     assertEquals([status, identity?.sid], [Status.SUCCESS, kernel.ownUser().text]);
+  });
+
+  test("identify() knows who a token belongs to until it is closed, whatever becomes of the client", async (bench) => {
+    const { kernel } = bench;
+    const { server, client } = await bench.pair();
+    await client.send("hello");
+    assertEquals(await server.receive(), "hello");
+    const { status, token } = kernel.openToken(server.handle);
+    assertEquals(status, Status.SUCCESS);
+    await client.close();
+    await server.close();
+    for (let i = 0; i < 2; i++) {
+      assertEquals(kernel.identify(token).identity?.sid, kernel.ownUser().text);
+    }
+    kernel.closeToken(token);
   });
 
   test("identify() knows the writer of a message that was longer than the memory for it", async (bench) => {
@@ -907,7 +932,7 @@ export function testKernelContract(
     const write = client.write(new Uint8Array(FIRST_READ + 10));
     assertEquals(await server.readEnd(), Status.MORE_DATA);
     assertEquals(await server.readEnd(), Status.SUCCESS);
-    assertEquals(kernel.identify(server.handle).identity?.sid, kernel.ownUser().text);
+    assertEquals(server.identified().identity?.sid, kernel.ownUser().text);
     assertEquals(await client.over(Lane.OUT, write), Status.SUCCESS);
   });
 

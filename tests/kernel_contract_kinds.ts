@@ -244,7 +244,7 @@ export function testPeers(test: TestOfKernel, exceptions: Exceptions): void {
       const { server, client } = await bench.pair({}, { impersonation });
       await client.send("hello");
       assertEquals(await server.receive(), "hello");
-      const { status, identity } = kernel.identify(server.handle);
+      const { status, identity } = server.identified();
       if (impersonation === "anonymous" && !exceptions.ignoresLevels) {
         assertEquals([status, identity], [Status.ANONYMOUS, undefined]);
       } else {

@@ -874,7 +874,7 @@ inWorld(
   async (world) => {
     const listener = world.listen({ authorize: () => true });
     const near = await world.dial();
-    const short = failing(world.kernel, "identify", Status.NO_SYSTEM_RESOURCES);
+    const short = failing(world.kernel, "openToken", Status.NO_SYSTEM_RESOURCES);
     await near.send("first");
     await world.pass(5);
     assertEquals(listener.clients(), []);
@@ -890,7 +890,7 @@ inWorld("data that is dropped while a client is identified is counted once", asy
   for (const authorize of [undefined, () => true]) {
     const listener = world.listen({ authorize, path: `${authorize === undefined}` });
     const near = await world.dial({ path: `${authorize === undefined}` });
-    const short = failing(world.kernel, "identify", Status.NO_SYSTEM_RESOURCES);
+    const short = failing(world.kernel, "openToken", Status.NO_SYSTEM_RESOURCES);
     await near.send("first");
     await world.idle();
     const report = fate(listener.shutdown({ timeout: 0 }));

@@ -418,7 +418,7 @@ for (const tracking of ["static", "dynamic"] as const) {
       else assertEquals(kernel.status(Lane.IN, 0), Status.SUCCESS);
       client.write("x");
       assertEquals(kernel.read(server, 0, 10), Status.SUCCESS);
-      const { status } = kernel.identify(server);
+      const { status } = kernel.openToken(server);
       const known = tracking === "dynamic" || !before;
       assertEquals(status, known ? Status.SUCCESS : Status.CANNOT_IMPERSONATE);
     }

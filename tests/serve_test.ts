@@ -420,8 +420,8 @@ inWorld("a mistake of the module costs one connection, and is told", async (worl
   world.serve(echo, { instances: 2 });
   const [first, second] = [await world.arrived(), await world.arrived()];
   const mistake = new Error("a mistake");
-  const identify = mock.method(world.kernel, "identify", () => {
-    identify.mock.restore();
+  const openToken = mock.method(world.kernel, "openToken", () => {
+    openToken.mock.restore();
     throw mistake;
   });
   await world.write(first, "meets it");

@@ -16,6 +16,8 @@ export interface ExchangeHandler {
   readonly atWork: number;
   /** How many of them cannot begin before others are done. */
   readonly blocked: number;
+  /** Whether the program may keep exchanges that it is done with, as far as is known. */
+  readonly showsClients: boolean;
   /** Whether exchanges wait only for the next turn. */
   readonly resuming: boolean;
   /** A request to take, to answer and to mark as done. */

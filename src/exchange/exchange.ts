@@ -25,7 +25,10 @@ import type { ExchangeSession } from "./exchange_session.ts";
 export interface Exchange {
   /** The reusable pipe instance that the client is connected to, numbered from 0: for logs only. */
   readonly instance: { readonly id: number };
-  /** The connection that the request was read from. */
+  /**
+   * The connection that the request was read from. A responder that wants to know who the client is
+   * takes this before it is done: see {@linkcode ClientInfo}.
+   */
   readonly client: PipeClient;
   /** The request: the message as it was sent, in memory that is yours. May be empty. */
   readonly request: Uint8Array<ArrayBuffer>;
@@ -87,8 +90,8 @@ export interface Exchange {
 /** The server's own {@linkcode Exchange}. */
 export class ServerExchange implements Exchange {
   readonly instance: { readonly id: number };
-  readonly client: ServerClient;
   readonly request: Uint8Array<ArrayBuffer>;
+  readonly #client: ServerClient;
   readonly #session: ExchangeSession;
   #signal: LazySignal | undefined = undefined;
   #draining: LazySignal | undefined = undefined;
@@ -105,8 +108,13 @@ export class ServerExchange implements Exchange {
   ) {
     this.#session = session;
     this.instance = instance;
-    this.client = client;
+    this.#client = client;
     this.request = request;
+  }
+
+  get client(): ServerClient {
+    this.#session.facts.show();
+    return this.#client;
   }
 
   /** What delivers the exchange to the program. */
@@ -207,12 +215,14 @@ export class ServerExchange implements Exchange {
   /** The user takes the exchange. */
   take(): void {
     this.#taken = true;
+    this.#session.facts.exchangeBegan();
     this.#session.progressed(this);
   }
 
   /** The user is done with the exchange. */
   markDone(): void {
     this.#done = true;
+    this.#session.facts.exchangeEnded();
     this.#forgetDraining();
     this.#session.progressed(this);
   }
@@ -236,6 +246,6 @@ export class ServerExchange implements Exchange {
   /** @internal */
   [Symbol.for("Deno.customInspect")](): string {
     const state = this.#aborted !== undefined ? "aborted" : this.#answered ? "settled" : "open";
-    return `Exchange { client: ${this.client.id}, request: ${this.request.length} bytes, ${state} }`;
+    return `Exchange { client: ${this.#client.id}, request: ${this.request.length} bytes, ${state} }`;
   }
 }

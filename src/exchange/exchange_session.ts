@@ -8,6 +8,7 @@
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { Callbacks } from "../server/callbacks.ts";
 import type { ClientSender, ServerClient } from "../server/client.ts";
+import type { ClientFacts } from "../server/client_facts.ts";
 import type { ServerConnection } from "../server/connection.ts";
 import type { ServerContext } from "../server/context.ts";
 import type { Draining } from "../server/draining.ts";
@@ -43,6 +44,7 @@ export function exchangeSessions(handler: ExchangeHandler): Sessions {
       return handler.blocked;
     },
     answers: true,
+    showsClients: handler.showsClients,
     backlog: 0,
     action: "Cannot answer",
     closed: undefined,
@@ -167,6 +169,11 @@ export class ExchangeSession implements Session, ClientSender {
     this.#current.forget();
     this.#requests.close();
     this.#watchTime();
+  }
+
+  /** What Windows tells about the client. */
+  get facts(): ClientFacts {
+    return this.#connection.facts;
   }
 
   /** Notifies of the beginning of a shutdown. */

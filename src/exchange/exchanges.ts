@@ -232,6 +232,9 @@ class Exchanges implements PipeExchanges, ExchangeHandler {
     return 0;
   }
 
+  /** See {@linkcode ExchangeHandler}. What a loop does with an exchange is not known. */
+  readonly showsClients = true;
+
   /** See {@linkcode ExchangeHandler}. */
   get resuming(): boolean {
     return this.#resuming;

@@ -44,6 +44,8 @@ export class Responders implements ExchangeHandler {
   readonly #onError: OnError | undefined;
   readonly #limit: number;
   readonly #telemetry: ExchangeTelemetry | undefined;
+  /** See {@linkcode ExchangeHandler}. */
+  readonly showsClients = false;
   /** See {@linkcode ExchangeHandler}. Exchanges wait here for a responder, not for a turn. */
   readonly resuming = false;
   #working = 0;

@@ -102,6 +102,14 @@ export interface Identity {
   readonly elevated: boolean;
 }
 
+/** The result of {@linkcode Kernel.openToken}: `token` is valid only with SUCCESS. */
+export interface OpenedToken {
+  readonly status: number;
+  /** The Windows function that failed, or was the last. */
+  readonly call: string;
+  readonly token: Handle;
+}
+
 /** The result of {@linkcode Kernel.identify}: `identity` is defined only with SUCCESS. */
 export interface Identified {
   readonly status: number;
@@ -188,7 +196,10 @@ export interface Kernel {
    */
   peek(handle: Handle): Peeked;
 
-  /** The process at the client's end; undefined if the system does not tell. */
+  /**
+   * The process at the client's end, until it is disconnected, even if it has left; undefined if the
+   * system does not tell.
+   */
   clientProcess(handle: Handle): number | undefined;
 
   /** The session that this process is in; undefined if the system does not tell. */
@@ -227,11 +238,17 @@ export interface Kernel {
   owner(handle: Handle): Told;
 
   /**
-   * Identifies the client that wrote the last message that was read. Nothing may be submitted
-   * between the read and this call. CANNOT_IMPERSONATE if the client uses static identity tracking
-   * and connected before the listen, which discards its identity.
+   * Opens the access token of the client that wrote the last message that was read. Nothing may be
+   * submitted between the read and this call. CANNOT_IMPERSONATE if the client uses static identity
+   * tracking and connected before the listen, which discards its identity.
    */
-  identify(handle: Handle): Identified;
+  openToken(handle: Handle): OpenedToken;
+
+  /** Who a client is, according to its token, as long as that is open. */
+  identify(token: Handle): Identified;
+
+  /** Closes a token. */
+  closeToken(token: Handle): void;
 
   /**
    * Looks up the name of an account, `DOMAIN\\name`, on another thread, and perhaps on other

@@ -32,6 +32,7 @@ export function connectionSessions(settings: ListenSettings, queue: AcceptQueue)
   const verified = { ...settings, framing: framing && verifiedFraming(framing) };
   return {
     answers: false,
+    showsClients: true,
     action: "Cannot send to",
     atWork: 0,
     blocked: 0,

@@ -145,7 +145,7 @@ export class BudgetedReader {
   /** Identifies the client once its first data has arrived, before anything else is read. */
   #identified(outcome: ReadOutcome | undefined): ReadOutcome | undefined {
     if (outcome !== "message" && outcome !== "partial") return outcome;
-    this.#unidentified = !this.#connection.identify();
+    this.#unidentified = !this.#connection.facts.takeToken();
     if (!this.#unidentified) return outcome;
     this.#kept = outcome;
     this.#reader.repeat();

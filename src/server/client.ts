@@ -6,7 +6,6 @@
 
 import { type IntegrityLevel, integrityLevel } from "../options/access.ts";
 import { systemError } from "../kernel/errors.ts";
-import type { Identified } from "../kernel/kernel.ts";
 import { Status } from "../kernel/status.ts";
 import type { Message } from "../pipe/message.ts";
 import { Executable } from "../pipe/executable.ts";
@@ -30,21 +29,30 @@ export interface ClientUser {
   readonly elevated: boolean;
 }
 
-/** A client of a server: one connection of it. No other connection has the same object. */
+/**
+ * A client of a server: one connection of it. No other connection has the same object.
+ *
+ * Windows is asked about a client when the program gets this object, since most programs never want to
+ * know; what it tells then stays known, also after the connection has ended. Loops, listeners and hooks
+ * get every client. A responder gets it with {@linkcode Exchange.client}, `clients()` those that are
+ * connected. Whoever takes `exchange.client` only when the responder is done and the connection has
+ * ended is too late.
+ */
 export interface ClientInfo extends PipePeer {
   /** The number of the connection, counted from 1 per server. */
   readonly id: number;
   /**
    * The id of the client's process, from `GetNamedPipeClientProcessId`; undefined if Windows does
-   * not report it. For logs and statistics only: a client can forge it, and Windows reuses the id
-   * once the process has ended. It does not identify the client: {@linkcode ClientInfo.user} does.
+   * not report it, or it is asked too late. For logs and statistics only: a client can forge it, and
+   * Windows reuses the id once the process has ended. It does not identify the client:
+   * {@linkcode ClientInfo.user} does.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientprocessid}
    */
   readonly processId: number | undefined;
   /**
    * The session of that process, from `GetNamedPipeClientSessionId`; undefined if Windows does not
-   * report it.
+   * report it, or it is asked too late.
    *
    * @see {@link https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-getnamedpipeclientsessionid}
    */
@@ -56,15 +64,15 @@ export interface ClientInfo extends PipePeer {
    */
   readonly signal: AbortSignal;
   /**
-   * The user that the client runs as. The server determines it once, after reading the first
-   * request, or the first data with `framing`, so the result never changes, even after the connection
-   * has ended.
+   * The user that the client runs as: the one with whose token it has sent the first request, or the
+   * first data with `framing`. The result never changes, even after the connection has ended.
    *
-   * The server impersonates the client just long enough to read its token, and nothing else runs
-   * meanwhile. If it cannot revert to its own identity, the process ends at once (exit code
+   * The server impersonates the client just long enough to open its token, after reading that request,
+   * and nothing else runs meanwhile. If it cannot revert to its own identity, the process ends at once (exit code
    * 0x40000015) rather than continue as another user.
    *
-   * @throws {Deno.errors.NotFound} If the client has sent nothing yet, or disconnected before it did.
+   * @throws {Deno.errors.NotFound} If the client has sent nothing yet, or disconnected before it did; or
+   *   if the program has got this object too late.
    * @throws {Deno.errors.NotSupported} If the server was started with `access: "system-default"`
    *   and without `authorize`, and so without the means to identify clients.
    * @throws {WindowsError} If Windows does not identify the client, for example one that connected
@@ -72,6 +80,7 @@ export interface ClientInfo extends PipePeer {
    *   these fit. Code 1368 also if the client connected between the creation of an instance and its
    *   listening, with an identity that is fixed when the pipe is opened (without
    *   `SECURITY_CONTEXT_TRACKING`): Windows then loses that identity, and the client may try again.
+   *   With code 1450 or another shortage of Windows, without `authorize`: ask again later.
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-impersonatenamedpipeclient}
    */
   user(): ClientUser;
@@ -164,26 +173,25 @@ export interface ClientSender {
 /** The server's own {@linkcode PipeClient}. */
 export class ServerClient implements PipeClient {
   readonly id: number;
-  readonly processId: number | undefined;
-  readonly sessionId: number | undefined;
   readonly #connection: ServerConnection;
   #executable: Executable | undefined = undefined;
   readonly #signal = new LazySignal();
   /** Sends to this client only, also when its connection has ended. */
   sender: ClientSender | undefined = undefined;
   #closer: (() => void) | undefined = undefined;
-  #identified: Identified | undefined = undefined;
   #user: ClientUser | undefined = undefined;
 
-  constructor(
-    id: number,
-    connection: ServerConnection,
-    { processId, sessionId }: { processId: number | undefined; sessionId: number | undefined },
-  ) {
+  constructor(id: number, connection: ServerConnection) {
     this.id = id;
-    this.processId = processId;
-    this.sessionId = sessionId;
     this.#connection = connection;
+  }
+
+  get processId(): number | undefined {
+    return this.#connection.facts.processId;
+  }
+
+  get sessionId(): number | undefined {
+    return this.#connection.facts.sessionId;
   }
 
   get signal(): AbortSignal {
@@ -221,9 +229,9 @@ export class ServerClient implements PipeClient {
     return async () => await this.#connection.context.accounts.of(this.user().sid);
   }
 
-  /** Stores what Windows reported about the client, once. */
-  identify(identified: Identified): void {
-    this.#identified = identified;
+  /** The program gets it: from now on everything is known, also after its end. */
+  show(): void {
+    this.#connection.facts.show();
   }
 
   /**
@@ -231,20 +239,25 @@ export class ServerClient implements PipeClient {
    * instance and the listen. Windows then loses an identity that is fixed when the pipe is opened.
    */
   get tooEarly(): boolean {
-    return this.#connection.early && this.#identified?.status === Status.CANNOT_IMPERSONATE;
+    const { early, facts: { identified } } = this.#connection;
+    return early && identified?.status === Status.CANNOT_IMPERSONATE;
   }
 
   #readUser(): ClientUser {
-    const { path, settings } = this.#connection.context;
+    const { context: { path, settings }, facts } = this.#connection;
     if (!settings.identifies) {
       throw new Deno.errors.NotSupported(
         `Cannot identify a client of "${path}": with access "system-default" this needs "authorize"`,
       );
     }
-    if (this.#identified === undefined) {
-      throw new Deno.errors.NotFound(`Cannot identify a client of "${path}": it has sent nothing`);
+    const { identified } = facts;
+    if (identified === undefined) {
+      const why = facts.missed
+        ? "its connection has ended, and nobody had asked for it before"
+        : "it has sent nothing";
+      throw new Deno.errors.NotFound(`Cannot identify a client of "${path}": ${why}`);
     }
-    const { status, call, identity } = this.#identified;
+    const { status, call, identity } = identified;
     if (status !== Status.SUCCESS || identity === undefined) {
       const reason = this.tooEarly ? TOO_EARLY : undefined;
       throw systemError("Cannot identify a client of", call, path, status, reason);

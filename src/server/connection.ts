@@ -5,7 +5,7 @@
  */
 
 import { systemError } from "../kernel/errors.ts";
-import { isEnd, isShortage, Status } from "../kernel/status.ts";
+import { isEnd, Status } from "../kernel/status.ts";
 import { ChunkReader } from "../pipe/chunk_reader.ts";
 import { FramedReader } from "../pipe/framed_reader.ts";
 import { MessageReader } from "../pipe/message_reader.ts";
@@ -17,6 +17,7 @@ import type { Operation } from "../loop/operation.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 import { BudgetedReader } from "./budgeted_reader.ts";
 import { ServerClient } from "./client.ts";
+import { ClientFacts } from "./client_facts.ts";
 import type { ServerContext } from "./context.ts";
 import type { CloseReason } from "../pipe/close_reason.ts";
 import { timedOut, tooMany, unread } from "./end_reasons.ts";
@@ -40,6 +41,7 @@ function newReader(context: ServerContext, loop: WaitLoop, inbound: Operation): 
 /** See the module. */
 export class ServerConnection implements WriteOwner, Transfer {
   readonly client: ServerClient;
+  readonly facts: ClientFacts;
   readonly context: ServerContext;
   readonly loop: WaitLoop;
   readonly instance: PipeInstance;
@@ -70,12 +72,10 @@ export class ServerConnection implements WriteOwner, Transfer {
     this.reader = new BudgetedReader(this, newReader(context, loop, end.inbound));
     this.queue = new WriteQueue(loop, end, this, writeTimeout, type === "byte");
     this.since = loop.kernel.now();
-    const processId = loop.kernel.clientProcess(end.handle);
-    this.client = new ServerClient(++context.clients, this, {
-      processId,
-      sessionId: loop.kernel.clientSession(end.handle),
-    });
-    if (settings.maxPerProcess !== Infinity && processId !== undefined) this.#count(processId);
+    this.facts = new ClientFacts(loop.kernel, end.handle);
+    this.client = new ServerClient(++context.clients, this);
+    if (context.hooks.showsClients || context.sessions.showsClients) this.facts.show();
+    if (settings.maxPerProcess !== Infinity) this.#count(this.facts.processId);
   }
 
   /** Whether the client's process has more connections than it may: it is about to be evicted. */
@@ -129,17 +129,6 @@ export class ServerConnection implements WriteOwner, Transfer {
   /** Ends the connection, called by the program. */
   close(): void {
     if (this.instance.connection === this) this.instance.finish("self");
-  }
-
-  /**
-   * Identifies the client, once. Windows reports the sender of the message that was read last, so nothing
-   * may be read in between. False: a shortage prevented it, so try again later.
-   */
-  identify(): boolean {
-    const identified = this.loop.kernel.identify(this.instance.end.handle);
-    if (isShortage(identified.status)) return false;
-    this.client.identify(identified);
-    return true;
   }
 
   /** Why the connection has ended, always the same error. To be called once the reason is set. */
@@ -222,6 +211,7 @@ export class ServerConnection implements WriteOwner, Transfer {
   /** The connection has ended: rejects what is left, and calls `onDisconnect`. */
   end(): void {
     const { client, context } = this;
+    this.facts.end();
     this.#countDropped(this.queue.close(this.endError));
     const { reason, error } = this.endReason;
     context.counters.ended(reason, this);
@@ -230,7 +220,8 @@ export class ServerConnection implements WriteOwner, Transfer {
     this.#process = undefined;
   }
 
-  #count(process: number): void {
+  #count(process: number | undefined): void {
+    if (process === undefined) return;
     if (this.context.processes.admit(process)) {
       this.#process = process;
       return;

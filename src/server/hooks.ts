@@ -38,6 +38,12 @@ export class ServerHooks {
     return this.#options.authorize !== undefined;
   }
 
+  /** Whether the program gets every client by a hook. */
+  get showsClients(): boolean {
+    const { onConnect, onDisconnect } = this.#options;
+    return this.authorizes || onConnect !== undefined || onDisconnect !== undefined;
+  }
+
   /** Whether `onDisconnect` is still to be called. */
   get busy(): boolean {
     return this.#pending.length > 0;

@@ -113,6 +113,7 @@ export class PipeInstance implements PipeEndOwner {
   abandon(error?: Error): void {
     if (this.#state === FINAL) return;
     this.#state = FINAL;
+    this.#connection?.facts.end();
     this.end.abandon();
     this.callbacks.enter();
     this.#connection?.setEndReason(error === undefined ? "stopped" : "error", error);
@@ -178,6 +179,7 @@ export class PipeInstance implements PipeEndOwner {
       case "limitWrite":
         return this.#connection?.queue.limitLast();
       case "disconnect":
+        this.#connection?.facts.end();
         this.#loop.kernel.disconnect(this.end.handle);
         return;
       case "awaitQuiet":

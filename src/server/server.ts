@@ -122,15 +122,16 @@ export class Server implements LoopUser {
 
   /** The clients that are connected and admitted, in the order in which they connected. */
   clients(): ServerClient[] {
-    return this.#pool.instances.flatMap(({ session }) => session?.client ?? [])
-      .sort((one, other) => one.id - other.id);
+    const clients = this.#clients.toSorted((one, other) => one.id - other.id);
+    for (const client of clients) client.show();
+    return clients;
   }
 
   /** What the server has counted, and its state now. */
   stats(): ServerStats {
     return this.#context.counters.stats({
       ...this.#pool.load(),
-      clients: this.clients().length,
+      clients: this.#clients.length,
       buffered: this.#context.budget.held,
     });
   }
@@ -195,6 +196,10 @@ export class Server implements LoopUser {
     const sessions = this.#pool.instances.map(({ session }) => session);
     this.#reports.resolveCallers(sessions, atWork - blocked);
     this.#leaveItToClients();
+  }
+
+  get #clients(): ServerClient[] {
+    return this.#pool.instances.flatMap(({ session }) => session?.client ?? []);
   }
 
   /** A server that was only closed does not keep the program running for its clients: they may. */

@@ -51,6 +51,8 @@ export interface Session {
 export interface Sessions {
   /** Whether they answer requests; otherwise, clients are given to the program as connections. */
   readonly answers: boolean;
+  /** Whether the program may keep what leads to a client: exchanges of a loop, or connections. */
+  readonly showsClients: boolean;
   /** What cannot be done with a client that has disconnected, or was closed. */
   readonly action: "Cannot answer" | "Cannot send to";
   /** How many requests are at work, those of ended sessions included; a shutdown waits for them. */

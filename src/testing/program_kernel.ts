@@ -20,7 +20,7 @@ const CALLS: Partial<Record<Failing, MemoryCall["call"]>> = {
   listen: "ConnectNamedPipe",
   read: "ReadFile",
   write: "WriteFile",
-  identify: "ImpersonateNamedPipeClient",
+  openToken: "ImpersonateNamedPipeClient",
 };
 
 /** Codes that are no failures: more of the message follows, a client is there, it goes on. */

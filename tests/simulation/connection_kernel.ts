@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Handle, Identified } from "../../src/kernel/kernel.ts";
+import type { Handle, OpenedToken } from "../../src/kernel/kernel.ts";
 import { Status } from "../../src/kernel/status.ts";
 import type { MemorySystem } from "../memory_kernel.ts";
 import type { ClientEnd } from "../../src/testing/memory/client_end.ts";
@@ -42,10 +42,10 @@ export class ConnectionKernel extends SimulatedKernel {
   }
 
   /** A shortage keeps a session in a state that it hardly ever is in otherwise. */
-  override identify(handle: Handle): Identified {
+  override openToken(handle: Handle): OpenedToken {
     const { random, rates } = this.#around;
-    if (random.chance(rates.fails * 5)) this.failNext("identify", Status.NO_SYSTEM_RESOURCES);
-    return super.identify(handle);
+    if (random.chance(rates.fails * 5)) this.failNext("openToken", Status.NO_SYSTEM_RESOURCES);
+    return super.openToken(handle);
   }
 
   override read(handle: Handle, slot: number, size: number): number {

@@ -66,13 +66,14 @@ export const FAILURES: Readonly<Partial<Record<Failing, readonly number[]>>> = {
   ],
   clientProcess: [UNHEARD_OF, Status.UNKNOWN],
   clientSession: [UNHEARD_OF, Status.UNKNOWN],
-  identify: [
+  openToken: [
     ...SHORTAGES,
     Status.CANNOT_IMPERSONATE,
     Status.ANONYMOUS,
     UNHEARD_OF,
     Status.UNKNOWN,
   ],
+  identify: [...SHORTAGES, UNHEARD_OF, Status.UNKNOWN],
   disconnect: [Status.DISCONNECTED, UNHEARD_OF, Status.UNKNOWN],
 };
 
@@ -252,6 +253,7 @@ const WITHOUT_TRACE: readonly Failing[] = [
   "open",
   "clientProcess",
   "clientSession",
+  "openToken",
   "identify",
 ];
 

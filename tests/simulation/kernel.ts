@@ -11,6 +11,7 @@ import {
   type Identified,
   Lane,
   type Opened,
+  type OpenedToken,
   type Peeked,
   type PipeSpec,
 } from "../../src/kernel/kernel.ts";
@@ -179,14 +180,21 @@ export class SimulatedKernel extends MemoryKernel {
   }
 
   override clientSession(handle: Handle): number | undefined {
-    this.#crash(handle, "clientSession");
+    // After a read, it is the program that asks for the client.
+    if (!this.#read.has(handle)) this.#crash(handle, "clientSession");
     return this.#call("call", () => super.clientSession(handle));
   }
 
-  override identify(handle: Handle): Identified {
-    this.#crash(handle, "identify");
-    const identified = this.#call("call", () => super.identify(handle));
-    this.#tell?.(`identify ${handle} → ${statusName(identified.status)}`);
+  override openToken(handle: Handle): OpenedToken {
+    this.#crash(handle, "openToken");
+    const opened = this.#call("call", () => super.openToken(handle));
+    this.#tell?.(`openToken ${handle} → ${statusName(opened.status)}`);
+    return opened;
+  }
+
+  override identify(token: Handle): Identified {
+    const identified = this.#call("call", () => super.identify(token));
+    this.#tell?.(`identify ${token} → ${statusName(identified.status)}`);
     return identified;
   }
 

@@ -159,8 +159,8 @@ export class Model {
       if (sid !== expected) this.#violate(`client ${client.id} is ${expected}, not ${sid}`);
     } catch (error) {
       if (!server.identifies && error instanceof Deno.errors.NotSupported) return;
-      // What is short is waited for, and anything else is the system's last word.
-      const told = error instanceof WindowsError && !isShortage(error.code);
+      // Who has a hook for every client waits for a shortage to pass; anything else is the last word.
+      const told = error instanceof WindowsError && !(server.hooked && isShortage(error.code));
       const early = told && link?.unknown && error.code === Status.CANNOT_IMPERSONATE;
       const explained = !early || error.message.includes("may try again");
       if (!told || !explained) this.#violate(`client ${client.id} is not identified: ${error}`);

@@ -11,6 +11,7 @@ import type { Message } from "../../src/pipe/message.ts";
 import { Kind } from "./faults.ts";
 import { Habits, HOSTILE } from "./habits.ts";
 import type { ServerRecord } from "./records.ts";
+import type { PipeClient } from "../../src/server/client.ts";
 import { Planted } from "./planted.ts";
 import { push, someClient } from "./pushes.ts";
 import { newRecord, optionsOf, type Plan, takeAway } from "./server_options.ts";
@@ -149,8 +150,18 @@ export class Serving implements UserServer {
   }
 
   push(): void {
-    const client = someClient(this.#world, this.#server.clients(), this.record);
+    const client = someClient(this.#world, this.#clients(), this.record);
     push(this.#world, client, this.record);
+  }
+
+  /** Those that are connected; none when the kernel throws, which was asked who they are. */
+  #clients(): PipeClient[] {
+    try {
+      return this.#server.clients();
+    } catch (error) {
+      if (error instanceof Planted) return [];
+      throw error;
+    }
   }
 
   /** Whether nothing but a shutdown has ended it, whose time has not run out. */

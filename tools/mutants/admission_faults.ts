@@ -76,7 +76,7 @@ export const ADMISSION_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/server/budgeted_reader.ts", [
     {
       name: "a client is not identified",
-      text: "this.#unidentified = !this.#connection.identify();",
+      text: "this.#unidentified = !this.#connection.facts.takeToken();",
       replacement: "this.#unidentified = false;",
     },
   ]),

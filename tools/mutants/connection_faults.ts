@@ -12,20 +12,9 @@ const PUSH = "this.#outbox.push(message);";
 export const CONNECTION_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/server/connection.ts", [
     {
-      name: "a client is asked for after the next read",
-      text: "this.client.identify(identified);",
-      replacement: "this.loop.atNextTurn(() =>\n" +
-        "      this.client.identify(this.loop.kernel.identify(this.instance.end.handle))\n    );",
-    },
-    {
       name: "a client that came before the listen is not told to try again",
       text: "this.early = early;",
       replacement: "this.early = false;",
-    },
-    {
-      name: "a shortage costs a client its identity",
-      text: "if (isShortage(identified.status)) return false;",
-      replacement: "",
     },
     {
       name: "the connections of a process are never counted down",
@@ -53,6 +42,47 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
   ]),
+  ...faultsOf("src/server/client_facts.ts", [
+    {
+      name: "a shortage costs a client its identity",
+      text: "if (isShortage(status)) return false;",
+      replacement: "",
+    },
+    {
+      name: "a shortage while a token is read costs a client its identity",
+      text: "if (isShortage(this.#identified.status)) return false;",
+      replacement: "",
+    },
+    {
+      name: "a token that nobody has asked for is never closed",
+      text: "this.#ended = true;\n    this.#closeToken();",
+      replacement: "this.#ended = true;",
+    },
+  ]),
+  ...faultsOf("src/server/client_facts.ts", [
+    {
+      name: "an exchange that goes on after the end of its connection is too late to ask",
+      text: "if (this.#exchanges > 0) this.show();",
+      replacement: "",
+    },
+    {
+      name: "the process of a client is asked for at the first question, and may be the next one's",
+      text: "if (this.#asked || this.#ended) return;",
+      replacement: "if (this.#asked) return;",
+    },
+    {
+      name: "everybody's token is read",
+      text: "return !this.#shown || this.#readToken();",
+      replacement: "return this.#readToken();",
+    },
+  ], ["tests/client_facts_test.ts"]),
+  ...faultsOf("src/server/instance.ts", [
+    {
+      name: "a client is asked about when it is disconnected already",
+      text: "        this.#connection?.facts.end();\n        this.#loop.kernel.disconnect",
+      replacement: "        this.#loop.kernel.disconnect",
+    },
+  ], ["tests/client_facts_test.ts"]),
   ...faultsOf("src/server/reply.ts", [
     {
       name: "a reply that waits for another is the user's memory",

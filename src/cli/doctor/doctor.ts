@@ -117,7 +117,7 @@ async function isElevated(kernel: Kernel): Promise<boolean | undefined> {
     const { server, client } = await lab.pair();
     await client.writes("hello");
     await server.reads();
-    return kernel.identify(server.handle).identity?.elevated;
+    return server.identified().identity?.elevated;
   } catch {
     return undefined;
   } finally {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Handle, type Kernel, Lane } from "../../kernel/kernel.ts";
+import { type Handle, type Identified, type Kernel, Lane } from "../../kernel/kernel.ts";
 import { Status } from "../../kernel/status.ts";
 
 const encoder = new TextEncoder();
@@ -62,6 +62,15 @@ export class End {
 
   disconnect(): number {
     return this.#kernel.disconnect(this.handle);
+  }
+
+  /** Who wrote the message that was read last. */
+  identified(): Identified {
+    const { status, call, token } = this.#kernel.openToken(this.handle);
+    if (status !== Status.SUCCESS) return { status, call, identity: undefined };
+    const identified = this.#kernel.identify(token);
+    this.#kernel.closeToken(token);
+    return identified;
   }
 
   /** The status of an operation, without waiting. */

@@ -20,7 +20,7 @@ function own({ kernel }: Lab): string {
 async function identified(lab: Lab, server: End, client: End): Promise<string> {
   await client.writes("hello");
   await server.reads();
-  const { status, identity } = lab.kernel.identify(server.handle);
+  const { status, identity } = server.identified();
   if (identity === undefined) return told(status);
   return identity.sid === own(lab) ? "this user" : "another user";
 }

@@ -34,6 +34,7 @@ export type Failing =
   | "acceptsSecurity"
   | "security"
   | "owner"
+  | "openToken"
   | "identify"
   | "disconnect"
   | "close";

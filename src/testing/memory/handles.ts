@@ -38,11 +38,16 @@ export class Handles {
     return [...this.#open.values()];
   }
 
+  /** The number of one more handle. */
+  next(): Handle {
+    return this.#last += 4n;
+  }
+
   /** A handle for one more end. */
   add(end: End): Handle {
-    this.#last += 4n;
-    this.#open.set(this.#last, { end, identifiable: false, flights: [undefined, undefined] });
-    return this.#last;
+    const handle = this.next();
+    this.#open.set(handle, { end, identifiable: false, flights: [undefined, undefined] });
+    return handle;
   }
 
   /** What a handle stands for; it has to be open. */

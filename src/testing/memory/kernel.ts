@@ -260,7 +260,7 @@ export class ProcessKernel extends ProcessQueries implements Kernel {
 
   abandon(): void {
     this.contract.living();
-    if (this.handles.count > 0) this.contract.fail("abandoned with open handles");
+    if (this.#open > 0) this.contract.fail("abandoned with open handles");
     this.contract.state = "abandoned";
     this.signals.wake();
   }
@@ -269,7 +269,7 @@ export class ProcessKernel extends ProcessQueries implements Kernel {
   leftovers(): Leftovers {
     return {
       inFlight: this.flights.all().length,
-      open: this.handles.count,
+      open: this.#open,
       slots: this.flights.slots,
       waiting: this.signals.state === "none" ? 0 : 1,
       timers: this.timers.count,
@@ -295,6 +295,7 @@ export class ProcessKernel extends ProcessQueries implements Kernel {
       end.close();
     }
     this.handles.clear();
+    this.tokens.clear();
     this.flights.clear();
     this.timers.stopAll();
     this.contract.state = "disposed";
@@ -313,6 +314,11 @@ export class ProcessKernel extends ProcessQueries implements Kernel {
   /** The wait has ended, and nobody was told yet. */
   protected waitIsOver(): void {
     nextTask(() => this.returnWait());
+  }
+
+  /** How many handles are open, those of tokens included. */
+  get #open(): number {
+    return this.handles.count + this.tokens.size;
   }
 
   #opened(status: number, end: End | undefined): Opened {

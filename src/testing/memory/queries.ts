@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Handle, Identified, Told } from "../../kernel/kernel.ts";
+import type { Handle, Identified, OpenedToken, Told } from "../../kernel/kernel.ts";
 import { Status } from "../../kernel/status.ts";
 import { ownerOf } from "./access.ts";
 import { Contract } from "./contract.ts";
@@ -28,6 +28,8 @@ export abstract class ProcessQueries {
   protected readonly contract: Contract = new Contract();
   protected readonly handles: Handles = new Handles(this.contract);
   readonly #accepted = new Set<string>();
+  /** The process of each token that is open. */
+  protected readonly tokens: Map<Handle, number> = new Map();
 
   constructor(system: System, process: number, decisions: Partial<Decisions>) {
     this.system = system;
@@ -44,7 +46,8 @@ export abstract class ProcessQueries {
   clientSession(handle: Handle): number | undefined {
     const { end } = this.handles.use(handle);
     if (this.fails("clientSession", handle) !== undefined) return undefined;
-    return end instanceof ServerEnd ? this.system.processes.sessionOf(end.process) : undefined;
+    const process = end instanceof ServerEnd ? end.process : undefined;
+    return process === undefined ? undefined : this.system.processes.sessionOf(process);
   }
 
   hostProcess(handle: Handle): number | undefined {
@@ -110,11 +113,11 @@ export abstract class ProcessQueries {
     return { status, call: "GetKernelObjectSecurity", text };
   }
 
-  identify(handle: Handle): Identified {
+  openToken(handle: Handle): OpenedToken {
     const { end, identifiable } = this.handles.use(handle);
     const call = "ImpersonateNamedPipeClient";
-    const failure = this.fails("identify", handle);
-    if (failure !== undefined) return { status: failure, call, identity: undefined };
+    const failure = this.fails("openToken", handle);
+    if (failure !== undefined) return { status: failure, call, token: 0n };
     // It is that of the last message read, and nobody knows which after the next read.
     if (!identifiable) {
       this.contract.fail("a client is identified without a message just read");
@@ -122,11 +125,33 @@ export abstract class ProcessQueries {
     const { status, process } = end instanceof ServerEnd
       ? end.writer
       : { status: Status.SUCCESS, process: 0 };
-    if (status === Status.SUCCESS) {
-      return { status, call, identity: this.system.processes.identityOf(process) };
+    if (status !== Status.SUCCESS) {
+      const failed = status === Status.ANONYMOUS ? "OpenThreadToken" : call;
+      return { status, call: failed, token: 0n };
     }
-    const failed = status === Status.ANONYMOUS ? "OpenThreadToken" : call;
-    return { status, call: failed, identity: undefined };
+    const token = this.handles.next();
+    this.tokens.set(token, process);
+    return { status, call, token };
+  }
+
+  identify(token: Handle): Identified {
+    const process = this.#processOf(token);
+    const call = "GetTokenInformation";
+    const status = this.fails("identify") ?? Status.SUCCESS;
+    const identity = status === Status.SUCCESS
+      ? this.system.processes.identityOf(process)
+      : undefined;
+    return { status, call, identity };
+  }
+
+  closeToken(token: Handle): void {
+    this.#processOf(token);
+    this.tokens.delete(token);
+  }
+
+  #processOf(token: Handle): number {
+    this.contract.living();
+    return this.tokens.get(token) ?? this.contract.fail(`token ${token} is not open`);
   }
 
   accountName(sid: string): Promise<string | undefined> {

@@ -76,15 +76,15 @@ export class ServerEnd implements End {
     return client;
   }
 
-  /** The process of the client that there is, even if it has left; else 0. */
-  get process(): number {
+  /** The process of the client that there is, even if it has left. */
+  get process(): number | undefined {
     const connected = this.#state === "connected" || this.#state === "closing";
-    return connected ? this.#connection.process : 0;
+    return connected ? this.#connection.process : undefined;
   }
 
   /** The process that wrote the message that was just read, or why the system cannot tell. */
   get writer(): { readonly status: number; readonly process: number } {
-    const { process } = this;
+    const { process = 0 } = this;
     if (this.#anonymous) return { status: Status.ANONYMOUS, process };
     const forgotten = this.#tracking === "static" && this.#forgotten;
     return { status: forgotten ? Status.CANNOT_IMPERSONATE : Status.SUCCESS, process };
