@@ -1051,3 +1051,19 @@ inWorld("a write that finds the end tells of it, though a message waits unread",
   await world.idle();
   assertEquals(world.reasons, ["peer"]);
 });
+
+inWorld(
+  "a connection that ends once it has written does so when nobody reads, though a message waits unread",
+  async (world) => {
+    const { near, far } = await world.pair();
+    await near.send("unread");
+    const sent = fate(far.send(new Uint8Array(100_000)));
+    const disposing = fate(far[Symbol.asyncDispose]());
+    await world.idle();
+    assertEquals([sent.state, disposing.state], ["pending", "pending"]);
+    near.close();
+    await world.idle();
+    assertInstanceOf(sent.error, Deno.errors.BrokenPipe);
+    assertEquals([disposing.state, world.reasons], ["resolved", ["peer"]]);
+  },
+);

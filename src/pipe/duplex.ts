@@ -190,6 +190,7 @@ export class Duplex {
     this.#closed?.resolve({ reason: "peer" });
     this.link.endSeen();
     this.#hold.awaitEnd(false);
+    this.#closeIfDone();
   }
 
   /** The connection has ended: settles all calls, except those whose write is in flight. */
@@ -304,6 +305,7 @@ export class Duplex {
     if (this.#ending !== undefined) return;
     const written = this.#finishing && this.link.queue.empty && this.#calls.allQueued;
     const over = this.#writesOver && this.#inbox.over && !this.#inbox.full;
-    if (written || over) this.link.close(this.#incoming.peerClosed ? "peer" : "self");
+    const byPeer = this.#endSeen || this.#incoming.peerClosed;
+    if (written || over) this.link.close(byPeer ? "peer" : "self");
   }
 }

@@ -424,6 +424,8 @@ export class Talker implements Actor {
     this.#side.halfClosed = true;
     this.#side.halfClosedAt = this.#side.now();
     await close();
+    // It was accepted in the end, but perhaps not in time.
+    this.#side.slow ||= this.#side.halfClosedAt + this.#side.writeTimeout <= this.#side.now();
     this.#side.halfClosedAt = Infinity;
     out.flush();
     if (out.waiting > 0) {

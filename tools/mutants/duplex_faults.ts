@@ -14,6 +14,12 @@ const SHOW = "this.#accepts.add(this.#shown, (reason) => this.#connection.instan
 export const DUPLEX_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/duplex.ts", [
     {
+      name: "a connection that is to end waits for somebody to receive what its client left",
+      text: "this.#hold.awaitEnd(false);\n    this.#closeIfDone();",
+      replacement: "this.#hold.awaitEnd(false);",
+      tests: ["tests/listen_test.ts"],
+    },
+    {
       name: "what arrives while a write pends wakes nobody",
       text: ARRIVED,
       replacement: "if (!this.#incoming.completed(outcome)) this.#readFailed();\n" +
