@@ -17,7 +17,7 @@ import { IdleLimit } from "../server/idle_limit.ts";
 import type { Message } from "../pipe/message.ts";
 import type { BudgetedReader } from "../server/budgeted_reader.ts";
 import { rejected } from "../server/promises.ts";
-import { Push, queueable, Reply } from "../server/reply.ts";
+import { MessageToClient, Push, queueable } from "../server/message_to_client.ts";
 import type { WriteQueue } from "../pipe/write_queue.ts";
 import type { Session, Sessions } from "../server/session.ts";
 import { handled, type Step } from "../server/state_machine.ts";
@@ -193,7 +193,7 @@ export class ExchangeSession implements Session, ClientSender {
     last: boolean,
     own: boolean,
   ): Promise<void> {
-    const reply = new Reply(queueable(this.#queue, message, own), last);
+    const reply = new MessageToClient(queueable(this.#queue, message, own), last);
     if (this.#connection.enqueue(reply)) {
       if (!last) this.#raise("sent");
       else if (this.#current.settle(exchange)) this.#raise("replied");

@@ -5,10 +5,7 @@
  */
 
 import { Status } from "../kernel/status.ts";
-import { type Outcome, Reader } from "./reader.ts";
-
-/** Bytes of a connection's first read, and of each read while its chunks are short. */
-const FIRST_READ = 4096;
+import { FIRST_READ, type Outcome, Reader } from "./reader.ts";
 
 /** The longest read, in bytes. */
 const LONGEST_READ = 65_536;

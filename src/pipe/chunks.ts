@@ -4,11 +4,9 @@
  * @module
  */
 
-import { plainView } from "./message.ts";
+import { NO_BYTES, plainView } from "./message.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-const NO_BYTES = new Uint8Array(0);
 
 /** See the module. One call at a time. */
 export class Chunks {

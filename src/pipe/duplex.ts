@@ -13,14 +13,13 @@ import { Hold } from "./hold.ts";
 import type { Inbox } from "./inbox.ts";
 import { Incoming } from "./incoming.ts";
 import type { ConnectionSettings, Link } from "./link.ts";
+import { NO_BYTES } from "./message.ts";
 import { LONGEST_PART } from "./outbox.ts";
 import type { PipeEnded } from "./pipe_conn.ts";
 import type { Outcome } from "./reader.ts";
 import { LAST_WRITE_TIMEOUT } from "./write_queue.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-const NO_BYTES = new Uint8Array(0);
 
 /** See the module. */
 export class Duplex {

@@ -10,11 +10,10 @@ import type { WaitLoop } from "../loop/wait_loop.ts";
 import type { BuiltInDecoder, BuiltInFraming } from "../options/framing.ts";
 import type { ChunkReader } from "./chunk_reader.ts";
 import { FrameTooLong } from "./framing/faults.ts";
+import { NO_BYTES } from "./message.ts";
 import { type Outcome, Reader } from "./reader.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-const EMPTY = new Uint8Array(0);
 
 /**
  * Reads one message at a time. A chunk may hold several, of which each completes a read of its own,
@@ -32,7 +31,7 @@ export class FramedReader extends Reader {
   /** Messages that were decoded, from this position on. */
   #decoded: readonly Bytes[] = [];
   #position = 0;
-  #message: Bytes = EMPTY;
+  #message: Bytes = NO_BYTES;
   /** Whether anything was read. */
   #begun = false;
   #failure: { readonly error: unknown } | undefined = undefined;
@@ -84,7 +83,7 @@ export class FramedReader extends Reader {
 
   override takeMessage(): Bytes {
     const message = this.#message;
-    this.#message = EMPTY;
+    this.#message = NO_BYTES;
     return message;
   }
 
@@ -112,7 +111,7 @@ export class FramedReader extends Reader {
       this.#partial = false;
       this.#position++;
       // A decoder that has found a bad frame after these messages says so when it is asked again.
-      if (this.waiting === 0 && !this.#over) this.#decode((decoder) => decoder.push(EMPTY));
+      if (this.waiting === 0 && !this.#over) this.#decode((decoder) => decoder.push(NO_BYTES));
       return "message";
     }
     if (this.#failure !== undefined) return this.#fail(this.#failure.error);

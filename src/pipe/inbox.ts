@@ -5,10 +5,9 @@
  */
 
 import type { BuiltInDecoder } from "../options/framing.ts";
+import { NO_BYTES } from "./message.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-const NO_BYTES = new Uint8Array(0);
 
 /** See the module. At most one message or chunk is held that was not decoded. */
 export class Inbox {

@@ -13,6 +13,9 @@ import { LONGEST_MESSAGE } from "../options/checks.ts";
  */
 export type Message = string | Uint8Array;
 
+/** No bytes, which nobody can change. */
+export const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 

@@ -8,15 +8,11 @@ import { isEnd, isShortage, Status } from "../kernel/status.ts";
 import { allocate } from "../loop/memory.ts";
 import type { Operation } from "../loop/operation.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
-import { type Fault, type Outcome, Reader } from "./reader.ts";
-
-/** Bytes of a connection's first read, and of each read while its messages are short. */
-const FIRST_READ = 4096;
+import { NO_BYTES } from "./message.ts";
+import { type Fault, FIRST_READ, type Outcome, Reader } from "./reader.ts";
 
 /** The most bytes of a message's first read, where the pipe's quota is unknown. */
 const LONGEST_FIRST_READ = 65_536;
-
-const EMPTY = new Uint8Array(0);
 
 /**
  * Reads one message at a time: a first read, and if the message is longer, exactly one more for the
@@ -40,7 +36,7 @@ export class MessageReader extends Reader {
   #first = FIRST_READ;
   /** Whether the first read only waits for the next message, and reads 0 bytes of it. */
   #awaits = false;
-  #message: Uint8Array<ArrayBuffer> = EMPTY;
+  #message: Uint8Array<ArrayBuffer> = NO_BYTES;
   /** Bytes of the first piece, which stays in the slot's memory until the rest is read. */
   #piece = 0;
   #rest = 0;
@@ -98,7 +94,7 @@ export class MessageReader extends Reader {
   /** The whole message, after "message". */
   override takeMessage(): Uint8Array<ArrayBuffer> {
     const message = this.#message;
-    this.#message = EMPTY;
+    this.#message = NO_BYTES;
     this.#rest = 0;
     this.#awaits = message.length > (this.#quota ?? Infinity);
     // Half at most at once, so that a short message among long ones does not cost them two reads.
@@ -159,7 +155,7 @@ export class MessageReader extends Reader {
   }
 
   #unusable(fault: Fault): Outcome {
-    this.#message = EMPTY;
+    this.#message = NO_BYTES;
     return this.broken(fault);
   }
 

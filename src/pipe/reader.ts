@@ -9,6 +9,9 @@ import { isEnd, Status } from "../kernel/status.ts";
 import type { Operation } from "../loop/operation.ts";
 import type { WaitLoop } from "../loop/wait_loop.ts";
 
+/** Bytes of a connection's first read, and of each read while what comes is short. */
+export const FIRST_READ = 4_096;
+
 /**
  * How a read ended. With "broken", `fault` says why the message cannot be used; with "later", the
  * read goes on, and completes again.

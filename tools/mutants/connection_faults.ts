@@ -83,7 +83,7 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       replacement: "        this.#loop.kernel.disconnect",
     },
   ], ["tests/client_facts_test.ts"]),
-  ...faultsOf("src/server/reply.ts", [
+  ...faultsOf("src/server/message_to_client.ts", [
     {
       name: "a reply that waits for another is the user's memory",
       text: "queue.empty || own ? message : message.slice()",

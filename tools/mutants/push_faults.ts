@@ -15,7 +15,7 @@ export const PUSH_FAULTS: readonly Mutant[] = [
       replacement: "this.#messages.splice(message.last ? Infinity : this.#inFlight(), 0, message);",
     },
   ]),
-  ...faultsOf("src/server/reply.ts", [
+  ...faultsOf("src/server/message_to_client.ts", [
     {
       name: "nobody learns that a pushed message was written",
       text: "super.end(error);",

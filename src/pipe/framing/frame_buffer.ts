@@ -4,15 +4,16 @@
  * @module
  */
 
+import { NO_BYTES } from "../message.ts";
+
 const FIRST_CAPACITY = 64;
-const EMPTY = new Uint8Array(0);
 
 /**
  * Collects the pieces of a frame. Its memory grows with what has arrived, not with what was
  * announced, and doubles each time, so that the cost is linear however small the pieces are.
  */
 export class FrameBuffer {
-  #bytes: Uint8Array<ArrayBuffer> = EMPTY;
+  #bytes: Uint8Array<ArrayBuffer> = NO_BYTES;
   #length = 0;
 
   /** Bytes that are held. */
@@ -36,7 +37,7 @@ export class FrameBuffer {
   /** Removes everything, and returns the first `length` bytes in memory of their own. */
   take(length: number): Uint8Array<ArrayBuffer> {
     const bytes = this.#bytes;
-    this.#bytes = EMPTY;
+    this.#bytes = NO_BYTES;
     this.#length = 0;
     return length === bytes.length && length > 0 ? bytes : bytes.slice(0, length);
   }

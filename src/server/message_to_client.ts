@@ -9,7 +9,7 @@ import type { WriteQueue } from "../pipe/write_queue.ts";
 import { DONE, rejected } from "./promises.ts";
 
 /** See the module. */
-export class Reply extends Outgoing {
+export class MessageToClient extends Outgoing {
   #ended = false;
   #error: Error | undefined = undefined;
   #settle: ((error: Error | undefined) => void) | undefined = undefined;
@@ -32,7 +32,7 @@ export class Reply extends Outgoing {
 }
 
 /** A message that is pushed to a client. */
-export class Push extends Reply {
+export class Push extends MessageToClient {
   readonly #written: () => void;
 
   /** @param written Called when Windows has accepted it. */
