@@ -1,9 +1,9 @@
 /**
  * What Windows tells about a client: its process, its session and its user.
  *
- * Each costs calls, so nobody is asked before the program has the client, or may have it through an
- * exchange that goes on when the connection ends. What was told is known for ever; what was not asked
- * by the end of the connection is told to nobody.
+ * Each costs calls, so Windows is asked only when the program gets the client, or still may when the
+ * connection ends: by an exchange that is not done. What was told stays known; what was not asked for
+ * before the end is never told.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export class ClientFacts {
   #asked = false;
   #processId: number | undefined = undefined;
   #sessionId: number | undefined = undefined;
-  /** With this the client has sent its first data; undefined if it was read, or is not there. */
+  /** The token with which the client has sent its first data, until it is read. */
   #token: Handle | undefined = undefined;
   #identified: Identified | undefined = undefined;
 
