@@ -103,6 +103,56 @@ for (const [ends, end] of Object.entries(ENDS)) {
   });
 }
 
+/** How a server is left by its loop. */
+const LOSSES: Record<string, (world: World) => void> = {
+  "the program is unloaded": ({ kernel }) => kernel.unload(),
+  "nothing completes any more": ({ kernel }) => {
+    kernel.decisions.failsWait = () => Status.INVALID_HANDLE;
+    kernel.wake();
+  },
+};
+
+for (const [loss, lose] of Object.entries(LOSSES)) {
+  inWorld(`a responder that is still at work when ${loss} may ask then`, async (world) => {
+    const goOn = Promise.withResolvers<void>();
+    let answer: unknown;
+    const server = world.pipes.serve({ path: NAME }, async (_request, exchange) => {
+      await goOn.promise;
+      answer = known(exchange.client);
+    });
+    const { process, raw } = await stranger(world);
+    await world.write(raw, "?");
+    lose(world);
+    await server.finished.catch(() => {});
+    world.abandonMemory();
+    goOn.resolve();
+    await world.idle();
+    assertEquals(answer, [process, 1, STRANGER.sid]);
+  });
+}
+
+inWorld("a request whose client has left before its responder begins", async (world) => {
+  const goOn = Promise.withResolvers<void>();
+  const answers: unknown[] = [];
+  const options = { path: NAME, concurrency: 1 };
+  await using _server = world.pipes.serve(options, async (_request, exchange) => {
+    // The connection of the second ends when its responder begins.
+    await goOn.promise;
+    answers.push(known(exchange.client));
+  });
+  const processes = [];
+  for (let i = 0; i < 2; i++) {
+    const { process, raw } = await stranger(world);
+    await world.write(raw, "?");
+    raw.close();
+    await world.idle();
+    processes.push(process);
+  }
+  goOn.resolve();
+  await world.idle();
+  assertEquals(answers, processes.map((process) => [process, 1, STRANGER.sid]));
+});
+
 inWorld("whoever takes the client when everything is over is too late", async (world) => {
   let kept: Exchange | undefined;
   const options = { path: NAME, instances: 1, maxInstances: 1 };
@@ -171,6 +221,18 @@ inWorld("a shortage while a token is read passes, and user() can be asked again"
   assertEquals(answers, [NO_SYSTEM_RESOURCES, "GetTokenInformation", STRANGER.sid]);
 });
 
+inWorld("a shortage while a token is read may have passed at the end", async (world) => {
+  let kept: PipeClient | undefined;
+  await using _server = world.pipes.serve({ path: NAME }, (_request, { client }) => {
+    kept = client;
+    return "";
+  });
+  const { process, raw } = await stranger(world);
+  world.kernel.failNext("identify", Status.NO_SYSTEM_RESOURCES);
+  await world.visit("?", raw);
+  assertEquals(known(kept), [process, 1, STRANGER.sid]);
+});
+
 inWorld("authorize() waits until the token can be read", async (world) => {
   const asked = questions(world);
   await using _server = world.pipes.serve({
@@ -185,7 +247,7 @@ inWorld("authorize() waits until the token can be read", async (world) => {
   assertEquals(asked(), { ...SOMEBODY_ASKED, identify: 2 });
 });
 
-inWorld("the limit for each process asks for the process alone", async (world) => {
+inWorld("the limit for each process reads no token", async (world) => {
   const asked = questions(world);
   const options = { path: NAME, maxPerProcess: 1 };
   await using _server = world.pipes.serve(options, (request) => request);

@@ -1067,3 +1067,28 @@ inWorld(
     assertEquals([disposing.state, world.reasons], ["resolved", ["peer"]]);
   },
 );
+
+inWorld(
+  "a connection that ends once it has written does so, though its read waits for room in maxBuffered",
+  async (world) => {
+    const { listener, near: other } = await world.pair({
+      maxBuffered: 50_000,
+      readBufferSize: 100_000,
+    });
+    const near = await world.dial();
+    const far = await listener.accept();
+    await other.send(new Uint8Array(60_000));
+    await world.idle();
+    await near.send("received");
+    // The next read waits: the other's message holds all the room.
+    assertEquals(await far.receive({ as: "text" }), "received");
+    const sent = fate(far.send(new Uint8Array(100_000)));
+    const disposing = fate(far[Symbol.asyncDispose]());
+    await world.idle();
+    assertEquals([sent.state, disposing.state], ["pending", "pending"]);
+    near.close();
+    await world.idle();
+    assertInstanceOf(sent.error, Deno.errors.BrokenPipe);
+    assertEquals([disposing.state, world.reasons], ["resolved", ["peer"]]);
+  },
+);

@@ -184,12 +184,15 @@ export class Duplex {
     }
     this.#endSeen = true;
     this.#incoming.watch();
-    if (this.#readOn()) return;
-    // What was read ahead can still be received, but nobody need wait for that to be told of the end.
-    this.#closed?.resolve({ reason: "peer" });
-    this.link.endSeen();
-    this.#hold.awaitEnd(false);
-    this.#closeIfDone();
+    const reads = this.#readOn();
+    if (!reads) {
+      // What was read ahead can still be received, but nobody need wait for that to be told of the end.
+      this.#closed?.resolve({ reason: "peer" });
+      this.link.endSeen();
+      this.#hold.awaitEnd(false);
+    }
+    // The read may wait for room, which only calls that want what it brings need wait for.
+    if (!this.#calls.awaitsMessage) this.#closeIfDone();
   }
 
   /** The connection has ended: settles all calls, except those whose write is in flight. */

@@ -1,6 +1,6 @@
 /**
- * Reads the messages of one client, each once the budget has room for it, and identifies the client
- * from the first.
+ * Reads the messages of one client, each once the budget has room for it, and has the client's token
+ * taken with the first.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export class BudgetedReader {
   readonly #submitFirst: () => void = () => this.#submit(undefined);
   readonly #measures: boolean;
   #arrivedAt = 0;
-  /** Whether the client is still to be identified, from the first data that is read. */
+  /** Whether the client's token is still to be taken, with the first data that is read. */
   #unidentified: boolean;
   #last: ReadOutcome = "message";
   /** The kept outcome of a read, which is delivered again. */
@@ -142,7 +142,7 @@ export class BudgetedReader {
     return outcome;
   }
 
-  /** Identifies the client once its first data has arrived, before anything else is read. */
+  /** Takes the client's token once its first data has arrived, before anything else is read. */
   #identified(outcome: ReadOutcome | undefined): ReadOutcome | undefined {
     if (outcome !== "message" && outcome !== "partial") return outcome;
     this.#unidentified = !this.#connection.facts.takeToken();

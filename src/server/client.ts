@@ -80,7 +80,8 @@ export interface ClientInfo extends PipePeer {
    *   these fit. Code 1368 also if the client connected between the creation of an instance and its
    *   listening, with an identity that is fixed when the pipe is opened (without
    *   `SECURITY_CONTEXT_TRACKING`): Windows then loses that identity, and the client may try again.
-   *   With code 1450 or another shortage of Windows, without `authorize`: ask again later.
+   *   With code 1450 or another shortage of Windows, without `authorize`: ask again before the
+   *   connection ends.
    * @see {@link https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-impersonatenamedpipeclient}
    */
   user(): ClientUser;

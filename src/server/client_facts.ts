@@ -93,6 +93,8 @@ export class ClientFacts {
   /** The client is about to be disconnected, and Windows will tell nothing more about it. */
   end(): void {
     if (this.#exchanges > 0) this.show();
+    // A shortage may have passed.
+    if (this.#shown) this.#readToken();
     this.#ended = true;
     this.#closeToken();
   }

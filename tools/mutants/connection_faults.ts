@@ -66,6 +66,11 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       replacement: "",
     },
     {
+      name: "a token that was short of resources is not tried again at the end",
+      text: "if (this.#shown) this.#readToken();",
+      replacement: "",
+    },
+    {
       name: "the process of a client is asked for at the first question, and may be the next one's",
       text: "if (this.#asked || this.#ended) return;",
       replacement: "if (this.#asked) return;",
@@ -81,6 +86,18 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
       name: "a client is asked about when it is disconnected already",
       text: "        this.#connection?.facts.end();\n        this.#loop.kernel.disconnect",
       replacement: "        this.#loop.kernel.disconnect",
+    },
+    {
+      name: "a client is asked about when its handle is closed already",
+      text: "this.#connection?.facts.end();\n    this.end.abandon();",
+      replacement: "this.end.abandon();",
+    },
+  ], ["tests/client_facts_test.ts"]),
+  ...faultsOf("src/exchange/exchange.ts", [
+    {
+      name: "an exchange is not counted before its connection can end",
+      text: "this.#session.facts.exchangeBegan();\n    this.#session.progressed(this);",
+      replacement: "this.#session.progressed(this);\n    this.#session.facts.exchangeBegan();",
     },
   ], ["tests/client_facts_test.ts"]),
   ...faultsOf("src/server/message_to_client.ts", [

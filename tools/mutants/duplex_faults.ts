@@ -15,8 +15,14 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/duplex.ts", [
     {
       name: "a connection that is to end waits for somebody to receive what its client left",
-      text: "this.#hold.awaitEnd(false);\n    this.#closeIfDone();",
-      replacement: "this.#hold.awaitEnd(false);",
+      text: "if (!this.#calls.awaitsMessage) this.#closeIfDone();",
+      replacement: "",
+      tests: ["tests/listen_test.ts"],
+    },
+    {
+      name: "a connection that is to end waits until there is room for what its client left",
+      text: "if (!this.#calls.awaitsMessage) this.#closeIfDone();",
+      replacement: "if (!reads) this.#closeIfDone();",
       tests: ["tests/listen_test.ts"],
     },
     {
