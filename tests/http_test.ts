@@ -440,25 +440,31 @@ inHttpWorld("who is not admitted gets no answer", async (http) => {
   assertEquals([calls, http.world.conns.length], [0, 1]);
 });
 
-inHttpWorld("a client that leaves aborts its request, and cancels the response", async (http) => {
-  const told: string[] = [];
-  const cancelled = Promise.withResolvers<void>();
-  const { client } = await http.pair((request, { completed }) => {
-    request.signal.addEventListener("abort", () => told.push("signal"));
-    completed.catch(() => told.push("completed"));
-    const body = new ReadableStream({
-      pull: (controller) => controller.enqueue(encoder.encode("x".repeat(10_000))),
-      cancel: () => cancelled.resolve(),
-    });
-    return new Response(body);
-  });
-  await client.write(GET);
-  await client.until("\r\n\r\n");
-  client.conn.close();
-  await cancelled.promise;
-  await http.world.idle();
-  assertEquals(told.toSorted(), ["completed", "signal"]);
-});
+for (const [given, how] of [["start", "rests"], ["pull", "goes on"]] as const) {
+  inHttpWorld(
+    `a client that leaves aborts its request, and cancels a response that ${how}`,
+    async (http) => {
+      const told: string[] = [];
+      const cancelled = Promise.withResolvers<void>();
+      const { client } = await http.pair((request, { completed }) => {
+        request.signal.addEventListener("abort", () => told.push("signal"));
+        completed.catch(() => told.push("completed"));
+        const body = new ReadableStream({
+          [given]: (controller: ReadableStreamDefaultController<Uint8Array>) =>
+            controller.enqueue(encoder.encode("x".repeat(10_000))),
+          cancel: () => cancelled.resolve(),
+        });
+        return new Response(body);
+      });
+      await client.write(GET);
+      await client.until("\r\n\r\n");
+      client.conn.close();
+      await cancelled.promise;
+      await http.world.idle();
+      assertEquals(told.toSorted(), ["completed", "signal"]);
+    },
+  );
+}
 
 inHttpWorld("a client that leaves ends the body of its request with an error", async (http) => {
   const errors: unknown[] = [];

@@ -165,7 +165,7 @@ export const CONNECTION_FAULTS: readonly Mutant[] = [
     {
       name: "a reply is sent twice",
       text: "if (this.#connection.enqueue(reply)) {",
-      replacement: `this.#connection.enqueue(new Reply(reply.bytes, last));
+      replacement: `this.#connection.enqueue(new MessageToClient(reply.bytes, last));
     if (this.#connection.enqueue(reply)) {`,
     },
   ]),
