@@ -1092,3 +1092,28 @@ inWorld(
     assertEquals([disposing.state, world.reasons], ["resolved", ["peer"]]);
   },
 );
+
+inWorld("a write that finds the end tells of it, though a read waits for room", async (world) => {
+  const { listener, near: other, far: holder } = await world.pair({
+    maxBuffered: 50_000,
+    readBufferSize: 100_000,
+  });
+  const near = await world.dial();
+  const far = await listener.accept();
+  await other.send(new Uint8Array(60_000));
+  await world.idle();
+  await near.send("received");
+  await near.send("unread");
+  assertEquals(await far.receive({ as: "text" }), "received");
+  const closed = fate(far.closed);
+  near.close();
+  await world.idle();
+  assertEquals(closed.state, "pending");
+  await assertRejects(() => far.send("late"), Deno.errors.BrokenPipe);
+  assertEquals([closed.value, far.peer.signal.aborted], [{ reason: "peer" }, true]);
+  assertEquals(await far.closed, { reason: "peer" });
+  assertEquals(listener.clients(), [holder.peer]);
+  // Nothing is lost.
+  await holder.receive();
+  assertEquals((await collect(far)).map(text), ["unread"]);
+});

@@ -27,6 +27,7 @@ export class ClientLink implements Link, PipeEndOwner, LoopUser, WriteOwner {
   readonly errors: ConnectionErrors;
   readonly duplex: Duplex;
   readonly readsAhead = false;
+  readonly blocked = false;
   readonly draining = NEVER;
   readonly #reader: Reader;
   readonly #timeout: number;

@@ -71,7 +71,7 @@ export class Duplex {
       this.#closed = Promise.withResolvers<PipeEnded>();
       this.#incoming.watch();
       if (this.#ending !== undefined) this.#closed.resolve(this.#ending.ended);
-      else if (this.#endSeen && this.#inbox.full) this.#closed.resolve({ reason: "peer" });
+      else if (this.#endSeen && this.#restWaits) this.#closed.resolve({ reason: "peer" });
       else this.#readOn();
       this.#hold.awaitEnd(this.#ending === undefined && !this.#endSeen);
     }
@@ -86,6 +86,11 @@ export class Duplex {
   /** Whether this program or a failure has ended the connection, or is about to. */
   get stopped(): boolean {
     return this.#finishing || this.#ending?.byPeer === false;
+  }
+
+  /** Whether what the other end has sent waits: for the program, or for room. */
+  get #restWaits(): boolean {
+    return this.#inbox.full || this.link.blocked;
   }
 
   /** Whether calls that wait keep the program running. */
@@ -184,14 +189,14 @@ export class Duplex {
     }
     this.#endSeen = true;
     this.#incoming.watch();
-    const reads = this.#readOn();
-    if (!reads) {
-      // What was read ahead can still be received, but nobody need wait for that to be told of the end.
+    this.#readOn();
+    if (this.#restWaits) {
+      // It can still be received, but nobody need wait for that to be told of the end.
       this.#closed?.resolve({ reason: "peer" });
       this.link.endSeen();
       this.#hold.awaitEnd(false);
     }
-    // The read may wait for room, which only calls that want what it brings need wait for.
+    // Only calls that want what is still to come need wait for it.
     if (!this.#calls.awaitsMessage) this.#closeIfDone();
   }
 

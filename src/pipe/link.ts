@@ -31,6 +31,8 @@ export interface Link {
   readonly errors: ConnectionErrors;
   /** Whether a message is read before the program asks for it. */
   readonly readsAhead: boolean;
+  /** Whether a read waits until others have received what they have. */
+  readonly blocked: boolean;
   /** Aborts when the server has begun to shut down. */
   readonly draining: AbortSignal;
   /** Resolves when everything is released. */

@@ -14,6 +14,12 @@ const SHOW = "this.#accepts.add(this.#shown, (reason) => this.#connection.instan
 export const DUPLEX_FAULTS: readonly Mutant[] = [
   ...faultsOf("src/pipe/duplex.ts", [
     {
+      name: "a read that waits for room hides that its client has left",
+      text: "return this.#inbox.full || this.link.blocked;",
+      replacement: "return this.#inbox.full;",
+      tests: ["tests/listen_test.ts"],
+    },
+    {
       name: "a connection that is to end waits for somebody to receive what its client left",
       text: "if (!this.#calls.awaitsMessage) this.#closeIfDone();",
       replacement: "",
