@@ -6,6 +6,7 @@ import type { Exchange } from "../src/exchange/exchange.ts";
 import type { PipeServer } from "../src/exchange/serve.ts";
 import { WindowsError } from "../src/kernel/errors.ts";
 import { Status } from "../src/kernel/status.ts";
+import { lines } from "../src/pipe/framing/lines.ts";
 import type { PipeClient } from "../src/server/client.ts";
 import { inWorld, NAME, PATH, type World } from "./fixture.ts";
 import type { RawClient } from "./memory_kernel.ts";
@@ -245,6 +246,24 @@ inWorld("authorize() waits until the token can be read", async (world) => {
   await world.pass(1);
   assertEquals(await answer, "admitted");
   assertEquals(asked(), { ...SOMEBODY_ASKED, identify: 2 });
+});
+
+inWorld("a client is identified by the beginning of its first frame", async (world) => {
+  const asked = Promise.withResolvers<string>();
+  await using _server = world.pipes.serve({
+    path: NAME,
+    framing: lines(),
+    authorize: (client) => {
+      asked.resolve(client.user().sid);
+      return true;
+    },
+  }, (request) => request);
+  const { raw } = await stranger(world);
+  await world.write(raw, "the rest ");
+  // Nothing more comes before that.
+  assertEquals(await asked.promise, STRANGER.sid);
+  await world.write(raw, "follows\n");
+  assertEquals(raw.readText(), "the rest follows\n");
 });
 
 inWorld("the limit for each process reads no token", async (world) => {

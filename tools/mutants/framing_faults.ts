@@ -38,6 +38,7 @@ export const FRAMING_FAULTS: readonly Mutant[] = [
       name: "a client is not known before the rest of its first frame is read",
       text: "(first ? this.#announce() : this.#readOn())",
       replacement: "(first ? this.#readOn() : this.#readOn())",
+      tests: ["tests/client_facts_test.ts"],
     },
     {
       name: "requests that were decoded are served although the connection has ended",
