@@ -75,6 +75,17 @@ inWorld("a responder that takes the client gets to know it, once", async (world)
   assertEquals(asked(), SOMEBODY_ASKED);
 });
 
+/** A responder that takes its client late: what it then knows. */
+function late() {
+  const { promise, resolve: goOn } = Promise.withResolvers<void>();
+  const answers: unknown[] = [];
+  const responder = async (_request: unknown, exchange: Exchange) => {
+    await promise;
+    answers.push(known(exchange.client));
+  };
+  return { answers, goOn, responder };
+}
+
 /** How a connection ends before its responder does. */
 const ENDS: Record<string, (world: World, raw: RawClient, server: PipeServer) => unknown> = {
   "its client has left": (_world, raw) => raw.close(),
@@ -87,20 +98,15 @@ const ENDS: Record<string, (world: World, raw: RawClient, server: PipeServer) =>
 
 for (const [ends, end] of Object.entries(ENDS)) {
   inWorld(`a responder that is still at work when ${ends} may ask then`, async (world) => {
-    const goOn = Promise.withResolvers<void>();
-    let answer: unknown;
-    const options = { path: NAME, responderTimeout: 1_000 };
-    await using server = world.pipes.serve(options, async (_request, exchange) => {
-      await goOn.promise;
-      answer = known(exchange.client);
-    });
+    const { answers, goOn, responder } = late();
+    await using server = world.pipes.serve({ path: NAME, responderTimeout: 1_000 }, responder);
     const { process, raw } = await stranger(world);
     await world.write(raw, "?");
     await end(world, raw, server);
     await world.idle();
-    goOn.resolve();
+    goOn();
     await world.idle();
-    assertEquals(answer, [process, 1, STRANGER.sid]);
+    assertEquals(answers, [[process, 1, STRANGER.sid]]);
   });
 }
 
@@ -115,32 +121,23 @@ const LOSSES: Record<string, (world: World) => void> = {
 
 for (const [loss, lose] of Object.entries(LOSSES)) {
   inWorld(`a responder that is still at work when ${loss} may ask then`, async (world) => {
-    const goOn = Promise.withResolvers<void>();
-    let answer: unknown;
-    const server = world.pipes.serve({ path: NAME }, async (_request, exchange) => {
-      await goOn.promise;
-      answer = known(exchange.client);
-    });
+    const { answers, goOn, responder } = late();
+    const server = world.pipes.serve({ path: NAME }, responder);
     const { process, raw } = await stranger(world);
     await world.write(raw, "?");
     lose(world);
     await server.finished.catch(() => {});
     world.abandonMemory();
-    goOn.resolve();
+    goOn();
     await world.idle();
-    assertEquals(answer, [process, 1, STRANGER.sid]);
+    assertEquals(answers, [[process, 1, STRANGER.sid]]);
   });
 }
 
 inWorld("a request whose client has left before its responder begins", async (world) => {
-  const goOn = Promise.withResolvers<void>();
-  const answers: unknown[] = [];
-  const options = { path: NAME, concurrency: 1 };
-  await using _server = world.pipes.serve(options, async (_request, exchange) => {
-    // The connection of the second ends when its responder begins.
-    await goOn.promise;
-    answers.push(known(exchange.client));
-  });
+  const { answers, goOn, responder } = late();
+  // The connection of the second ends when its responder begins.
+  await using _server = world.pipes.serve({ path: NAME, concurrency: 1 }, responder);
   const processes = [];
   for (let i = 0; i < 2; i++) {
     const { process, raw } = await stranger(world);
@@ -149,7 +146,7 @@ inWorld("a request whose client has left before its responder begins", async (wo
     await world.idle();
     processes.push(process);
   }
-  goOn.resolve();
+  goOn();
   await world.idle();
   assertEquals(answers, processes.map((process) => [process, 1, STRANGER.sid]));
 });

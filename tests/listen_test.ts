@@ -13,7 +13,7 @@ import type { PipeListener } from "../src/listen/listen.ts";
 import { lines } from "../src/pipe/framing/lines.ts";
 import type { PipeConn } from "../src/pipe/pipe_conn.ts";
 import type { ClientInfo } from "../src/server/client.ts";
-import { failing, fate, inWorld, PATH, text } from "./fixture.ts";
+import { failing, fate, inWorld, PATH, text, type World } from "./fixture.ts";
 
 async function collect<T>(from: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
   const all: T[] = [];
@@ -1052,52 +1052,10 @@ inWorld("a write that finds the end tells of it, though a message waits unread",
   assertEquals(world.reasons, ["peer"]);
 });
 
-inWorld(
-  "a connection that ends once it has written does so when nobody reads, though a message waits unread",
-  async (world) => {
-    const { near, far } = await world.pair();
-    await near.send("unread");
-    const sent = fate(far.send(new Uint8Array(100_000)));
-    const disposing = fate(far[Symbol.asyncDispose]());
-    await world.idle();
-    assertEquals([sent.state, disposing.state], ["pending", "pending"]);
-    near.close();
-    await world.idle();
-    assertInstanceOf(sent.error, Deno.errors.BrokenPipe);
-    assertEquals([disposing.state, world.reasons], ["resolved", ["peer"]]);
-  },
-);
-
-inWorld(
-  "a connection that ends once it has written does so, though its read waits for room in maxBuffered",
-  async (world) => {
-    const { listener, near: other } = await world.pair({
-      maxBuffered: 50_000,
-      readBufferSize: 100_000,
-    });
-    const near = await world.dial();
-    const far = await listener.accept();
-    await other.send(new Uint8Array(60_000));
-    await world.idle();
-    await near.send("received");
-    // The next read waits: the other's message holds all the room.
-    assertEquals(await far.receive({ as: "text" }), "received");
-    const sent = fate(far.send(new Uint8Array(100_000)));
-    const disposing = fate(far[Symbol.asyncDispose]());
-    await world.idle();
-    assertEquals([sent.state, disposing.state], ["pending", "pending"]);
-    near.close();
-    await world.idle();
-    assertInstanceOf(sent.error, Deno.errors.BrokenPipe);
-    assertEquals([disposing.state, world.reasons], ["resolved", ["peer"]]);
-  },
-);
-
-inWorld("a write that finds the end tells of it, though a read waits for room", async (world) => {
-  const { listener, near: other, far: holder } = await world.pair({
-    maxBuffered: 50_000,
-    readBufferSize: 100_000,
-  });
+/** A connection whose read waits for room, since a message to another one holds it all. */
+async function withoutRoom(world: World) {
+  const options = { maxBuffered: 50_000, readBufferSize: 100_000 };
+  const { listener, near: other, far: holder } = await world.pair(options);
   const near = await world.dial();
   const far = await listener.accept();
   await other.send(new Uint8Array(60_000));
@@ -1105,6 +1063,37 @@ inWorld("a write that finds the end tells of it, though a read waits for room", 
   await near.send("received");
   await near.send("unread");
   assertEquals(await far.receive({ as: "text" }), "received");
+  return { listener, near, far, holder };
+}
+
+/** A connection with a message that nobody receives. */
+async function unreceived(world: World) {
+  const { near, far } = await world.pair();
+  await near.send("unread");
+  return { near, far };
+}
+
+for (
+  const [what, connected] of [
+    ["a message waits unread", unreceived],
+    ["its read waits for room in maxBuffered", withoutRoom],
+  ] as const
+) {
+  inWorld(`a connection ends when nobody reads its last message, though ${what}`, async (world) => {
+    const { near, far } = await connected(world);
+    const sent = fate(far.send(new Uint8Array(100_000)));
+    const disposing = fate(far[Symbol.asyncDispose]());
+    await world.idle();
+    assertEquals([sent.state, disposing.state], ["pending", "pending"]);
+    near.close();
+    await world.idle();
+    assertInstanceOf(sent.error, Deno.errors.BrokenPipe);
+    assertEquals([disposing.state, world.reasons], ["resolved", ["peer"]]);
+  });
+}
+
+inWorld("a write that finds the end tells of it, though a read waits for room", async (world) => {
+  const { listener, near, far, holder } = await withoutRoom(world);
   const closed = fate(far.closed);
   near.close();
   await world.idle();

@@ -133,6 +133,8 @@ type Result = IteratorResult<Exchange, void>;
  * waits, and deadlock a consumer that awaits a reply.
  */
 class Exchanges implements PipeExchanges, ExchangeHandler {
+  /** See {@linkcode ExchangeHandler}. What a loop does with an exchange is not known. */
+  readonly showsClients = true;
   readonly #open: OpenLoop;
   readonly #settings: ServerOptions;
   #loop: WaitLoop | undefined = undefined;
@@ -231,9 +233,6 @@ class Exchanges implements PipeExchanges, ExchangeHandler {
   get blocked(): number {
     return 0;
   }
-
-  /** See {@linkcode ExchangeHandler}. What a loop does with an exchange is not known. */
-  readonly showsClients = true;
 
   /** See {@linkcode ExchangeHandler}. */
   get resuming(): boolean {

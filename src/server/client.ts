@@ -67,9 +67,9 @@ export interface ClientInfo extends PipePeer {
    * The user that the client runs as: the one with whose token it has sent the first request, or the
    * first data with `framing`. The result never changes, even after the connection has ended.
    *
-   * The server impersonates the client just long enough to open its token, after reading that request,
-   * and nothing else runs meanwhile. If it cannot revert to its own identity, the process ends at once (exit code
-   * 0x40000015) rather than continue as another user.
+   * The server impersonates the client just long enough to open its token, after reading that
+   * request, and nothing else runs meanwhile. If it cannot revert to its own identity, the process
+   * ends at once (exit code 0x40000015) rather than continue as another user.
    *
    * @throws {Deno.errors.NotFound} If the client has sent nothing yet, or disconnected before it did; or
    *   if the program has got this object too late.

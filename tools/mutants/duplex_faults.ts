@@ -28,7 +28,7 @@ export const DUPLEX_FAULTS: readonly Mutant[] = [
     {
       name: "a connection that is to end waits until there is room for what its client left",
       text: "if (!this.#calls.awaitsMessage) this.#closeIfDone();",
-      replacement: "if (!reads) this.#closeIfDone();",
+      replacement: "if (!this.#calls.awaitsMessage && !this.link.blocked) this.#closeIfDone();",
       tests: ["tests/listen_test.ts"],
     },
     {
