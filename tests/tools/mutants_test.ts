@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { campaign } from "../../tools/mutants/campaign.ts";
 import { FAULTS } from "../../tools/mutants/faults.ts";
 import { type Mutant, mutate, Unusable } from "../../tools/mutants/mutant.ts";
+import { findUnusable } from "../../tools/mutants/types.ts";
 
 const HERE = new URL("../../", import.meta.url);
 
@@ -49,6 +50,16 @@ Deno.test("each fault fits its file, has a name of its own, and there are enough
   }
   assertEquals(names.size, FAULTS.length);
   assert(names.size >= 150);
+});
+
+Deno.test("each fault is a program that the compiler accepts", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const unusable = await findUnusable(folder, FAULTS);
+    assertEquals([...unusable].map(([{ name }, why]) => `${name}: ${why}`), []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("a fault whose text does not occur exactly once is refused", () => {
